@@ -1,0 +1,218 @@
+// The contract between core and backends: every primitive in one place. Signatures only; no code.
+//
+// Rules that hold for every row:
+// - Kernels write into *given* outputs, completely (stale contents never show through). Inputs are never changed,
+//   except by `adamStep`, whose operands say so. An output never shares a buffer with an input.
+// - Operands are dense, row-major. A reshape is an alias, so kernels trust `shape` of the operand, not of the buffer.
+// - No kernel waits for the host. What changes per step (keys, learning rate) comes from a buffer, never an attribute.
+// - float: float32 or float16. All float operands of a call share one dtype unless the row says "float32 only".
+//   Accumulation, softmax, norms and statistics are in float32 whatever the storage.
+// - Any size may be 0. Index operands are int32.
+// - Ties break on the lowest index. Sums over scattered rows run in ascending source order. Results are deterministic.
+import type { DType, TensorData } from './dtype.js';
+
+/** Storage on a backend. Only the backend that made it looks inside. */
+export interface BackendBuffer {
+  /** Marks the type; never present at run time. */
+  readonly __backendBuffer?: never;
+}
+
+/** A view that a kernel reads or writes: `shape` row-major over the whole buffer. Every Tensor is an Operand. */
+export interface Operand {
+  readonly buffer: BackendBuffer;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+export type UnaryOp =
+  | 'negate' | 'abs' | 'sign' | 'exp' | 'log' | 'sqrt' | 'rsqrt' | 'square' | 'reciprocal'
+  | 'tanh' | 'erf' | 'sigmoid' | 'relu' | 'sin' | 'cos' | 'floor' | 'ceil' | 'logicalNot';
+
+/** floorDivide and remainder: int32 and uint32 only, divisor > 0, rounding towards −∞ (remainder in [0, divisor)). */
+export type BinaryOp =
+  | 'add' | 'subtract' | 'multiply' | 'divide' | 'maximum' | 'minimum' | 'power'
+  | 'floorDivide' | 'remainder' | 'logicalAnd' | 'logicalOr';
+
+export type CompareOp = 'equal' | 'notEqual' | 'less' | 'lessEqual' | 'greater' | 'greaterEqual';
+
+export type ReduceOp = 'sum' | 'max' | 'min';
+
+export type Activation = 'none' | 'relu' | 'gelu-tanh' | 'gelu-erf';
+
+/** x seen as [outer, size, inner]; the middle axis is reduced or scanned. */
+export interface AxisView {
+  readonly outer: number;
+  readonly size: number;
+  readonly inner: number;
+}
+
+export interface AttentionOptions {
+  /** Heads per batch row: the leading dimension of q is B·heads. */
+  readonly heads: number;
+  /** Query i sees keys j ≤ i + (Tk − Tq). */
+  readonly causal: boolean;
+  readonly scale: number;
+  /** Dropout on the probabilities: element [b, i, j] is dropped when uniform(key, stream)[flat index] < rate. */
+  readonly dropoutRate: number;
+  readonly stream: number;
+}
+
+export interface CrossEntropyChunk {
+  /** Id of the first column of `logits` in the whole vocabulary. */
+  readonly offset: number;
+  readonly labelSmoothing: number;
+  /** Size V of the whole vocabulary (not of the chunk). */
+  readonly vocabulary: number;
+}
+
+/** Primitives every backend implements. */
+export interface RequiredKernels {
+  /** out[…] = value. Any dtype. */
+  fill(out: Operand, attributes: { value: number }): void;
+  /** out[i] = start + i·step. int32, uint32 or float32; out [n]. */
+  iota(out: Operand, attributes: { start: number; step: number }): void;
+  /** Uniform [0, 1) by Threefry-2x32-20, bit-equal to `fillUniform` of core. key uint32 [2]; out float32. */
+  random(key: Operand, out: Operand, attributes: { stream: number }): void;
+  /** Element-wise. float (negate, abs, sign also int32; logicalNot bool → bool). */
+  unary(x: Operand, out: Operand, attributes: { op: UnaryOp }): void;
+  /** NumPy broadcasting: a and b have the rank of out, each axis equal to out's or 1. logical*: bool. */
+  binary(a: Operand, b: Operand, out: Operand, attributes: { op: BinaryOp }): void;
+  /** As `binary`; out bool; a and b of one dtype, any. */
+  compare(a: Operand, b: Operand, out: Operand, attributes: { op: CompareOp }): void;
+  /** out = condition ? a : b, broadcasting as `binary`. condition bool; a, b, out of one dtype, any. */
+  select(condition: Operand, a: Operand, b: Operand, out: Operand): void;
+  /** Converts between any two dtypes: float → int truncates, number → bool is ≠ 0, bool → number is 0 or 1. */
+  cast(x: Operand, out: Operand): void;
+  /** [outer, size, inner] → [outer, inner]. float or int32. Over size 0: sum 0, max −∞, min +∞. */
+  reduce(x: Operand, out: Operand, attributes: AxisView & { op: ReduceOp }): void;
+  /** Lowest index of the extreme: [outer, size, inner] → int32 [outer, inner]. x float or int32, size ≥ 1. */
+  argReduce(x: Operand, out: Operand, attributes: AxisView & { op: 'max' | 'min' }): void;
+  /** Running sum along the last axis of [rows, n]; exclusive: out[0] = 0. float32 or int32, summed left to right. */
+  cumsum(x: Operand, out: Operand, attributes: { exclusive: boolean }): void;
+  /**
+   * out[b] = op(a[b]) · op(b[b]). a [B, M, K] ([B, K, M] if transposeA), b [B or 1, K, N] ([.., N, K] if transposeB),
+   * out [B, M, N]. float in; out float16 or float32.
+   */
+  matmul(a: Operand, b: Operand, out: Operand, attributes: { transposeA: boolean; transposeB: boolean }): void;
+  /** Axis i of out is axis permutation[i] of x. Any dtype. */
+  transpose(x: Operand, out: Operand, attributes: { permutation: readonly number[] }): void;
+  /** out = x[begin[0] : begin[0] + out.shape[0], …]. Any dtype. */
+  slice(x: Operand, out: Operand, attributes: { begin: readonly number[] }): void;
+  /** Repeats axes of size 1: x has the rank of out. Any dtype. */
+  broadcast(x: Operand, out: Operand): void;
+  /** Joins along `axis`. At least one input. Any dtype. */
+  concat(inputs: readonly Operand[], out: Operand, attributes: { axis: number }): void;
+  /** out[i] = x[indices[i]]; a zero row where the index is outside 0 … R−1. x [R, D], indices [n], out [n, D]. Any dtype. */
+  gatherRows(x: Operand, indices: Operand, out: Operand): void;
+  /** out[r] = Σ x[i] over i with indices[i] = r, ascending i; others ignored. x [n, D], indices [n], out [R, D]. float32, float16, int32. */
+  scatterAddRows(x: Operand, indices: Operand, out: Operand): void;
+  /** out[r, j] = x[r, indices[r, j]], 0 where the index is outside. x [R, C], indices [R, k], out [R, k]. float, int32. */
+  takeAlongLast(x: Operand, indices: Operand, out: Operand): void;
+  /** out[r, c] = Σ_j x[r, j] over j with indices[r, j] = c. x [R, k], indices [R, k], out [R, C]. float, int32. */
+  addAlongLast(x: Operand, indices: Operand, out: Operand): void;
+  /** The k largest of each row, descending, ties by lowest index. x float [R, C]; values [R, k]; indices int32 [R, k]. */
+  topK(x: Operand, values: Operand, indices: Operand): void;
+  /** Stable ascending argsort: keys[permutation[i]] ≤ keys[permutation[i+1]]. keys float32 or int32 [n]; int32 [n]. */
+  sortByKey(keys: Operand, permutation: Operand): void;
+  /** out[b] = how many x equal b; values outside 0 … bins−1 are ignored. x int32 [n], out int32 [bins]. */
+  bincount(x: Operand, out: Operand): void;
+  /**
+   * Row r of segment g (offsets[g] ≤ r < offsets[g+1]) times w[g]. x [R, K], w [G, K, M] ([G, M, K] if transposeW),
+   * offsets int32 [G + 1] ascending from 0, out [R, M]. Rows at or after offsets[G] become zero and cost nothing.
+   */
+  groupedMatmul(x: Operand, w: Operand, offsets: Operand, out: Operand, attributes: { transposeW: boolean }): void;
+  /** out[g] = x[segment g]ᵀ · dy[segment g]; zero for an empty segment. x [R, K], dy [R, M], out [G, K, M]. */
+  groupedMatmulWeightGrad(x: Operand, dy: Operand, offsets: Operand, out: Operand): void;
+}
+
+/** Primitives a backend may implement for speed. Core has a fallback for each, written in required ones. */
+export interface FusedKernels {
+  /** Softmax of the last axis. x float [R, C], out float (may be float32 for float16 x). A row of −∞ gives zeros. */
+  softmax(x: Operand, out: Operand): void;
+  /** dx = y · (dy − Σ y·dy). y, dy, dx [R, C]. */
+  softmaxGrad(y: Operand, dy: Operand, dx: Operand): void;
+  /**
+   * Of one chunk of the vocabulary, per row: lse = log Σ exp(logits), picked = logit of the target (0 if the target is
+   * not in the chunk), total = Σ logits. logits [R, C], targets int32 [R] (ids in the whole vocabulary), others float32 [R].
+   */
+  crossEntropyStats(logits: Operand, targets: Operand, lse: Operand, picked: Operand, total: Operand, attributes: { offset: number }): void;
+  /** dlogits = (exp(logits − lse) − (1 − ε)·[column is target] − ε/V) · scale. lse, scale float32 [R]. */
+  crossEntropyGrad(logits: Operand, targets: Operand, lse: Operand, scale: Operand, dlogits: Operand, attributes: CrossEntropyChunk): void;
+  /** (x − mean)·rstd·gamma + beta per row. x, out [R, D]; gamma, beta float32 [D]; mean, rstd float32 [R]. */
+  layerNorm(x: Operand, gamma: Operand, beta: Operand, out: Operand, mean: Operand, rstd: Operand, attributes: { epsilon: number }): void;
+  /** dx [R, D]; dgamma, dbeta float32 [D]. */
+  layerNormGrad(x: Operand, gamma: Operand, mean: Operand, rstd: Operand, dy: Operand, dx: Operand, dgamma: Operand, dbeta: Operand): void;
+  /**
+   * out = activation(x + bias[g]) for the rows of segment g. x, out [R, C]; bias float32 or x's dtype [G, C] or null;
+   * offsets int32 [G + 1], or null for one segment (G = 1). Rows at or after offsets[G] become zero.
+   */
+  biasActivation(x: Operand, bias: Operand | null, offsets: Operand | null, out: Operand, attributes: { activation: Activation }): void;
+  /** dx [R, C] and, if not null, dbias [G, C] (float32 or x's dtype). */
+  biasActivationGrad(x: Operand, bias: Operand | null, offsets: Operand | null, dy: Operand, dx: Operand, dbias: Operand | null, attributes: { activation: Activation }): void;
+  /**
+   * softmax(scale·q·kᵀ + mask)·v. q [B·heads, Tq, D], k and v [B·heads, Tk, D], keyMask bool [B, Tk] (false: unseen) or null,
+   * key uint32 [2] (null when dropoutRate is 0), out as q, lse float32 [B·heads, Tq]. A query that sees no key gives zeros.
+   */
+  attention(q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, lse: Operand, attributes: AttentionOptions): void;
+  attentionGrad(
+    q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, lse: Operand, dout: Operand,
+    dq: Operand, dk: Operand, dv: Operand, attributes: AttentionOptions,
+  ): void;
+  /** x / (1 − rate) where uniform(key, stream)[flat index] ≥ rate, else 0. Its gradient is itself on dy. */
+  dropout(x: Operand, key: Operand, out: Operand, attributes: { rate: number; stream: number }): void;
+  /**
+   * AdamW (Loshchilov and Hutter 2019) in place on parameter, m and v (all float32, any one shape).
+   * hyper float32 [8]: learning rate, beta1, beta2, epsilon, weight decay, 1 − beta1^t, 1 − beta2^t, gradient scale.
+   * g = gradient·scale; p −= lr·(m̂/(√v̂ + ε) + decay·p). Without `decay` the weight decay is not applied.
+   * A gradient scale of 0 means "skip this step": nothing changes, whatever the gradient holds.
+   */
+  adamStep(parameter: Operand, gradient: Operand, m: Operand, v: Operand, hyper: Operand, attributes: { decay: boolean }): void;
+  /** out float32 [1] = Σ x². */
+  sumSquares(x: Operand, out: Operand): void;
+  /**
+   * XMoE Algorithm 1: sorts p [T, N] descending (ties by lowest id) and counts the smallest m whose running sum is ≥ t,
+   * at least 1; t ≥ 1 is all N. values float32 [T, N], indices int32 [T, N] (both the whole sorted rows), counts int32 [T].
+   */
+  thresholdSelect(p: Operand, values: Operand, indices: Operand, counts: Operand, attributes: { threshold: number }): void;
+  /**
+   * out[t] = Σ_j weights[t, j] · expertOut[claimRow[t, j]] (skipping −1). expertOut [R, D], weights float32 [T, K],
+   * claimRow int32 [T, K], rowClaim int32 [R] (its inverse: t·K + j of each row, −1 for an empty row), out [T, D].
+   */
+  combineExperts(expertOut: Operand, weights: Operand, claimRow: Operand, rowClaim: Operand, out: Operand): void;
+  /** dExpertOut[r] = weight · dy[token], zero for an empty row; dWeights[t, j] = expertOut[row]·dy[t], 0 where −1. */
+  combineExpertsGrad(
+    expertOut: Operand, weights: Operand, claimRow: Operand, rowClaim: Operand, dy: Operand, dExpertOut: Operand, dWeights: Operand,
+  ): void;
+}
+
+export type Kernels = RequiredKernels & FusedKernels;
+export type KernelName = keyof Kernels;
+
+/** What a device can do, as data. */
+export interface BackendCapabilities {
+  readonly float16: boolean;
+  /** Largest buffer in bytes. */
+  readonly maxBufferBytes: number;
+}
+
+/** A device behind the contract. Make one with the backend package's `createXBackend`, give it to `createEngine`. */
+export interface Backend {
+  /** e.g. `cpu`, `tfjs:wasm`. */
+  readonly name: string;
+  /** One line for people: device, variant, versions. */
+  readonly description: string;
+  readonly capabilities: BackendCapabilities;
+  readonly kernels: RequiredKernels & Partial<FusedKernels>;
+  /** A buffer of `length` elements with undefined contents. */
+  allocate(dtype: DType, length: number): BackendBuffer;
+  free(buffer: BackendBuffer): void;
+  /** Replaces the whole contents. `data` has the length of the buffer; float16 is given as numbers and rounded here. */
+  write(operand: Operand, data: ArrayLike<number>): void;
+  /** A copy of the contents. The only place where the host waits. */
+  read(operand: Operand): Promise<TensorData>;
+  /** As `read`, where the device can answer at once. Absent elsewhere. */
+  readSync?(operand: Operand): TensorData;
+  /** Bytes that the backend holds, pools included. */
+  memory(): { bytes: number };
+  dispose(): void;
+}
