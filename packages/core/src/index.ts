@@ -1,5 +1,15 @@
+// The public surface of @xmoe/core.
 export * from './contract.js';
+export { watchKernels, type NonFiniteWatch } from './debug.js';
 export * from './dtype.js';
+export { createEngine, Engine, type DataInput, type EngineOptions, type MemoryReport } from './engine.js';
 export * from './errors.js';
+export { createFallbacks } from './fallbacks/index.js';
+export * from './grad.js';
+export { KERNEL_OUTPUTS } from './kernel-outputs.js';
+export * from './module.js';
+export * from './ops/index.js';
 export * from './random.js';
 export * from './shape.js';
+export type { Backward, Recording } from './tape.js';
+export { collectTensors, Tensor, type TensorTree } from './tensor.js';

@@ -1,0 +1,264 @@
+// The engine: one backend plus what the host keeps about it (live tensors, scopes, the gradient tape, debug checks).
+// Several engines may live side by side; nothing here is global.
+import type { Backend, BackendBuffer, Kernels } from './contract.js';
+import { watchKernels, type NonFiniteWatch } from './debug.js';
+import { bytesPerElement, inferDType, type DType, type TensorData } from './dtype.js';
+import { XMoEError } from './errors.js';
+import { createFallbacks } from './fallbacks/index.js';
+import type { RandomKey } from './random.js';
+import { formatShape, sizeOf, type Shape } from './shape.js';
+import { Tape } from './tape.js';
+import { collectTensors, Tensor, type Storage } from './tensor.js';
+
+export interface EngineOptions {
+  /**
+   * off: no checks. nan: every kernel's float output is checked and the first NaN raises an error with the kernel's
+   * name. leaks: every storage remembers where it was made, for `leakReport`. all: both.
+   */
+  debug?: 'off' | 'nan' | 'leaks' | 'all';
+}
+
+export interface MemoryReport {
+  /** Buffers alive now. */
+  buffers: number;
+  /** Bytes alive now, and the most since the last `resetPeakMemory`. Pools of the backend are not counted. */
+  bytes: number;
+  peakBytes: number;
+}
+
+export type DataInput = TensorData | readonly number[] | readonly boolean[];
+
+/** Puts an engine on a backend. Dispose it to free all that is left on the device. */
+export function createEngine(backend: Backend, options: EngineOptions = {}): Engine {
+  return new Engine(backend, options);
+}
+
+export class Engine {
+  readonly backend: Backend;
+  /** Every primitive: the backend's own kernel where it has one, else core's fallback. */
+  readonly kernels: Kernels;
+  /** Names of the fused primitives that run as fallbacks here. */
+  readonly fallbackNames: readonly string[];
+  readonly #live = new Set<Storage>();
+  readonly #recordSites: boolean;
+  readonly #watch: NonFiniteWatch | undefined;
+  #scope: Set<Tensor> | undefined;
+  #tape: Tape | undefined;
+  #bytes = 0;
+  #peakBytes = 0;
+
+  /** @internal Use {@link createEngine}. */
+  constructor(backend: Backend, options: EngineOptions) {
+    this.backend = backend;
+    const debug = options.debug ?? 'off';
+    this.#recordSites = debug === 'leaks' || debug === 'all';
+    const fallbacks = createFallbacks(backend);
+    this.fallbackNames = Object.keys(fallbacks).filter((name) => !(name in backend.kernels));
+    const kernels: Kernels = { ...fallbacks, ...backend.kernels };
+    if (debug === 'nan' || debug === 'all') {
+      this.#watch = watchKernels(kernels, backend);
+      this.kernels = this.#watch.kernels;
+    } else {
+      this.kernels = kernels;
+    }
+  }
+
+  // ---- making tensors ----
+
+  /** A tensor with undefined contents, for an op to fill. */
+  empty(shape: Shape, dtype: DType = 'float32'): Tensor {
+    const length = sizeOf(shape);
+    if (!Number.isSafeInteger(length) || length < 0) {
+      throw new XMoEError('shape', `${formatShape(shape)} is not a shape`, { hint: 'extents are whole numbers ≥ 0' });
+    }
+    const bytes = length * bytesPerElement(dtype);
+    if (bytes > this.backend.capabilities.maxBufferBytes) {
+      throw new XMoEError('memory', `${dtype} ${formatShape(shape)} needs ${bytes} bytes, more than one buffer of ${this.backend.name} holds (${this.backend.capabilities.maxBufferBytes})`, {
+        hint: 'use a smaller batch, or a chunked op',
+      });
+    }
+    return this.adopt(this.backend.allocate(dtype, length), shape, dtype);
+  }
+
+  /** Wraps a buffer of this backend; the tensor owns it from now on. */
+  adopt(buffer: BackendBuffer, shape: Shape, dtype: DType): Tensor {
+    const bytes = sizeOf(shape) * bytesPerElement(dtype);
+    const storage: Storage = { buffer, bytes, references: 1, site: this.#recordSites ? creationSite() : undefined };
+    this.#live.add(storage);
+    this.#bytes += bytes;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#bytes);
+    return this.#track(new Tensor(this, storage, shape, dtype));
+  }
+
+  /** A tensor with the given contents. Without a shape: one axis. Without a dtype: what the data stands for. */
+  tensor(data: DataInput, shape: Shape = [data.length], dtype: DType = inferDType(data)): Tensor {
+    if (sizeOf(shape) !== data.length) {
+      throw new XMoEError('shape', `${data.length} values do not fill shape ${formatShape(shape)}`, {
+        op: 'tensor',
+        hint: `pass ${sizeOf(shape)} values, or another shape`,
+      });
+    }
+    const out = this.empty(shape, dtype);
+    this.backend.write(out, typeof data[0] === 'boolean' ? Array.from(data, Number) : (data as ArrayLike<number>));
+    return out;
+  }
+
+  scalar(value: number, dtype: DType = 'float32'): Tensor {
+    return this.full([], value, dtype);
+  }
+
+  full(shape: Shape, value: number, dtype: DType = 'float32'): Tensor {
+    const out = this.empty(shape, dtype);
+    this.kernels.fill(out, { value });
+    return out;
+  }
+
+  zeros(shape: Shape, dtype: DType = 'float32'): Tensor {
+    return this.full(shape, 0, dtype);
+  }
+
+  ones(shape: Shape, dtype: DType = 'float32'): Tensor {
+    return this.full(shape, 1, dtype);
+  }
+
+  /** start, start + step, … : [length]. */
+  iota(length: number, options: { start?: number; step?: number; dtype?: DType } = {}): Tensor {
+    const out = this.empty([length], options.dtype ?? 'int32');
+    this.kernels.iota(out, { start: options.start ?? 0, step: options.step ?? 1 });
+    return out;
+  }
+
+  /** A random key on the device: uint32 [2]. Rewrite it each step with `key.write`. */
+  key(key: RandomKey): Tensor {
+    return this.tensor(Uint32Array.from(key), [2], 'uint32');
+  }
+
+  /** Another reference to the same storage, perhaps with another shape of the same size. */
+  alias(tensor: Tensor, shape: Shape = tensor.shape): Tensor {
+    void tensor.buffer; // raises if disposed
+    tensor.storage.references++;
+    return this.#track(new Tensor(this, tensor.storage, shape, tensor.dtype));
+  }
+
+  // ---- scopes ----
+
+  /** Runs `fn` and frees every tensor made inside except those in its result (and kept ones). */
+  scope<R>(fn: () => R): R {
+    const parent = this.#scope;
+    const own = new Set<Tensor>();
+    this.#scope = own;
+    let result: R;
+    try {
+      result = fn();
+    } catch (error) {
+      this.#scope = parent;
+      for (const tensor of own) tensor.dispose();
+      throw error;
+    }
+    this.#scope = parent;
+    if (result instanceof Promise) {
+      for (const tensor of own) tensor.dispose();
+      throw new XMoEError('scope', 'the function of a scope returned a promise', {
+        op: 'scope',
+        hint: 'compute inside the scope, await data() outside of it',
+      });
+    }
+    const kept = new Set(collectTensors(result));
+    for (const tensor of own) {
+      if (!kept.has(tensor)) tensor.dispose();
+      else this.#track(tensor);
+    }
+    return result;
+  }
+
+  /** @internal */
+  untrack(tensor: Tensor): void {
+    tensor.owner?.delete(tensor);
+    tensor.owner = undefined;
+  }
+
+  /** @internal Called by `Tensor.dispose`. */
+  release(tensor: Tensor): void {
+    this.untrack(tensor);
+    const { storage } = tensor;
+    if (--storage.references > 0) return;
+    this.#live.delete(storage);
+    this.#bytes -= storage.bytes;
+    this.backend.free(storage.buffer);
+  }
+
+  #track(tensor: Tensor): Tensor {
+    tensor.owner = this.#scope;
+    this.#scope?.add(tensor);
+    return tensor;
+  }
+
+  // ---- automatic differentiation ----
+
+  /** @internal The tape that ops record on now. */
+  get tape(): Tape | undefined {
+    return this.#tape;
+  }
+
+  /** @internal Runs `fn` with another tape, or with none. */
+  withTape<R>(tape: Tape | undefined, fn: () => R): R {
+    const previous = this.#tape;
+    this.#tape = tape;
+    try {
+      return fn();
+    } finally {
+      this.#tape = previous;
+    }
+  }
+
+  /** Runs `fn` without recording for gradients. */
+  noGrad<R>(fn: () => R): R {
+    return this.withTape(undefined, fn);
+  }
+
+  // ---- reports ----
+
+  memory(): MemoryReport {
+    return { buffers: this.#live.size, bytes: this.#bytes, peakBytes: this.#peakBytes };
+  }
+
+  resetPeakMemory(): void {
+    this.#peakBytes = this.#bytes;
+  }
+
+  /** Live buffers by the place that made them, most bytes first. Needs debug level `leaks`. */
+  leakReport(): { site: string; buffers: number; bytes: number }[] {
+    const bySite = new Map<string, { site: string; buffers: number; bytes: number }>();
+    for (const storage of this.#live) {
+      const site = storage.site ?? 'unknown (create the engine with debug: "leaks")';
+      const entry = bySite.get(site) ?? { site, buffers: 0, bytes: 0 };
+      entry.buffers++;
+      entry.bytes += storage.bytes;
+      bySite.set(site, entry);
+    }
+    return [...bySite.values()].sort((a, b) => b.bytes - a.bytes);
+  }
+
+  /** @internal Raises what deferred checks found. */
+  async settle(): Promise<void> {
+    await this.#watch?.settle();
+  }
+
+  /** Frees every live buffer and disposes the backend. */
+  dispose(): void {
+    for (const storage of this.#live) this.backend.free(storage.buffer);
+    this.#live.clear();
+    this.#bytes = 0;
+    this.backend.dispose();
+  }
+}
+
+/** The first stack frames outside of the engine. */
+function creationSite(): string {
+  const frames = (new Error().stack ?? '').split('\n').slice(1);
+  return frames
+    .filter((frame) => !/[/\\](engine|tensor)\.[jt]s/.test(frame))
+    .slice(0, 3)
+    .map((frame) => frame.trim().replace(/^at /, ''))
+    .join(' < ');
+}

@@ -1,0 +1,88 @@
+// Fallbacks of attention and its gradient. They do materialise [Tq, Tk]; native kernels must not.
+import type { AttentionOptions, Operand } from '../contract.js';
+import { softmaxGrad } from './softmax.js';
+import { reshape, type Scratch } from './scratch.js';
+
+export function attention(
+  scratch: Scratch,
+  q: Operand,
+  k: Operand,
+  v: Operand,
+  keyMask: Operand | null,
+  key: Operand | null,
+  out: Operand,
+  lse: Operand,
+  options: AttentionOptions,
+): void {
+  const scores = maskedScores(scratch, q, k, keyMask, options);
+  const [batch, queries] = scores.shape as [number, number, number];
+  const peak = scratch.binary('maximum', scratch.reduce('max', scores, 2), -3.0e38);
+  const exponentials = scratch.unary('exp', scratch.binary('subtract', scores, peak));
+  const sum = scratch.reduce('sum', exponentials, 2);
+  const logSum = scratch.unary('log', scratch.binary('maximum', sum, 1e-37));
+  scratch.binary('add', reshape(logSum, [batch, queries]), reshape(peak, [batch, queries]), lse);
+  const probabilities = scratch.binary('divide', exponentials, scratch.binary('maximum', sum, 1e-37));
+  const weights = applyDropout(scratch, probabilities, key, options);
+  scratch.copy(scratch.matmul(weights, scratch.cast(v, 'float32'), false, false), out);
+}
+
+export function attentionGrad(
+  scratch: Scratch,
+  q: Operand,
+  k: Operand,
+  v: Operand,
+  keyMask: Operand | null,
+  key: Operand | null,
+  _out: Operand,
+  lse: Operand,
+  dout: Operand,
+  dq: Operand,
+  dk: Operand,
+  dv: Operand,
+  options: AttentionOptions,
+): void {
+  const scores = maskedScores(scratch, q, k, keyMask, options);
+  const [batch, queries, keys] = scores.shape as [number, number, number];
+  const shifted = scratch.binary('subtract', scores, reshape(lse, [batch, queries, 1]));
+  const probabilities = scratch.unary('exp', shifted);
+  const upstream = scratch.cast(dout, 'float32');
+  const weights = applyDropout(scratch, probabilities, key, options);
+  scratch.copy(scratch.matmul(weights, upstream, true, false), dv);
+  const dWeights = scratch.matmul(upstream, scratch.cast(v, 'float32'), false, true);
+  const dProbabilities = applyDropout(scratch, dWeights, key, options);
+  const dScores = scratch.empty(scores.shape);
+  const rows = [batch * queries, keys];
+  softmaxGrad(scratch, reshape(probabilities, rows), reshape(dProbabilities, rows), reshape(dScores, rows));
+  const scaled = scratch.binary('multiply', dScores, options.scale);
+  scratch.copy(scratch.matmul(scaled, scratch.cast(k, 'float32'), false, false), dq);
+  scratch.copy(scratch.matmul(scaled, scratch.cast(q, 'float32'), true, false), dk);
+}
+
+/** scale·q·kᵀ with −∞ where the query must not see the key: [B·heads, Tq, Tk]. */
+function maskedScores(scratch: Scratch, q: Operand, k: Operand, keyMask: Operand | null, options: AttentionOptions): Operand {
+  const products = scratch.matmul(scratch.cast(q, 'float32'), scratch.cast(k, 'float32'), false, true);
+  let scores = scratch.binary('multiply', products, options.scale);
+  const [batch, queries, keys] = scores.shape as [number, number, number];
+  const minusInfinity = scratch.full([1], -Infinity);
+  if (options.causal) {
+    const column = reshape(scratch.iota(keys), [1, keys]);
+    const last = scratch.binary('add', scratch.iota(queries), keys - queries);
+    const seen = scratch.compare('lessEqual', column, reshape(last, [queries, 1]));
+    scores = scratch.select(reshape(seen, [1, queries, keys]), scores, minusInfinity);
+  }
+  if (keyMask) {
+    const rows = batch / options.heads;
+    const perHead = [rows, options.heads * queries, keys];
+    const masked = scratch.select(reshape(keyMask, [rows, 1, keys]), reshape(scores, perHead), minusInfinity);
+    scores = reshape(masked, scores.shape);
+  }
+  return scores;
+}
+
+function applyDropout(scratch: Scratch, x: Operand, key: Operand | null, options: AttentionOptions): Operand {
+  if (!key || options.dropoutRate === 0) return x;
+  const uniform = scratch.empty(x.shape);
+  scratch.kernels.random(key, uniform, { stream: options.stream });
+  const kept = scratch.compare('greaterEqual', uniform, options.dropoutRate);
+  return scratch.select(kept, scratch.binary('multiply', x, 1 / (1 - options.dropoutRate)), 0);
+}

@@ -1,0 +1,47 @@
+// The table of fallbacks: every fused primitive written in required ones, for backends without a kernel of their own.
+import type { Backend, FusedKernels } from '../contract.js';
+import { biasActivation, biasActivationGrad, dropout } from './activation.js';
+import { attention, attentionGrad } from './attention.js';
+import { crossEntropyGrad, crossEntropyStats } from './cross-entropy.js';
+import { layerNorm, layerNormGrad } from './normalization.js';
+import { adamStep, sumSquares } from './optimizer.js';
+import { combineExperts, combineExpertsGrad, thresholdSelect } from './routing.js';
+import { Scratch } from './scratch.js';
+import { softmax, softmaxGrad } from './softmax.js';
+
+/** A fallback gets temporaries from `scratch`, which the table frees when it returns. */
+type Fallback<Arguments extends readonly unknown[]> = (scratch: Scratch, ...operands: Arguments) => void;
+
+const FALLBACKS: { [Name in keyof FusedKernels]: Fallback<Parameters<FusedKernels[Name]>> } = {
+  softmax,
+  softmaxGrad,
+  crossEntropyStats,
+  crossEntropyGrad,
+  layerNorm,
+  layerNormGrad,
+  biasActivation,
+  biasActivationGrad,
+  attention,
+  attentionGrad,
+  dropout,
+  adamStep,
+  sumSquares,
+  thresholdSelect,
+  combineExperts,
+  combineExpertsGrad,
+};
+
+/** Every fused primitive for `backend`, written in its required ones. */
+export function createFallbacks(backend: Backend): FusedKernels {
+  const bind = (fallback: Fallback<never>) => (...operands: unknown[]) => {
+    const scratch = new Scratch(backend);
+    try {
+      (fallback as Fallback<unknown[]>)(scratch, ...operands);
+    } finally {
+      scratch.free();
+    }
+  };
+  return Object.fromEntries(
+    Object.entries(FALLBACKS).map(([name, fallback]) => [name, bind(fallback as Fallback<never>)]),
+  ) as unknown as FusedKernels;
+}

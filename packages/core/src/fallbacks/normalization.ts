@@ -1,0 +1,51 @@
+// Fallbacks of layer normalisation and its gradient.
+import type { Operand } from '../contract.js';
+import { reshape, type Scratch } from './scratch.js';
+
+export function layerNorm(
+  scratch: Scratch,
+  x: Operand,
+  gamma: Operand,
+  beta: Operand,
+  out: Operand,
+  mean: Operand,
+  rstd: Operand,
+  { epsilon }: { epsilon: number },
+): void {
+  const [rows, width] = x.shape as [number, number];
+  const values = scratch.cast(x, 'float32');
+  scratch.binary('divide', reshape(scratch.reduce('sum', values, 1), [rows]), width, mean);
+  const centred = scratch.binary('subtract', values, reshape(mean, [rows, 1]));
+  const sumOfSquares = scratch.reduce('sum', scratch.unary('square', centred), 1);
+  const variance = scratch.binary('divide', sumOfSquares, width);
+  scratch.unary('rsqrt', reshape(scratch.binary('add', variance, epsilon), [rows]), rstd);
+  const normal = scratch.binary('multiply', centred, reshape(rstd, [rows, 1]));
+  const scaled = scratch.binary('multiply', normal, reshape(gamma, [1, width]));
+  scratch.copy(scratch.binary('add', scaled, reshape(beta, [1, width])), out);
+}
+
+export function layerNormGrad(
+  scratch: Scratch,
+  x: Operand,
+  gamma: Operand,
+  mean: Operand,
+  rstd: Operand,
+  dy: Operand,
+  dx: Operand,
+  dgamma: Operand,
+  dbeta: Operand,
+): void {
+  const [rows, width] = x.shape as [number, number];
+  const centred = scratch.binary('subtract', scratch.cast(x, 'float32'), reshape(mean, [rows, 1]));
+  const normal = scratch.binary('multiply', centred, reshape(rstd, [rows, 1]));
+  const upstream = scratch.cast(dy, 'float32');
+  scratch.reduce('sum', scratch.binary('multiply', upstream, normal), 0, dgamma);
+  scratch.reduce('sum', upstream, 0, dbeta);
+  // dx = rstd · (g − mean(g) − n · mean(g·n)), g = dy·gamma, n the normalised row.
+  const g = scratch.binary('multiply', upstream, reshape(gamma, [1, width]));
+  const meanG = scratch.binary('divide', scratch.reduce('sum', g, 1), width);
+  const meanGN = scratch.binary('divide', scratch.reduce('sum', scratch.binary('multiply', g, normal), 1), width);
+  const projected = scratch.binary('subtract', g, meanG);
+  const orthogonal = scratch.binary('subtract', projected, scratch.binary('multiply', normal, meanGN));
+  scratch.copy(scratch.binary('multiply', orthogonal, reshape(rstd, [rows, 1])), dx);
+}

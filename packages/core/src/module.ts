@@ -1,0 +1,93 @@
+// The conventions that layers share, so that any feed-forward fits any Transformer: parameters by name, a forward
+// context, and initialisation on the host. Layers themselves live in @xmoe/nn and @xmoe/moe.
+import type { FloatDType } from './dtype.js';
+import type { Engine } from './engine.js';
+import { XMoEError } from './errors.js';
+import { foldIn, hostNormal, type RandomKey } from './random.js';
+import { sizeOf, type Shape } from './shape.js';
+import type { Tensor } from './tensor.js';
+
+/** How a parameter starts. `copies`: one normal draw for index 0 of the first axis, repeated for the others. */
+export type Initializer =
+  | { readonly kind: 'normal'; readonly std: number }
+  | { readonly kind: 'copies'; readonly std: number }
+  | { readonly kind: 'zeros' }
+  | { readonly kind: 'ones' };
+
+export interface ParameterSpec {
+  /** Unique in the model; follows GPT-2 where there is an equivalent, e.g. `h.0.attn.c_attn.weight`. */
+  readonly name: string;
+  readonly shape: Shape;
+  readonly init: Initializer;
+  /** Whether weight decay applies (not to biases, norms and other 1-D parameters). */
+  readonly decay: boolean;
+}
+
+/** Float32 master weights by name. */
+export type Parameters = { readonly [name: string]: Tensor };
+
+/** What a forward pass needs beside inputs and parameters. */
+export interface ForwardContext {
+  readonly training: boolean;
+  /** Key of this step for dropout and noise, uint32 [2] on the device; null switches them off. */
+  readonly key: Tensor | null;
+  /** dtype of activations and matmul inputs. */
+  readonly computeDType: FloatDType;
+  /** Token ids of the rows, int32 [rows]: the hash router needs them. */
+  readonly tokenIds: Tensor | null;
+  /** bool [rows]: false for padding, which is never routed nor counted. */
+  readonly mask: Tensor | null;
+  /** How much of the routing a layer reports: nothing, sums per layer, or also every token's choices. */
+  readonly collect: 'nothing' | 'statistics' | 'tokens';
+}
+
+export interface FeedForwardResult<Trace> {
+  /** [rows, d], in the dtype of the input. */
+  readonly output: Tensor;
+  /** Scaled auxiliary loss, float32 [], or null. */
+  readonly auxLoss: Tensor | null;
+  /** What routing did; null for layers without routing, or when nothing is collected. */
+  readonly trace: Trace | null;
+}
+
+/** A position-wise layer: dense or mixture of experts. x [rows, d]. */
+export interface FeedForward<Trace = unknown> {
+  readonly parameters: readonly ParameterSpec[];
+  apply(parameters: Parameters, x: Tensor, context: ForwardContext): FeedForwardResult<Trace>;
+}
+
+/** A parameter by name; an error that names it when it is missing. */
+export function parameter(parameters: Parameters, name: string): Tensor {
+  const found = parameters[name];
+  if (found) return found;
+  throw new XMoEError('value', `there is no parameter ${name}`, { hint: 'the parameters were made for another configuration' });
+}
+
+/** The initial values of one parameter. They depend on the key and the name only: not on order, backend or dtype. */
+export function initialValues(spec: ParameterSpec, key: RandomKey): Float32Array {
+  const size = sizeOf(spec.shape);
+  const { init } = spec;
+  if (init.kind === 'zeros') return new Float32Array(size);
+  if (init.kind === 'ones') return new Float32Array(size).fill(1);
+  const drawn = init.kind === 'copies' ? size / Math.max(1, spec.shape[0]!) : size;
+  const values = hostNormal(foldIn(key, spec.name), drawn).map((value) => value * init.std);
+  if (init.kind === 'normal') return values;
+  const out = new Float32Array(size);
+  for (let start = 0; start < size; start += drawn) out.set(values, start);
+  return out;
+}
+
+/** Makes all parameters of `specs` on the engine. They live until disposed. */
+export function initializeParameters(engine: Engine, specs: readonly ParameterSpec[], key: RandomKey): Record<string, Tensor> {
+  const out: Record<string, Tensor> = {};
+  for (const spec of specs) {
+    if (out[spec.name]) throw new XMoEError('value', `two parameters are named ${spec.name}`, { hint: 'give layers distinct names' });
+    out[spec.name] = engine.tensor(initialValues(spec, key), spec.shape).keep();
+  }
+  return out;
+}
+
+/** Number of scalar parameters. */
+export function countParameters(specs: readonly ParameterSpec[]): number {
+  return specs.reduce((sum, spec) => sum + sizeOf(spec.shape), 0);
+}

@@ -1,0 +1,36 @@
+// Argument checks that several ops share. Each raises an error that names the op and says what to do.
+import { isFloat, type DType } from '../dtype.js';
+import { XMoEError } from '../errors.js';
+import { formatShape } from '../shape.js';
+import type { Tensor } from '../tensor.js';
+
+export function requireRank(op: string, name: string, tensor: Tensor, rank: number): void {
+  if (tensor.rank === rank) return;
+  throw new XMoEError('shape', `${name} must have ${rank} axes, got ${formatShape(tensor.shape)}`, { op, hint: 'reshape it first' });
+}
+
+export function requireDType(op: string, name: string, tensor: Tensor, ...dtypes: readonly DType[]): void {
+  if (dtypes.includes(tensor.dtype)) return;
+  throw new XMoEError('dtype', `${name} must be ${dtypes.join(' or ')}, got ${tensor.dtype}`, { op, hint: 'cast it first' });
+}
+
+export function requireFloat(op: string, name: string, tensor: Tensor): void {
+  if (isFloat(tensor.dtype)) return;
+  throw new XMoEError('dtype', `${name} must be float32 or float16, got ${tensor.dtype}`, { op, hint: 'cast it first' });
+}
+
+export function requireSameDType(op: string, a: Tensor, b: Tensor): void {
+  if (a.dtype === b.dtype) return;
+  throw new XMoEError('dtype', `dtypes differ: ${a.dtype} and ${b.dtype}`, { op, hint: 'cast one of them: there is no implicit promotion' });
+}
+
+export function requireExtent(op: string, what: string, actual: number, expected: number): void {
+  if (actual === expected) return;
+  throw new XMoEError('shape', `${what} is ${actual}, expected ${expected}`, { op, hint: 'check the shapes of the arguments' });
+}
+
+export function requireSameEngine(op: string, ...tensors: readonly Tensor[]): void {
+  const engine = tensors[0]?.engine;
+  if (tensors.every((tensor) => tensor.engine === engine)) return;
+  throw new XMoEError('backend', 'tensors live on different engines', { op, hint: 'copy one with engine.tensor(await other.data(), other.shape)' });
+}

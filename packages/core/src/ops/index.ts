@@ -1,0 +1,14 @@
+// Every op by name.
+export * from './activation.js';
+export * from './attention.js';
+export * from './cross-entropy.js';
+export * from './elementwise.js';
+export * from './indexing.js';
+export * from './matmul.js';
+export * from './movement.js';
+export * from './normalization.js';
+export * from './optimizer.js';
+export * from './random.js';
+export * from './reduce.js';
+export * from './routing.js';
+export * from './sorting.js';

@@ -1,0 +1,57 @@
+// Ops of mixture-of-experts layers: threshold selection and the weighted combination of expert outputs.
+import type { Tensor } from '../tensor.js';
+import { requireDType, requireExtent, requireFloat, requireRank } from './check.js';
+import { addAlongLast } from './indexing.js';
+
+export interface ThresholdSelection {
+  /** p sorted descending: float32 [T, N]. Differentiable. */
+  values: Tensor;
+  /** Expert ids in that order: int32 [T, N]. */
+  indices: Tensor;
+  /** How many of them the token takes: int32 [T], 1 … N. */
+  counts: Tensor;
+}
+
+/** XMoE Algorithm 1, Eq. 5: the fewest experts whose probabilities reach t. p float32 [T, N]. t ≥ 1 takes all N. */
+export function thresholdSelect(p: Tensor, threshold: number): ThresholdSelection {
+  const op = 'thresholdSelect';
+  const { engine } = p;
+  requireRank(op, 'p', p, 2);
+  requireDType(op, 'p', p, 'float32');
+  const values = engine.empty(p.shape);
+  const indices = engine.empty(p.shape, 'int32');
+  const counts = engine.empty([p.shape[0]!], 'int32');
+  engine.kernels.thresholdSelect(p, values, indices, counts, { threshold });
+  const experts = p.shape[1]!;
+  engine.tape?.record({ op, inputs: [p], outputs: [values], saved: [indices], backward: ([dy], [at]) => [addAlongLast(dy!, at!, experts)] });
+  return { values, indices, counts };
+}
+
+/**
+ * out[t] = Σ_j weights[t, j] · expertOut[claimRow[t, j]]. expertOut [R, D], weights float32 [T, K], claimRow int32 [T, K]
+ * (−1: no row), rowClaim int32 [R] (t·K + j, −1: empty row) → [T, D].
+ */
+export function combineExperts(expertOut: Tensor, weights: Tensor, claimRow: Tensor, rowClaim: Tensor): Tensor {
+  const op = 'combineExperts';
+  const { engine } = expertOut;
+  requireRank(op, 'expertOut', expertOut, 2);
+  requireFloat(op, 'expertOut', expertOut);
+  requireDType(op, 'weights', weights, 'float32');
+  requireExtent(op, 'the size of claimRow', claimRow.size, weights.size);
+  requireExtent(op, 'the size of rowClaim', rowClaim.size, expertOut.shape[0]!);
+  const out = engine.empty([weights.shape[0]!, expertOut.shape[1]!], expertOut.dtype);
+  engine.kernels.combineExperts(expertOut, weights, claimRow, rowClaim, out);
+  engine.tape?.record({
+    op,
+    inputs: [expertOut, weights],
+    outputs: [out],
+    saved: [expertOut, weights, claimRow, rowClaim],
+    backward: ([dy], [rows, w, rowOfClaim, claimOfRow]) => {
+      const dRows = engine.empty(rows!.shape, rows!.dtype);
+      const dWeights = engine.empty(w!.shape);
+      engine.kernels.combineExpertsGrad(rows!, w!, rowOfClaim!, claimOfRow!, dy!, dRows, dWeights);
+      return [dRows, dWeights];
+    },
+  });
+  return out;
+}

@@ -1,0 +1,146 @@
+// The gradient tape: what ran forward, and how to run it backward. First order only. Users call valueAndGrad (grad.ts).
+import type { Engine } from './engine.js';
+import { XMoEError } from './errors.js';
+import { formatShape, sameShape } from './shape.js';
+import type { Tensor } from './tensor.js';
+
+/**
+ * Gradients of a node's inputs, given those of its outputs (null: that output was not used). `needs[i]` tells whether
+ * input i wants one; null means zero. It runs in a scope of its own, unrecorded, and may return its arguments.
+ */
+export type Backward = (
+  outputGradients: readonly (Tensor | null)[],
+  saved: readonly Tensor[],
+  needs: readonly boolean[],
+) => readonly (Tensor | null)[];
+
+export interface Recording {
+  readonly op: string;
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  /** Tensors that `backward` reads. The tape holds its own references until then. */
+  readonly saved: readonly Tensor[];
+  readonly backward: Backward;
+}
+
+interface Node {
+  readonly op: string;
+  readonly inputIds: readonly number[];
+  readonly inputShapes: readonly (readonly number[])[];
+  readonly needs: readonly boolean[];
+  readonly outputIds: readonly number[];
+  readonly saved: readonly Tensor[];
+  readonly backward: Backward;
+}
+
+export class Tape {
+  readonly #engine: Engine;
+  readonly #nodes: Node[] = [];
+  /** Ids that a gradient flows to. */
+  readonly #tracked = new Set<number>();
+  /** Tensors of the enclosing tape that were read; filled for activation checkpointing. */
+  readonly #outer: Tape | undefined;
+  readonly outerInputs = new Map<number, Tensor>();
+
+  constructor(engine: Engine, outer?: Tape) {
+    this.#engine = engine;
+    this.#outer = outer;
+  }
+
+  watch(tensor: Tensor): void {
+    this.#tracked.add(tensor.id);
+  }
+
+  isTracked(tensor: Tensor): boolean {
+    if (this.#tracked.has(tensor.id)) return true;
+    if (!this.#outer?.isTracked(tensor)) return false;
+    this.#tracked.add(tensor.id);
+    this.outerInputs.set(tensor.id, tensor);
+    return true;
+  }
+
+  record(recording: Recording): void {
+    const needs = recording.inputs.map((input) => this.isTracked(input));
+    if (!needs.includes(true)) return;
+    for (const output of recording.outputs) this.#tracked.add(output.id);
+    this.#nodes.push({
+      op: recording.op,
+      inputIds: recording.inputs.map((input) => input.id),
+      inputShapes: recording.inputs.map((input) => input.shape),
+      needs,
+      outputIds: recording.outputs.map((output) => output.id),
+      saved: recording.saved.map((tensor) => this.#engine.alias(tensor).keep()),
+      backward: recording.backward,
+    });
+  }
+
+  /**
+   * Runs backward from `outputs` with `seeds` and returns the gradients of `wanted` (null: none flows there). Frees
+   * each saved activation as soon as its node has run. The tape is empty afterwards.
+   */
+  pullback(outputs: readonly Tensor[], seeds: readonly Tensor[], wanted: readonly Tensor[]): (Tensor | null)[] {
+    const engine = this.#engine;
+    const gradients = new Map<number, Tensor>();
+    const add = (id: number, gradient: Tensor): void => {
+      const existing = gradients.get(id);
+      if (!existing) {
+        gradients.set(id, engine.alias(gradient).keep());
+        return;
+      }
+      const sum = engine.empty(existing.shape, existing.dtype).keep();
+      engine.kernels.binary(existing, gradient, sum, { op: 'add' });
+      existing.dispose();
+      gradients.set(id, sum);
+    };
+    try {
+      engine.withTape(undefined, () => {
+        outputs.forEach((output, index) => add(output.id, seeds[index]!));
+        for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) this.#step(node, gradients, add);
+      });
+      return wanted.map((tensor) => {
+        const gradient = gradients.get(tensor.id);
+        return gradient ? engine.alias(gradient) : null;
+      });
+    } finally {
+      for (const gradient of gradients.values()) gradient.dispose();
+      this.clear();
+    }
+  }
+
+  #step(node: Node, gradients: Map<number, Tensor>, add: (id: number, gradient: Tensor) => void): void {
+    const outputGradients = node.outputIds.map((id) => gradients.get(id) ?? null);
+    try {
+      if (outputGradients.every((gradient) => gradient === null)) return;
+      this.#engine.scope(() => {
+        const results = node.backward(outputGradients, node.saved, node.needs);
+        node.inputIds.forEach((id, index) => {
+          const gradient = results[index];
+          if (!node.needs[index] || !gradient) return;
+          checkGradientShape(node, index, gradient);
+          add(id, gradient);
+        });
+      });
+    } finally {
+      for (const tensor of node.saved) tensor.dispose();
+      for (const id of node.outputIds) {
+        gradients.get(id)?.dispose();
+        gradients.delete(id);
+      }
+    }
+  }
+
+  /** Drops what is recorded, and the saved activations with it. */
+  clear(): void {
+    for (const node of this.#nodes) for (const tensor of node.saved) tensor.dispose();
+    this.#nodes.length = 0;
+  }
+}
+
+function checkGradientShape(node: Node, index: number, gradient: Tensor): void {
+  const expected = node.inputShapes[index]!;
+  if (sameShape(expected, gradient.shape)) return;
+  throw new XMoEError('autodiff', `the gradient of input ${index} has shape ${formatShape(gradient.shape)}, the input ${formatShape(expected)}`, {
+    op: node.op,
+    hint: 'a custom gradient must return one tensor per input, in the shape of that input',
+  });
+}
