@@ -1,3 +1,3 @@
-import { bundle } from '../../tsup.base.js';
+import { program } from '../../tsup.base.js';
 
-export default bundle({ cli: 'src/cli.ts' });
+export default program({ cli: 'src/cli.ts' });

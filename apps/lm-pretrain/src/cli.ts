@@ -1,1 +1,107 @@
-export {};
+// The command line of xmoe-lm: options and help. What the commands do is in commands/.
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { evalCommand } from './commands/eval.js';
+import { inspectCommand } from './commands/inspect.js';
+import { prepareCommand } from './commands/prepare.js';
+import { presetsCommand } from './commands/presets.js';
+import { sampleCommand } from './commands/sample.js';
+import { trainCommand } from './commands/train.js';
+import { BACKEND_NAMES } from './backends.js';
+import { errorText } from './terminal.js';
+import { locateVersion } from './package-root.js';
+
+const collect = (value: string, all: string[] = []): string[] => [...all, value];
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number from 0.');
+  return value;
+}
+
+function finite(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
+  return value;
+}
+
+const backendOption = ['--backend <name>', `one of ${BACKEND_NAMES.join(', ')}`, 'auto'] as const;
+
+/** Options that say what to train: shared by start, train and prepare. */
+function withConfigOptions(command: Command, preset: string): Command {
+  return command
+    .option('--preset <name>', 'configuration to start from (see: presets)', preset)
+    .option('--router <name>', 'threshold, topk, switch, hash, base, uniform or dense')
+    .option('--data <path...>', 'text, JSON lines or Parquet files, or directories of them, instead of the preset’s text')
+    .option('--set <key=value>', 'sets any key of the configuration, e.g. moe.experts=16; repeatable', collect)
+    .option('--data-root <dir>', 'where prepared shards are kept', 'runs/data')
+    .allowUnknownOption()
+    .allowExcessArguments();
+}
+
+function withTrainOptions(command: Command, preset: string): Command {
+  return withConfigOptions(command, preset)
+    .option(...backendOption)
+    .option('--out <dir>', 'run directory (default: runs/PRESET-TIME)')
+    .option('--resume', 'go on with the run in --out from its latest checkpoint')
+    .option('--stop-after <step>', 'end this session, saved, after that step', wholeNumber)
+    .option('--dry-run', 'print parameters, FLOPs, memory and steps without training')
+    .option('--debug <level>', 'off, nan (find the op that makes a NaN), leaks or all', 'off')
+    .addHelpText('after', '\nAny other flag names a key of the configuration, e.g. --max-steps 30 --learning-rate 1e-3 --threshold 0.8 --dispatch grouped.');
+}
+
+function createProgram(): Command {
+  const program = new Command('xmoe-lm').description('Pretrain, evaluate and inspect XMoE language models.').version(locateVersion(import.meta.url));
+  withTrainOptions(program.command('start').description('train a small XMoE on real text and show what it learned'), 'tiny').action(trainCommand);
+  withTrainOptions(program.command('train').description('train a preset'), 'tiny').action(trainCommand);
+  withConfigOptions(program.command('prepare').description('corpus to tokenizer to shards; training does this by itself'), 'tiny')
+    .option('--out <dir>', 'directory of the shards (default: one under --data-root)')
+    .action(prepareCommand);
+  program
+    .command('eval <run>')
+    .description('perplexity of a run with the training capacity and without dropping')
+    .option(...backendOption)
+    .option('--checkpoint <which>', 'best, latest, or a path', 'best')
+    .option('--split <name>', 'train, validation or test', 'test')
+    .option('--threshold <t>', 'another threshold than in training', finite)
+    .option('--capacity-factor <gamma>', 'another capacity factor than in training', finite)
+    .option('--batch-size <B>', 'windows per routing group (default: as in training)', wholeNumber)
+    .option('--max-windows <count>', 'score only the first windows', wholeNumber)
+    .option('--json', 'print one JSON object')
+    .action(evalCommand);
+  program
+    .command('sample <run>')
+    .description('continue a prompt')
+    .option(...backendOption)
+    .option('--checkpoint <which>', 'best, latest, or a path', 'best')
+    .option('--prompt <text>', 'text to continue', 'The ')
+    .option('--max-tokens <count>', 'tokens to add', wholeNumber, 120)
+    .option('--temperature <value>', '0 takes the likeliest token', finite, 0.8)
+    .option('--top-k <k>', 'only the k likeliest tokens; 0: all', wholeNumber, 0)
+    .option('--top-p <mass>', 'only the likeliest tokens of this mass', finite, 0.95)
+    .option('--seed <seed>', 'same seed, same text', wholeNumber, 1)
+    .action(sampleCommand);
+  program
+    .command('inspect <run>')
+    .description('how many experts each token of a text takes, by layer')
+    .option(...backendOption)
+    .option('--checkpoint <which>', 'best, latest, or a path', 'best')
+    .option('--text <text>', 'text to route (default: the beginning of the test split)')
+    .option('--html <file>', 'where the page goes (default: RUN/inspect.html)')
+    .action(inspectCommand);
+  program.command('presets').description('list the presets').action(presetsCommand);
+  return program;
+}
+
+async function main(): Promise<void> {
+  try {
+    await createProgram().exitOverride().parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+    else {
+      process.stderr.write(`${errorText(error)}\n`);
+      process.exitCode = 1;
+    }
+  }
+}
+
+await main();

@@ -1,1 +1,2 @@
-export {};
+// The CPU reference backend of xmoe.
+export { createCpuBackend, type CpuBackendOptions } from './backend.js';

@@ -17,13 +17,14 @@ type AnyKernel = (...operands: unknown[]) => void;
  * the output aside and raise at the next read of any tensor. Infinities pass: masks use them.
  */
 export function watchKernels(kernels: Kernels, backend: Backend): NonFiniteWatch {
-  const pending: Promise<XMoEError | undefined>[] = [];
+  const pending: Promise<unknown>[] = [];
   const check = (name: KernelName, output: Operand): void => {
     if (backend.readSync) {
       const error = findNaN(name, output, backend.readSync(output));
       if (error) throw error;
     } else {
-      pending.push(backend.read(output).then((data) => findNaN(name, output, data)));
+      // A failed read is an answer too: a rejection that nobody awaits yet would end the process.
+      pending.push(backend.read(output).then((data) => findNaN(name, output, data), (error: unknown) => error));
     }
   };
   const watched: Record<string, AnyKernel> = {};

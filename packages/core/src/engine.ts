@@ -1,6 +1,7 @@
 // The engine: one backend plus what the host keeps about it (live tensors, scopes, the gradient tape, debug checks).
 // Several engines may live side by side; nothing here is global.
 import type { Backend, BackendBuffer, Kernels } from './contract.js';
+import { createConstants, type Constants } from './constants.js';
 import { watchKernels, type NonFiniteWatch } from './debug.js';
 import { bytesPerElement, inferDType, type DType, type TensorData } from './dtype.js';
 import { XMoEError } from './errors.js';
@@ -40,6 +41,7 @@ export class Engine {
   /** Names of the fused primitives that run as fallbacks here. */
   readonly fallbackNames: readonly string[];
   readonly #live = new Set<Storage>();
+  readonly #constants: Constants;
   readonly #recordSites: boolean;
   readonly #watch: NonFiniteWatch | undefined;
   #scope: Set<Tensor> | undefined;
@@ -53,14 +55,22 @@ export class Engine {
     const debug = options.debug ?? 'off';
     this.#recordSites = debug === 'leaks' || debug === 'all';
     const fallbacks = createFallbacks(backend);
-    this.fallbackNames = Object.keys(fallbacks).filter((name) => !(name in backend.kernels));
-    const kernels: Kernels = { ...fallbacks, ...backend.kernels };
+    // A kernel that a backend lists as undefined is as good as absent.
+    const own = Object.fromEntries(Object.entries(backend.kernels).filter(([, kernel]) => kernel !== undefined));
+    this.fallbackNames = Object.keys(fallbacks).filter((name) => !(name in own));
+    const kernels = { ...fallbacks, ...own } as Kernels;
     if (debug === 'nan' || debug === 'all') {
       this.#watch = watchKernels(kernels, backend);
       this.kernels = this.#watch.kernels;
     } else {
       this.kernels = kernels;
     }
+    this.#constants = createConstants((value, dtype) => {
+      const storage = this.#store(backend.allocate(dtype, 1), 0);
+      const out = new Tensor(this, storage, [], dtype);
+      this.kernels.fill(out, { value });
+      return out;
+    });
   }
 
   // ---- making tensors ----
@@ -68,8 +78,10 @@ export class Engine {
   /** A tensor with undefined contents, for an op to fill. */
   empty(shape: Shape, dtype: DType = 'float32'): Tensor {
     const length = sizeOf(shape);
-    if (!Number.isSafeInteger(length) || length < 0) {
-      throw new XMoEError('shape', `${formatShape(shape)} is not a shape`, { hint: 'extents are whole numbers ≥ 0' });
+    for (const extent of shape) {
+      if (!Number.isSafeInteger(extent) || extent < 0) {
+        throw new XMoEError('shape', `${formatShape(shape)} is not a shape`, { hint: 'extents are whole numbers ≥ 0' });
+      }
     }
     const bytes = length * bytesPerElement(dtype);
     if (bytes > this.backend.capabilities.maxBufferBytes) {
@@ -82,12 +94,16 @@ export class Engine {
 
   /** Wraps a buffer of this backend; the tensor owns it from now on. */
   adopt(buffer: BackendBuffer, shape: Shape, dtype: DType): Tensor {
-    const bytes = sizeOf(shape) * bytesPerElement(dtype);
+    const storage = this.#store(buffer, sizeOf(shape) * bytesPerElement(dtype));
+    return this.#track(new Tensor(this, storage, shape, dtype));
+  }
+
+  #store(buffer: BackendBuffer, bytes: number): Storage {
     const storage: Storage = { buffer, bytes, references: 1, site: this.#recordSites ? creationSite() : undefined };
     this.#live.add(storage);
     this.#bytes += bytes;
-    this.#peakBytes = Math.max(this.#peakBytes, this.#bytes);
-    return this.#track(new Tensor(this, storage, shape, dtype));
+    if (this.#bytes > this.#peakBytes) this.#peakBytes = this.#bytes;
+    return storage;
   }
 
   /** A tensor with the given contents. Without a shape: one axis. Without a dtype: what the data stands for. */
@@ -105,6 +121,14 @@ export class Engine {
 
   scalar(value: number, dtype: DType = 'float32'): Tensor {
     return this.full([], value, dtype);
+  }
+
+  /**
+   * @internal The number as a shared tensor [], for ops that take numbers: made once, owned by the engine, outside of
+   * scopes and of the memory report. Not to be written or disposed.
+   */
+  constant(value: number, dtype: DType = 'float32'): Tensor {
+    return this.#constants.get(value, dtype);
   }
 
   full(shape: Shape, value: number, dtype: DType = 'float32'): Tensor {
@@ -135,9 +159,20 @@ export class Engine {
 
   /** Another reference to the same storage, perhaps with another shape of the same size. */
   alias(tensor: Tensor, shape: Shape = tensor.shape): Tensor {
+    return this.#track(this.retain(tensor, shape));
+  }
+
+  /** @internal An alias outside of every scope: whoever asked for it disposes it. */
+  retain(tensor: Tensor, shape: Shape = tensor.shape): Tensor {
     void tensor.buffer; // raises if disposed
+    if (shape !== tensor.shape && sizeOf(shape) !== tensor.size) {
+      throw new XMoEError('shape', `cannot see ${formatShape(tensor.shape)} as ${formatShape(shape)}`, {
+        op: 'alias',
+        hint: `the sizes must agree: ${tensor.size} elements`,
+      });
+    }
     tensor.storage.references++;
-    return this.#track(new Tensor(this, tensor.storage, shape, tensor.dtype));
+    return new Tensor(tensor.engine, tensor.storage, shape, tensor.dtype);
   }
 
   // ---- scopes ----
@@ -158,16 +193,16 @@ export class Engine {
     this.#scope = parent;
     if (result instanceof Promise) {
       for (const tensor of own) tensor.dispose();
+      result.catch(() => undefined); // it goes on with disposed tensors: what it raises is not the cause
       throw new XMoEError('scope', 'the function of a scope returned a promise', {
         op: 'scope',
         hint: 'compute inside the scope, await data() outside of it',
       });
     }
-    const kept = new Set(collectTensors(result));
-    for (const tensor of own) {
-      if (!kept.has(tensor)) tensor.dispose();
-      else this.#track(tensor);
+    for (const tensor of collectTensors(result)) {
+      if (own.delete(tensor)) this.#track(tensor);
     }
+    for (const tensor of own) tensor.dispose();
     return result;
   }
 
@@ -182,7 +217,7 @@ export class Engine {
     this.untrack(tensor);
     const { storage } = tensor;
     if (--storage.references > 0) return;
-    this.#live.delete(storage);
+    if (!this.#live.delete(storage)) return; // freed with the engine
     this.#bytes -= storage.bytes;
     this.backend.free(storage.buffer);
   }
@@ -219,7 +254,7 @@ export class Engine {
   // ---- reports ----
 
   memory(): MemoryReport {
-    return { buffers: this.#live.size, bytes: this.#bytes, peakBytes: this.#peakBytes };
+    return { buffers: this.#live.size - this.#constants.size, bytes: this.#bytes, peakBytes: this.#peakBytes };
   }
 
   resetPeakMemory(): void {
@@ -230,6 +265,7 @@ export class Engine {
   leakReport(): { site: string; buffers: number; bytes: number }[] {
     const bySite = new Map<string, { site: string; buffers: number; bytes: number }>();
     for (const storage of this.#live) {
+      if (storage.bytes === 0 && this.#constants.holds(storage)) continue;
       const site = storage.site ?? 'unknown (create the engine with debug: "leaks")';
       const entry = bySite.get(site) ?? { site, buffers: 0, bytes: 0 };
       entry.buffers++;
@@ -253,11 +289,11 @@ export class Engine {
   }
 }
 
-/** The first stack frames outside of the engine. */
+/** The first stack frames outside of the engine (by method, not by file: a bundle is one file). */
 function creationSite(): string {
   const frames = (new Error().stack ?? '').split('\n').slice(1);
   return frames
-    .filter((frame) => !/[/\\](engine|tensor)\.[jt]s/.test(frame))
+    .filter((frame) => !/^\s*at (creationSite|Engine\.|_Engine\.)/.test(frame))
     .slice(0, 3)
     .map((frame) => frame.trim().replace(/^at /, ''))
     .join(' < ');

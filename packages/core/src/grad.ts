@@ -1,8 +1,9 @@
 // Gradients for users: valueAndGrad, grad, vjp, customGradient, checkpoint. The machinery is in tape.ts.
 import type { Engine } from './engine.js';
 import { XMoEError } from './errors.js';
+import { formatShape, sameShape } from './shape.js';
 import { Tape, type Backward } from './tape.js';
-import { collectTensors, Tensor, type TensorTree } from './tensor.js';
+import { collectTensors, isPlainObject, Tensor, type TensorTree } from './tensor.js';
 
 export interface ValueAndGrad<P, A> {
   /** The scalar that was differentiated, float32 []. */
@@ -26,36 +27,53 @@ export function valueAndGrad<P extends TensorTree, A = undefined>(
   parameters: P,
   options: { seed?: Tensor } = {},
 ): ValueAndGrad<P, A> {
-  if (engine.tape) {
-    throw new XMoEError('autodiff', 'gradients of gradients are not supported', {
-      op: 'valueAndGrad',
-      hint: 'call it outside of another valueAndGrad',
-    });
-  }
+  const op = 'valueAndGrad';
+  refuseNested(engine, op);
   const leaves = collectTensors(parameters);
+  requireEngine(op, engine, leaves);
+  if (options.seed) requireScalar(op, 'seed', options.seed);
   const tape = new Tape(engine);
   for (const leaf of leaves) tape.watch(leaf);
-  try {
-    const result = engine.withTape(tape, () => engine.scope(() => fn(parameters)));
-    const loss = result instanceof Tensor ? result : result.loss;
-    const aux = (result instanceof Tensor ? undefined : result.aux) as A;
-    if (loss.size !== 1 || loss.dtype !== 'float32') {
-      throw new XMoEError('autodiff', `the loss must be one float32, got ${loss.toString()}`, {
-        op: 'valueAndGrad',
-        hint: 'reduce it with sum or mean',
+  // The outer scope frees everything if the backward pass fails; the inner one frees what nobody saved before it starts.
+  return engine.scope(() => {
+    try {
+      const result = engine.withTape(tape, () => engine.scope(() => fn(parameters)));
+      const loss = result instanceof Tensor ? result : result.loss;
+      const aux = (result instanceof Tensor ? undefined : result.aux) as A;
+      requireScalar(op, 'loss', loss);
+      requireEngine(op, engine, [loss]);
+      const gradients = engine.scope(() => {
+        const seed = engine.alias(options.seed ?? engine.constant(1), loss.shape);
+        const found = tape.pullback([loss], [seed], leaves);
+        const byId = new Map(leaves.map((leaf, index) => [leaf.id, found[index] ?? zerosLike(leaf)]));
+        return mapTree(parameters, (leaf) => byId.get(leaf.id)!);
       });
+      return { loss, aux, gradients };
+    } finally {
+      tape.clear();
     }
-    const gradients = engine.scope(() => {
-      const seed = options.seed ?? engine.ones(loss.shape);
-      const found = tape.pullback([loss], [engine.alias(seed, loss.shape)], leaves);
-      const byId = new Map(leaves.map((leaf, index) => [leaf.id, found[index] ?? engine.zeros(leaf.shape, leaf.dtype)]));
-      return mapTree(parameters, (leaf) => byId.get(leaf.id)!);
-    });
-    return { loss, aux, gradients };
-  } finally {
-    tape.clear();
-  }
+  });
 }
+
+function refuseNested(engine: Engine, op: string): void {
+  if (!engine.tape) return;
+  throw new XMoEError('autodiff', 'gradients of gradients are not supported', {
+    op,
+    hint: 'call it outside of another valueAndGrad, or inside engine.noGrad if no gradient has to flow through it',
+  });
+}
+
+function requireEngine(op: string, engine: Engine, tensors: readonly Tensor[]): void {
+  if (tensors.every((tensor) => tensor.engine === engine)) return;
+  throw new XMoEError('backend', 'a tensor lives on another engine', { op, hint: 'pass the engine that made the parameters' });
+}
+
+function requireScalar(op: string, name: string, tensor: Tensor): void {
+  if (tensor.size === 1 && tensor.dtype === 'float32') return;
+  throw new XMoEError('autodiff', `the ${name} must be one float32, got ${tensor.toString()}`, { op, hint: 'reduce it with sum or mean' });
+}
+
+const zerosLike = (tensor: Tensor): Tensor => tensor.engine.zeros(tensor.shape, tensor.dtype);
 
 /** The gradients alone; see {@link valueAndGrad}. */
 export function grad<P extends TensorTree>(engine: Engine, fn: (parameters: P) => LossResult<unknown>, parameters: P): P {
@@ -74,21 +92,38 @@ export interface Vjp {
 
 /** Vector-Jacobian product: runs `fn(...inputs)` now and the backward pass when `pullback` is called. */
 export function vjp(engine: Engine, fn: (...inputs: Tensor[]) => Tensor, inputs: readonly Tensor[]): Vjp {
+  const op = 'vjp';
+  refuseNested(engine, op);
+  requireEngine(op, engine, inputs);
   const tape = new Tape(engine);
   for (const input of inputs) tape.watch(input);
-  const output = engine.withTape(tape, () => engine.scope(() => fn(...inputs)));
-  return {
-    output,
-    pullback: (dy) =>
-      engine.scope(() =>
-        tape.pullback([output], [dy], inputs).map((gradient, index) => gradient ?? engine.zeros(inputs[index]!.shape, inputs[index]!.dtype)),
-      ),
-    dispose: () => tape.clear(),
+  let spent = false;
+  const dispose = (): void => {
+    spent = true;
+    tape.clear();
   };
+  let output: Tensor;
+  try {
+    output = engine.withTape(tape, () => engine.scope(() => fn(...inputs)));
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+  const { shape, dtype } = output;
+  const pullback = (dy: Tensor): Tensor[] => {
+    if (spent) throw new XMoEError('autodiff', 'the pullback ran already, or was disposed', { op, hint: 'call vjp again: activations are freed as it runs' });
+    if (!sameShape(dy.shape, shape) || dy.dtype !== dtype) {
+      throw new XMoEError('autodiff', `dy is ${dy.toString()}, the output ${dtype} ${formatShape(shape)}`, { op, hint: 'pass one value per element of the output' });
+    }
+    spent = true;
+    return engine.scope(() => tape.pullback([output], [dy], inputs).map((gradient, index) => gradient ?? zerosLike(inputs[index]!)));
+  };
+  return { output, pullback, dispose };
 }
 
 /**
- * An op with a gradient of its own. `forward` runs unrecorded and returns the outputs and what `backward` wants saved.
+ * An op with a gradient of its own. `forward` runs unrecorded in a scope and returns the outputs and what `backward`
+ * wants saved. `backward` returns one gradient per input, in its shape and dtype; null means none.
  */
 export function customGradient<R extends Tensor | readonly Tensor[]>(
   op: string,
@@ -96,47 +131,74 @@ export function customGradient<R extends Tensor | readonly Tensor[]>(
   forward: () => { outputs: R; saved: readonly Tensor[] },
   backward: Backward,
 ): R {
-  const { engine } = inputs[0]!;
-  const { outputs, saved } = engine.noGrad(forward);
-  const list: readonly Tensor[] = outputs instanceof Tensor ? [outputs] : (outputs as readonly Tensor[]);
-  engine.tape?.record({ op, inputs, outputs: list, saved, backward });
-  return outputs;
+  const engine = inputs[0]?.engine;
+  if (!engine) throw new XMoEError('value', 'there are no inputs', { op, hint: 'pass the tensors that get a gradient' });
+  requireEngine(op, engine, inputs);
+  return engine.scope(() => {
+    const { outputs, saved } = engine.noGrad(forward);
+    const { tape } = engine;
+    if (!tape) return outputs;
+    // An output that came from outside (an input passed through) needs an identity of its own.
+    const own = (tensor: Tensor): Tensor => (tape.isTracked(tensor) ? engine.alias(tensor) : tensor);
+    const fresh = (outputs instanceof Tensor ? own(outputs) : outputs.map(own)) as R;
+    tape.record({ op, inputs, outputs: fresh instanceof Tensor ? [fresh] : fresh, saved, backward });
+    return fresh;
+  });
 }
 
 /**
- * Activation checkpointing (Chen et al. 2016): runs `fn(...inputs)` keeping only its inputs, and runs it again during
- * the backward pass. Parameters that `fn` closes over get their gradients too; they must live until then.
+ * Activation checkpointing (Chen et al. 2016): runs `fn(...inputs)` keeping only its inputs and results, and runs it
+ * again during the backward pass. The result may be a tensor or a tree of them. Parameters that `fn` closes over get
+ * their gradients too; they must live, unchanged, until then (random keys also: the second run must draw the same).
  */
-export function checkpoint(engine: Engine, fn: (...inputs: Tensor[]) => Tensor, inputs: readonly Tensor[]): Tensor {
+export function checkpoint<R>(engine: Engine, fn: (...inputs: Tensor[]) => R, inputs: readonly Tensor[]): R {
   const outer = engine.tape;
   if (!outer) return engine.scope(() => fn(...inputs));
-  // A probe tape finds which tracked tensors the function reads, then drops everything else.
+  // The probe finds which tracked tensors the function reads beside its arguments, which get identities of their own.
   const probe = new Tape(engine, outer);
-  const output = engine.withTape(probe, () => engine.scope(() => fn(...inputs)));
-  probe.clear();
-  const inputIds = new Set(inputs.map((input) => input.id));
-  const closure = [...probe.outerInputs.values()].filter((tensor) => !inputIds.has(tensor.id));
+  const result = engine.withTape(probe, () =>
+    engine.scope(() => {
+      const own = inputs.map((input) => engine.alias(input));
+      own.forEach((alias, index) => outer.isTracked(inputs[index]!) && probe.watch(alias));
+      return fn(...own);
+    }),
+  );
+  const closure = [...probe.outerInputs.values()];
+  // A tensor from outside that fn merely returns is no output of this node.
+  const isOutput = collectTensors(result).map((tensor) => !outer.isTracked(tensor));
   outer.record({
     op: 'checkpoint',
     inputs: [...inputs, ...closure],
-    outputs: [output],
+    outputs: collectTensors(result).filter((_, index) => isOutput[index]),
     saved: inputs,
-    backward: ([dy], saved) => {
+    backward: (gradients, saved) => {
       const tape = new Tape(engine);
-      for (const tensor of [...saved, ...closure]) tape.watch(tensor);
-      const again = engine.withTape(tape, () => engine.scope(() => fn(...saved)));
-      return tape.pullback([again], [dy!], [...saved, ...closure]);
+      try {
+        const wanted = [...saved, ...closure];
+        for (const tensor of wanted) tape.watch(tensor);
+        const again = collectTensors(engine.withTape(tape, () => engine.scope(() => fn(...saved)))).filter((_, index) => isOutput[index]);
+        const used = again.filter((_, index) => gradients[index] !== null);
+        return tape.pullback(used, gradients.filter((gradient) => gradient !== null), wanted);
+      } finally {
+        tape.clear();
+      }
     },
   });
-  return output;
+  return result;
 }
 
-/** `tree` with `fn` applied to every tensor. */
+/** `tree` with `fn` applied to every tensor. Arrays and plain objects only. */
 export function mapTree<P extends TensorTree>(tree: P, fn: (leaf: Tensor) => Tensor): P {
   const map = (item: TensorTree): TensorTree => {
     if (item instanceof Tensor) return fn(item);
     if (item === null || item === undefined) return item;
     if (Array.isArray(item)) return item.map((child: TensorTree) => map(child));
+    if (!isPlainObject(item)) {
+      throw new XMoEError('value', `a tree of tensors holds a ${Object.prototype.toString.call(item).slice(8, -1)}`, {
+        op: 'mapTree',
+        hint: 'nest tensors in arrays and plain objects only',
+      });
+    }
     return Object.fromEntries(Object.entries(item).map(([key, child]) => [key, map(child as TensorTree)]));
   };
   return map(tree) as P;

@@ -58,8 +58,7 @@ export interface FeedForward<Trace = unknown> {
 
 /** A parameter by name; an error that names it when it is missing. */
 export function parameter(parameters: Parameters, name: string): Tensor {
-  const found = parameters[name];
-  if (found) return found;
+  if (Object.hasOwn(parameters, name)) return parameters[name]!;
   throw new XMoEError('value', `there is no parameter ${name}`, { hint: 'the parameters were made for another configuration' });
 }
 
@@ -81,7 +80,7 @@ export function initialValues(spec: ParameterSpec, key: RandomKey): Float32Array
 export function initializeParameters(engine: Engine, specs: readonly ParameterSpec[], key: RandomKey): Record<string, Tensor> {
   const out: Record<string, Tensor> = {};
   for (const spec of specs) {
-    if (out[spec.name]) throw new XMoEError('value', `two parameters are named ${spec.name}`, { hint: 'give layers distinct names' });
+    if (Object.hasOwn(out, spec.name)) throw new XMoEError('value', `two parameters are named ${spec.name}`, { hint: 'give layers distinct names' });
     out[spec.name] = engine.tensor(initialValues(spec, key), spec.shape).keep();
   }
   return out;

@@ -23,7 +23,10 @@ export function stridesOf(shape: Shape): number[] {
 }
 
 export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((extent, axis) => extent === b[axis]);
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let axis = 0; axis < a.length; axis++) if (a[axis] !== b[axis]) return false;
+  return true;
 }
 
 export function formatShape(shape: Shape): string {
@@ -43,7 +46,9 @@ export function normalizeAxis(axis: number, rank: number, op: string): number {
 }
 
 /** The NumPy broadcast of two shapes. */
-export function broadcastShapes(a: Shape, b: Shape, op: string): number[] {
+export function broadcastShapes(a: Shape, b: Shape, op: string): Shape {
+  if (sameShape(a, b) || b.length === 0) return a;
+  if (a.length === 0) return b;
   const rank = Math.max(a.length, b.length);
   const out = new Array<number>(rank);
   for (let axis = 0; axis < rank; axis++) {
@@ -61,7 +66,8 @@ export function broadcastShapes(a: Shape, b: Shape, op: string): number[] {
 }
 
 /** `shape` with axes of size 1 in front up to `rank`. */
-export function padRank(shape: Shape, rank: number): number[] {
+export function padRank(shape: Shape, rank: number): Shape {
+  if (shape.length === rank) return shape;
   return [...new Array<number>(rank - shape.length).fill(1), ...shape];
 }
 
@@ -79,6 +85,11 @@ export function axisView(shape: Shape, first: number, last = first): AxisView {
  * Equal shapes come back as rank 1. Rank 0 comes back as [1].
  */
 export function collapseBroadcast(out: Shape, ...inputs: readonly Shape[]): { out: number[]; inputs: number[][] } {
+  const size = sizeOf(out);
+  // The common case, without a walk over the axes: every input is whole or one element.
+  if (inputs.every((shape) => sizeOf(shape) === 1 || sameShape(shape, out))) {
+    return { out: [size], inputs: inputs.map((shape) => (sizeOf(shape) === 1 ? [1] : [size])) };
+  }
   const collapsedOut: number[] = [];
   const collapsed = inputs.map((): number[] => []);
   let previous: boolean[] | undefined;

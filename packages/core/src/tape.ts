@@ -1,7 +1,8 @@
 // The gradient tape: what ran forward, and how to run it backward. First order only. Users call valueAndGrad (grad.ts).
+import type { DType } from './dtype.js';
 import type { Engine } from './engine.js';
 import { XMoEError } from './errors.js';
-import { formatShape, sameShape } from './shape.js';
+import { formatShape, sameShape, type Shape } from './shape.js';
 import type { Tensor } from './tensor.js';
 
 /**
@@ -23,10 +24,16 @@ export interface Recording {
   readonly backward: Backward;
 }
 
+/** What the tape knows of an input: not the tensor itself, which may be gone by then. */
+interface NodeInput {
+  readonly id: number;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
 interface Node {
   readonly op: string;
-  readonly inputIds: readonly number[];
-  readonly inputShapes: readonly (readonly number[])[];
+  readonly inputs: readonly NodeInput[];
   readonly needs: readonly boolean[];
   readonly outputIds: readonly number[];
   readonly saved: readonly Tensor[];
@@ -38,10 +45,11 @@ export class Tape {
   readonly #nodes: Node[] = [];
   /** Ids that a gradient flows to. */
   readonly #tracked = new Set<number>();
-  /** Tensors of the enclosing tape that were read; filled for activation checkpointing. */
   readonly #outer: Tape | undefined;
+  /** Tensors of the outer tape that were read: what activation checkpointing must know. */
   readonly outerInputs = new Map<number, Tensor>();
 
+  /** With `outer` a probe: it follows which tensors a gradient flows to, into the outer tape, and records nothing. */
   constructor(engine: Engine, outer?: Tape) {
     this.#engine = engine;
     this.#outer = outer;
@@ -63,13 +71,13 @@ export class Tape {
     const needs = recording.inputs.map((input) => this.isTracked(input));
     if (!needs.includes(true)) return;
     for (const output of recording.outputs) this.#tracked.add(output.id);
+    if (this.#outer) return;
     this.#nodes.push({
       op: recording.op,
-      inputIds: recording.inputs.map((input) => input.id),
-      inputShapes: recording.inputs.map((input) => input.shape),
+      inputs: recording.inputs.map(({ id, shape, dtype }) => ({ id, shape, dtype })),
       needs,
       outputIds: recording.outputs.map((output) => output.id),
-      saved: recording.saved.map((tensor) => this.#engine.alias(tensor).keep()),
+      saved: recording.saved.map((tensor) => this.#engine.retain(tensor)),
       backward: recording.backward,
     });
   }
@@ -84,7 +92,7 @@ export class Tape {
     const add = (id: number, gradient: Tensor): void => {
       const existing = gradients.get(id);
       if (!existing) {
-        gradients.set(id, engine.alias(gradient).keep());
+        gradients.set(id, engine.retain(gradient));
         return;
       }
       const sum = engine.empty(existing.shape, existing.dtype).keep();
@@ -113,11 +121,11 @@ export class Tape {
       if (outputGradients.every((gradient) => gradient === null)) return;
       this.#engine.scope(() => {
         const results = node.backward(outputGradients, node.saved, node.needs);
-        node.inputIds.forEach((id, index) => {
+        node.inputs.forEach((input, index) => {
           const gradient = results[index];
           if (!node.needs[index] || !gradient) return;
-          checkGradientShape(node, index, gradient);
-          add(id, gradient);
+          checkGradient(node, index, gradient);
+          add(input.id, gradient);
         });
       });
     } finally {
@@ -136,11 +144,11 @@ export class Tape {
   }
 }
 
-function checkGradientShape(node: Node, index: number, gradient: Tensor): void {
-  const expected = node.inputShapes[index]!;
-  if (sameShape(expected, gradient.shape)) return;
-  throw new XMoEError('autodiff', `the gradient of input ${index} has shape ${formatShape(gradient.shape)}, the input ${formatShape(expected)}`, {
+function checkGradient(node: Node, index: number, gradient: Tensor): void {
+  const { shape, dtype } = node.inputs[index]!;
+  if (sameShape(shape, gradient.shape) && gradient.dtype === dtype) return;
+  throw new XMoEError('autodiff', `the gradient of input ${index} is ${gradient.toString()}, the input ${dtype} ${formatShape(shape)}`, {
     op: node.op,
-    hint: 'a custom gradient must return one tensor per input, in the shape of that input',
+    hint: 'a custom gradient must return one tensor per input, in the shape and dtype of that input',
   });
 }

@@ -69,8 +69,9 @@ export class Tensor implements Operand {
 
   /** Copies the contents to the host. The only wait in the library. */
   async data(): Promise<TensorData> {
-    await this.engine.settle();
-    return this.engine.backend.read(this);
+    // The read starts now: the tensor may be disposed while it is under way.
+    const [data] = await Promise.all([this.engine.backend.read(this), this.engine.settle()]);
+    return data;
   }
 
   /** As `data`, at once, on backends that can (cpu, tfjs); an error elsewhere. */
@@ -134,6 +135,8 @@ export type TensorTree = Tensor | null | undefined | readonly TensorTree[] | { r
 
 /** All tensors inside a value: arrays, plain objects and maps are walked, anything else is left alone. */
 export function collectTensors(value: unknown): Tensor[] {
+  if (value instanceof Tensor) return [value];
+  if (typeof value !== 'object' || value === null) return [];
   const found: Tensor[] = [];
   const seen = new Set<object>();
   const visit = (item: unknown): void => {
@@ -148,7 +151,7 @@ export function collectTensors(value: unknown): Tensor[] {
   return found;
 }
 
-function isPlainObject(value: object): boolean {
+export function isPlainObject(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }

@@ -1,1 +1,11 @@
-export {};
+// The public surface of @xmoe/routers: routers on tensors. The same on plain arrays is @xmoe/routers/reference.
+export { type BaseRouterOptions, createBaseRouter } from './base.js';
+export { createRouter, ROUTER_CONFIG_KEYS, type RouterConfig, type RouterType } from './create-router.js';
+export { gate, gateProbabilities } from './gate.js';
+export { createHashRouter, type HashRouterOptions } from './hash.js';
+export { balanceLoss, zLoss } from './losses.js';
+export { type ClaimPriority, defineRouter, type Router, type RouterDefinition, type RouterInput, type Routing, type RoutingParts } from './router.js';
+export { readRouterStatistics, routerStatistics, type RouterStatistics, type RouterStatisticsTensors } from './statistics.js';
+export { createThresholdRouter, type ThresholdRouterOptions } from './threshold.js';
+export { createSwitchRouter, createTopKRouter, type TopKRouterOptions } from './top-k.js';
+export { createUniformRouter, type UniformRouterOptions } from './uniform.js';

@@ -1,1 +1,3 @@
-export {};
+// What tests of several packages share: the conformance suite of backends.
+export * from './conformance/index.js';
+export { checkGradients, gradientInput, type GradientCheckOptions, type GradientInput } from './gradient-check.js';

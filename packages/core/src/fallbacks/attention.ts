@@ -43,7 +43,9 @@ export function attentionGrad(
 ): void {
   const scores = maskedScores(scratch, q, k, keyMask, options);
   const [batch, queries, keys] = scores.shape as [number, number, number];
-  const shifted = scratch.binary('subtract', scores, reshape(lse, [batch, queries, 1]));
+  // A query that saw nothing has an lse of −∞ from some kernels: −∞ − (−∞) must not become NaN.
+  const floor = scratch.binary('maximum', reshape(lse, [batch, queries, 1]), -3.0e38);
+  const shifted = scratch.binary('subtract', scores, floor);
   const probabilities = scratch.unary('exp', shifted);
   const upstream = scratch.cast(dout, 'float32');
   const weights = applyDropout(scratch, probabilities, key, options);

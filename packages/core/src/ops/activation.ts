@@ -1,9 +1,11 @@
 // Bias + activation (per segment or for all rows), GELU, and dropout by key.
 import type { Activation } from '../contract.js';
 import { XMoEError } from '../errors.js';
+import { sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireFloat, requireRank } from './check.js';
+import { requireDType, requireExtent, requireFloat, requireKey, requireRank, requireSameEngine } from './check.js';
 import { reshape } from './movement.js';
+import { view } from './view.js';
 
 /**
  * activation(x + bias). x [R, C]; bias [C], or [G, C] with `offsets` int32 [G + 1]: row r of segment g gets bias[g], and
@@ -12,32 +14,42 @@ import { reshape } from './movement.js';
 export function biasActivation(x: Tensor, bias: Tensor | null, activation: Activation, offsets: Tensor | null = null): Tensor {
   const op = 'biasActivation';
   const { engine } = x;
-  requireRank(op, 'x', x, 2);
-  requireFloat(op, 'x', x);
-  if (bias) requireExtent(op, 'the last extent of bias', bias.shape[bias.rank - 1]!, x.shape[1]!);
-  if (offsets) requireDType(op, 'offsets', offsets, 'int32');
-  if (bias) requireExtent(op, 'the number of bias rows', bias.size / Math.max(1, x.shape[1]!), offsets ? offsets.size - 1 : 1);
-  const rowsOf = (tensor: Tensor): Tensor => engine.alias(tensor, [tensor.size / Math.max(1, x.shape[1]!), x.shape[1]!]);
+  checkBias(op, x, bias, offsets);
+  const biasView = [offsets ? offsets.size - 1 : 1, x.shape[1]!]; // [G, C]
   const out = engine.empty(x.shape, x.dtype);
-  engine.kernels.biasActivation(x, bias ? rowsOf(bias) : null, offsets, out, { activation });
+  engine.kernels.biasActivation(x, bias && view(bias, biasView), offsets, out, { activation });
+  const saved = activation === 'none' ? [] : bias ? [x, bias] : [x];
+  const [biasShape, biasDType] = [bias?.shape, bias?.dtype];
   engine.tape?.record({
     op,
     inputs: bias ? [x, bias] : [x],
     outputs: [out],
-    saved: [x, ...(bias ? [bias] : []), ...(offsets ? [offsets] : [])],
-    backward: ([dy], saved, needs) => {
-      const input = saved[0]!;
-      const savedBias = bias ? saved[1]! : null;
-      const savedOffsets = offsets ? saved[saved.length - 1]! : null;
-      const dx = engine.empty(input.shape, input.dtype);
-      const dbias = savedBias && needs[1] ? engine.empty(savedBias.shape, savedBias.dtype) : null;
-      engine.kernels.biasActivationGrad(
-        input, savedBias ? rowsOf(savedBias) : null, savedOffsets, dy!, dx, dbias ? rowsOf(dbias) : null, { activation },
-      );
-      return bias ? [dx, dbias] : [dx];
+    saved: offsets ? [...saved, offsets] : saved,
+    backward: ([dy], kept, needs) => {
+      // Without an activation neither x nor the bias matters: dy stands in for x.
+      const input = activation === 'none' ? dy! : kept[0]!;
+      const biasIn = activation === 'none' || !bias ? null : view(kept[1]!, biasView);
+      const dx = engine.empty(dy!.shape, dy!.dtype);
+      const dbias = biasShape && needs[1] ? engine.empty(biasShape, biasDType) : null;
+      engine.kernels.biasActivationGrad(input, biasIn, offsets ? kept[kept.length - 1]! : null, dy!, dx, dbias && view(dbias, biasView), { activation });
+      return [dx, dbias];
     },
   });
   return out;
+}
+
+function checkBias(op: string, x: Tensor, bias: Tensor | null, offsets: Tensor | null): void {
+  requireRank(op, 'x', x, 2);
+  requireFloat(op, 'x', x);
+  requireSameEngine(op, x, bias, offsets);
+  if (offsets) {
+    requireRank(op, 'offsets', offsets, 1);
+    requireDType(op, 'offsets', offsets, 'int32');
+  }
+  if (!bias) return;
+  requireDType(op, 'bias', bias, 'float32', x.dtype);
+  requireExtent(op, 'the last extent of bias', bias.shape[bias.rank - 1] ?? 1, x.shape[1]!);
+  requireExtent(op, 'the number of bias rows', sizeOf(bias.shape.slice(0, -1)), offsets ? offsets.size - 1 : 1);
 }
 
 /** Gaussian error linear unit (Hendrycks and Gimpel 2016), any shape; `form` as GPT-2 (tanh) or exact (erf). */
@@ -53,7 +65,8 @@ export function gelu(x: Tensor, form: 'tanh' | 'erf' = 'tanh'): Tensor {
 export function dropout(x: Tensor, key: Tensor, options: { rate: number; stream: number }): Tensor {
   const op = 'dropout';
   requireFloat(op, 'x', x);
-  requireDType(op, 'key', key, 'uint32');
+  requireKey(op, key);
+  requireSameEngine(op, x, key);
   if (!(options.rate >= 0 && options.rate < 1)) {
     throw new XMoEError('value', `rate is ${options.rate}`, { op, hint: 'pass a rate from 0 to below 1' });
   }

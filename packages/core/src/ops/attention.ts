@@ -1,8 +1,8 @@
 // Scaled dot-product attention: causal, padded and cross.
 import { XMoEError } from '../errors.js';
-import { formatShape } from '../shape.js';
+import { formatShape, sameShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireFloat, requireRank, requireSameDType } from './check.js';
+import { requireDType, requireExtent, requireFloat, requireKey, requireRank, requireSameDType, requireSameEngine } from './check.js';
 
 export interface AttentionArguments {
   /** Heads per batch row. */
@@ -29,7 +29,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionArg
   const attributes = {
     heads: options.heads,
     causal: options.causal ?? false,
-    scale: options.scale ?? 1 / Math.sqrt(q.shape[2]!),
+    scale: options.scale ?? 1 / Math.sqrt(Math.max(1, q.shape[2]!)),
     dropoutRate: dropout?.rate ?? 0,
     stream: dropout?.stream ?? 0,
   };
@@ -55,12 +55,13 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionArg
 }
 
 function checkAttention(op: string, q: Tensor, k: Tensor, v: Tensor, options: AttentionArguments): void {
+  requireSameEngine(op, q, k, v, options.keyMask, options.dropout?.key);
   for (const [name, tensor] of [['q', q], ['k', k], ['v', v]] as const) {
     requireRank(op, name, tensor, 3);
     requireFloat(op, name, tensor);
     requireSameDType(op, q, tensor);
   }
-  if (k.shape[0] !== q.shape[0] || k.shape[2] !== q.shape[2] || formatShape(k.shape) !== formatShape(v.shape)) {
+  if (k.shape[0] !== q.shape[0] || k.shape[2] !== q.shape[2] || !sameShape(k.shape, v.shape)) {
     throw new XMoEError('shape', `q ${formatShape(q.shape)}, k ${formatShape(k.shape)}, v ${formatShape(v.shape)} do not fit`, {
       op,
       hint: 'q is [B·heads, Tq, D], k and v are [B·heads, Tk, D]',
@@ -71,6 +72,13 @@ function checkAttention(op: string, q: Tensor, k: Tensor, v: Tensor, options: At
   }
   if (options.keyMask) {
     requireDType(op, 'keyMask', options.keyMask, 'bool');
-    requireExtent(op, 'the size of keyMask', options.keyMask.size, (q.shape[0]! / options.heads) * k.shape[1]!);
+    requireRank(op, 'keyMask', options.keyMask, 2);
+    requireExtent(op, 'the batch of keyMask', options.keyMask.shape[0]!, q.shape[0]! / options.heads);
+    requireExtent(op, 'the number of keys of keyMask', options.keyMask.shape[1]!, k.shape[1]!);
+  }
+  if (!options.dropout) return;
+  requireKey(op, options.dropout.key);
+  if (!(options.dropout.rate >= 0 && options.dropout.rate < 1)) {
+    throw new XMoEError('value', `the dropout rate is ${options.dropout.rate}`, { op, hint: 'pass a rate from 0 to below 1' });
   }
 }

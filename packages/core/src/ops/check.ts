@@ -29,8 +29,18 @@ export function requireExtent(op: string, what: string, actual: number, expected
   throw new XMoEError('shape', `${what} is ${actual}, expected ${expected}`, { op, hint: 'check the shapes of the arguments' });
 }
 
-export function requireSameEngine(op: string, ...tensors: readonly Tensor[]): void {
-  const engine = tensors[0]?.engine;
-  if (tensors.every((tensor) => tensor.engine === engine)) return;
-  throw new XMoEError('backend', 'tensors live on different engines', { op, hint: 'copy one with engine.tensor(await other.data(), other.shape)' });
+/** All tensors live where the first does; nulls are optional arguments that were not given. */
+export function requireSameEngine(op: string, first: Tensor, ...others: readonly (Tensor | null | undefined)[]): void {
+  for (const other of others) {
+    if (!other || other.engine === first.engine) continue;
+    throw new XMoEError('backend', `tensors live on different engines: ${first.engine.backend.name} and ${other.engine.backend.name}`, {
+      op,
+      hint: 'copy one with engine.tensor(await other.data(), other.shape)',
+    });
+  }
+}
+
+export function requireKey(op: string, key: Tensor): void {
+  requireDType(op, 'key', key, 'uint32');
+  requireExtent(op, 'the size of key', key.size, 2);
 }

@@ -1,27 +1,32 @@
 // Element-wise ops with broadcasting, and their gradients.
-import type { BinaryOp, CompareOp, Operand, UnaryOp } from '../contract.js';
-import type { DType } from '../dtype.js';
+import type { BinaryOp, CompareOp, UnaryOp } from '../contract.js';
+import { isFloat, type DType } from '../dtype.js';
+import { XMoEError } from '../errors.js';
 import { broadcastShapes, collapseBroadcast, padRank } from '../shape.js';
 import { Tensor } from '../tensor.js';
 import { requireDType, requireSameDType, requireSameEngine } from './check.js';
 import { sumTo } from './sum-to.js';
 import { reshape } from './movement.js';
+import { view } from './view.js';
 
 /** A tensor, or a number that takes the dtype of the other argument. */
 export type TensorLike = Tensor | number;
 
-/** The same buffer seen with another shape, for a kernel call. */
-function view(tensor: Tensor, shape: readonly number[]): Operand {
-  return { buffer: tensor.buffer, shape, dtype: tensor.dtype };
-}
+type BinaryFunction = (a: TensorLike, b: TensorLike) => Tensor;
+type UnaryFunction = (x: Tensor) => Tensor;
 
 function pair(op: string, a: TensorLike, b: TensorLike): [Tensor, Tensor] {
-  const { engine, dtype } = (a instanceof Tensor ? a : b) as Tensor;
-  const left = a instanceof Tensor ? a : engine.full([], a, dtype);
-  const right = b instanceof Tensor ? b : engine.full([], b, dtype);
+  const [left, right] = withConstants(op, a, b);
   requireSameEngine(op, left, right);
   requireSameDType(op, left, right);
   return [left, right];
+}
+
+/** Numbers become shared scalars of the other argument's engine and dtype. */
+function withConstants(op: string, a: TensorLike, b: TensorLike): [Tensor, Tensor] {
+  if (a instanceof Tensor) return [a, b instanceof Tensor ? b : a.engine.constant(b, a.dtype)];
+  if (b instanceof Tensor) return [b.engine.constant(a, b.dtype), b];
+  throw new XMoEError('value', 'neither argument is a tensor', { op, hint: 'pass at least one tensor' });
 }
 
 function runBinary(kernel: 'binary' | 'compare', op: BinaryOp | CompareOp, a: Tensor, b: Tensor, dtype: DType): Tensor {
@@ -36,24 +41,32 @@ function runBinary(kernel: 'binary' | 'compare', op: BinaryOp | CompareOp, a: Te
   return out;
 }
 
-type BinaryGradient = (dy: Tensor, a: Tensor, b: Tensor, out: Tensor) => [() => Tensor, () => Tensor];
+type Slot = 'a' | 'b' | 'out';
 
-/** A broadcasting op; `gradient` gives the two input gradients in the output's shape, null where there is none. */
-function binaryOp(op: BinaryOp, saves: 'nothing' | 'inputs', gradient: BinaryGradient | null) {
+/** One input's gradient in the shape of the output, and what it reads: only that is kept for the backward pass. */
+interface BinaryGradient {
+  reads: readonly Slot[];
+  run(dy: Tensor, at: Readonly<Record<Slot, Tensor>>): Tensor;
+}
+
+function binaryOp(op: BinaryOp, dtypes: readonly DType[], toA?: BinaryGradient, toB?: BinaryGradient) {
   return (x: TensorLike, y: TensorLike): Tensor => {
-    const { engine } = (x instanceof Tensor ? x : y) as Tensor;
     const [a, b] = pair(op, x, y);
+    requireDType(op, 'an argument', a, ...dtypes);
     const out = runBinary('binary', op, a, b, a.dtype);
-    if (gradient) {
+    const { tape } = a.engine;
+    if (tape && toA && toB) {
+      const tensors = { a, b, out };
+      const slots = [...new Set([...(tape.isTracked(a) ? toA.reads : []), ...(tape.isTracked(b) ? toB.reads : [])])];
       const [shapeA, shapeB] = [a.shape, b.shape];
-      engine.tape?.record({
+      tape.record({
         op,
         inputs: [a, b],
         outputs: [out],
-        saved: saves === 'inputs' ? [a, b, out] : [],
-        backward: ([dy], [left, right, result], needs) => {
-          const [da, db] = gradient(dy!, left!, right!, result!);
-          return [needs[0] ? sumTo(da(), shapeA) : null, needs[1] ? sumTo(db(), shapeB) : null];
+        saved: slots.map((slot) => tensors[slot]),
+        backward: ([dy], saved, needs) => {
+          const at = Object.fromEntries(slots.map((slot, index) => [slot, saved[index]!])) as Record<Slot, Tensor>;
+          return [needs[0] ? sumTo(toA.run(dy!, at), shapeA) : null, needs[1] ? sumTo(toB.run(dy!, at), shapeB) : null];
         },
       });
     }
@@ -61,40 +74,53 @@ function binaryOp(op: BinaryOp, saves: 'nothing' | 'inputs', gradient: BinaryGra
   };
 }
 
+const FLOAT: readonly DType[] = ['float32', 'float16'];
+const INTEGER: readonly DType[] = ['int32', 'uint32'];
+const NUMBER: readonly DType[] = [...FLOAT, ...INTEGER];
+const pass: BinaryGradient = { reads: [], run: (dy) => dy };
+/** dy where the comparison of a and b holds, else 0. */
+const where = (compare: (a: Tensor, b: Tensor) => Tensor): BinaryGradient => ({
+  reads: ['a', 'b'],
+  run: (dy, { a, b }) => multiply(dy, cast(compare(a, b), dy.dtype)),
+});
+
 /** a + b. */
-export const add = binaryOp('add', 'nothing', (dy) => [() => dy, () => dy]);
+export const add: BinaryFunction = binaryOp('add', NUMBER, pass, pass);
 /** a − b. */
-export const subtract = binaryOp('subtract', 'nothing', (dy) => [() => dy, () => negate(dy)]);
+export const subtract: BinaryFunction = binaryOp('subtract', NUMBER, pass, { reads: [], run: (dy) => negate(dy) });
 /** a · b. */
-export const multiply = binaryOp('multiply', 'inputs', (dy, a, b) => [() => multiply(dy, b), () => multiply(dy, a)]);
-/** a / b. */
-export const divide = binaryOp('divide', 'inputs', (dy, _a, b, out) => [
-  () => divide(dy, b),
-  () => negate(divide(multiply(dy, out), b)),
-]);
+export const multiply: BinaryFunction = binaryOp(
+  'multiply',
+  NUMBER,
+  { reads: ['b'], run: (dy, { b }) => multiply(dy, b) },
+  { reads: ['a'], run: (dy, { a }) => multiply(dy, a) },
+);
+/** a / b of floats. */
+export const divide: BinaryFunction = binaryOp(
+  'divide',
+  FLOAT,
+  { reads: ['b'], run: (dy, { b }) => divide(dy, b) },
+  { reads: ['b', 'out'], run: (dy, { b, out }) => negate(divide(multiply(dy, out), b)) },
+);
 /** The larger of a and b; where they are equal the gradient goes to a. */
-export const maximum = binaryOp('maximum', 'inputs', (dy, a, b) => [
-  () => multiply(dy, cast(greaterEqual(a, b), dy.dtype)),
-  () => multiply(dy, cast(less(a, b), dy.dtype)),
-]);
+export const maximum: BinaryFunction = binaryOp('maximum', NUMBER, where((a, b) => greaterEqual(a, b)), where((a, b) => less(a, b)));
 /** The smaller of a and b; where they are equal the gradient goes to a. */
-export const minimum = binaryOp('minimum', 'inputs', (dy, a, b) => [
-  () => multiply(dy, cast(lessEqual(a, b), dy.dtype)),
-  () => multiply(dy, cast(greater(a, b), dy.dtype)),
-]);
-/** a to the power b, for a > 0 (or integral b). */
-export const power = binaryOp('power', 'inputs', (dy, a, b, out) => [
-  () => multiply(dy, multiply(b, power(a, subtract(b, 1)))),
-  () => multiply(dy, multiply(out, log(a))),
-]);
+export const minimum: BinaryFunction = binaryOp('minimum', NUMBER, where((a, b) => lessEqual(a, b)), where((a, b) => greater(a, b)));
+/** a to the power b of floats, for a > 0 (or integral b). */
+export const power: BinaryFunction = binaryOp(
+  'power',
+  FLOAT,
+  { reads: ['a', 'b'], run: (dy, { a, b }) => multiply(dy, multiply(b, power(a, subtract(b, 1)))) },
+  { reads: ['a', 'out'], run: (dy, { a, out }) => multiply(dy, multiply(out, log(a))) },
+);
 /** ⌊a / b⌋ of integers, b > 0. No gradient. */
-export const floorDivide = binaryOp('floorDivide', 'nothing', null);
+export const floorDivide: BinaryFunction = binaryOp('floorDivide', INTEGER);
 /** a − b·⌊a / b⌋ of integers, b > 0. No gradient. */
-export const remainder = binaryOp('remainder', 'nothing', null);
+export const remainder: BinaryFunction = binaryOp('remainder', INTEGER);
 /** a and b of bools. */
-export const logicalAnd = binaryOp('logicalAnd', 'nothing', null);
+export const logicalAnd: BinaryFunction = binaryOp('logicalAnd', ['bool']);
 /** a or b of bools. */
-export const logicalOr = binaryOp('logicalOr', 'nothing', null);
+export const logicalOr: BinaryFunction = binaryOp('logicalOr', ['bool']);
 
 function compareOp(op: CompareOp) {
   return (x: TensorLike, y: TensorLike): Tensor => {
@@ -113,50 +139,63 @@ export const greaterEqual = compareOp('greaterEqual');
 /** dx from dy, the input x and the output y. */
 type UnaryGradient = (dy: Tensor, x: Tensor, y: Tensor) => Tensor;
 
-function unaryOp(op: UnaryOp, gradient: UnaryGradient | null) {
+/** `reads`: what the gradient looks at, and so what is kept for the backward pass. */
+function unaryOp(op: UnaryOp, dtypes: readonly DType[], reads: 'nothing' | 'input' | 'output' | 'both' = 'nothing', gradient?: UnaryGradient) {
   return (x: Tensor): Tensor => {
+    requireDType(op, 'x', x, ...dtypes);
     const out = x.engine.empty(x.shape, x.dtype);
     x.engine.kernels.unary(x, out, { op });
     if (gradient) {
-      x.engine.tape?.record({ op, inputs: [x], outputs: [out], saved: [x, out], backward: ([dy], [a, y]) => [gradient(dy!, a!, y!)] });
+      const saved = reads === 'nothing' ? [] : reads === 'input' ? [x] : reads === 'output' ? [out] : [x, out];
+      x.engine.tape?.record({
+        op,
+        inputs: [x],
+        outputs: [out],
+        saved,
+        backward: ([dy], kept) => [gradient(dy!, kept[0]!, kept[kept.length - 1]!)],
+      });
     }
     return out;
   };
 }
 
-export const negate: (x: Tensor) => Tensor = unaryOp('negate', (dy) => negate(dy));
-export const abs = unaryOp('abs', (dy, x) => multiply(dy, sign(x)));
+const SIGNED: readonly DType[] = [...FLOAT, 'int32'];
+
+export const negate: UnaryFunction = unaryOp('negate', SIGNED, 'nothing', (dy) => negate(dy));
+export const abs: UnaryFunction = unaryOp('abs', SIGNED, 'input', (dy, x) => multiply(dy, sign(x)));
 /** −1, 0 or 1. No gradient. */
-export const sign = unaryOp('sign', null);
-export const exp: (x: Tensor) => Tensor = unaryOp('exp', (dy, _x, y) => multiply(dy, y));
+export const sign: UnaryFunction = unaryOp('sign', SIGNED);
+export const exp: UnaryFunction = unaryOp('exp', FLOAT, 'output', (dy, _x, y) => multiply(dy, y));
 /** Natural logarithm. */
-export const log = unaryOp('log', (dy, x) => divide(dy, x));
-export const sqrt = unaryOp('sqrt', (dy, _x, y) => divide(multiply(dy, 0.5), y));
+export const log: UnaryFunction = unaryOp('log', FLOAT, 'input', (dy, x) => divide(dy, x));
+export const sqrt: UnaryFunction = unaryOp('sqrt', FLOAT, 'output', (dy, _x, y) => divide(multiply(dy, 0.5), y));
 /** 1/√x. */
-export const rsqrt = unaryOp('rsqrt', (dy, x, y) => multiply(divide(multiply(dy, -0.5), x), y));
-export const square = unaryOp('square', (dy, x) => multiply(multiply(dy, 2), x));
-export const reciprocal = unaryOp('reciprocal', (dy, _x, y) => negate(multiply(dy, square(y))));
-export const tanh = unaryOp('tanh', (dy, _x, y) => multiply(dy, subtract(1, square(y))));
+export const rsqrt: UnaryFunction = unaryOp('rsqrt', FLOAT, 'both', (dy, x, y) => multiply(divide(multiply(dy, -0.5), x), y));
+export const square: UnaryFunction = unaryOp('square', FLOAT, 'input', (dy, x) => multiply(multiply(dy, 2), x));
+export const reciprocal: UnaryFunction = unaryOp('reciprocal', FLOAT, 'output', (dy, _x, y) => negate(multiply(dy, square(y))));
+export const tanh: UnaryFunction = unaryOp('tanh', FLOAT, 'output', (dy, _x, y) => multiply(dy, subtract(1, square(y))));
 /** Error function. */
-export const erf = unaryOp('erf', (dy, x) => multiply(dy, multiply(exp(negate(square(x))), 2 / Math.sqrt(Math.PI))));
-export const sigmoid = unaryOp('sigmoid', (dy, _x, y) => multiply(dy, multiply(y, subtract(1, y))));
-export const relu = unaryOp('relu', (dy, x) => multiply(dy, cast(greater(x, 0), dy.dtype)));
-export const sin: (x: Tensor) => Tensor = unaryOp('sin', (dy, x) => multiply(dy, cos(x)));
-export const cos: (x: Tensor) => Tensor = unaryOp('cos', (dy, x) => negate(multiply(dy, sin(x))));
+export const erf: UnaryFunction = unaryOp('erf', FLOAT, 'input', (dy, x) => multiply(dy, multiply(exp(negate(square(x))), 2 / Math.sqrt(Math.PI))));
+export const sigmoid: UnaryFunction = unaryOp('sigmoid', FLOAT, 'output', (dy, _x, y) => multiply(dy, multiply(y, subtract(1, y))));
+/** The gradient at 0 is 0. */
+export const relu: UnaryFunction = unaryOp('relu', FLOAT, 'output', (dy, _x, y) => multiply(dy, cast(greater(y, 0), dy.dtype)));
+export const sin: UnaryFunction = unaryOp('sin', FLOAT, 'input', (dy, x) => multiply(dy, cos(x)));
+export const cos: UnaryFunction = unaryOp('cos', FLOAT, 'input', (dy, x) => negate(multiply(dy, sin(x))));
 /** Largest integer ≤ x. No gradient. */
-export const floor = unaryOp('floor', null);
+export const floor: UnaryFunction = unaryOp('floor', FLOAT);
 /** Smallest integer ≥ x. No gradient. */
-export const ceil = unaryOp('ceil', null);
+export const ceil: UnaryFunction = unaryOp('ceil', FLOAT);
 /** not x of bools. */
-export const logicalNot = unaryOp('logicalNot', null);
+export const logicalNot: UnaryFunction = unaryOp('logicalNot', ['bool']);
 
 /** condition ? a : b, broadcasting. condition bool; a and b of one dtype. */
 export function select(condition: Tensor, a: TensorLike, b: TensorLike): Tensor {
   const { engine } = condition;
   requireDType('select', 'condition', condition, 'bool');
   const dtype = a instanceof Tensor ? a.dtype : b instanceof Tensor ? b.dtype : 'float32';
-  const yes = a instanceof Tensor ? a : engine.full([], a, dtype);
-  const no = b instanceof Tensor ? b : engine.full([], b, dtype);
+  const yes = a instanceof Tensor ? a : engine.constant(a, dtype);
+  const no = b instanceof Tensor ? b : engine.constant(b, dtype);
+  requireSameEngine('select', condition, yes, no);
   requireSameDType('select', yes, no);
   const shape = broadcastShapes(condition.shape, broadcastShapes(yes.shape, no.shape, 'select'), 'select');
   const out = engine.empty(shape, dtype);
@@ -184,7 +223,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   const out = x.engine.empty(x.shape, dtype);
   x.engine.kernels.cast(x, out);
   const from = x.dtype;
+  if (!isFloat(from) || !isFloat(dtype)) return out; // whole numbers carry no gradient
   x.engine.tape?.record({ op: 'cast', inputs: [x], outputs: [out], saved: [], backward: ([dy]) => [cast(dy!, from)] });
   return out;
 }
-

@@ -12,3 +12,4 @@ export * from './random.js';
 export * from './reduce.js';
 export * from './routing.js';
 export * from './sorting.js';
+export * from './split.js';

@@ -1,7 +1,9 @@
 // Ops that read or write by index: rows (embedding, dispatch) and along the last axis. Differentiable in the values.
+import { XMoEError } from '../errors.js';
 import { sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireRank } from './check.js';
+import { requireDType, requireExtent, requireRank, requireSameEngine } from './check.js';
+import { view } from './view.js';
 
 /**
  * out[i] = x[indices[i]], zeros where the index is outside 0 … R − 1 (use −1 for "nothing").
@@ -10,23 +12,25 @@ import { requireDType, requireExtent, requireRank } from './check.js';
 export function gatherRows(x: Tensor, indices: Tensor): Tensor {
   const op = 'gatherRows';
   const { engine } = x;
+  requireSameEngine(op, x, indices);
   requireDType(op, 'indices', indices, 'int32');
+  if (x.rank === 0) throw new XMoEError('shape', 'x is a scalar: it has no rows', { op, hint: 'pass x with one axis or more' });
   const rows = x.shape[0]!;
   const width = sizeOf(x.shape.slice(1));
+  const count = indices.size;
   const out = engine.empty([...indices.shape, ...x.shape.slice(1)], x.dtype);
-  const flatIndices = { buffer: indices.buffer, shape: [indices.size], dtype: indices.dtype };
-  engine.kernels.gatherRows({ buffer: x.buffer, shape: [rows, width], dtype: x.dtype }, flatIndices, {
-    buffer: out.buffer,
-    shape: [indices.size, width],
-    dtype: x.dtype,
-  });
-  const shape = x.shape;
+  engine.kernels.gatherRows(view(x, [rows, width]), view(indices, [count]), view(out, [count, width]));
+  const { shape } = x;
   engine.tape?.record({
     op,
     inputs: [x],
     outputs: [out],
     saved: [indices],
-    backward: ([dy], [at]) => [engine.alias(scatterAddRows(flatten(dy!, width), flatten(at!), rows), shape)],
+    backward: ([dy], [at]) => {
+      const dx = engine.empty(shape, dy!.dtype);
+      engine.kernels.scatterAddRows(view(dy!, [count, width]), view(at!, [count]), view(dx, [rows, width]));
+      return [dx];
+    },
   });
   return out;
 }
@@ -37,7 +41,10 @@ export function gatherRows(x: Tensor, indices: Tensor): Tensor {
  */
 export function scatterAddRows(x: Tensor, indices: Tensor, rows: number): Tensor {
   const op = 'scatterAddRows';
+  requireSameEngine(op, x, indices);
   requireRank(op, 'x', x, 2);
+  requireDType(op, 'x', x, 'float32', 'float16', 'int32');
+  requireRank(op, 'indices', indices, 1);
   requireDType(op, 'indices', indices, 'int32');
   requireExtent(op, 'the number of indices', indices.size, x.shape[0]!);
   const out = x.engine.empty([rows, x.shape[1]!], x.dtype);
@@ -69,12 +76,10 @@ export function addAlongLast(x: Tensor, indices: Tensor, columns: number): Tenso
 }
 
 function checkAlong(op: string, x: Tensor, indices: Tensor): void {
+  requireSameEngine(op, x, indices);
   requireRank(op, 'x', x, 2);
+  requireDType(op, 'x', x, 'float32', 'float16', 'int32');
   requireRank(op, 'indices', indices, 2);
   requireDType(op, 'indices', indices, 'int32');
   requireExtent(op, 'the number of rows of indices', indices.shape[0]!, x.shape[0]!);
-}
-
-function flatten(x: Tensor, width?: number): Tensor {
-  return x.engine.alias(x, width === undefined ? [x.size] : [width === 0 ? 0 : x.size / width, width]);
 }

@@ -1,11 +1,11 @@
 // Matrix products: batched, transposed, and grouped over ragged segments, with their gradients.
 import type { FloatDType } from '../dtype.js';
 import { XMoEError } from '../errors.js';
-import { formatShape, sizeOf } from '../shape.js';
+import { formatShape, sizeOf, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { requireDType, requireExtent, requireFloat, requireRank, requireSameDType, requireSameEngine } from './check.js';
 import { cast } from './elementwise.js';
-import { reshape } from './movement.js';
+import { view } from './view.js';
 
 export interface MatmulOptions {
   /** a is [.., K, M]. */
@@ -23,17 +23,82 @@ export interface MatmulOptions {
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   const { transposeA = false, transposeB = false } = options;
   checkMatmul(a, b, transposeA, transposeB);
-  const batchShape = a.shape.slice(0, -2);
+  const { engine } = a;
+  const layout = layoutOf(a.shape, b.shape, transposeA, transposeB);
+  const { batch, M, N } = layout;
+  const rows = a.shape[a.rank - (transposeA ? 1 : 2)]!;
+  const out = engine.empty([...a.shape.slice(0, -2), rows, N], options.dtype ?? a.dtype);
+  engine.kernels.matmul(view(a, layout.a), view(b, layout.b), view(out, [batch, M, N]), { transposeA, transposeB });
+  engine.tape?.record({
+    op: 'matmul',
+    inputs: [a, b],
+    outputs: [out],
+    saved: [a, b],
+    backward: ([upstream], [left, right], needs) => {
+      const dy = cast(upstream!, left!.dtype);
+      return [
+        needs[0] ? leftGradient(dy, left!, right!, layout, transposeA, transposeB) : null,
+        needs[1] ? rightGradient(dy, left!, right!, layout, transposeA, transposeB) : null,
+      ];
+    },
+  });
+  return out;
+}
+
+/** The product as the kernel sees it: a [batch, ..], b [batch or 1, ..], out [batch, M, N]. */
+interface Layout {
+  readonly batch: number;
+  readonly a: Shape;
+  readonly b: Shape;
+  readonly M: number;
+  readonly N: number;
+}
+
+function layoutOf(a: Shape, b: Shape, transposeA: boolean, transposeB: boolean): Layout {
+  const [rowsA, columnsA] = a.slice(-2) as [number, number];
+  const [rowsB, columnsB] = b.slice(-2) as [number, number];
+  const leading = sizeOf(a.slice(0, -2));
   // b shared by a batch of untransposed rows is one tall product.
-  if (b.rank === 2 && a.rank > 2 && !transposeA) {
-    const flat = matmul(reshape(a, [-1, a.shape[a.rank - 1]!]), b, options);
-    return reshape(flat, [...a.shape.slice(0, -1), flat.shape[1]!]);
+  const tall = b.length === 2 && !transposeA;
+  return {
+    batch: tall ? 1 : leading,
+    a: tall ? [1, leading * rowsA, columnsA] : [leading, rowsA, columnsA],
+    b: [b.length === 2 ? 1 : leading, rowsB, columnsB],
+    M: tall ? leading * rowsA : transposeA ? columnsA : rowsA,
+    N: transposeB ? rowsB : columnsB,
+  };
+}
+
+/** da = dy·bᵀ, with b on the right because only the right-hand side may be shared by the batch. */
+function leftGradient(dy: Tensor, a: Tensor, b: Tensor, layout: Layout, transposeA: boolean, transposeB: boolean): Tensor {
+  const { engine } = a;
+  const dyView = view(dy, [layout.batch, layout.M, layout.N]);
+  const bView = view(b, layout.b);
+  const da = engine.empty(a.shape, a.dtype);
+  if (!transposeA) {
+    engine.kernels.matmul(dyView, bView, view(da, layout.a), { transposeA: false, transposeB: !transposeB });
+  } else if (layout.b[0] === layout.batch) {
+    engine.kernels.matmul(bView, dyView, view(da, layout.a), { transposeA: transposeB, transposeB: true });
+  } else {
+    const flipped = engine.empty([layout.batch, layout.M, layout.a[1]!], a.dtype);
+    engine.kernels.matmul(dyView, bView, flipped, { transposeA: false, transposeB: !transposeB });
+    engine.kernels.transpose(flipped, view(da, layout.a), { permutation: [0, 2, 1] });
   }
-  const batch = sizeOf(batchShape);
-  const a3 = reshape(a, [batch, ...a.shape.slice(-2)]);
-  const b3 = reshape(b, [sizeOf(b.shape.slice(0, -2)), ...b.shape.slice(-2)]);
-  const out = batchedMatmul(a3, b3, transposeA, transposeB, options.dtype ?? (a.dtype as FloatDType));
-  return reshape(out, [...batchShape, out.shape[1]!, out.shape[2]!]);
+  return da;
+}
+
+/** db = aᵀ·dy per batch row; a shared b collects the gradients of all. */
+function rightGradient(dy: Tensor, a: Tensor, b: Tensor, layout: Layout, transposeA: boolean, transposeB: boolean): Tensor {
+  const { engine } = a;
+  const dyView = view(dy, [layout.batch, layout.M, layout.N]);
+  const aView = view(a, layout.a);
+  const db = engine.empty(b.shape, b.dtype);
+  const shared = layout.b[0] !== layout.batch;
+  const target = shared ? engine.empty([layout.batch, ...b.shape.slice(-2)], b.dtype) : view(db, layout.b);
+  if (transposeB) engine.kernels.matmul(dyView, aView, target, { transposeA: true, transposeB: transposeA });
+  else engine.kernels.matmul(aView, dyView, target, { transposeA: !transposeA, transposeB: false });
+  if (shared) engine.kernels.reduce(target, db, { op: 'sum', outer: 1, size: layout.batch, inner: b.size });
+  return db;
 }
 
 function checkMatmul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): void {
@@ -59,40 +124,6 @@ function checkMatmul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: bool
   }
 }
 
-/** a [B, ..] and b [B or 1, ..]. */
-function batchedMatmul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean, dtype: FloatDType): Tensor {
-  const { engine } = a;
-  const rows = a.shape[transposeA ? 2 : 1]!;
-  const columns = b.shape[transposeB ? 1 : 2]!;
-  const out = engine.empty([a.shape[0]!, rows, columns], dtype);
-  engine.kernels.matmul(a, b, out, { transposeA, transposeB });
-  const run = (x: Tensor, y: Tensor, flipX: boolean, flipY: boolean): Tensor => batchedMatmul(x, y, flipX, flipY, x.dtype as FloatDType);
-  engine.tape?.record({
-    op: 'matmul',
-    inputs: [a, b],
-    outputs: [out],
-    saved: [a, b],
-    backward: ([upstream], [left, right], needs) => {
-      const l = left!;
-      const r = right!;
-      const dy = cast(upstream!, l.dtype);
-      const da = (): Tensor => (transposeA ? run(r, dy, transposeB, true) : run(dy, r, false, !transposeB));
-      const db = (): Tensor => (transposeB ? run(dy, l, true, transposeA) : run(l, dy, !transposeA, false));
-      return [needs[0] ? da() : null, needs[1] ? sharedWeight(db(), r) : null];
-    },
-  });
-  return out;
-}
-
-/** A right-hand side used by the whole batch collects the gradients of all. */
-function sharedWeight(gradient: Tensor, weight: Tensor): Tensor {
-  if (gradient.shape[0] === weight.shape[0]) return gradient;
-  const { engine } = gradient;
-  const out = engine.empty(weight.shape, weight.dtype);
-  engine.kernels.reduce(gradient, out, { op: 'sum', outer: 1, size: gradient.shape[0]!, inner: sizeOf(weight.shape) });
-  return out;
-}
-
 /**
  * Grouped matmul over ragged segments: row r of segment g (offsets[g] ≤ r < offsets[g + 1]) times w[g].
  * x [R, K], w [G, K, M] ([G, M, K] with transposeW), offsets int32 [G + 1] → [R, M]. Rows after the last segment are 0.
@@ -106,6 +137,7 @@ export function groupedMatmul(x: Tensor, w: Tensor, offsets: Tensor, options: { 
   requireRank(op, 'w', w, 3);
   requireFloat(op, 'x', x);
   requireSameDType(op, x, w);
+  requireRank(op, 'offsets', offsets, 1);
   requireDType(op, 'offsets', offsets, 'int32');
   requireExtent(op, 'the length of offsets', offsets.size, w.shape[0]! + 1);
   requireExtent(op, 'the inner dimension of w', w.shape[transposeW ? 2 : 1]!, x.shape[1]!);

@@ -2,8 +2,9 @@
 import { XMoEError } from '../errors.js';
 import { broadcastShapes, formatShape, normalizeAxis, padRank, sameShape, sizeOf, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { requireSameDType } from './check.js';
+import { requireSameDType, requireSameEngine } from './check.js';
 import { sumTo } from './sum-to.js';
+import { view } from './view.js';
 
 /** The same elements under another shape; no copy. One extent may be −1. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
@@ -14,11 +15,12 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return out;
 }
 
-function inferExtent(x: Tensor, shape: Shape): number[] {
+function inferExtent(x: Tensor, shape: Shape): Shape {
+  if (!shape.includes(-1) && sizeOf(shape) === x.size && shape.every((extent) => extent >= 0)) return shape;
   const holes = shape.filter((extent) => extent === -1).length;
   const known = sizeOf(shape.filter((extent) => extent !== -1));
   const target = shape.map((extent) => (extent === -1 ? x.size / known : extent));
-  if (holes > 1 || sizeOf(target) !== x.size || !target.every(Number.isInteger)) {
+  if (holes > 1 || sizeOf(target) !== x.size || !target.every((extent) => Number.isInteger(extent) && extent >= 0)) {
     throw new XMoEError('shape', `cannot see ${formatShape(x.shape)} as ${formatShape(shape)}`, {
       op: 'reshape',
       hint: `the sizes must agree: ${x.size} elements`,
@@ -49,9 +51,13 @@ function swapLast(rank: number): number[] {
   return axes;
 }
 
+function fits(start: number, size: number, extent: number): boolean {
+  return Number.isInteger(start) && Number.isInteger(size) && start >= 0 && size >= 0 && start + size <= extent;
+}
+
 /** x[begin : begin + size] on each axis. */
 export function slice(x: Tensor, begin: readonly number[], size: readonly number[]): Tensor {
-  const inside = begin.length === x.rank && size.length === x.rank && begin.every((start, axis) => start >= 0 && size[axis]! >= 0 && start + size[axis]! <= x.shape[axis]!);
+  const inside = begin.length === x.rank && size.length === x.rank && begin.every((start, axis) => fits(start, size[axis]!, x.shape[axis]!));
   if (!inside) {
     throw new XMoEError('shape', `begin ${formatShape(begin)} with size ${formatShape(size)} leaves ${formatShape(x.shape)}`, {
       op: 'slice',
@@ -67,6 +73,13 @@ export function slice(x: Tensor, begin: readonly number[], size: readonly number
 
 /** Zeros of `shape` with x placed at `begin`: the inverse of {@link slice}. */
 export function pad(x: Tensor, begin: readonly number[], shape: Shape): Tensor {
+  const inside = begin.length === x.rank && shape.length === x.rank && begin.every((start, axis) => fits(start, x.shape[axis]!, shape[axis]!));
+  if (!inside) {
+    throw new XMoEError('shape', `${formatShape(x.shape)} at ${formatShape(begin)} leaves ${formatShape(shape)}`, {
+      op: 'pad',
+      hint: 'give one start per axis and a shape that holds x',
+    });
+  }
   let out = x;
   for (let axis = 0; axis < x.rank; axis++) {
     const before = begin[axis]!;
@@ -85,7 +98,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
     throw new XMoEError('shape', `${formatShape(x.shape)} does not broadcast to ${formatShape(shape)}`, { op: 'broadcastTo', hint: 'only axes of size 1 repeat' });
   }
   const out = x.engine.empty(shape, x.dtype);
-  x.engine.kernels.broadcast({ buffer: x.buffer, shape: padRank(x.shape, shape.length), dtype: x.dtype }, out);
+  x.engine.kernels.broadcast(view(x, padRank(x.shape, shape.length)), out);
   const original = x.shape;
   x.engine.tape?.record({ op: 'broadcast', inputs: [x], outputs: [out], saved: [], backward: ([dy]) => [sumTo(dy!, original)] });
   return out;
@@ -97,6 +110,7 @@ export function concat(inputs: readonly Tensor[], axis: number): Tensor {
   if (!first) throw new XMoEError('value', 'there is nothing to join', { op: 'concat', hint: 'pass at least one tensor' });
   const along = normalizeAxis(axis, first.rank, 'concat');
   for (const input of inputs) {
+    requireSameEngine('concat', first, input);
     requireSameDType('concat', first, input);
     const agree = input.rank === first.rank && input.shape.every((extent, index) => index === along || extent === first.shape[index]);
     if (!agree) {

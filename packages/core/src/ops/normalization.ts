@@ -1,23 +1,19 @@
 // Softmax, log-softmax and layer normalisation with their gradients.
-import { isFloat, type FloatDType } from '../dtype.js';
-import type { Operand } from '../contract.js';
+import type { FloatDType } from '../dtype.js';
+import { XMoEError } from '../errors.js';
+import { customGradient } from '../grad.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireFloat } from './check.js';
-import { exp, log, multiply, subtract } from './elementwise.js';
-import { max, sum } from './reduce.js';
+import { requireDType, requireExtent, requireFloat, requireRank, requireSameEngine } from './check.js';
+import { add, cast, exp, log, maximum, multiply, subtract } from './elementwise.js';
 import { reshape } from './movement.js';
-
-/** x as [R, C] with C the last axis. */
-function asRows(x: Tensor): Operand {
-  const width = x.shape[x.rank - 1] ?? 1;
-  return { buffer: x.buffer, shape: [width === 0 ? 0 : x.size / width, width], dtype: x.dtype };
-}
+import { max, sum } from './reduce.js';
+import { viewRows } from './view.js';
 
 /** Softmax of the last axis, computed in float32. `dtype` of the result: that of x by default. */
 export function softmax(x: Tensor, options: { dtype?: FloatDType } = {}): Tensor {
   requireFloat('softmax', 'x', x);
   const out = x.engine.empty(x.shape, options.dtype ?? x.dtype);
-  x.engine.kernels.softmax(asRows(x), asRows(out));
+  x.engine.kernels.softmax(viewRows(x), viewRows(out));
   const { dtype } = x;
   x.engine.tape?.record({
     op: 'softmax',
@@ -26,24 +22,49 @@ export function softmax(x: Tensor, options: { dtype?: FloatDType } = {}): Tensor
     saved: [out],
     backward: ([dy], [y]) => {
       const dx = x.engine.empty(y!.shape, dtype);
-      x.engine.kernels.softmaxGrad(asRows(y!), asRows(dy!), asRows(dx));
+      x.engine.kernels.softmaxGrad(viewRows(y!), viewRows(dy!), viewRows(dx));
       return [dx];
     },
   });
   return out;
 }
 
-/** x − log Σ exp(x) along the last axis. */
+/** x − log Σ exp(x) along the last axis, computed in float32. */
 export function logSoftmax(x: Tensor): Tensor {
-  const shifted = subtract(x, x.engine.noGrad(() => max(x, -1, { keepAxes: true })));
-  return subtract(shifted, log(sum(exp(shifted), -1, { keepAxes: true })));
+  requireAxis('logSoftmax', x);
+  return customGradient(
+    'logSoftmax',
+    [x],
+    () => {
+      const wide = cast(x, 'float32');
+      const out = cast(subtract(wide, stableLogSum(wide)), x.dtype);
+      return { outputs: out, saved: [out] };
+    },
+    ([dy], [y]) => [subtract(dy!, multiply(exp(y!), sum(dy!, -1, { keepAxes: true })))],
+  );
 }
 
-/** log Σ exp(x) along the last axis: the shape of x without it. */
+/** log Σ exp(x) along the last axis, computed in float32: the shape of x without it. A row of −∞ gives −∞. */
 export function logSumExp(x: Tensor): Tensor {
-  const peak = x.engine.noGrad(() => max(x, -1, { keepAxes: true }));
-  const total = log(sum(exp(subtract(x, peak)), -1));
-  return subtract(total, multiply(reshape(peak, total.shape), -1));
+  requireAxis('logSumExp', x);
+  const ones = [...x.shape.slice(0, -1), 1];
+  return customGradient(
+    'logSumExp',
+    [x],
+    () => ({ outputs: cast(reshape(stableLogSum(cast(x, 'float32')), x.shape.slice(0, -1)), x.dtype), saved: [x] }),
+    ([dy], [input]) => [multiply(softmax(input!), reshape(dy!, ones))],
+  );
+}
+
+/** log Σ exp over the last axis, kept with size 1. The finite floor keeps a row of −∞ from becoming −∞ − (−∞). */
+function stableLogSum(x: Tensor): Tensor {
+  const peak = maximum(max(x, -1, { keepAxes: true }), -3e38);
+  return add(peak, log(sum(exp(subtract(x, peak)), -1, { keepAxes: true })));
+}
+
+function requireAxis(op: string, x: Tensor): void {
+  requireFloat(op, 'x', x);
+  if (x.rank === 0) throw new XMoEError('shape', 'x is a scalar: it has no last axis', { op, hint: 'pass x with one axis or more' });
 }
 
 /** Layer normalisation of the last axis (Ba et al. 2016). x [.., D]; gamma, beta float32 [D]. */
@@ -52,8 +73,10 @@ export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, options: { eps
   const { engine } = x;
   const epsilon = options.epsilon ?? 1e-5;
   const width = x.shape[x.rank - 1] ?? 1;
-  if (!isFloat(x.dtype)) requireFloat(op, 'x', x);
+  requireFloat(op, 'x', x);
+  requireSameEngine(op, x, gamma, beta);
   for (const [name, parameter] of [['gamma', gamma], ['beta', beta]] as const) {
+    requireRank(op, name, parameter, 1);
     requireDType(op, name, parameter, 'float32');
     requireExtent(op, `the size of ${name}`, parameter.size, width);
   }
@@ -61,7 +84,7 @@ export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, options: { eps
   const out = engine.empty(x.shape, x.dtype);
   const mean = engine.empty([rows]);
   const rstd = engine.empty([rows]);
-  engine.kernels.layerNorm(asRows(x), gamma, beta, asRows(out), mean, rstd, { epsilon });
+  engine.kernels.layerNorm(viewRows(x), gamma, beta, viewRows(out), mean, rstd, { epsilon });
   engine.tape?.record({
     op,
     inputs: [x, gamma, beta],
@@ -71,7 +94,7 @@ export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, options: { eps
       const dx = engine.empty(input!.shape, input!.dtype);
       const dgamma = engine.empty([width]);
       const dbeta = engine.empty([width]);
-      engine.kernels.layerNormGrad(asRows(input!), scale!, average!, inverse!, asRows(dy!), asRows(dx), dgamma, dbeta);
+      engine.kernels.layerNormGrad(viewRows(input!), scale!, average!, inverse!, viewRows(dy!), viewRows(dx), dgamma, dbeta);
       return [dx, dgamma, dbeta];
     },
   });

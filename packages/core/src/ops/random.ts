@@ -1,11 +1,11 @@
 // Random tensors drawn on the device by key.
 import type { Tensor } from '../tensor.js';
-import { requireDType } from './check.js';
+import { requireKey } from './check.js';
 import { cos, log, maximum, multiply, sqrt, subtract } from './elementwise.js';
 
 /** Uniform numbers in [0, 1), float32 of `shape`. key uint32 [2]; `stream` names the site. Bit-equal on every backend. */
 export function randomUniform(key: Tensor, shape: readonly number[], stream = 0): Tensor {
-  requireDType('randomUniform', 'key', key, 'uint32');
+  requireKey('randomUniform', key);
   const out = key.engine.empty(shape);
   key.engine.kernels.random(key, out, { stream });
   return out;

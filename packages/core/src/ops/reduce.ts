@@ -1,10 +1,15 @@
 // Reductions along axes and scans, with their gradients.
-import { axisView, normalizeAxis, type Shape } from '../shape.js';
+import type { DType } from '../dtype.js';
+import { XMoEError } from '../errors.js';
+import { axisView, formatShape, normalizeAxis, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType } from './check.js';
+import { requireDType, requireFloat } from './check.js';
 import { cast, divide, equal, multiply, subtract } from './elementwise.js';
 import { broadcastTo, reshape } from './movement.js';
 import { reduceAxes, withOnes } from './sum-to.js';
+import { viewRows } from './view.js';
+
+const ORDERED: readonly DType[] = ['float32', 'float16', 'int32'];
 
 export interface ReduceOptions {
   /** Keep the reduced axes with size 1. */
@@ -22,6 +27,7 @@ const without = (shape: Shape, axes: readonly number[]): number[] => shape.filte
 
 /** Σ over `axes` (all by default). float or int32. */
 export function sum(x: Tensor, axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
+  requireDType('sum', 'x', x, ...ORDERED);
   const resolved = resolveAxes(x, axes, 'sum');
   const kept = reduceAxes(x, resolved, 'sum');
   const out = options.keepAxes ? kept : x.engine.alias(kept, without(x.shape, resolved));
@@ -38,6 +44,7 @@ export function sum(x: Tensor, axes?: number | readonly number[], options: Reduc
 
 /** Arithmetic mean over `axes` (all by default). float. */
 export function mean(x: Tensor, axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
+  requireFloat('mean', 'x', x);
   const resolved = resolveAxes(x, axes, 'mean');
   const count = resolved.reduce((product, axis) => product * x.shape[axis]!, 1);
   return divide(sum(x, resolved, options), count);
@@ -45,6 +52,7 @@ export function mean(x: Tensor, axes?: number | readonly number[], options: Redu
 
 function extreme(op: 'max' | 'min') {
   return (x: Tensor, axes?: number | readonly number[], options: ReduceOptions = {}): Tensor => {
+    requireDType(op, 'x', x, ...ORDERED);
     const resolved = resolveAxes(x, axes, op);
     const kept = reduceAxes(x, resolved, op);
     const out = options.keepAxes ? kept : x.engine.alias(kept, without(x.shape, resolved));
@@ -70,8 +78,13 @@ export const max = extreme('max');
 export const min = extreme('min');
 
 function argExtreme(op: 'max' | 'min') {
+  const name = op === 'max' ? 'argMax' : 'argMin';
   return (x: Tensor, axis = -1): Tensor => {
-    const along = normalizeAxis(axis, x.rank, `arg${op}`);
+    requireDType(name, 'x', x, ...ORDERED);
+    const along = normalizeAxis(axis, x.rank, name);
+    if (x.shape[along] === 0) {
+      throw new XMoEError('shape', `axis ${along} of ${formatShape(x.shape)} is empty`, { op: name, hint: 'an empty axis has no extreme' });
+    }
     const out = x.engine.empty(without(x.shape, [along]), 'int32');
     x.engine.kernels.argReduce(x, out, { op, ...axisView(x.shape, along) });
     return out;
@@ -88,16 +101,14 @@ export function cumsum(x: Tensor, options: { exclusive?: boolean } = {}): Tensor
   requireDType('cumsum', 'x', x, 'float32', 'int32');
   const exclusive = options.exclusive ?? false;
   const out = x.engine.empty(x.shape, x.dtype);
-  const width = x.shape[x.rank - 1] ?? 1;
-  const rows = [width === 0 ? 0 : x.size / width, width];
-  x.engine.kernels.cumsum({ buffer: x.buffer, shape: rows, dtype: x.dtype }, { buffer: out.buffer, shape: rows, dtype: x.dtype }, { exclusive });
+  x.engine.kernels.cumsum(viewRows(x), viewRows(out), { exclusive });
   x.engine.tape?.record({
     op: 'cumsum',
     inputs: [x],
     outputs: [out],
     saved: [],
     // dx_i = Σ_{j ≥ i} dy_j (j > i when exclusive) = total − the opposite running sum.
-    backward: ([dy]) => [subtract(sum(dy!, -1, { keepAxes: true }), cumsum(dy!, { exclusive: !exclusive }))],
+    backward: ([dy]) => [subtract(sum(dy!, x.rank === 0 ? [] : -1, { keepAxes: true }), cumsum(dy!, { exclusive: !exclusive }))],
   });
   return out;
 }

@@ -1,6 +1,7 @@
 // Ops of mixture-of-experts layers: threshold selection and the weighted combination of expert outputs.
+import { XMoEError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireFloat, requireRank } from './check.js';
+import { requireDType, requireExtent, requireFloat, requireRank, requireSameEngine } from './check.js';
 import { addAlongLast } from './indexing.js';
 
 export interface ThresholdSelection {
@@ -18,6 +19,7 @@ export function thresholdSelect(p: Tensor, threshold: number): ThresholdSelectio
   const { engine } = p;
   requireRank(op, 'p', p, 2);
   requireDType(op, 'p', p, 'float32');
+  if (Number.isNaN(threshold)) throw new XMoEError('value', 'the threshold is NaN', { op, hint: 'pass a number; t ≥ 1 takes every expert' });
   const values = engine.empty(p.shape);
   const indices = engine.empty(p.shape, 'int32');
   const counts = engine.empty([p.shape[0]!], 'int32');
@@ -36,8 +38,15 @@ export function combineExperts(expertOut: Tensor, weights: Tensor, claimRow: Ten
   const { engine } = expertOut;
   requireRank(op, 'expertOut', expertOut, 2);
   requireFloat(op, 'expertOut', expertOut);
+  requireSameEngine(op, expertOut, weights, claimRow, rowClaim);
+  requireRank(op, 'weights', weights, 2);
   requireDType(op, 'weights', weights, 'float32');
-  requireExtent(op, 'the size of claimRow', claimRow.size, weights.size);
+  requireRank(op, 'claimRow', claimRow, 2);
+  requireDType(op, 'claimRow', claimRow, 'int32');
+  requireExtent(op, 'the number of rows of claimRow', claimRow.shape[0]!, weights.shape[0]!);
+  requireExtent(op, 'the number of columns of claimRow', claimRow.shape[1]!, weights.shape[1]!);
+  requireRank(op, 'rowClaim', rowClaim, 1);
+  requireDType(op, 'rowClaim', rowClaim, 'int32');
   requireExtent(op, 'the size of rowClaim', rowClaim.size, expertOut.shape[0]!);
   const out = engine.empty([weights.shape[0]!, expertOut.shape[1]!], expertOut.dtype);
   engine.kernels.combineExperts(expertOut, weights, claimRow, rowClaim, out);

@@ -3,6 +3,7 @@ import { XMoEError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import { requireDType, requireFloat, requireRank } from './check.js';
 import { addAlongLast } from './indexing.js';
+import { view } from './view.js';
 
 export interface TopK {
   /** [R, k], descending. */
@@ -39,6 +40,6 @@ export function sortByKey(keys: Tensor): Tensor {
 export function bincount(x: Tensor, bins: number): Tensor {
   requireDType('bincount', 'x', x, 'int32');
   const out = x.engine.empty([bins], 'int32');
-  x.engine.kernels.bincount({ buffer: x.buffer, shape: [x.size], dtype: x.dtype }, out);
+  x.engine.kernels.bincount(view(x, [x.size]), out);
   return out;
 }

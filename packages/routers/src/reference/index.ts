@@ -1,1 +1,16 @@
-export {};
+// The routers on plain arrays: no tensor, no backend, no dependency beyond @xmoe/core's errors and random numbers.
+// The oracle of the tensor routers, and usable alone. Not fast.
+export { type AuctionOptions, auctionAssign, assignmentScore } from './auction.js';
+export { type BaseOptions, routeBase } from './base.js';
+export { refuseUnknownKeys, requireFinite, requireInteger, unknownName } from './checks.js';
+export { type Gate, type GateOptions, logSumExp, softmaxGate } from './gate.js';
+export { type HashMapOptions, type HashOptions, createHashMap, routeHash } from './hash.js';
+export type { FlatLogits, Logits, Mask, Precision } from './logits.js';
+export { type GateProbabilities, balanceLoss, countRealTokens, meanProbability, topChoiceShare, zLoss } from './losses.js';
+export { optimalAssign } from './optimal-assignment.js';
+export { ROUTE_KEYS, type RouteRequest, route } from './route.js';
+export type { Priority, Routing, WeightSource } from './routing.js';
+export { type RouterStatistics, routerStatistics } from './statistics.js';
+export { THRESHOLD_TOLERANCE, type ThresholdOptions, countToThreshold, routeThreshold } from './threshold.js';
+export { type TopKOptions, gumbelNoise, routeSwitch, routeTopK } from './top-k.js';
+export { type UniformOptions, routeUniform } from './uniform.js';

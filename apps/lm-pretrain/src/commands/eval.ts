@@ -1,0 +1,80 @@
+// eval: perplexity of a trained run, with the capacity of training and with nothing dropped.
+import { XMoEError } from '@xmoe/core';
+import { splitNames, type SplitName } from '@xmoe/train';
+import type { Config } from '../config.js';
+import { evaluate, type EvaluationResult } from '../evaluate.js';
+import { leakFree } from '../finish.js';
+import { buildModel } from '../model.js';
+import { routingReader } from '../routing-summary.js';
+import { openRun } from '../session.js';
+import { facts } from '../terminal.js';
+
+interface EvalOptions {
+  backend: string;
+  checkpoint: string;
+  split: string;
+  threshold?: number;
+  capacityFactor?: number;
+  batchSize?: number;
+  maxWindows?: number;
+  json?: boolean;
+}
+
+export async function evalCommand(directory: string, options: EvalOptions): Promise<void> {
+  if (!(splitNames as readonly string[]).includes(options.split)) {
+    throw new XMoEError('value', `there is no split ${JSON.stringify(options.split)}`, { hint: `one of ${splitNames.join(', ')}` });
+  }
+  const run = await openRun(directory, options);
+  try {
+    const config = withRouting(run.record.config, options);
+    const score = (evaluated: Config): Promise<EvaluationResult> =>
+      evaluate({
+        engine: run.device.engine,
+        model: buildModel(run.device.engine, evaluated, run.tokenizer.vocabularySize),
+        parameters: run.parameters,
+        split: run.dataset.split(options.split as SplitName),
+        batchSize: options.batchSize ?? config.train.batchSize,
+        computeDType: config.train.precision,
+        summarizeTrace: routingReader(evaluated, 1),
+        ...(options.maxWindows === undefined ? {} : { maxWindows: options.maxWindows }),
+      });
+    const withCapacity = await score(config);
+    const dropless = config.moe ? await score(leakFree(config)) : withCapacity;
+    const result = { checkpoint: run.checkpoint.path, split: options.split, backend: run.device.engine.backend.name, withCapacity, leakFree: dropless };
+    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : evaluationText(config, result));
+  } finally {
+    run.close();
+  }
+}
+
+/** The configuration with another threshold or capacity factor. */
+function withRouting(config: Config, { threshold, capacityFactor }: EvalOptions): Config {
+  if (threshold === undefined && capacityFactor === undefined) return config;
+  if (!config.moe) throw new XMoEError('config', 'the run is dense: it has no threshold and no capacity', { hint: 'leave --threshold and --capacity-factor out' });
+  if (threshold !== undefined && config.moe.router.type !== 'threshold') {
+    throw new XMoEError('config', `the run uses the ${config.moe.router.type} router, which has no threshold`, { hint: 'leave --threshold out' });
+  }
+  if (capacityFactor !== undefined && capacityFactor <= 0) throw new XMoEError('value', `the capacity factor is ${capacityFactor}`, { hint: 'pass a number above 0' });
+  const router = config.moe.router.type === 'threshold' && threshold !== undefined ? { ...config.moe.router, threshold } : config.moe.router;
+  return { ...config, moe: { ...config.moe, router, capacityFactor: capacityFactor ?? config.moe.capacityFactor } };
+}
+
+interface EvaluationReport {
+  checkpoint: string;
+  split: string;
+  backend: string;
+  withCapacity: EvaluationResult;
+  leakFree: EvaluationResult;
+}
+
+function evaluationText(config: Config, { checkpoint, split, withCapacity, leakFree: dropless }: EvaluationReport): string {
+  const line = ({ perplexity, bitsPerByte, tokens }: EvaluationResult): string =>
+    `perplexity ${perplexity.toFixed(3)}${Number.isNaN(bitsPerByte) ? '' : `, ${bitsPerByte.toFixed(4)} bits per byte`}, ${tokens} tokens`;
+  const routing = ({ routing: layers }: EvaluationResult) =>
+    layers.map(({ layer, summary }) => [`  ${layer}`, `${summary.expertsPerToken.toFixed(3)} experts per token, ${(100 * summary.dropRate).toFixed(2)} % dropped`] as const);
+  const rows = config.moe
+    ? [[`${config.moe.dispatch}, γ = ${config.moe.capacityFactor}`, line(withCapacity)] as const, ...routing(withCapacity), ['grouped, nothing dropped', line(dropless)] as const, ...routing(dropless)]
+    : [['dense', line(withCapacity)] as const];
+  const note = config.moe && config.moe.dispatch !== 'grouped' ? 'With capacity, later tokens can push earlier ones out; nothing leaks when nothing is dropped.\n' : '';
+  return `${split} split, ${checkpoint}\n${facts(rows)}\n${note}`;
+}

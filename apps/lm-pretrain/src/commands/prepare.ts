@@ -1,0 +1,17 @@
+// prepare: corpus to tokenizer to shards, without training.
+import type { Command } from 'commander';
+import { formatCompact } from '@xmoe/train';
+import { prepareData } from '../data.js';
+import { facts } from '../terminal.js';
+import { configOf, type ConfigOptions } from './config-options.js';
+
+export async function prepareCommand(options: ConfigOptions & { out?: string }, command: Command): Promise<void> {
+  const config = await configOf(options, command);
+  const { shards, dataset } = await prepareData(config, options.dataRoot, (message) => process.stderr.write(`${message}\n`), options.out);
+  dataset.close();
+  const { index, directory, reused } = shards;
+  const splits = Object.entries(index.splits).map(
+    ([name, split]) => [name, `${formatCompact(split.tokens)} tokens, ${split.documents} documents, ${formatCompact(split.bytes)}B`] as const,
+  );
+  process.stdout.write(`${reused ? 'Found' : 'Wrote'} ${directory}\n${facts([['tokenizer', `${index.tokenizer.kind}, ${index.tokenizer.vocabularySize} tokens`], ...splits])}\n`);
+}

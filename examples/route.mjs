@@ -1,0 +1,26 @@
+// Routes tokens to experts: one JSON object in, one JSON object out.
+//   echo '{"router": "threshold", "threshold": 0.9, "logits": [[2, 1, 0], [0, 0, 3]]}' | node examples/route.mjs
+// Keys: logits [T][N], router (threshold | topk | switch | base | hash | uniform), threshold, k, training, tokenIds, map, mask
+// (false or 0 = padding), capacityFactor (1), minCapacity (4). Exit code 2 and one line on standard error for bad input.
+import { planDispatch } from '@xmoe/moe/reference';
+import { ROUTE_KEYS, refuseUnknownKeys, route } from '@xmoe/routers/reference';
+
+try {
+  let text = '';
+  for await (const chunk of process.stdin.setEncoding('utf8')) text += chunk;
+  const request = JSON.parse(text);
+  refuseUnknownKeys(request, [...ROUTE_KEYS, 'capacityFactor', 'minCapacity'], 'route');
+
+  const { capacityFactor, minCapacity, ...problem } = request;
+  const routing = route(problem); // what each token wants
+  const plan = planDispatch(routing, { capacityFactor, minCapacity }); // what the experts have room for
+
+  const { capacity, kept, dropped } = plan;
+  const result = { capacity, wantedPerToken: [...routing.counts], kept, dropped, auxLoss: routing.auxLoss };
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+} catch (error) {
+  if (!error.isXMoEError && !(error instanceof SyntaxError)) throw error;
+  const hint = error.hint ? ` (${error.hint})` : '';
+  process.stderr.write(`${error.isXMoEError ? '' : 'invalid JSON: '}${error.message}${hint}`.replace(/\s+/g, ' ') + '\n');
+  process.exitCode = 2;
+}

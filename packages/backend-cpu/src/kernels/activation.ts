@@ -1,0 +1,81 @@
+// biasActivation and its gradient: one activation over rows that belong to segments with a bias each.
+// GELU: Hendrycks and Gimpel 2016, exact (erf) and tanh form.
+import type { Activation, Operand } from '@xmoe/core';
+import { floats, int32s } from '../storage.js';
+import { erf } from './erf.js';
+
+const TANH_SCALE = Math.sqrt(2 / Math.PI);
+const TANH_CUBIC = 0.044715;
+
+const FORWARD: Record<Activation, (x: number) => number> = {
+  none: (x) => x,
+  relu: (x) => Math.max(0, x),
+  'gelu-tanh': (x) => 0.5 * x * (1 + Math.tanh(TANH_SCALE * (x + TANH_CUBIC * x * x * x))),
+  'gelu-erf': (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
+};
+
+/** Slopes; that of ReLU at 0 is 0. */
+const SLOPE: Record<Activation, (x: number) => number> = {
+  none: () => 1,
+  relu: (x) => (x > 0 ? 1 : 0),
+  'gelu-tanh': (x) => {
+    const t = Math.tanh(TANH_SCALE * (x + TANH_CUBIC * x * x * x));
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * TANH_SCALE * (1 + 3 * TANH_CUBIC * x * x);
+  },
+  'gelu-erf': (x) => 0.5 * (1 + erf(x * Math.SQRT1_2)) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI),
+};
+
+export function biasActivation(
+  x: Operand, bias: Operand | null, offsets: Operand | null, out: Operand,
+  { activation }: { activation: Activation },
+): void {
+  const [source, target] = [floats(x), floats(out)];
+  const biases = bias === null ? undefined : floats(bias);
+  const C = x.shape[1];
+  const apply = FORWARD[activation];
+  const used = eachSegment(x, offsets, (group, from, to) => {
+    for (let row = from; row < to; row++) {
+      for (let j = 0, at = row * C; j < C; j++, at++) {
+        target[at] = apply(biases === undefined ? source[at] : source[at] + biases[group * C + j]);
+      }
+    }
+  });
+  target.fill(0, used * C);
+}
+
+export function biasActivationGrad(
+  x: Operand, bias: Operand | null, offsets: Operand | null, dy: Operand, dx: Operand, dbias: Operand | null,
+  { activation }: { activation: Activation },
+): void {
+  const [source, upstream, target] = [floats(x), floats(dy), floats(dx)];
+  const biases = bias === null ? undefined : floats(bias);
+  const C = x.shape[1];
+  const slope = SLOPE[activation];
+  const sums = new Float64Array(C);
+  const used = eachSegment(x, offsets, (group, from, to) => {
+    sums.fill(0);
+    for (let row = from; row < to; row++) {
+      for (let j = 0, at = row * C; j < C; j++, at++) {
+        const flow = upstream[at] * slope(biases === undefined ? source[at] : source[at] + biases[group * C + j]);
+        target[at] = flow;
+        sums[j] += flow;
+      }
+    }
+    if (dbias !== null) floats(dbias).set(sums, group * C);
+  });
+  target.fill(0, used * C);
+}
+
+/** Visits each segment's rows and returns how many rows belong to one. No offsets: one segment of all rows. */
+function eachSegment(
+  x: Operand, offsets: Operand | null, visit: (group: number, from: number, to: number) => void,
+): number {
+  if (offsets === null) {
+    visit(0, 0, x.shape[0]);
+    return x.shape[0];
+  }
+  const bounds = int32s(offsets);
+  const groups = bounds.length - 1;
+  for (let group = 0; group < groups; group++) visit(group, bounds[group], bounds[group + 1]);
+  return bounds[groups];
+}

@@ -1,0 +1,166 @@
+// attention and its gradient, block by block of query rows: never more than [32, Tk] scores at once. The backward pass makes
+// the probabilities again from lse (Dao et al. 2022, Algorithm 4) and the dropout mask from its key.
+import type { AttentionOptions, Operand } from '@xmoe/core';
+import { bools, floats, uint32s, type FloatArray } from '../storage.js';
+import { uniformRun } from './dropout.js';
+import { gemm, matrixAt, type Matrix } from './gemm.js';
+
+const BLOCK_ROWS = 32;
+
+interface Plan extends AttentionOptions {
+  readonly Tq: number;
+  readonly Tk: number;
+  readonly D: number;
+  readonly seen: Uint8Array | undefined;
+  readonly key: Uint32Array | undefined;
+  readonly scores: Float64Array;
+  /** Factor on each probability of a row: 1 / (1 − rate) or 0. */
+  readonly kept: Float64Array;
+}
+
+function createPlan(q: Operand, k: Operand, keyMask: Operand | null, key: Operand | null, options: AttentionOptions): Plan {
+  const [, Tq, D] = q.shape;
+  const Tk = k.shape[1];
+  return {
+    ...options,
+    Tq, Tk, D,
+    seen: keyMask === null ? undefined : bools(keyMask),
+    key: key === null || options.dropoutRate === 0 ? undefined : uint32s(key),
+    scores: new Float64Array(BLOCK_ROWS * Tk),
+    kept: new Float64Array(Tk).fill(1),
+  };
+}
+
+export function attention(
+  q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, lse: Operand,
+  attributes: AttentionOptions,
+): void {
+  const plan = createPlan(q, k, keyMask, key, attributes);
+  const { Tq, Tk, D, scores } = plan;
+  const [queries, keys, values, target, logSums] = [floats(q), floats(k), floats(v), floats(out), floats(lse)];
+  eachBlock(plan, q.shape[0], (head, first, rows, visible) => {
+    scoreBlock(plan, queries, keys, head, first, rows, visible);
+    for (let row = 0; row < rows; row++) {
+      const query = head * Tq + first + row;
+      logSums[query] = softmaxRow(scores, row * Tk, visible);
+      dropRow(plan, query);
+      for (let j = 0, at = row * Tk; j < visible; j++, at++) scores[at] *= plan.kept[j];
+    }
+    gemm(rows, D, visible, scoreMatrix(plan), matrixAt(values, head * Tk * D, Tk, D, false), rowsAt(target, head * Tq + first, D));
+  });
+}
+
+export function attentionGrad(
+  q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, lse: Operand, dout: Operand,
+  dq: Operand, dk: Operand, dv: Operand, attributes: AttentionOptions,
+): void {
+  const plan = createPlan(q, k, keyMask, key, attributes);
+  const { Tq, Tk, D, scores } = plan;
+  const [queries, keys, values, results, upstream] = [floats(q), floats(k), floats(v), floats(out), floats(dout)];
+  const [logSums, queryGrad, keyGrad, valueGrad] = [floats(lse), floats(dq), floats(dk), floats(dv)];
+  keyGrad.fill(0);
+  valueGrad.fill(0);
+  const flows = new Float64Array(scores.length);
+  const [scoresT, flowsT] = [transposed(plan, scores), transposed(plan, flows)];
+  eachBlock(plan, q.shape[0], (head, first, rows, visible) => {
+    const firstRow = head * Tq + first;
+    const keyRows = matrixAt(keys, head * Tk * D, Tk, D, false);
+    const doutRows = rowsAt(upstream, firstRow, D);
+    scoreBlock(plan, queries, keys, head, first, rows, visible);
+    gemm(rows, visible, D, doutRows, matrixAt(values, head * Tk * D, D, Tk, true), { ...scoreMatrix(plan), data: flows });
+    for (let row = 0; row < rows; row++) {
+      dropRow(plan, firstRow + row);
+      const delta = dotRow(upstream, results, (firstRow + row) * D, D);
+      backwardRow(plan, flows, row * Tk, visible, logSums[firstRow + row], delta);
+    }
+    gemm(rows, D, visible, { ...scoreMatrix(plan), data: flows }, keyRows, rowsAt(queryGrad, firstRow, D));
+    gemm(visible, D, rows, flowsT, rowsAt(queries, firstRow, D), rowsAt(keyGrad, head * Tk, D), true);
+    gemm(visible, D, rows, scoresT, doutRows, rowsAt(valueGrad, head * Tk, D), true);
+  });
+}
+
+/** Turns one row of scores into kept probabilities, and of their gradients into those of q·k. */
+function backwardRow(plan: Plan, flows: Float64Array, at: number, visible: number, lse: number, delta: number): void {
+  const { scores, kept, scale } = plan;
+  for (let j = 0; j < visible; j++, at++) {
+    const probability = scores[at] === -Infinity ? 0 : Math.exp(scores[at] - lse);
+    flows[at] = probability * (flows[at] * kept[j] - delta) * scale;
+    scores[at] = probability * kept[j];
+  }
+}
+
+/** Calls `visit` per block of query rows; `visible`: how many leading keys any of its rows can see. */
+function eachBlock(
+  plan: Plan, heads: number, visit: (head: number, first: number, rows: number, visible: number) => void,
+): void {
+  for (let head = 0; head < heads; head++) {
+    for (let first = 0; first < plan.Tq; first += BLOCK_ROWS) {
+      const rows = Math.min(BLOCK_ROWS, plan.Tq - first);
+      visit(head, first, rows, visibleKeys(plan, first + rows - 1));
+    }
+  }
+}
+
+function visibleKeys({ causal, Tq, Tk }: Plan, query: number): number {
+  return causal ? Math.max(0, Math.min(Tk, query + 1 + Tk - Tq)) : Tk;
+}
+
+/** scores = scale·q·kᵀ of the block, −∞ where a key is not seen. */
+function scoreBlock(
+  plan: Plan, queries: FloatArray, keys: FloatArray, head: number, first: number, rows: number, visible: number,
+): void {
+  const { Tq, Tk, D, seen, scores, scale } = plan;
+  const keysT = matrixAt(keys, head * Tk * D, D, Tk, true);
+  gemm(rows, visible, D, rowsAt(queries, head * Tq + first, D), keysT, scoreMatrix(plan));
+  const mask = Math.floor(head / plan.heads) * Tk;
+  for (let row = 0; row < rows; row++) {
+    const limit = visibleKeys(plan, first + row);
+    for (let j = 0, at = row * Tk; j < visible; j++, at++) {
+      scores[at] = j < limit && (seen === undefined || seen[mask + j] !== 0) ? scores[at] * scale : -Infinity;
+    }
+  }
+}
+
+/** Softmax in place; returns log Σ exp, −∞ (and zeros) for a row that sees nothing. */
+function softmaxRow(scores: Float64Array, from: number, length: number): number {
+  const end = from + length;
+  let largest = -Infinity;
+  for (let i = from; i < end; i++) largest = Math.max(largest, scores[i]);
+  if (largest === -Infinity) {
+    scores.fill(0, from, end);
+    return -Infinity;
+  }
+  let sum = 0;
+  for (let i = from; i < end; i++) {
+    scores[i] = Math.exp(scores[i] - largest);
+    sum += scores[i];
+  }
+  for (let i = from; i < end; i++) scores[i] /= sum;
+  return largest + Math.log(sum);
+}
+
+/** Fills `kept` for one query row (of all heads); without dropout it stays 1. */
+function dropRow({ key, stream, dropoutRate, Tk, kept }: Plan, query: number): void {
+  if (key === undefined) return;
+  const limit = Math.fround(dropoutRate);
+  uniformRun(key, stream, query * Tk, Tk, kept);
+  for (let j = 0; j < Tk; j++) kept[j] = kept[j] >= limit ? 1 / (1 - dropoutRate) : 0;
+}
+
+function dotRow(a: FloatArray, b: FloatArray, at: number, length: number): number {
+  let sum = 0;
+  for (const end = at + length; at < end; at++) sum += a[at] * b[at];
+  return sum;
+}
+
+function rowsAt(data: FloatArray, row: number, D: number): Matrix {
+  return { data, start: row * D, rowStride: D, columnStride: 1 };
+}
+
+function scoreMatrix({ scores, Tk }: Plan): Matrix {
+  return { data: scores, start: 0, rowStride: Tk, columnStride: 1 };
+}
+
+function transposed({ Tk }: Plan, data: Float64Array): Matrix {
+  return { data, start: 0, rowStride: 1, columnStride: Tk };
+}

@@ -1,0 +1,55 @@
+// Element-wise kernels: fill, iota, random, unary, cast. Those that broadcast are in broadcasting.ts.
+import { fillUniform, type Operand, type UnaryOp } from '@xmoe/core';
+import { bools, elements, floats, uint32s, type NumericArray } from '../storage.js';
+import { erf } from './erf.js';
+
+export function fill(out: Operand, { value }: { value: number }): void {
+  elements(out).fill(out.dtype === 'bool' && value !== 0 ? 1 : value);
+}
+
+export function iota(out: Operand, { start, step }: { start: number; step: number }): void {
+  const target = elements(out);
+  for (let i = 0; i < target.length; i++) target[i] = start + i * step;
+}
+
+export function random(key: Operand, out: Operand, { stream }: { stream: number }): void {
+  const words = uint32s(key);
+  fillUniform([words[0], words[1]], stream, floats(out));
+}
+
+/** One loop per op: a closure call per element would cost more than most of the ops. */
+const UNARY: Record<UnaryOp, (x: NumericArray, y: NumericArray) => void> = {
+  negate: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = -x[i]; },
+  abs: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.abs(x[i]); },
+  sign: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.sign(x[i]); },
+  exp: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.exp(x[i]); },
+  log: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.log(x[i]); },
+  sqrt: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.sqrt(x[i]); },
+  rsqrt: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = 1 / Math.sqrt(x[i]); },
+  square: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = x[i] * x[i]; },
+  reciprocal: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = 1 / x[i]; },
+  tanh: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.tanh(x[i]); },
+  erf: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = erf(x[i]); },
+  sigmoid: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = 1 / (1 + Math.exp(-x[i])); },
+  relu: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.max(0, x[i]); },
+  sin: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.sin(x[i]); },
+  cos: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.cos(x[i]); },
+  floor: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.floor(x[i]); },
+  ceil: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.ceil(x[i]); },
+  logicalNot: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = x[i] === 0 ? 1 : 0; },
+};
+
+export function unary(x: Operand, out: Operand, { op }: { op: UnaryOp }): void {
+  UNARY[op](elements(x), elements(out));
+}
+
+/** Float → integer truncates (as typed arrays do); anything → bool is "≠ 0", NaN included. */
+export function cast(x: Operand, out: Operand): void {
+  const source = elements(x);
+  if (out.dtype !== 'bool') {
+    elements(out).set(source);
+    return;
+  }
+  const target = bools(out);
+  for (let i = 0; i < target.length; i++) target[i] = source[i] !== 0 ? 1 : 0;
+}

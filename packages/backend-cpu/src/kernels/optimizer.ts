@@ -1,0 +1,20 @@
+// adamStep: decoupled weight decay, Loshchilov and Hutter 2019 (Algorithm 2), in place.
+import type { Operand } from '@xmoe/core';
+import { floats } from '../storage.js';
+
+export function adamStep(
+  parameter: Operand, gradient: Operand, m: Operand, v: Operand, hyper: Operand,
+  { decay }: { decay: boolean },
+): void {
+  const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale] = floats(hyper);
+  if (scale === 0) return;
+  const [p, dp, first, second] = [floats(parameter), floats(gradient), floats(m), floats(v)];
+  const shrink = decay ? weightDecay : 0;
+  for (let i = 0; i < p.length; i++) {
+    const g = dp[i] * scale;
+    first[i] = beta1 * first[i] + (1 - beta1) * g;
+    second[i] = beta2 * second[i] + (1 - beta2) * g * g;
+    const step = first[i] / correction1 / (Math.sqrt(second[i] / correction2) + epsilon);
+    p[i] -= rate * (step + shrink * p[i]);
+  }
+}

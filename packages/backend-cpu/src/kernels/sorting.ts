@@ -1,0 +1,126 @@
+// Kernels that order: sortByKey and topK, and the stable merge sort they share with thresholdSelect.
+// NaN comes after every number, in ascending and in descending order. −0 and +0 are equal.
+import type { Operand } from '@xmoe/core';
+import { elements, floats, int32s, type NumericArray } from '../storage.js';
+
+export function sortByKey(keys: Operand, permutation: Operand): void {
+  const values = elements(keys);
+  const order = int32s(permutation);
+  if (values instanceof Float64Array) {
+    for (let i = 0; i < order.length; i++) order[i] = i;
+    sortRow(values, 0, order, 0, order.length, false);
+    return;
+  }
+  radixSort(sortableBits(values), order);
+}
+
+/** Unsigned words in the order of the keys: the sign bit flipped, or all bits of a negative float. */
+function sortableBits(values: NumericArray): Uint32Array {
+  const words = new Uint32Array(values.length);
+  if (values instanceof Int32Array) {
+    for (let i = 0; i < words.length; i++) words[i] = values[i] ^ 0x80000000;
+    return words;
+  }
+  new Float32Array(words.buffer).set(values);
+  for (let i = 0; i < words.length; i++) {
+    const bits = words[i];
+    if ((bits & 0x7fffffff) > 0x7f800000) words[i] = 0xffffffff;
+    else if (bits === 0x80000000) words[i] = 0x80000000;
+    else words[i] = bits & 0x80000000 ? ~bits : bits | 0x80000000;
+  }
+  return words;
+}
+
+/** Stable least-significant-digit radix sort, one byte a pass; a byte that all keys share costs no pass. */
+function radixSort(words: Uint32Array, order: Int32Array): void {
+  const n = words.length;
+  let from = new Int32Array(n);
+  let to = new Int32Array(n);
+  for (let i = 0; i < n; i++) from[i] = i;
+  const counts = new Int32Array(256);
+  for (let shift = 0; shift < 32; shift += 8) {
+    counts.fill(0);
+    for (let i = 0; i < n; i++) counts[(words[i] >>> shift) & 255]++;
+    if (n === 0 || counts[(words[0] >>> shift) & 255] === n) continue;
+    for (let digit = 0, start = 0; digit < 256; digit++) {
+      const count = counts[digit];
+      counts[digit] = start;
+      start += count;
+    }
+    for (let i = 0; i < n; i++) to[counts[(words[from[i]] >>> shift) & 255]++] = from[i];
+    [from, to] = [to, from];
+  }
+  order.set(from);
+}
+
+export function topK(x: Operand, values: Operand, indices: Operand): void {
+  const [source, best, ids] = [floats(x), floats(values), int32s(indices)];
+  const [R, C] = x.shape;
+  const k = indices.shape[1];
+  const order = new Int32Array(C);
+  for (let row = 0; row < R; row++) {
+    if (k <= 16) insertLargest(source, row * C, C, ids, row * k, k);
+    else {
+      for (let i = 0; i < C; i++) order[i] = i;
+      sortRow(source, row * C, order, 0, C, true);
+      for (let j = 0; j < k; j++) ids[row * k + j] = order[j];
+    }
+    for (let j = row * k; j < (row + 1) * k; j++) best[j] = source[row * C + ids[j]];
+  }
+}
+
+/** Keeps the k best so far in order; quick for the few choices of a router. */
+function insertLargest(source: NumericArray, base: number, count: number, ids: Int32Array, at: number, k: number): void {
+  for (let candidate = 0; candidate < count; candidate++) {
+    const value = source[base + candidate];
+    let slot = Math.min(candidate, k);
+    while (slot > 0 && isBefore(value, source[base + ids[at + slot - 1]])) {
+      if (slot < k) ids[at + slot] = ids[at + slot - 1];
+      slot--;
+    }
+    if (slot < k) ids[at + slot] = candidate;
+  }
+}
+
+/** Whether `a` must come before an earlier `b` in descending order. */
+function isBefore(a: number, b: number): boolean {
+  return a > b || (Number.isNaN(b) && !Number.isNaN(a));
+}
+
+let spare = new Int32Array(0);
+
+/**
+ * Stable merge sort of order[at … at + n) by keys[base + order[i]]. Insertion sort up to 8, then merging runs.
+ */
+export function sortRow(keys: NumericArray, base: number, order: Int32Array, at: number, n: number, descending: boolean): void {
+  if (spare.length < n) spare = new Int32Array(n);
+  const before = descending ? isBefore : (a: number, b: number): boolean => a < b || (Number.isNaN(b) && !Number.isNaN(a));
+  for (let start = at; start < at + n; start += 8) {
+    const end = Math.min(start + 8, at + n);
+    for (let i = start + 1; i < end; i++) {
+      const id = order[i];
+      const key = keys[base + id];
+      let j = i;
+      for (; j > start && before(key, keys[base + order[j - 1]]); j--) order[j] = order[j - 1];
+      order[j] = id;
+    }
+  }
+  for (let width = 8; width < n; width *= 2) {
+    for (let low = 0; low + width < n; low += 2 * width) {
+      mergeRuns(keys, base, order, at + low, at + low + width, at + Math.min(low + 2 * width, n), before);
+    }
+  }
+}
+
+function mergeRuns(
+  keys: NumericArray, base: number, order: Int32Array, low: number, middle: number, high: number,
+  before: (a: number, b: number) => boolean,
+): void {
+  const left = middle - low;
+  for (let i = 0; i < left; i++) spare[i] = order[low + i];
+  let [i, j, to] = [0, middle, low];
+  while (i < left && j < high) {
+    order[to++] = before(keys[base + order[j]], keys[base + spare[i]]) ? order[j++] : spare[i++];
+  }
+  while (i < left) order[to++] = spare[i++];
+}

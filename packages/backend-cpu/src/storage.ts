@@ -1,0 +1,86 @@
+// What a buffer of this backend is, and how kernels look inside an operand. No arithmetic.
+import { XMoEError, type BackendBuffer, type DType, type Operand } from '@xmoe/core';
+
+export type FloatArray = Float32Array | Float64Array;
+
+/** Anything that a kernel can index. float16 is stored as its bit patterns. */
+export type NumericArray = FloatArray | Int32Array | Uint32Array | Uint8Array | Uint16Array;
+
+/** Whether float32 operands are stored and computed in single or in double precision. */
+export type Precision = 'float32' | 'float64';
+
+export class CpuBuffer implements BackendBuffer {
+  declare readonly __backendBuffer?: never;
+  /** Undefined once freed, so that a stale handle fails loudly instead of reading a reused array. */
+  data: NumericArray | undefined;
+
+  constructor(data: NumericArray) {
+    this.data = data;
+  }
+}
+
+/** A fresh array of `length` elements. */
+export function createStorage(dtype: DType, length: number, precision: Precision): NumericArray {
+  switch (dtype) {
+    case 'float32':
+      return precision === 'float64' ? new Float64Array(length) : new Float32Array(length);
+    case 'float16':
+      return new Uint16Array(length);
+    case 'int32':
+      return new Int32Array(length);
+    case 'uint32':
+      return new Uint32Array(length);
+    case 'bool':
+      return new Uint8Array(length);
+  }
+}
+
+/** The elements of an operand of any dtype. Error `backend` for a foreign buffer, `disposed` for a freed one. */
+export function elements(operand: Operand): NumericArray {
+  const { buffer } = operand;
+  if (!(buffer instanceof CpuBuffer)) {
+    throw new XMoEError('backend', 'an operand belongs to another backend', {
+      op: 'cpu',
+      hint: 'read the tensor there and make it again with the engine of this backend',
+    });
+  }
+  if (buffer.data === undefined) {
+    throw new XMoEError('disposed', 'an operand was used after its buffer was freed', {
+      op: 'cpu',
+      hint: 'keep the tensor alive until its last use',
+    });
+  }
+  return buffer.data;
+}
+
+/** The elements of a float32 operand (float16 operands reach kernels decoded). */
+export function floats(operand: Operand): FloatArray {
+  const data = elements(operand);
+  if (data instanceof Float32Array || data instanceof Float64Array) return data;
+  throw wrongDType(operand, 'float32');
+}
+
+export function int32s(operand: Operand): Int32Array {
+  const data = elements(operand);
+  if (data instanceof Int32Array) return data;
+  throw wrongDType(operand, 'int32');
+}
+
+export function uint32s(operand: Operand): Uint32Array {
+  const data = elements(operand);
+  if (data instanceof Uint32Array) return data;
+  throw wrongDType(operand, 'uint32');
+}
+
+export function bools(operand: Operand): Uint8Array {
+  const data = elements(operand);
+  if (data instanceof Uint8Array) return data;
+  throw wrongDType(operand, 'bool');
+}
+
+function wrongDType(operand: Operand, wanted: DType): XMoEError {
+  return new XMoEError('dtype', `a kernel was given ${operand.dtype} where it takes ${wanted}`, {
+    op: 'cpu',
+    hint: `cast the operand to ${wanted} first`,
+  });
+}

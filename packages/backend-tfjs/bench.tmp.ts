@@ -1,0 +1,48 @@
+import { createTfjsBackendFor } from './src/node.js';
+import { createFallbacks, sizeOf, type Operand } from '@xmoe/core';
+const b = await createTfjsBackendFor('wasm'); const k = b.kernels as any; const fb = createFallbacks(b) as any;
+const op = (shape: number[], dtype: any = 'float32', f?: (i: number) => number): Operand => { const o = { buffer: b.allocate(dtype, sizeOf(shape)), shape, dtype }; b.write(o, Float64Array.from({ length: sizeOf(shape) }, (_, i) => f ? f(i) : Math.random() * 2 - 1)); return o; };
+function time(name: string, f: () => void, el: number, flop = 0) { for (let i = 0; i < 3; i++) f(); const ts: number[] = []; for (let r = 0; r < 7; r++) { const n = Math.max(1, Math.min(300, Math.floor(2e6 / (el + flop/8 + 1000)))); const t = performance.now(); for (let i = 0; i < n; i++) f(); ts.push((performance.now() - t) / n); } ts.sort((a,b)=>a-b); const m = ts[0]; console.log(name.padEnd(34), (m * 1e3).toFixed(1).padStart(9) + ' us', flop ? (flop / m / 1e6).toFixed(1) + ' GF' : (m * 1e6 / el).toFixed(2) + ' ns/el'); }
+const T = 1024, d = 128, V = 2048, H = 4;
+const s8 = op([8]), s8b = op([8]), s8o = op([8]);
+time('tiny binary', () => k.binary(s8, s8b, s8o, { op: 'add' }), 8);
+const m2 = op([1, 2, 2]), m2o = op([1, 2, 2]); time('tiny matmul', () => k.matmul(m2, m2, m2o, { transposeA: false, transposeB: false }), 4);
+time('allocate+fill+free', () => { const o = { buffer: b.allocate('float32', 8), shape: [8], dtype: 'float32' as const }; k.fill(o, { value: 0 }); b.free(o.buffer); }, 8);
+const x = op([T, d]), y = op([T, d]), z = op([T, d]), row = op([1, d]);
+time('add same', () => k.binary(x, y, z, { op: 'add' }), T * d);
+time('add row', () => k.binary(x, row, z, { op: 'add' }), T * d);
+time('maximum', () => k.binary(x, y, z, { op: 'maximum' }), T * d);
+for (const o of ['exp', 'tanh', 'erf', 'sigmoid', 'sqrt', 'rsqrt']) time('unary ' + o, () => k.unary(x, z, { op: o }), T * d);
+const g = op([d]), be = op([d]), mean = op([T]), rstd = op([T]), dg = op([d]), db = op([d]);
+time('layerNorm', () => k.layerNorm(x, g, be, z, mean, rstd, { epsilon: 1e-5 }), T * d);
+time('layerNormGrad', () => k.layerNormGrad(x, g, mean, rstd, y, z, dg, db), T * d);
+const f = op([T, 512]), fo = op([T, 512]), fb1 = op([1, 512]), fdb = op([1, 512]), fdy = op([T, 512]);
+for (const a of ['gelu-tanh', 'gelu-erf', 'relu', 'none']) { time('biasAct ' + a, () => k.biasActivation(f, fb1, null, fo, { activation: a }), T * 512); time('biasActGrad ' + a, () => k.biasActivationGrad(f, fb1, null, fdy, fo, fdb, { activation: a }), T * 512); }
+const lg = op([T, V]), dl = op([T, V]), tg = op([T], 'int32', i => i % V), l = op([T]), p = op([T]), tot = op([T]), sc = op([T]);
+time('ceStats', () => k.crossEntropyStats(lg, tg, l, p, tot, { offset: 0 }), T * V);
+time('ceGrad', () => k.crossEntropyGrad(lg, tg, l, sc, dl, { offset: 0, labelSmoothing: 0, vocabulary: V }), T * V);
+time('softmax', () => k.softmax(lg, dl), T * V);
+time('softmaxGrad 512x128', () => k.softmaxGrad(x, y, z), T * d);
+const q = op([8 * H, 128, 32]), kk = op([8 * H, 128, 32]), v = op([8 * H, 128, 32]), ao = op([8 * H, 128, 32]), lse = op([8 * H, 128]), dq = op([8 * H, 128, 32]), dk = op([8 * H, 128, 32]), dv = op([8 * H, 128, 32]);
+const o0 = { heads: H, causal: true, scale: 0.17, dropoutRate: 0, stream: 0 };
+time('attention B8 H4 T128 D32', () => k.attention(q, kk, v, null, null, ao, lse, o0), 8 * H * 128 * 128);
+time('  fallback', () => fb.attention(q, kk, v, null, null, ao, lse, o0), 8 * H * 128 * 128);
+time('attentionGrad', () => k.attentionGrad(q, kk, v, null, null, ao, lse, ao, dq, dk, dv, o0), 8 * H * 128 * 128);
+time('  fallback', () => fb.attentionGrad(q, kk, v, null, null, ao, lse, ao, dq, dk, dv, o0), 8 * H * 128 * 128);
+const key = op([2], 'uint32', i => i + 7);
+time('dropout', () => k.dropout(x, key, z, { rate: 0.1, stream: 1 }), T * d);
+time('random', () => k.random(key, z, { stream: 1 }), T * d);
+const P = 1 << 18, pp = op([P]), gg = op([P]), mm = op([P], 'float32', () => 0), vv = op([P], 'float32', () => 0), hy = op([8], 'float32', i => [1e-6, .9, .999, 1e-8, .1, .1, .001, 1][i]!);
+time('adamStep', () => k.adamStep(pp, gg, mm, vv, hy, { decay: true }), P); time('  fallback', () => fb.adamStep(pp, gg, mm, vv, hy, { decay: true }), P);
+const op1 = op([1]); time('sumSquares', () => k.sumSquares(pp, op1), P);
+const N = 16, E = op([T * 2, d]), w2 = op([T, 2]), cr = op([T, 2], 'int32', i => i), rc = op([T * 2], 'int32', i => i), dE = op([T * 2, d]), dW = op([T, 2]);
+time('combineExperts', () => k.combineExperts(E, w2, cr, rc, z), T * 2 * d); time('combineExpertsGrad', () => k.combineExpertsGrad(E, w2, cr, rc, y, dE, dW), T * 2 * d);
+const pr = op([T, N]), pv = op([T, N]), pi = op([T, N], 'int32'), pc = op([T], 'int32'); time('thresholdSelect 16', () => k.thresholdSelect(pr, pv, pi, pc, { threshold: .9 }), T * N);
+const kk2 = op([T * 2], 'int32', () => Math.random() * N | 0), pm = op([T * 2], 'int32'); time('sortByKey int', () => k.sortByKey(kk2, pm), T * 2);
+time('gatherRows', () => k.gatherRows(x, pm, E), T * 2 * d); time('scatterAddRows', () => k.scatterAddRows(E, kk2, z), T * 2 * d);
+const qkv = op([8, 128, H, 32]), qt = op([8, H, 128, 32]); time('transpose heads', () => k.transpose(qkv, qt, { permutation: [0, 2, 1, 3] }), T * d);
+time('reduce sum rows', () => k.reduce(x, mean, { op: 'sum', outer: T, size: d, inner: 1 }), T * d); time('reduce sum cols', () => k.reduce(x, dg, { op: 'sum', outer: 1, size: T, inner: d }), T * d);
+for (const [M, K, NN] of [[1024, 128, 512], [1024, 512, 128], [1024, 128, 2048], [512, 64, 256]] as const) { const A = op([1, M, K]), At = op([1, K, M]), B = op([1, K, NN]), Bt = op([1, NN, K]), C = op([1, M, NN]); const fl = 2 * M * K * NN;
+ time(`matmul NN ${M},${K},${NN}`, () => k.matmul(A, B, C, { transposeA: false, transposeB: false }), 0, fl); time(`matmul TN`, () => k.matmul(At, B, C, { transposeA: true, transposeB: false }), 0, fl); time(`matmul NT`, () => k.matmul(A, Bt, C, { transposeA: false, transposeB: true }), 0, fl); }
+const gx = op([2048, 128]), gw = op([16, 128, 128]), go = op([17], 'int32', i => i * 128), gy = op([2048, 128]), gdw = op([16, 128, 128]);
+time('groupedMatmul 16x128x128x128', () => k.groupedMatmul(gx, gw, go, gy, { transposeW: false }), 0, 2 * 2048 * 128 * 128); time('  transposeW', () => k.groupedMatmul(gx, gw, go, gy, { transposeW: true }), 0, 2 * 2048 * 128 * 128); time('groupedMatmulWeightGrad', () => k.groupedMatmulWeightGrad(gx, gy, go, gdw), 0, 2 * 2048 * 128 * 128);

@@ -1,0 +1,133 @@
+// createTfjsBackend: puts storage, memory access and kernels together for one registered backend of a TensorFlow.js module.
+import { hostArray, isXMoEError, XMoEError, type Backend, type FusedKernels, type Operand, type RequiredKernels, type TensorData } from '@xmoe/core';
+import { boxOf, createBoxStore, type BoxStore } from './box.js';
+import { hostKernels } from './kernels/host.js';
+import { nativeKernels } from './kernels/native.js';
+import { createWasmContext } from './kernels/wasm-context.js';
+import { wasmKernels } from './kernels/wasm.js';
+import { createCopyMemory, createResidentMemory } from './memory.js';
+import type { TfjsBuild } from './support.js';
+import { assertTfjs, type TfStorage, type Tfjs } from './tfjs-module.js';
+import { openWasmHeap } from './wasm-heap.js';
+
+export interface TfjsBackendOptions {
+  /** A backend registered with `tf` and initialised: `cpu`, `wasm`, `tensorflow`, … Default: the one `tf` uses now. */
+  backendName?: string;
+  /** How the build is called in names and messages. Default: from `backendName` (`tensorflow` is `node`). */
+  build?: TfjsBuild | string;
+  /**
+   * `resident`: host loops and SIMD calls in place on the build's memory (cpu and wasm only); `device`: the public kernels
+   * of TensorFlow.js, for builds whose memory is elsewhere. Default: `resident` where possible.
+   */
+  mode?: 'resident' | 'device';
+}
+
+/** The Backend with its TensorFlow.js side, for interop. */
+export interface TfjsBackend extends Backend {
+  readonly tf: Tfjs;
+  readonly backendName: string;
+  /** @internal */
+  readonly store: BoxStore;
+}
+
+type KernelTable = RequiredKernels & Partial<FusedKernels>;
+
+/**
+ * The xmoe contract on any TensorFlow.js build. `tf` is your own module with an initialised backend (`await tf.ready()`).
+ * Several may live side by side, whichever backend `tf` has selected.
+ * @throws XMoEError `backend` when `tf` is not TensorFlow.js or the backend is missing or not ready.
+ */
+export function createTfjsBackend(tf: Tfjs, options: TfjsBackendOptions = {}): TfjsBackend {
+  assertTfjs(tf);
+  const backendName = options.backendName ?? tf.getBackend();
+  const storage = findStorage(tf, backendName);
+  const build = options.build ?? (backendName === 'tensorflow' ? 'node' : backendName);
+  const store = createBoxStore(tf, storage);
+  const { kernels, detail, release } = chooseKernels(tf, backendName, store, options.mode);
+  const readNow = (operand: Operand): TensorData => {
+    const box = boxOf(operand);
+    if (box.words) return box.words.slice();
+    return store.storage.readSync(store.tensorOf(box).dataId).slice();
+  };
+  return {
+    tf,
+    backendName,
+    store,
+    name: `tfjs:${build}`,
+    description: `TensorFlow.js ${tf.version_core} ${build} (${detail})`,
+    capabilities: { float16: false, maxBufferBytes: 2 ** 31 - 4 },
+    kernels,
+    allocate: store.allocate,
+    free: (buffer) => store.free(buffer as ReturnType<BoxStore['allocate']>),
+    write: (operand, data) => writeBox(store, operand, data),
+    async read(operand) {
+      const box = boxOf(operand);
+      if (box.words) return box.words.slice();
+      return (await store.storage.read(store.tensorOf(box).dataId)).slice();
+    },
+    readSync: readNow,
+    memory: () => ({ bytes: store.bytes() }),
+    dispose() {
+      store.disposeAll();
+      release();
+    },
+  };
+}
+
+function writeBox(store: BoxStore, operand: Operand, data: ArrayLike<number>): void {
+  const box = boxOf(operand);
+  if (box.words) return box.words.set(data);
+  const values = hostArray(box.dtype, box.length) as Float32Array | Int32Array | Uint8Array;
+  if (box.dtype === 'bool') for (let i = 0; i < box.length; i++) values[i] = data[i] !== 0 ? 1 : 0;
+  else values.set(data);
+  store.replace(box, store.make(values, box.length, box.dtype));
+}
+
+function findStorage(tf: Tfjs, backendName: string): TfStorage {
+  let found: unknown;
+  try {
+    found = backendName ? tf.engine().findBackend(backendName) : null;
+  } catch (error) {
+    if (isXMoEError(error)) throw error;
+    found = null; // findBackend starts a backend that needs waiting for, and says so by throwing
+  }
+  if (!found) {
+    throw new XMoEError('backend', `TensorFlow.js has no initialised backend '${backendName || 'none'}'`, {
+      op: 'createTfjsBackend',
+      hint: `import its package, then: await tf.setBackend('${backendName || 'wasm'}'); await tf.ready()`,
+    });
+  }
+  return found as TfStorage;
+}
+
+interface Choice {
+  readonly kernels: KernelTable;
+  readonly detail: string;
+  release(): void;
+}
+
+function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, mode: TfjsBackendOptions['mode']): Choice {
+  const nothing = (): void => {};
+  if (mode !== 'device' && backendName === 'wasm') {
+    const heap = openWasmHeap(tf);
+    if (heap) {
+      const host = hostKernels(createResidentMemory(store, heap.view));
+      return { kernels: wasmKernels(createWasmContext(store, heap), host), detail: 'SIMD kernels on the heap', release: heap.dispose };
+    }
+  }
+  if (mode !== 'device' && backendName === 'cpu') {
+    const data = (store.storage as unknown as { data?: { get(dataId: object): { values: Float32Array } } }).data;
+    if (data) {
+      const memory = createResidentMemory(store, (dataId) => data.get(dataId).values);
+      return { kernels: hostKernels(memory), detail: 'host kernels in place', release: nothing };
+    }
+  }
+  if (mode === 'resident') {
+    throw new XMoEError('backend', `the memory of the TensorFlow.js backend '${backendName}' cannot be reached in place`, {
+      op: 'createTfjsBackend',
+      hint: "leave out mode, or pass mode: 'device'",
+    });
+  }
+  const host = hostKernels(createCopyMemory(store));
+  return { kernels: nativeKernels(tf, backendName, store, host), detail: 'TensorFlow.js kernels', release: nothing };
+}

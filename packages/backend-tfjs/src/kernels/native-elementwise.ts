@@ -1,0 +1,71 @@
+// Element-wise primitives, reductions and movement through TensorFlow.js kernels. Indexing is in native-indexing.ts.
+import { sizeOf, type BinaryOp, type CompareOp, type RequiredKernels, type UnaryOp } from '@xmoe/core';
+import type { NativeCalls } from './native-calls.js';
+
+const UNARY: Record<UnaryOp, string> = {
+  negate: 'Neg', abs: 'Abs', sign: 'Sign', exp: 'Exp', log: 'Log', sqrt: 'Sqrt', rsqrt: 'Rsqrt', square: 'Square',
+  reciprocal: 'Reciprocal', tanh: 'Tanh', erf: 'Erf', sigmoid: 'Sigmoid', relu: 'Relu', sin: 'Sin', cos: 'Cos',
+  floor: 'Floor', ceil: 'Ceil', logicalNot: 'LogicalNot',
+};
+
+const BINARY: Record<BinaryOp, string> = {
+  add: 'Add', subtract: 'Sub', multiply: 'Multiply', divide: 'RealDiv', maximum: 'Maximum', minimum: 'Minimum', power: 'Pow',
+  floorDivide: 'FloorDiv', remainder: 'Mod', logicalAnd: 'LogicalAnd', logicalOr: 'LogicalOr',
+};
+
+const COMPARE: Record<CompareOp, string> = {
+  equal: 'Equal', notEqual: 'NotEqual', less: 'Less', lessEqual: 'LessEqual', greater: 'Greater', greaterEqual: 'GreaterEqual',
+};
+
+type Elementwise =
+  | 'fill' | 'unary' | 'binary' | 'compare' | 'select' | 'cast' | 'reduce' | 'argReduce' | 'cumsum'
+  | 'transpose' | 'slice' | 'broadcast' | 'concat';
+
+/** `exact`: TensorFlow itself; other builds get the host for the operations that they compute less exactly. */
+export function nativeElementwise(calls: NativeCalls, host: RequiredKernels, exact: boolean): Pick<RequiredKernels, Elementwise> {
+  const { run, tensor, put } = calls;
+  const spread = (x: Parameters<typeof tensor>[0], shape: readonly number[]) =>
+    run('Tile', { x: tensor(x) }, { reps: shape.map((extent, axis) => (x.shape[axis] === extent ? 1 : extent)) });
+  return {
+    fill(out, { value }) {
+      if (out.dtype === 'bool') return host.fill(out, { value });
+      put(out, run('Fill', {}, { shape: [...out.shape], value, dtype: out.dtype }));
+    },
+    unary(x, out, attributes) {
+      // Builds written in JavaScript approximate erf to 1e-7 absolute and take |int32| through float32.
+      const inexact = attributes.op === 'erf' || (attributes.op === 'abs' && x.dtype === 'int32');
+      if (inexact && !exact) return host.unary(x, out, attributes);
+      put(out, run(UNARY[attributes.op], { x: tensor(x) }));
+    },
+    binary(a, b, out, attributes) {
+      // Builds written in JavaScript multiply int32 as float64, which is not exact.
+      if (attributes.op === 'multiply' && out.dtype === 'int32' && !exact) return host.binary(a, b, out, attributes);
+      put(out, run(BINARY[attributes.op], { a: tensor(a), b: tensor(b) }));
+    },
+    compare(a, b, out, attributes) {
+      const plain = a.dtype !== 'bool';
+      const [left, right] = [a, b].map((x) => (plain ? tensor(x) : run('Cast', { x: tensor(x) }, { dtype: 'int32' })));
+      put(out, run(COMPARE[attributes.op], { a: left, b: right }));
+    },
+    select: (condition, a, b, out) =>
+      put(out, run('Select', { condition: spread(condition, out.shape), t: spread(a, out.shape), e: spread(b, out.shape) })),
+    cast: (x, out) => put(out, run('Cast', { x: tensor(x) }, { dtype: out.dtype })),
+    reduce(x, out, { op, outer, size, inner }) {
+      const view = calls.reshape(tensor(x), [outer, size, inner]);
+      const kernel = op === 'sum' ? 'Sum' : op === 'max' ? 'Max' : 'Min';
+      put(out, run(kernel, { x: view }, { axis: [1], reductionIndices: [1], keepDims: false }));
+    },
+    argReduce(x, out, { op, outer, size, inner }) {
+      put(out, run(op === 'max' ? 'ArgMax' : 'ArgMin', { x: calls.reshape(tensor(x), [outer, size, inner]) }, { axis: 1 }));
+    },
+    cumsum(x, out, { exclusive }) {
+      const n = x.shape[x.shape.length - 1];
+      const rows = calls.reshape(tensor(x), [sizeOf(x.shape) / n, n]);
+      put(out, run('Cumsum', { x: rows }, { axis: 1, exclusive, reverse: false }));
+    },
+    transpose: (x, out, { permutation }) => put(out, run('Transpose', { x: tensor(x) }, { perm: [...permutation] })),
+    slice: (x, out, { begin }) => put(out, run('Slice', { x: tensor(x) }, { begin: [...begin], size: [...out.shape] })),
+    broadcast: (x, out) => put(out, spread(x, out.shape)),
+    concat: (inputs, out, { axis }) => put(out, run('Concat', inputs.map(tensor), { axis })),
+  };
+}

@@ -1,0 +1,32 @@
+// The kernels of device builds (node, CUDA): TensorFlow.js kernels, with host loops through a copy for what those refuse
+// (uint32, empty operands, random numbers). Fused primitives come from core's fallbacks.
+import type { FusedKernels, RequiredKernels } from '@xmoe/core';
+import type { BoxStore } from '../box.js';
+import type { Tfjs } from '../tfjs-module.js';
+import type { HostKernels } from './host.js';
+import { createNativeCalls, needsHost } from './native-calls.js';
+import { nativeElementwise } from './native-elementwise.js';
+import { nativeIndexing } from './native-indexing.js';
+import { nativeMatmul } from './native-matmul.js';
+
+type NativeTable = RequiredKernels & Pick<FusedKernels, 'softmax'>;
+type AnyKernel = (...operands: readonly unknown[]) => void;
+
+export function nativeKernels(tf: Tfjs, backendName: string, store: BoxStore, host: HostKernels): NativeTable {
+  const calls = createNativeCalls(tf, backendName, store);
+  const exact = backendName === 'tensorflow';
+  const native: Partial<NativeTable> = {
+    ...nativeElementwise(calls, host, exact),
+    ...nativeIndexing(calls, exact),
+    ...nativeMatmul(calls, store),
+  };
+  const table: Record<string, AnyKernel> = { iota: host.iota as AnyKernel, random: host.random as AnyKernel };
+  for (const [name, kernel] of Object.entries(native) as [keyof NativeTable, AnyKernel][]) {
+    const onHost = host[name] as AnyKernel;
+    table[name] = (...operands) => {
+      if (operands.some(needsHost)) onHost(...operands);
+      else calls.step(() => kernel(...operands));
+    };
+  }
+  return table as unknown as NativeTable;
+}

@@ -1,0 +1,193 @@
+// Direct use of the TensorFlow.js wasm build's heap and of its compiled kernels on given addresses: no copies, no engine.
+// The only file that knows that build's insides; probed at start, and the caller falls back when the probe fails.
+import type { TfDataId, Tfjs } from './tfjs-module.js';
+import type { HostArray } from './box.js';
+
+/** The Emscripten module and the tables of BackendWasm (tfjs-backend-wasm 4.x). */
+interface WasmModule {
+  HEAPU8: Uint8Array;
+  _malloc(bytes: number): number;
+  _free(address: number): void;
+  cwrap(name: string, result: null, parameters: readonly string[]): (...args: (number | Uint8Array)[]) => void;
+  tfjs: { registerTensor(id: number, size: number, address: number): void; disposeData(id: number): void };
+}
+
+interface WasmStorage {
+  wasm: WasmModule;
+  dataIdMap: { get(dataId: TfDataId): { memoryOffset: number } };
+}
+
+export type WasmUnary = 'Square' | 'Neg' | 'Abs' | 'Sqrt' | 'Relu' | 'Floor' | 'Ceil' | 'Reciprocal' | 'Rsqrt';
+export type WasmBinary = 'Add' | 'Sub' | 'Multiply' | 'RealDiv';
+
+/** A dense float32 array on the heap. */
+export interface HeapArray {
+  readonly address: number;
+  readonly shape: readonly number[];
+}
+
+/** Addresses are in bytes. No operand may be empty. In place is fine where shapes are equal, except for `gemm`. */
+export interface WasmHeap {
+  address(dataId: TfDataId): number;
+  view(dataId: TfDataId, dtype: 'float32' | 'int32' | 'uint32' | 'float16' | 'bool', length: number): HostArray;
+  floats(address: number, length: number): Float32Array;
+  /** Work space number `slot`, at least `length` floats; keeps its address until a larger request. */
+  scratch(slot: number, length: number): number;
+  unary(op: WasmUnary | 'Sigmoid', x: number, out: number, length: number): void;
+  /** NumPy broadcasting, equal ranks up to 6. */
+  binary(op: WasmBinary, a: HeapArray, b: HeapArray, out: number, length: number): void;
+  /** x op constant, in place or not. */
+  scalar(op: WasmBinary, x: number, value: number, out: number, length: number): void;
+  softmax(x: number, out: number, rows: number, columns: number): void;
+  /** [rows, columns] → [columns, rows]. */
+  transpose(x: number, out: number, rows: number, columns: number): void;
+  /** Axis i of the result is axis permutation[i]; no axis of size 1, not the identity. */
+  permute(x: HeapArray, out: number, permutation: readonly number[]): void;
+  /** out [M, N] = a [M, K] · b [K, N]. */
+  gemm(a: number, b: number, out: number, M: number, K: number, N: number): void;
+  dispose(): void;
+}
+
+// Ids of the views that exist during one call. TensorFlow.js counts its own up from 1. Fresh registration per call also
+// keeps its cache of packed weights, which is keyed by id, from serving stale ones.
+const FIRST = 0x40000000;
+const SECOND = FIRST + 1;
+const THIRD = FIRST + 2;
+const FLOAT32 = 0;
+
+function shapeBytes(shape: readonly number[]): Uint8Array {
+  return new Uint8Array(Int32Array.from(shape).buffer);
+}
+
+function sizeOfShape(shape: readonly number[]): number {
+  return shape.reduce((size, extent) => size * extent, 1);
+}
+
+/** Wraps the compiled kernels. Throws when the build lacks one. */
+function createWasmHeap(storage: WasmStorage): WasmHeap {
+  const { wasm } = storage;
+  const { registerTensor, disposeData } = wasm.tfjs;
+  const binaryArguments = ['number', 'array', 'number', 'number', 'array', 'number', 'number', 'number'];
+  const wrap = (name: string, parameters: readonly string[]) => wasm.cwrap(name, null, parameters);
+  const numbers = (count: number) => new Array<string>(count).fill('number');
+  const unaries = Object.fromEntries(
+    (['Square', 'Neg', 'Abs', 'Sqrt', 'Relu', 'Floor', 'Ceil', 'Reciprocal', 'Rsqrt'] as const).map((name) => [name, wrap(name, numbers(3))]),
+  );
+  const sigmoid = wrap('Sigmoid', numbers(2));
+  const binaries = Object.fromEntries((['Add', 'Sub', 'Multiply', 'RealDiv'] as const).map((name) => [name, wrap(name, binaryArguments)]));
+  const softmax = wrap('Softmax', numbers(4));
+  const transpose = wrap('Transpose', ['number', 'array', 'number', 'number', 'number', 'array', 'number']);
+  const matmul = wrap('BatchMatMul', ['number', 'array', 'number', 'number', 'array', 'number', 'number', 'number', 'number']);
+  const constant = wasm._malloc(16) >>> 0;
+  const slots: { address: number; length: number }[] = [];
+
+  const floats = (address: number, length: number) => new Float32Array(wasm.HEAPU8.buffer, address, length);
+  const permute: WasmHeap['permute'] = (x, out, permutation) => {
+    const size = sizeOfShape(x.shape);
+    registerTensor(FIRST, size, x.address);
+    registerTensor(SECOND, size, out);
+    transpose(FIRST, shapeBytes(x.shape), x.shape.length, FLOAT32, SECOND, shapeBytes(permutation), permutation.length);
+    disposeData(FIRST);
+    disposeData(SECOND);
+  };
+  const binary: WasmHeap['binary'] = (op, a, b, out, length) => {
+    registerTensor(FIRST, sizeOfShape(a.shape), a.address);
+    registerTensor(SECOND, sizeOfShape(b.shape), b.address);
+    registerTensor(THIRD, length, out);
+    binaries[op](FIRST, shapeBytes(a.shape), a.shape.length, SECOND, shapeBytes(b.shape), b.shape.length, FLOAT32, THIRD);
+    disposeData(FIRST);
+    disposeData(SECOND);
+    disposeData(THIRD);
+  };
+  return {
+    address: (dataId) => storage.dataIdMap.get(dataId).memoryOffset,
+    view(dataId, dtype, length) {
+      const address = storage.dataIdMap.get(dataId).memoryOffset;
+      const { buffer } = wasm.HEAPU8;
+      if (dtype === 'float32') return new Float32Array(buffer, address, length);
+      return dtype === 'int32' ? new Int32Array(buffer, address, length) : new Uint8Array(buffer, address, length);
+    },
+    floats,
+    scratch(slot, length) {
+      const held = slots[slot];
+      if (held && held.length >= length) return held.address;
+      if (held) wasm._free(held.address);
+      const address = wasm._malloc(Math.max(16, length * 4)) >>> 0;
+      slots[slot] = { address, length };
+      return address;
+    },
+    unary(op, x, out, length) {
+      registerTensor(FIRST, length, x);
+      registerTensor(SECOND, length, out);
+      if (op === 'Sigmoid') sigmoid(FIRST, SECOND);
+      else unaries[op](FIRST, FLOAT32, SECOND);
+      disposeData(FIRST);
+      disposeData(SECOND);
+    },
+    binary,
+    scalar(op, x, value, out, length) {
+      floats(constant, 1)[0] = value;
+      binary(op, { address: x, shape: [length] }, { address: constant, shape: [1] }, out, length);
+    },
+    softmax(x, out, rows, columns) {
+      registerTensor(FIRST, rows * columns, x);
+      registerTensor(SECOND, rows * columns, out);
+      softmax(FIRST, SECOND, columns, rows);
+      disposeData(FIRST);
+      disposeData(SECOND);
+    },
+    transpose(x, out, rows, columns) {
+      if (rows === 1 || columns === 1) floats(out, rows * columns).set(floats(x, rows * columns));
+      else permute({ address: x, shape: [rows, columns] }, out, [1, 0]);
+    },
+    permute,
+    gemm(a, b, out, M, K, N) {
+      registerTensor(FIRST, M * K, a);
+      registerTensor(SECOND, K * N, b);
+      registerTensor(THIRD, M * N, out);
+      matmul(FIRST, shapeBytes([1, M, K]), 3, SECOND, shapeBytes([1, K, N]), 3, 0, 0, THIRD);
+      disposeData(FIRST);
+      disposeData(SECOND);
+      disposeData(THIRD);
+    },
+    dispose() {
+      wasm._free(constant);
+      for (const slot of slots) if (slot) wasm._free(slot.address);
+      slots.length = 0;
+    },
+  };
+}
+
+/** Runs one of each call on known numbers. */
+function probe(heap: WasmHeap): boolean {
+  const [a, b, out] = [heap.scratch(0, 64), heap.scratch(1, 64), heap.scratch(2, 64)];
+  const is = (...expected: number[]) => heap.floats(out, expected.length).every((value, i) => Math.abs(value - expected[i]) < 1e-5);
+  heap.floats(a, 6).set([1, 2, 3, 4, 5, 6]);
+  heap.floats(b, 6).set([1, 0, 0, 1, 1, 1]);
+  heap.gemm(a, b, out, 2, 3, 2); // a [2, 3] · b [3, 2]
+  let works = is(4, 5, 10, 11);
+  heap.transpose(a, out, 2, 3);
+  works &&= is(1, 4, 2, 5, 3, 6);
+  heap.binary('Sub', { address: a, shape: [2, 3] }, { address: b, shape: [2, 1] }, out, 6);
+  works &&= is(0, 1, 2, 4, 5, 6);
+  heap.scalar('Multiply', a, 2, out, 6);
+  works &&= is(2, 4, 6, 8, 10, 12);
+  heap.unary('Square', a, out, 6);
+  works &&= is(1, 4, 9, 16, 25, 36);
+  heap.unary('Sigmoid', a, out, 1);
+  works &&= is(1 / (1 + Math.exp(-1)));
+  heap.floats(a, 2).fill(3);
+  heap.softmax(a, out, 1, 2);
+  return works && is(0.5, 0.5);
+}
+
+/** The heap of the registered wasm backend of `tf`, or null when its insides are not as expected. */
+export function openWasmHeap(tf: Tfjs): WasmHeap | null {
+  try {
+    const storage = tf.engine().findBackend('wasm') as unknown as WasmStorage;
+    const heap = createWasmHeap(storage);
+    return probe(heap) ? heap : null;
+  } catch {
+    return null;
+  }
+}

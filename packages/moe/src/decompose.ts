@@ -1,0 +1,60 @@
+// Splits a trained dense feed-forward layer into experts (Section 3.6, Eq. 4). On the host; no routing here.
+import { XMoEError } from '@xmoe/core';
+import { requireInteger } from '@xmoe/routers/reference';
+
+/** A dense layer W2·act(W1·h + b1) + b2, row-major, in GPT-2's layout. */
+export interface DenseWeights {
+  /** [d, D] */
+  readonly w1: ArrayLike<number>;
+  /** [D] */
+  readonly b1: ArrayLike<number>;
+  /** [D, d] */
+  readonly w2: ArrayLike<number>;
+  /** [d] */
+  readonly b2: ArrayLike<number>;
+}
+
+/** The parameters of N experts of size s = D/N, row-major. */
+export interface DecomposedWeights {
+  /** [N, d, s] */
+  readonly w1: Float32Array;
+  /** [N, s] */
+  readonly b1: Float32Array;
+  /** [N, s, d] */
+  readonly w2: Float32Array;
+  /** [N, d] */
+  readonly b2: Float32Array;
+}
+
+/**
+ * Expert i takes hidden units i·s … (i + 1)·s − 1, with their columns of W1 and rows of W2, and a share b2/N of the output
+ * bias: so the sum of all N experts with weight 1 is the dense layer (Eq. 4). A router that weighs by p, or takes fewer
+ * experts, gives an approximation that fine-tuning closes.
+ * @throws XMoEError `value` when N does not divide D; `shape` when an array has another length
+ */
+export function splitDense(dense: DenseWeights, sizes: { width: number; hidden: number; experts: number }): DecomposedWeights {
+  const op = 'splitDense';
+  const d = requireInteger('width', sizes.width, 1, Infinity, op);
+  const D = requireInteger('hidden', sizes.hidden, 1, Infinity, op);
+  const N = requireInteger('experts', sizes.experts, 1, Infinity, op);
+  if (D % N !== 0) {
+    throw new XMoEError('value', `${N} experts do not divide a hidden size of ${D}`, { op, hint: 'choose a number of experts that divides it' });
+  }
+  for (const [name, length] of [['w1', d * D], ['b1', D], ['w2', D * d], ['b2', d]] as const) {
+    if (dense[name].length === length) continue;
+    throw new XMoEError('shape', `${name} has ${dense[name].length} numbers, expected ${length}`, { op, hint: `the layer is ${d} → ${D} → ${d}` });
+  }
+  const s = D / N;
+  const w1 = new Float32Array(N * d * s);
+  for (let i = 0; i < N; i++) {
+    for (let row = 0; row < d; row++) {
+      for (let j = 0; j < s; j++) w1[(i * d + row) * s + j] = dense.w1[row * D + i * s + j]!;
+    }
+  }
+  return {
+    w1,
+    b1: Float32Array.from(dense.b1), // [D] is [N, s] already
+    w2: Float32Array.from(dense.w2), // [D, d] is [N, s, d] already
+    b2: Float32Array.from({ length: N * d }, (_, index) => dense.b2[index % d]! / N),
+  };
+}

@@ -1,0 +1,176 @@
+// The mixture-of-experts feed-forward layer: gate, router, plan, experts, auxiliary losses. The parts are in the other
+// files; this one only puts them together behind core's FeedForward.
+import {
+  XMoEError, add, hashName, multiply, parameter,
+  type Engine, type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
+} from '@xmoe/core';
+import { createRouter, gate, type Router, type RouterConfig, type Routing } from '@xmoe/routers';
+import { refuseUnknownKeys, requireFinite, requireInteger, unknownName } from '@xmoe/routers/reference';
+import { applyExperts, checkExperts, countPositive, requireActivation, type ExpertActivation, type ExpertWeights } from './experts.js';
+import { planDispatch, type DispatchPath } from './plan.js';
+import { capacityOf } from './reference/capacity.js';
+import { traceRouting, type RoutingTrace } from './trace.js';
+
+export interface MoeFeedForwardConfig {
+  /** Prefix of the parameters, e.g. `h.1.mlp`. */
+  readonly name: string;
+  /** d */
+  readonly width: number;
+  /** s, of one expert. */
+  readonly hidden: number;
+  /** N */
+  readonly experts: number;
+  /** Default `gelu-tanh`. */
+  readonly activation?: ExpertActivation;
+  readonly router: RouterConfig;
+  /** Default `padded`. */
+  readonly dispatch?: DispatchPath;
+  /** γ. Default 1. */
+  readonly capacityFactor?: number;
+  /** Padded path only. Default 4. */
+  readonly minCapacity?: number;
+  /** Of the load-balance loss. Default 0.01. */
+  readonly balanceCoefficient?: number;
+  /** Of the router z-loss. Default 0. */
+  readonly zCoefficient?: number;
+  /** `copy`: all experts start equal, as in the published runs. Default `independent`. */
+  readonly init?: 'independent' | 'copy';
+  /** Of the router and W1. */
+  readonly initStd: number;
+  /** Of W2. Default: `initStd`. */
+  readonly outputStd?: number;
+  /** Number of token ids: the hash router needs it. */
+  readonly vocabularySize?: number;
+  /** Count positive hidden units when routing is collected: one more pass over them. Default false. */
+  readonly trackPositive?: boolean;
+}
+
+const CONFIG_KEYS: readonly (keyof MoeFeedForwardConfig)[] = [
+  'name', 'width', 'hidden', 'experts', 'activation', 'router', 'dispatch', 'capacityFactor', 'minCapacity', 'balanceCoefficient',
+  'zCoefficient', 'init', 'initStd', 'outputStd', 'vocabularySize', 'trackPositive',
+];
+
+/** A configuration with all defaults filled in, and its router. */
+type Settings = Required<Omit<MoeFeedForwardConfig, 'vocabularySize' | 'router'>> & { readonly router: Router };
+
+/**
+ * y = Σ over kept claims of w · E_i(x) (Eq. 2), plus the scaled auxiliary loss. Parameters: `name.router.weight` [d, N]
+ * (unless the router has no gate), `name.experts.w1` [N, d, s], `.b1` [N, s], `.w2` [N, s, d], `.b2` [N, d]. Padding and
+ * tokens without a kept claim give 0: they get only the residual. The auxiliary loss is computed in training, and whenever
+ * routing is collected.
+ * @throws XMoEError on unknown keys, names or bad values.
+ */
+export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<RoutingTrace> {
+  const settings = readConfig(config);
+  const { name } = settings;
+  return {
+    parameters: parametersOf(settings),
+    apply(parameters, x, context) {
+      const { engine } = x;
+      const weights: ExpertWeights = {
+        w1: parameter(parameters, `${name}.experts.w1`),
+        b1: parameter(parameters, `${name}.experts.b1`),
+        w2: parameter(parameters, `${name}.experts.w2`),
+        b2: parameter(parameters, `${name}.experts.b2`),
+      };
+      checkExperts(weights, settings.experts, settings.width, settings.hidden);
+      return engine.scope(() => {
+        const collecting = context.collect !== 'nothing';
+        const routing = routeTokens(settings, parameters, x, context);
+        const plan = planDispatch(routing, { ...settings, counts: collecting });
+        const { output, hidden } = applyExperts(x, routing.weights, plan, weights, settings.activation);
+        const trace = collecting
+          ? traceRouting({
+              routing,
+              plan,
+              mask: context.mask,
+              hidden: settings.hidden,
+              positive: settings.trackPositive ? countPositive(hidden, plan) : null,
+              perToken: context.collect === 'tokens',
+            })
+          : null;
+        return { output, auxLoss: scaledLoss(engine, settings, routing), trace };
+      });
+    },
+  };
+}
+
+function routeTokens(settings: Settings, parameters: Parameters, x: Tensor, context: ForwardContext): Routing {
+  const { router, name, experts, balanceCoefficient, zCoefficient } = settings;
+  if (x.rank !== 2 || x.shape[1] !== settings.width) {
+    throw new XMoEError('shape', `x is [${x.shape.join(', ')}], expected [tokens, ${settings.width}]`, { op: `moe layer ${name}`, hint: 'pass rows of the width of the layer' });
+  }
+  const collecting = context.collect !== 'nothing';
+  const wanted = (coefficient: number): boolean => coefficient > 0 && (context.training || collecting);
+  return router.route({
+    engine: x.engine,
+    logits: router.usesGate ? gate(x, parameter(parameters, `${name}.router.weight`)) : null,
+    tokens: x.shape[0]!,
+    experts,
+    tokenIds: context.tokenIds,
+    mask: context.mask,
+    training: context.training,
+    key: context.key,
+    stream: hashName(`${name}.router`),
+    losses: { balance: collecting || wanted(balanceCoefficient), z: wanted(zCoefficient) },
+  });
+}
+
+/** balanceCoefficient · balance + zCoefficient · z, of those there are. */
+function scaledLoss(engine: Engine, { balanceCoefficient, zCoefficient }: Settings, { balanceLoss, zLoss }: Routing): Tensor | null {
+  return engine.scope(() => {
+    const balance = balanceLoss && balanceCoefficient > 0 ? multiply(balanceLoss, balanceCoefficient) : null;
+    const z = zLoss && zCoefficient > 0 ? multiply(zLoss, zCoefficient) : null;
+    return balance && z ? add(balance, z) : (balance ?? z);
+  });
+}
+
+function parametersOf({ name, width, hidden, experts, router, init, initStd, outputStd }: Settings): ParameterSpec[] {
+  const kind = init === 'copy' ? 'copies' : 'normal';
+  const gateWeight: ParameterSpec = { name: `${name}.router.weight`, shape: [width, experts], init: { kind: 'normal', std: initStd }, decay: true };
+  return [
+    ...(router.usesGate ? [gateWeight] : []),
+    { name: `${name}.experts.w1`, shape: [experts, width, hidden], init: { kind, std: initStd }, decay: true },
+    { name: `${name}.experts.b1`, shape: [experts, hidden], init: { kind: 'zeros' }, decay: false },
+    { name: `${name}.experts.w2`, shape: [experts, hidden, width], init: { kind, std: outputStd }, decay: true },
+    { name: `${name}.experts.b2`, shape: [experts, width], init: { kind: 'zeros' }, decay: false },
+  ];
+}
+
+function readConfig(config: MoeFeedForwardConfig): Settings {
+  const op = 'moe layer';
+  refuseUnknownKeys(config, CONFIG_KEYS, op);
+  const count = (key: 'width' | 'hidden' | 'experts'): number => requireInteger(key, config[key], 1, Infinity, op);
+  const notNegative = (key: 'balanceCoefficient' | 'zCoefficient' | 'initStd' | 'outputStd', fallback: number): number => {
+    const value = requireFinite(key, config[key] ?? fallback, op);
+    if (value >= 0) return value;
+    throw new XMoEError('value', `${key} is ${value}, below 0`, { op, hint: 'pass 0 or more' });
+  };
+  const { vocabularySize } = config;
+  const router = createRouter(config.router?.type === 'hash' && config.router.map === undefined ? { vocabularySize, ...config.router } : config.router);
+  const settings = {
+    name: config.name,
+    width: count('width'),
+    hidden: count('hidden'),
+    experts: count('experts'),
+    activation: requireActivation(config.activation ?? 'gelu-tanh'),
+    router,
+    dispatch: oneOf('dispatch', config.dispatch ?? 'padded', ['padded', 'grouped', 'budget']),
+    capacityFactor: config.capacityFactor ?? 1,
+    minCapacity: config.minCapacity ?? 4,
+    balanceCoefficient: notNegative('balanceCoefficient', 0.01),
+    zCoefficient: notNegative('zCoefficient', 0),
+    init: oneOf('init', config.init ?? 'independent', ['independent', 'copy']),
+    initStd: notNegative('initStd', NaN),
+    outputStd: notNegative('outputStd', config.initStd),
+    trackPositive: config.trackPositive ?? false,
+  };
+  router.maxChoices(settings.experts); // the router must fit
+  capacityOf({ T: 1, N: settings.experts, capacityFactor: settings.capacityFactor, minCapacity: settings.minCapacity });
+  return settings;
+}
+
+function oneOf<Name extends string>(kind: string, name: Name, known: readonly Name[]): Name {
+  if (known.includes(name)) return name;
+  throw unknownName(kind, name, known, 'moe layer');
+}

@@ -1,0 +1,54 @@
+// Floating-point operations of a layer's forward pass: budgeted, as papers count, and executed, as each path runs. A
+// multiply-add counts 2; only matrix products count. The backward pass costs twice the forward. Not a clock.
+import { requireFinite, requireInteger } from '@xmoe/routers/reference';
+import type { DispatchPath } from './plan.js';
+import { capacityOf } from './reference/capacity.js';
+import type { MoeFlops } from './reference/flops.js';
+
+export type { MoeFlops } from './reference/flops.js';
+
+export interface MoeFlopsOptions {
+  /** T */
+  readonly tokens: number;
+  /** N */
+  readonly experts: number;
+  /** d */
+  readonly width: number;
+  /** s */
+  readonly hidden: number;
+  readonly dispatch: DispatchPath;
+  /** γ */
+  readonly capacityFactor: number;
+  /** Default 4. */
+  readonly minCapacity?: number;
+  /** Claims kept, as {@link summarizeTrace} reports them. */
+  readonly kept: number;
+  /** Whether the layer has a gate. Default true. */
+  readonly gate?: boolean;
+}
+
+/** Forward FLOPs of one routing group. @throws XMoEError when a size is not a positive integer. */
+export function moeFlops(options: MoeFlopsOptions): MoeFlops {
+  const { tokens: T, experts: N, width, hidden, dispatch, capacityFactor, minCapacity, kept, gate = true } = options;
+  const perClaim = denseFlops({ tokens: 1, width, hidden });
+  const executedRows = dispatch === 'padded' ? N * capacityOf({ T, N, capacityFactor, minCapacity }) : kept;
+  return {
+    perClaim,
+    router: gate ? 2 * T * width * N : 0,
+    budgeted: capacityFactor * T * perClaim,
+    executedRows,
+    executed: executedRows * perClaim,
+    useful: kept * perClaim,
+  };
+}
+
+/** Forward FLOPs 4·T·d·s of a dense feed-forward layer d → s → d. @throws XMoEError when a size is not an integer. */
+export function denseFlops({ tokens, width, hidden }: { tokens: number; width: number; hidden: number }): number {
+  const d = requireInteger('width', width, 1, Infinity, 'denseFlops');
+  return 4 * requireInteger('tokens', tokens, 0, Infinity, 'denseFlops') * d * requireInteger('hidden', hidden, 1, Infinity, 'denseFlops');
+}
+
+/** The hidden size γ·s of the dense layer with the budgeted FLOPs of experts of size s, rounded to an integer of at least 1. */
+export function equalFlopsHidden({ capacityFactor, hidden }: { capacityFactor: number; hidden: number }): number {
+  return Math.max(1, Math.round(requireFinite('capacityFactor', capacityFactor, 'equalFlopsHidden') * hidden));
+}

@@ -1,0 +1,31 @@
+// Claims of tokens on experts and who goes first. Which of them fit is decided in plan.ts.
+import type { Priority, Routing } from '@xmoe/routers/reference';
+
+/** A token's wish for an expert. */
+export interface Claim {
+  readonly token: number;
+  readonly expert: number;
+  /** 0 for the token's first choice. */
+  readonly rank: number;
+  readonly weight: number;
+}
+
+/** All claims of a routing by token, then rank. */
+export function listClaims(routing: Routing): Claim[] {
+  const { maxChoices: K, counts, expertIds, weights } = routing;
+  return Array.from(counts).flatMap((count, token) =>
+    Array.from({ length: count }, (_, rank) => {
+      const index = token * K + rank;
+      return { token, expert: expertIds[index], rank, weight: weights[index] };
+    }),
+  );
+}
+
+/**
+ * Orders claims, the best first. The paper's priority p − i (Section 3.2) for the i-th choice is exactly this
+ * lexicographic order, since p < 1; subtracting in floats would absorb small differences of p. With `rank`, p is ignored.
+ */
+export function comparePriority(priority: Priority): (a: Claim, b: Claim) => number {
+  if (priority === 'rank') return (a, b) => a.rank - b.rank || a.token - b.token;
+  return (a, b) => a.rank - b.rank || b.weight - a.weight || a.token - b.token;
+}

@@ -1,0 +1,118 @@
+// All gradients of the reference MoE layer by the chain rule, claim by claim, in float64. The choice of experts has no
+// gradient; the weights and the auxiliary losses do.
+import { XMoEError } from '@xmoe/core';
+import { countRealTokens, logSumExp, topChoiceShare } from '@xmoe/routers/reference';
+import { activationOf } from './activation.js';
+import { type MoeLayerInput, type MoeLayerOutput, type MoeParameters, moeLayerReference, runExpert } from './layer.js';
+
+export interface LossCoefficients {
+  /** Of the balance loss. Default 0.01. */
+  readonly auxiliary?: number;
+  /** Of the router z-loss. Default 0. */
+  readonly z?: number;
+}
+
+/** Gradients in the shapes of what they belong to. */
+export interface MoeGradients extends MoeParameters<Float64Array> {
+  /** [T, d]. */
+  readonly x: Float64Array;
+}
+
+/**
+ * The gradients of Σ y·upstream + auxiliary·auxLoss + z·zLoss.
+ * @param upstream the gradient of the loss by y [T, d]
+ * @throws XMoEError `shape` as {@link moeLayerReference}
+ */
+export function moeLayerGradients(input: MoeLayerInput, upstream: ArrayLike<number>, coefficients: LossCoefficients = {}): MoeGradients {
+  const { T, N, d, s, x, parameters } = input;
+  const forward = moeLayerReference(input);
+  if (upstream.length !== T * d) {
+    throw new XMoEError('shape', `upstream has ${upstream.length} numbers, its shape is [${T}, ${d}]`, { op: 'moeLayer' });
+  }
+  const gradients: MoeGradients = {
+    x: new Float64Array(T * d),
+    routerWeight: new Float64Array(d * N),
+    w1: new Float64Array(N * d * s),
+    b1: new Float64Array(N * s),
+    w2: new Float64Array(N * s * d),
+    b2: new Float64Array(N * d),
+  };
+  const byWeight = new Float64Array(T * N); // [T, N]
+  for (const [token, expert, , weight] of forward.plan.kept) {
+    byWeight[token * N + expert] = addExpertGradients(input, upstream, gradients, token, expert, weight);
+  }
+  const byLogits = logitGradients(forward, byWeight, coefficients); // [T, N]
+  for (let token = 0; token < T; token++) {
+    for (let i = 0; i < d; i++) {
+      for (let expert = 0; expert < N; expert++) {
+        gradients.x[token * d + i] += byLogits[token * N + expert] * parameters.routerWeight[i * N + expert];
+        gradients.routerWeight[i * N + expert] += byLogits[token * N + expert] * x[token * d + i];
+      }
+    }
+  }
+  return gradients;
+}
+
+/** Adds what one kept claim contributes to x, W1, b1, W2, b2. @returns the gradient by the claim's weight */
+function addExpertGradients(
+  input: MoeLayerInput,
+  upstream: ArrayLike<number>,
+  gradients: MoeGradients,
+  token: number,
+  expert: number,
+  weight: number,
+): number {
+  const { d, s, x, parameters } = input;
+  const { slope } = activationOf(input.activation ?? 'gelu-tanh');
+  const { before, hidden, output } = runExpert(input, token, expert);
+  let byWeight = 0;
+  const byHidden = new Float64Array(s);
+  for (let i = 0; i < d; i++) {
+    const byOutput = weight * upstream[token * d + i];
+    byWeight += output[i] * upstream[token * d + i];
+    gradients.b2[expert * d + i] += byOutput;
+    for (let j = 0; j < s; j++) {
+      gradients.w2[(expert * s + j) * d + i] += hidden[j] * byOutput;
+      byHidden[j] += parameters.w2[(expert * s + j) * d + i] * byOutput;
+    }
+  }
+  for (let j = 0; j < s; j++) {
+    const byBefore = byHidden[j] * slope(before[j]);
+    gradients.b1[expert * s + j] += byBefore;
+    for (let i = 0; i < d; i++) {
+      gradients.w1[(expert * d + i) * s + j] += x[token * d + i] * byBefore;
+      gradients.x[token * d + i] += parameters.w1[(expert * d + i) * s + j] * byBefore;
+    }
+  }
+  return byWeight;
+}
+
+/** The gradient by the logits [T, N] from the weights' and the auxiliary losses' gradients. */
+function logitGradients(forward: MoeLayerOutput, byWeight: Float64Array, { auxiliary = 0.01, z = 0 }: LossCoefficients): Float64Array {
+  const { routing, logits } = forward;
+  const { tokens: T, experts: N, counts, probabilities, weightSource } = routing;
+  const byLogits = new Float64Array(T * N);
+  if (weightSource === 'constant') return byLogits;
+  const gate = { tokens: T, experts: N, probabilities, mask: Uint8Array.from(counts, (count) => (count > 0 ? 1 : 0)) };
+  const real = countRealTokens(gate);
+  const share = topChoiceShare(gate);
+  for (let token = 0; token < T; token++) {
+    if (counts[token] === 0) continue; // padding
+    const row = token * N;
+    const p = probabilities.subarray(row, row + N);
+    const logSum = logSumExp(logits.subarray(row, row + N)).value;
+    // d auxLoss / d p_i = N · f_i / T, the same for every token
+    const byP = p.map((_, i) => (weightSource === 'softmax' ? byWeight[row + i] + (auxiliary * N * share[i]) / real : 0));
+    const mean = byP.reduce((sum, gradient, i) => sum + gradient * p[i], 0);
+    for (let i = 0; i < N; i++) {
+      byLogits[row + i] = p[i] * (byP[i] - mean) + (z * 2 * logSum * p[i]) / real;
+      if (weightSource === 'sigmoid') byLogits[row + i] += byWeight[row + i] * sigmoidSlope(logits[row + i]);
+    }
+  }
+  return byLogits;
+}
+
+function sigmoidSlope(logit: number): number {
+  const weight = 1 / (1 + Math.exp(-logit));
+  return weight * (1 - weight);
+}

@@ -1,0 +1,132 @@
+// What a layer reports about its routing: small tensors at the layer, one read later. Numbers before capacity are in
+// @xmoe/routers.
+import { cast, sum, type Tensor } from '@xmoe/core';
+import type { Routing } from '@xmoe/routers';
+import type { DispatchPath, DispatchPlan } from './plan.js';
+
+/** The routing of one layer in one forward pass. Empty slots and padding count nowhere. */
+export interface RoutingTrace {
+  readonly kind: DispatchPath;
+  readonly experts: number;
+  readonly capacity: number;
+  /** R: rows that the padded path multiplies. */
+  readonly rows: number;
+  /** s, for shares of hidden units. */
+  readonly hidden: number;
+  /** int32 []: tokens that are not padding. */
+  readonly tokens: Tensor;
+  /** int32 [N]: claims before dropping. */
+  readonly wantedPerExpert: Tensor;
+  /** int32 [N]: claims kept. */
+  readonly load: Tensor;
+  /** Unscaled, float32 []. */
+  readonly balanceLoss: Tensor | null;
+  readonly zLoss: Tensor | null;
+  /** int32 []: hidden units above 0 in the rows of kept claims; only when the layer tracks it. */
+  readonly positive: Tensor | null;
+  /** Every token's choices; only at collect level `tokens`. */
+  readonly perToken: TokenTrace | null;
+}
+
+export interface TokenTrace {
+  /** int32 [T, K], −1 where unused. */
+  readonly expertIds: Tensor;
+  /** int32 [T] */
+  readonly counts: Tensor;
+  /** int32 [T, K]: −1 where unused or dropped. */
+  readonly claimRow: Tensor;
+  /** float32 [T, N], or null for routers without one. */
+  readonly probabilities: Tensor | null;
+}
+
+/** A {@link RoutingTrace} in numbers. Ratios are 0 when their denominator is. */
+export interface RoutingSummary {
+  readonly tokens: number;
+  /** Claims. kept + dropped = wanted. */
+  readonly wanted: number;
+  readonly kept: number;
+  readonly dropped: number;
+  /** Experts per real token, wanted by the router and kept by capacity. */
+  readonly expertsWantedPerToken: number;
+  readonly expertsKeptPerToken: number;
+  /** dropped / wanted */
+  readonly dropRate: number;
+  /** [N]: each expert's share of the kept claims. */
+  readonly loadShare: readonly number[];
+  /** The busiest expert's kept claims over the mean: 1 when balanced, N at worst. */
+  readonly loadImbalance: number;
+  /** Rows that the path multiplies in the experts: N·C padded, kept claims otherwise. */
+  readonly executedRows: number;
+  /** Unscaled; null when the layer did not compute it. */
+  readonly balanceLoss: number | null;
+  readonly zLoss: number | null;
+  /** Share of hidden units above 0 over the rows of kept claims; null unless tracked. */
+  readonly positiveShare: number | null;
+}
+
+export interface TraceParts {
+  readonly routing: Routing;
+  /** Made with counts. */
+  readonly plan: DispatchPlan;
+  readonly mask: Tensor | null;
+  readonly hidden: number;
+  readonly positive: Tensor | null;
+  readonly perToken: boolean;
+}
+
+/** Gathers a layer's trace. */
+export function traceRouting({ routing, plan, mask, hidden, positive, perToken }: TraceParts): RoutingTrace {
+  const { expertIds, counts, probabilities, balanceLoss, zLoss } = routing;
+  const { kind, experts, capacity, rows, wantedPerExpert, load, claimRow } = plan;
+  const { engine } = expertIds;
+  return {
+    kind,
+    experts,
+    capacity,
+    rows,
+    hidden,
+    tokens: mask ? sum(cast(mask, 'int32')) : engine.scalar(plan.tokens, 'int32'),
+    wantedPerExpert: wantedPerExpert!,
+    load: load!,
+    balanceLoss,
+    zLoss,
+    positive,
+    perToken: perToken ? { expertIds, counts, claimRow, probabilities } : null,
+  };
+}
+
+/** Reads the small tensors of a trace. */
+export async function summarizeTrace(trace: RoutingTrace): Promise<RoutingSummary> {
+  const item = async (tensor: Tensor | null): Promise<number | null> => (tensor ? tensor.item() : null);
+  const [tokens, wantedPerExpert, load] = await Promise.all([trace.tokens.item(), trace.wantedPerExpert.data(), trace.load.data()]);
+  const wanted = total(wantedPerExpert);
+  const kept = total(load);
+  const positive = await item(trace.positive);
+  const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
+  return {
+    tokens,
+    wanted,
+    kept,
+    dropped: wanted - kept,
+    expertsWantedPerToken: ratio(wanted, tokens),
+    expertsKeptPerToken: ratio(kept, tokens),
+    dropRate: ratio(wanted - kept, wanted),
+    loadShare: Array.from(load, (claims) => ratio(claims, kept)),
+    loadImbalance: ratio(Math.max(0, ...load) * trace.experts, kept),
+    executedRows: trace.kind === 'padded' ? trace.rows : kept,
+    balanceLoss: await item(trace.balanceLoss),
+    zLoss: await item(trace.zLoss),
+    positiveShare: positive === null ? null : ratio(positive, kept * trace.hidden),
+  };
+}
+
+/** Frees every tensor of a trace. */
+export function disposeTrace(trace: RoutingTrace): void {
+  const { tokens, wantedPerExpert, load, balanceLoss, zLoss, positive, perToken } = trace;
+  const own = [tokens, wantedPerExpert, load, balanceLoss, zLoss, positive, ...(perToken ? Object.values(perToken) as (Tensor | null)[] : [])];
+  for (const tensor of own) tensor?.dispose();
+}
+
+function total(values: ArrayLike<number>): number {
+  return Array.from(values).reduce((sumSoFar, value) => sumSoFar + value, 0);
+}

@@ -1,0 +1,127 @@
+// One problem for the tensor layer and for the triple loop: the same numbers in both forms. Not a test.
+import {
+  foldIn, hostNormal, hostPermutation, mapTree, multiply, randomKey, add, sum, valueAndGrad,
+  type Engine, type ForwardContext, type Tensor,
+} from '@xmoe/core';
+import { createMoeFeedForward, type DispatchPath, type ExpertActivation, type MoeFeedForwardConfig, type RoutingTrace } from '@xmoe/moe';
+import { type LossCoefficients, type MoeGradients, type MoeLayerInput, type MoeLayerOutput, moeLayerGradients, moeLayerReference } from '@xmoe/moe/reference';
+import type { RouterConfig } from '@xmoe/routers';
+import { type FlatLogits, type Mask, type Routing, createHashMap, routeBase, routeHash, routeThreshold, routeTopK, routeUniform } from '@xmoe/routers/reference';
+
+export interface LayerCase {
+  router: RouterConfig;
+  dispatch: DispatchPath;
+  activation: ExpertActivation;
+  masked: boolean;
+}
+
+export const [T, N, d, s] = [13, 5, 4, 6];
+export const coefficients: LossCoefficients & { auxiliary: number; z: number } = { auxiliary: 0.3, z: 0.05 };
+export const capacityFactor = 1.2;
+export const mask = Array.from({ length: T }, (_, token) => token !== 2 && token !== 9);
+export const tokenIds = Array.from(hostPermutation(randomKey(8), T), (id) => id % 7);
+
+const normal = (name: string, length: number): Float64Array => Float64Array.from(hostNormal(foldIn(randomKey(5), name), length));
+
+export const upstream = normal('upstream', T * d);
+export const numbers = {
+  x: normal('x', T * d),
+  routerWeight: normal('router', d * N),
+  w1: normal('w1', N * d * s),
+  b1: normal('b1', N * s),
+  w2: normal('w2', N * s * d),
+  b2: normal('b2', N * d),
+};
+const shapes = { x: [T, d], routerWeight: [d, N], w1: [N, d, s], b1: [N, s], w2: [N, s, d], b2: [N, d] } as const;
+export type NumberName = keyof typeof numbers;
+export const NAMES = Object.keys(numbers) as NumberName[];
+
+/** The plain router of a configuration, in float64 and in training. */
+function plainRoute(config: RouterConfig, options: { mask?: Mask; precision: 'float64' }): (logits: FlatLogits) => Routing {
+  switch (config.type) {
+    case 'threshold':
+      return (logits) => routeThreshold(logits, { ...options, threshold: config.threshold });
+    case 'topk':
+      return (logits) => routeTopK(logits, { ...options, k: config.k, priority: config.rankOnlyPriority ? 'rank' : 'probability' });
+    case 'switch':
+      return (logits) => routeTopK(logits, { ...options, k: 1 });
+    case 'hash':
+      return () => routeHash(tokenIds, { experts: N, mask: options.mask, map: createHashMap({ vocabulary: 7, experts: N, seed: config.seed ?? 0 }) });
+    case 'base':
+      return (logits) => routeBase(logits, { ...options, training: true });
+    case 'uniform':
+      return (logits) => routeUniform(logits, { ...options, k: config.k });
+  }
+}
+
+export function plainInput({ router, dispatch, activation, masked }: LayerCase): MoeLayerInput {
+  const { x, ...parameters } = numbers;
+  const route = plainRoute(router, { mask: masked ? mask : undefined, precision: 'float64' });
+  return { T, N, d, s, x, parameters, route, path: dispatch, activation, capacityFactor, minCapacity: 1 };
+}
+
+export const expectedOf = (item: LayerCase): { forward: MoeLayerOutput; gradients: MoeGradients } => {
+  const input = plainInput(item);
+  return { forward: moeLayerReference(input), gradients: moeLayerGradients(input, upstream, coefficients) };
+};
+
+export function configOf({ router, dispatch, activation }: LayerCase): MoeFeedForwardConfig {
+  return {
+    name: 'h.1.mlp', width: d, hidden: s, experts: N, activation, router, dispatch, capacityFactor, minCapacity: 1,
+    balanceCoefficient: coefficients.auxiliary, zCoefficient: coefficients.z, initStd: 0.1, vocabularySize: 7, trackPositive: true,
+  };
+}
+
+/** The layer's parameters as tensors under their names, from the numbers of the case. */
+export function parametersOn(leaves: Record<NumberName, Tensor>): Record<string, Tensor> {
+  const { routerWeight, w1, b1, w2, b2 } = leaves;
+  const name = 'h.1.mlp';
+  return { [`${name}.router.weight`]: routerWeight, [`${name}.experts.w1`]: w1, [`${name}.experts.b1`]: b1, [`${name}.experts.w2`]: w2, [`${name}.experts.b2`]: b2 };
+}
+
+export function leavesOn(engine: Engine): Record<NumberName, Tensor> {
+  return Object.fromEntries(NAMES.map((name) => [name, engine.tensor(Float32Array.from(numbers[name]), shapes[name], 'float32')])) as Record<NumberName, Tensor>;
+}
+
+/** As {@link leavesOn} with every digit, for engines that store float64. */
+export function exactLeavesOn(engine: Engine): Record<NumberName, Tensor> {
+  const leaves = leavesOn(engine);
+  for (const name of NAMES) leaves[name].write(numbers[name]);
+  return leaves;
+}
+
+export function contextOn(engine: Engine, masked: boolean, options: Partial<ForwardContext> = {}): ForwardContext {
+  return {
+    training: true,
+    key: null,
+    computeDType: 'float32',
+    tokenIds: engine.tensor(tokenIds, [T], 'int32'),
+    mask: masked ? engine.tensor(mask, [T], 'bool') : null,
+    collect: 'tokens',
+    ...options,
+  };
+}
+
+export interface LayerRun {
+  output: Tensor;
+  auxLoss: Tensor | null;
+  trace: RoutingTrace;
+  gradients: Record<NumberName, Tensor>;
+}
+
+/** Forward and backward of Σ y·upstream + auxLoss. */
+export function runLayer(engine: Engine, item: LayerCase, leaves = leavesOn(engine), context = contextOn(engine, item.masked)): LayerRun {
+  const layer = createMoeFeedForward(configOf(item));
+  const weight = engine.zeros([T, d]);
+  weight.write(upstream);
+  const { aux, gradients } = valueAndGrad(
+    engine,
+    (inputs) => {
+      const { output, auxLoss, trace } = layer.apply(parametersOn(inputs), inputs.x, context);
+      const main = sum(multiply(output, weight));
+      return { loss: auxLoss ? add(main, auxLoss) : main, aux: { output, auxLoss, trace: trace! } };
+    },
+    leaves,
+  );
+  return { ...aux, gradients: mapTree(gradients, (leaf) => leaf) };
+}

@@ -1,0 +1,69 @@
+// The tensor layer's output and every gradient against the triple loop, for each dispatch path, router, activation and mask.
+import { afterAll, describe, expect, it } from 'vitest';
+import { createEngine } from '@xmoe/core';
+import { createCpuBackend } from '@xmoe/backend-cpu';
+import { summarizeTrace, type DispatchPath, type ExpertActivation } from '@xmoe/moe';
+import type { RouterConfig } from '@xmoe/routers';
+import { planStatistics } from '@xmoe/moe/reference';
+import { type LayerCase, NAMES, T, d, exactLeavesOn, expectedOf, leavesOn, mask, runLayer } from './layer-case.js';
+
+const ROUTERS: RouterConfig[] = [
+  { type: 'threshold', threshold: 0.7 },
+  { type: 'threshold', threshold: 1 },
+  { type: 'topk', k: 2 },
+  { type: 'topk', k: 3, rankOnlyPriority: true },
+  { type: 'switch' },
+  { type: 'hash', seed: 4 },
+  { type: 'base' },
+  { type: 'uniform', k: 2 },
+];
+const PATHS: DispatchPath[] = ['padded', 'grouped', 'budget'];
+
+const CASES: LayerCase[] = ROUTERS.flatMap((router) =>
+  PATHS.flatMap((dispatch) => [false, true].map((masked) => ({ router, dispatch, masked, activation: 'gelu-tanh' as ExpertActivation }))),
+);
+for (const activation of ['gelu-erf', 'relu'] as const) {
+  for (const dispatch of PATHS) CASES.push({ router: ROUTERS[0], dispatch, masked: true, activation });
+}
+const titled = CASES.map((item) => [`${JSON.stringify(item.router)} ${item.dispatch} ${item.activation}${item.masked ? ' masked' : ''}`, item] as const);
+
+const BACKENDS = {
+  'float64 to 1e-9': { backend: createCpuBackend({ accumulate: 'float64' }), leaves: exactLeavesOn, tolerance: 1e-9 },
+  'float32 to 1e-4': { backend: createCpuBackend(), leaves: leavesOn, tolerance: 1e-4 },
+  'float32 without readSync': { backend: { ...createCpuBackend(), name: 'blind', readSync: undefined }, leaves: leavesOn, tolerance: 1e-4 },
+};
+
+function expectClose(name: string, actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
+  expect(actual.length, name).toBe(expected.length);
+  for (let index = 0; index < actual.length; index++) {
+    const error = Math.abs(actual[index] - expected[index]) / (1 + Math.abs(expected[index]));
+    if (!(error <= tolerance)) expect.fail(`${name}[${index}] is ${actual[index]}, expected ${expected[index]}`);
+  }
+}
+
+describe.each(Object.entries(BACKENDS))('the layer equals the triple loop in %s', (_name, { backend, leaves, tolerance }) => {
+  const engine = createEngine(backend);
+  afterAll(() => engine.dispose());
+  const blind = backend.readSync === undefined;
+
+  it.each(titled.filter(([, item]) => !blind || item.router.type !== 'base'))('%s', async (_title, item) => {
+    const { forward, gradients: expected } = expectedOf(item);
+    const { output, trace, gradients } = runLayer(engine, item, leaves(engine));
+    expectClose('output', await output.data(), forward.y, tolerance);
+    for (const name of NAMES) expectClose(`gradient of ${name}`, await gradients[name].data(), expected[name], tolerance);
+    const summary = await summarizeTrace(trace);
+    const statistics = planStatistics(forward.plan);
+    const { wanted, kept, dropped, dropRate } = statistics;
+    expect(summary).toMatchObject({ wanted, kept, dropped, dropRate, tokens: item.masked ? mask.filter(Boolean).length : T });
+    expect([...(await trace.load.data())]).toEqual([...statistics.keptPerExpert]);
+    expect([...(await trace.wantedPerExpert.data())]).toEqual([...statistics.wantedPerExpert]);
+    expect(summary.positiveShare).toBeCloseTo(forward.positiveShare, 12);
+    expectClose('balance loss', [summary.balanceLoss ?? 0], [forward.routing.auxLoss], tolerance);
+    expectClose('z-loss', [summary.zLoss ?? 0], [forward.routing.zLoss], tolerance);
+    if (!item.masked) return;
+    const [y, dx] = [await output.data(), await gradients.x.data()];
+    mask.forEach((real, token) => {
+      if (!real) expect([...y.slice(token * d, token * d + d), ...dx.slice(token * d, token * d + d)]).toEqual(new Array(2 * d).fill(0));
+    });
+  });
+});

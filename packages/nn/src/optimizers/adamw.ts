@@ -1,0 +1,83 @@
+// AdamW over named parameters with clipping by the global norm, all on the device. Schedules are in schedules.ts.
+import {
+  add, adamStep, concat, divide, isFloat, less, logicalAnd, minimum, multiply, reshape, select, sqrt, sum, sumSquares,
+  equal, type Engine, type ParameterSpec, type Parameters, type Tensor,
+} from '@xmoe/core';
+
+export interface AdamWConfig {
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  weightDecay: number;
+  /** Largest global gradient norm; 0 switches clipping off. */
+  clipNorm: number;
+}
+
+export interface StepInput {
+  learningRate: number;
+  /** 1-based number of this update, for the bias corrections. */
+  step: number;
+  /** The gradients are those of loss·lossScale. */
+  lossScale?: number;
+}
+
+export interface AdamW {
+  /** First and second moments by parameter name: the state that a checkpoint holds. */
+  readonly firstMoments: Parameters;
+  readonly secondMoments: Parameters;
+  /**
+   * Updates the parameters in place. Returns the global gradient norm before clipping, float32 []. A norm that is not
+   * finite skips the whole update, on the device.
+   */
+  step(parameters: Parameters, gradients: Parameters, input: StepInput): Tensor;
+  dispose(): void;
+}
+
+/** AdamW (Loshchilov and Hutter 2019); decay only where the parameter's spec says so. */
+export function createAdamW(engine: Engine, specs: readonly ParameterSpec[], config: AdamWConfig): AdamW {
+  const zeros = (): Record<string, Tensor> => Object.fromEntries(specs.map((spec) => [spec.name, engine.zeros(spec.shape).keep()]));
+  const firstMoments = zeros();
+  const secondMoments = zeros();
+  // Rewritten each step, so that a recorded step stays valid.
+  const host = engine.zeros([7]).keep();
+  const scaleInput = engine.zeros([1]).keep();
+  return {
+    firstMoments,
+    secondMoments,
+    step(parameters, gradients, { learningRate, step, lossScale = 1 }) {
+      host.write([
+        learningRate, config.beta1, config.beta2, config.epsilon, config.weightDecay,
+        1 - config.beta1 ** step, 1 - config.beta2 ** step,
+      ]);
+      scaleInput.write([1 / lossScale]);
+      return engine.scope(() => {
+        const norm = multiply(globalNorm(engine, specs.map((spec) => gradients[spec.name]!)), scaleInput);
+        const hyper = concat([host, multiply(clipScale(norm, config.clipNorm), scaleInput)], 0);
+        for (const spec of specs) {
+          const gradient = gradients[spec.name]!;
+          adamStep(parameters[spec.name]!, gradient, firstMoments[spec.name]!, secondMoments[spec.name]!, hyper, { decay: spec.decay });
+        }
+        return reshape(norm, []);
+      });
+    },
+    dispose() {
+      for (const tensor of [...Object.values(firstMoments), ...Object.values(secondMoments), host, scaleInput]) tensor.dispose();
+    },
+  };
+}
+
+/** √Σ‖g‖²: float32 [1]. */
+export function globalNorm(engine: Engine, gradients: readonly Tensor[]): Tensor {
+  return engine.scope(() => {
+    const squares = gradients.filter((gradient) => isFloat(gradient.dtype)).map((gradient) => reshape(sumSquares(gradient), [1]));
+    return sqrt(sum(concat(squares, 0), 0, { keepAxes: true }));
+  });
+}
+
+/** min(1, clip / norm), and 0 where the norm is infinite or NaN, which skips the step: float32 [1]. */
+function clipScale(norm: Tensor, clipNorm: number): Tensor {
+  const { engine } = norm;
+  const finite = logicalAnd(equal(norm, norm), less(norm, 3.0e38));
+  const scale = clipNorm > 0 ? minimum(divide(engine.full([1], clipNorm), add(norm, 1e-6)), 1) : engine.ones([1]);
+  return select(finite, scale, 0);
+}

@@ -1,0 +1,61 @@
+// The routers' auxiliary losses, unscaled: the layer applies the coefficients. Padding does not enter.
+import {
+  argMax, bincount, broadcastTo, cast, customGradient, divide, logSumExp, matmul, maximum, multiply, reshape, select, slice, square, sum,
+  type Tensor,
+} from '@xmoe/core';
+import { asColumn } from './router.js';
+
+/**
+ * The load-balance loss N · Σ_i f_i · P_i over the real tokens, float32 []: 1 when balanced, N at worst (appendix A.2 as
+ * the published code computes it). f_i, the share of tokens whose most probable expert is i, has no gradient.
+ * @param p [T, N]
+ * @param mask bool [T]: false marks padding
+ */
+export function balanceLoss(p: Tensor, mask: Tensor | null = null): Tensor {
+  const { engine } = p;
+  return engine.scope(() => {
+    const clean = mask ? select(asColumn(mask), p, 0) : p;
+    const top = engine.noGrad(() => (mask ? select(mask, argMax(p), -1) : argMax(p)));
+    return balanceLossOf(clean, top, mask);
+  });
+}
+
+/** The most probable expert of each token, int32 [T], from choices [T, K] in rank order. */
+export function firstChoice(expertIds: Tensor): Tensor {
+  const [tokens, choices] = expertIds.shape as [number, number];
+  const { engine } = expertIds;
+  return engine.alias(choices === 1 ? expertIds : slice(expertIds, [0, 0], [tokens, 1]), [tokens]);
+}
+
+/** As {@link balanceLoss}, from p with zero rows for padding and the top choices int32 [T], −1 for padding. */
+export function balanceLossOf(p: Tensor, top: Tensor, mask: Tensor | null): Tensor {
+  const [tokens, experts] = p.shape as [number, number];
+  const { engine } = p;
+  return customGradient(
+    'balanceLoss',
+    [p],
+    () =>
+      engine.scope(() => {
+        // By p_i of any token the loss grows with N·f_i / real = N·count_i / real².
+        const counts = cast(bincount(top, experts), 'float32');
+        const slope = mask ? divide(multiply(counts, experts), square(realTokens(mask))) : multiply(counts, experts / Math.max(1, tokens) ** 2);
+        const loss = matmul(reshape(sum(p, 0), [1, experts]), reshape(slope, [experts, 1]));
+        return { outputs: engine.alias(loss, []), saved: [slope] };
+      }),
+    ([dy], [slope]) => [broadcastTo(multiply(slope!, dy!), [tokens, experts])],
+  );
+}
+
+/** The router z-loss: the mean over real tokens of (log Σ_i exp(logit_i))², float32 [] (Zoph et al. 2022, Eq. 5). */
+export function zLoss(logits: Tensor, mask: Tensor | null = null): Tensor {
+  return logits.engine.scope(() => {
+    const squares = square(logSumExp(logits)); // [T]
+    if (!mask) return divide(sum(squares), Math.max(1, squares.size));
+    return divide(sum(select(reshape(mask, squares.shape), squares, 0)), realTokens(mask));
+  });
+}
+
+/** How many tokens are not padding, at least 1: float32 []. */
+function realTokens(mask: Tensor): Tensor {
+  return maximum(sum(cast(mask, 'float32')), 1);
+}

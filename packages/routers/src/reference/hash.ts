@@ -1,0 +1,80 @@
+// The hash router (Roller et al., 2021): a fixed map from token id to expert. It looks at no hidden state.
+import { XMoEError, foldIn, hostPermutation, hostUniform, randomKey } from '@xmoe/core';
+import { describeValue, requireInteger } from './checks.js';
+import type { Gate } from './gate.js';
+import { type Mask, readMask } from './logits.js';
+import { type Routing, buildRouting } from './routing.js';
+
+export interface HashMapOptions {
+  /** The number of token ids. */
+  readonly vocabulary: number;
+  /** N. */
+  readonly experts: number;
+  readonly seed: number;
+  /** Each MoE layer has its own map. Default 0. */
+  readonly layer?: number;
+  /** Give every expert ⌊V/N⌋ or ⌈V/N⌉ ids instead of drawing each id alone. Default false. */
+  readonly balanced?: boolean;
+}
+
+/**
+ * A seeded random map token id → expert, [vocabulary]. An unbalanced map does not depend on the vocabulary's size: a larger one
+ * extends a smaller one.
+ * @throws XMoEError when sizes or seed are not integers.
+ */
+export function createHashMap(options: HashMapOptions): Int32Array {
+  const vocabulary = requireInteger('vocabulary', options.vocabulary, 0, 2 ** 24, 'createHashMap');
+  const N = requireInteger('experts', options.experts, 1, Infinity, 'createHashMap');
+  const seed = requireInteger('seed', options.seed, 0, Number.MAX_SAFE_INTEGER, 'createHashMap');
+  const key = foldIn(foldIn(randomKey(seed), 'hash-router'), options.layer ?? 0);
+  if (!options.balanced) return Int32Array.from(hostUniform(key, vocabulary), (u) => Math.floor(u * N));
+  const map = new Int32Array(vocabulary);
+  hostPermutation(key, vocabulary).forEach((id, position) => (map[id] = position % N));
+  return map;
+}
+
+export interface HashOptions {
+  /** N. */
+  readonly experts: number;
+  /** Token id → expert, from {@link createHashMap} or your own. */
+  readonly map: ArrayLike<number>;
+  readonly mask?: Mask;
+}
+
+/**
+ * Routes by token id: one expert, weight 1, no auxiliary loss. `tokenIds` [T] → {@link Routing} with K = 1.
+ * @throws XMoEError for a token id outside the map or a map entry outside 0 … N − 1, naming the position.
+ */
+export function routeHash(tokenIds: ArrayLike<number>, options: HashOptions): Routing {
+  requireArray('tokenIds', tokenIds);
+  requireArray('map', options.map);
+  const N = requireInteger('experts', options.experts, 1, Infinity, 'route');
+  const T = tokenIds.length;
+  const mask = readMask(options.mask, T);
+  const probabilities = new Float64Array(T * N); // [T, N], one-hot
+  const chosen = new Int32Array(T);
+  for (let token = 0; token < T; token++) {
+    if (mask[token] === 0) continue;
+    const id = requireTokenId(tokenIds[token], token, options.map.length);
+    chosen[token] = requireInteger(`map[${id}]`, options.map[id], 0, N - 1, 'route');
+    probabilities[token * N + chosen[token]] = 1;
+  }
+  const gate: Gate = { tokens: T, experts: N, logits: new Float64Array(0), probabilities, mask, precision: 'float32' };
+  return buildRouting(gate, {
+    maxChoices: 1,
+    weightSource: 'constant',
+    choose: (token) => [chosen[token]],
+    weight: () => 1,
+  });
+}
+
+function requireTokenId(id: unknown, token: number, size: number): number {
+  if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < size) return id;
+  const message = `tokenIds[${token}] is ${describeValue(id)}, outside the map of ${size} ids`;
+  throw new XMoEError('value', message, { op: 'route' });
+}
+
+function requireArray(name: string, value: unknown): void {
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) return;
+  throw new XMoEError('value', `${name} is ${describeValue(value)}, not an array of integers`, { op: 'route' });
+}

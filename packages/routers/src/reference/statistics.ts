@@ -1,0 +1,55 @@
+// What a routing looks like in numbers, before capacity. What capacity drops is counted in @xmoe/moe.
+import type { Routing } from './routing.js';
+
+/** Means are over the real (not padding) tokens; all 0 when there is none. */
+export interface RouterStatistics {
+  readonly tokens: number;
+  /** Claims wanted: the sum of the counts. */
+  readonly claims: number;
+  readonly expertsPerTokenMean: number;
+  /** [K + 1]: how many real tokens want 0, 1, … K experts. */
+  readonly expertsPerTokenHistogram: Int32Array;
+  /** [N]: claims on each expert. */
+  readonly loadPerExpert: Int32Array;
+  /** The busiest expert's claims over the mean: 1 when balanced, N at worst. */
+  readonly loadImbalance: number;
+  /** Mean entropy of p in nats: 0 to log N. */
+  readonly entropyMean: number;
+  /** Mean of the largest p. */
+  readonly topOneMassMean: number;
+  /** Mean of the summed p of the chosen experts. */
+  readonly selectedMassMean: number;
+}
+
+/** Statistics of one routing; padding tokens do not enter. */
+export function routerStatistics(routing: Routing): RouterStatistics {
+  const { experts: N, maxChoices: K, counts, expertIds, probabilities } = routing;
+  const histogram = new Int32Array(K + 1);
+  const load = new Int32Array(N);
+  let [tokens, claims, entropy, topOne, selected] = [0, 0, 0, 0, 0];
+  counts.forEach((count, token) => {
+    if (count === 0) return;
+    const p = probabilities.subarray(token * N, (token + 1) * N);
+    tokens++;
+    claims += count;
+    histogram[count]++;
+    topOne += p.reduce((best, value) => Math.max(best, value), 0);
+    entropy -= p.reduce((sum, value) => (value > 0 ? sum + value * Math.log(value) : sum), 0);
+    for (const expert of expertIds.subarray(token * K, token * K + count)) {
+      load[expert]++;
+      selected += p[expert];
+    }
+  });
+  const mean = (sum: number): number => (tokens === 0 ? 0 : sum / tokens);
+  return {
+    tokens,
+    claims,
+    expertsPerTokenMean: mean(claims),
+    expertsPerTokenHistogram: histogram,
+    loadPerExpert: load,
+    loadImbalance: claims === 0 ? 0 : (Math.max(...load) * N) / claims,
+    entropyMean: mean(entropy),
+    topOneMassMean: mean(topOne),
+    selectedMassMean: mean(selected),
+  };
+}

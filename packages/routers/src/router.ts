@@ -1,0 +1,125 @@
+// What a tensor router is given and what it returns, and the checks that all routers share. No router here.
+import { XMoEError, cast, formatShape, multiply, select, type Engine, type Tensor } from '@xmoe/core';
+
+/** One routing group: the tokens that compete for the same experts. */
+export interface RouterInput {
+  readonly engine: Engine;
+  /** Gate logits float32 [T, N]; null for routers with `usesGate` false. */
+  readonly logits: Tensor | null;
+  /** T, padding included. */
+  readonly tokens: number;
+  /** N. */
+  readonly experts: number;
+  /** int32 [T]: the hash router needs them. */
+  readonly tokenIds?: Tensor | null;
+  /** bool [T]: false marks padding, which is never routed and enters no loss. */
+  readonly mask?: Tensor | null;
+  /** BASE balances and top-k draws noise in training only. Default false. */
+  readonly training?: boolean;
+  /** uint32 [2]: the key of this step; null draws no noise. */
+  readonly key?: Tensor | null;
+  /** Names the random site, so that layers draw different noise. Default 0. */
+  readonly stream?: number;
+  /** Which losses to compute. Default both. */
+  readonly losses?: { readonly balance: boolean; readonly z: boolean };
+}
+
+/**
+ * How claims compete for an expert. `rank-probability`: by rank, then larger p, then lower token (Section 3.2).
+ * `rank`: by rank, then lower token.
+ */
+export type ClaimPriority = 'rank-probability' | 'rank';
+
+/** The choices of every token in rank order. Dispose it as a whole, or let its scope do so. */
+export interface Routing {
+  readonly tokens: number;
+  readonly experts: number;
+  /** K: the columns of `expertIds` and `weights`. */
+  readonly maxChoices: number;
+  /** int32 [T, K]: the expert of choice 0, 1, …; −1 from `counts[t]` on, and for padding. */
+  readonly expertIds: Tensor;
+  /** float32 [T, K], differentiable. Where `expertIds` is −1 the value means nothing: every consumer goes by the ids. */
+  readonly weights: Tensor;
+  /** float32 [T, K]: what claims compete with, p of the chosen (before any re-normalisation). No gradient. */
+  readonly scores: Tensor;
+  /** int32 [T]: how many experts the token takes; 0 for padding. */
+  readonly counts: Tensor;
+  /** Known without looking at the device: every token takes all K choices, so no id is −1. */
+  readonly full: boolean;
+  /** p float32 [T, N], zero for padding; null for routers that have none. */
+  readonly probabilities: Tensor | null;
+  /** Unscaled load-balance loss float32 []; null where the router has none or it was not asked for. */
+  readonly balanceLoss: Tensor | null;
+  /** Unscaled router z-loss float32 []; as `balanceLoss`. */
+  readonly zLoss: Tensor | null;
+  readonly priority: ClaimPriority;
+}
+
+export interface Router {
+  readonly name: string;
+  /** Whether `route` reads logits. Layers without it have no router weight. */
+  readonly usesGate: boolean;
+  /** K for N experts. Errors: the router wants more experts than there are. */
+  maxChoices(experts: number): number;
+  /** Routes on the device with static shapes; only BASE in training looks at values on the host. */
+  route(input: RouterInput): Routing;
+}
+
+/** What a router's own part computes; the shared fields are filled in by {@link defineRouter}. */
+export type RoutingParts = Omit<Routing, 'tokens' | 'experts' | 'maxChoices' | 'scores'> & { readonly scores?: Tensor };
+
+export interface RouterDefinition {
+  readonly name: string;
+  readonly usesGate: boolean;
+  maxChoices(experts: number): number;
+  /** `choices` is K. Runs in a scope of its own. */
+  choose(input: RouterInput, choices: number): RoutingParts;
+}
+
+/** A router from its own part: checks the input, frees temporaries, fills in shared fields. */
+export function defineRouter({ name, usesGate, maxChoices, choose }: RouterDefinition): Router {
+  return {
+    name,
+    usesGate,
+    maxChoices,
+    route(input) {
+      checkInput(name, usesGate, input);
+      const { engine, tokens, experts } = input;
+      const choices = maxChoices(experts);
+      return engine.scope(() => {
+        const parts = choose(input, choices);
+        return { tokens, experts, maxChoices: choices, scores: parts.weights, ...parts };
+      });
+    },
+  };
+}
+
+function checkInput(router: string, usesGate: boolean, { logits, tokens, experts, mask, tokenIds }: RouterInput): void {
+  const op = `${router} router`;
+  if (usesGate) {
+    if (!logits) throw new XMoEError('value', 'logits are missing', { op, hint: 'pass gate(h, weight), float32 [T, N]' });
+    if (logits.dtype !== 'float32') throw new XMoEError('dtype', `logits must be float32, got ${logits.dtype}`, { op, hint: 'gate() computes them in float32' });
+    if (logits.rank !== 2 || logits.shape[0] !== tokens || logits.shape[1] !== experts) {
+      throw new XMoEError('shape', `logits are ${formatShape(logits.shape)} for ${tokens} tokens and ${experts} experts`, { op, hint: 'pass logits [T, N]' });
+    }
+  }
+  for (const [name, tensor, dtype] of [['mask', mask, 'bool'], ['tokenIds', tokenIds, 'int32']] as const) {
+    if (!tensor) continue;
+    if (tensor.dtype !== dtype) throw new XMoEError('dtype', `${name} must be ${dtype}, got ${tensor.dtype}`, { op, hint: 'cast it first' });
+    if (tensor.size !== tokens) throw new XMoEError('shape', `${name} is ${formatShape(tensor.shape)} for ${tokens} tokens`, { op, hint: 'give one entry per token' });
+  }
+}
+
+/** A per-token tensor [T] as a column [T, 1]. Unrecorded: for masks and counts. */
+export function asColumn(perToken: Tensor): Tensor {
+  return perToken.engine.alias(perToken, [perToken.size, 1]);
+}
+
+/** The choices of a router that gives every real token exactly K experts. ids int32 [T, K] for all tokens. */
+export function fixedChoices({ engine, tokens, mask }: RouterInput, ids: Tensor): Pick<Routing, 'expertIds' | 'counts' | 'full'> {
+  const choices = ids.shape[1]!;
+  if (!mask) return { expertIds: ids, counts: engine.full([tokens], choices, 'int32'), full: true };
+  const real = cast(mask, 'int32');
+  const counts = engine.alias(choices === 1 ? real : multiply(real, choices), [tokens]);
+  return { expertIds: select(asColumn(mask), ids, -1), counts, full: false };
+}

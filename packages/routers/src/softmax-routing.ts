@@ -1,0 +1,43 @@
+// What the routers that weigh by softmax share: the losses of a gate, and re-normalised weights. No selection here.
+import { XMoEError, divide, greaterEqual, select, sum, type Tensor } from '@xmoe/core';
+import { balanceLossOf, firstChoice, zLoss } from './losses.js';
+import type { RouterInput, Routing } from './router.js';
+
+export interface SoftmaxRouterOptions {
+  /** Divide the weights of a token by their sum. Default false (Eq. 2). */
+  readonly renormalize?: boolean;
+}
+
+/** The losses of a softmax router that were asked for. `top` int32 [T]: the most probable expert, −1 for padding. */
+export function gateLosses(input: RouterInput, p: Tensor, top: () => Tensor): Pick<Routing, 'balanceLoss' | 'zLoss'> {
+  const { losses = { balance: true, z: true }, mask = null, logits } = input;
+  return {
+    balanceLoss: losses.balance ? balanceLossOf(p, top(), mask) : null,
+    zLoss: losses.z ? zLoss(logits!, mask) : null,
+  };
+}
+
+/** {@link gateLosses} where the first choice is the most probable expert. */
+export function rankedLosses(input: RouterInput, p: Tensor, expertIds: Tensor): Pick<Routing, 'balanceLoss' | 'zLoss'> {
+  return gateLosses(input, p, () => firstChoice(expertIds));
+}
+
+/** weights [T, K] divided by the sum of the token's chosen ones, if asked for. */
+export function weigh(weights: Tensor, expertIds: Tensor, full: boolean, { renormalize = false }: SoftmaxRouterOptions): Tensor {
+  if (!renormalize) return weights;
+  if (full) return divide(weights, sum(weights, -1, { keepAxes: true }));
+  const chosen = greaterEqual(expertIds, 0);
+  const total = sum(select(chosen, weights, 0), -1, { keepAxes: true });
+  // Padding has nothing to divide: 1 stands in for its total.
+  return divide(weights, select(greaterEqual(firstColumn(expertIds), 0), total, 1));
+}
+
+function firstColumn(expertIds: Tensor): Tensor {
+  return expertIds.engine.alias(firstChoice(expertIds), [expertIds.shape[0]!, 1]);
+}
+
+/** Refuses a number of experts per token that the layer cannot give. */
+export function requireChoices(name: string, router: string, k: number, experts: number): number {
+  if (Number.isInteger(k) && k >= 1 && k <= experts) return k;
+  throw new XMoEError('value', `${name} is ${k}, there are ${experts} experts`, { op: `${router} router`, hint: `pass an integer from 1 to ${experts}` });
+}

@@ -1,0 +1,70 @@
+// What a routing looks like in numbers, before capacity: sums on the device, then one small read. What capacity drops is
+// counted in @xmoe/moe.
+import { bincount, cast, greater, log, max, maximum, multiply, select, sum, takeAlongLast, type Tensor } from '@xmoe/core';
+import type { RouterStatistics as PlainStatistics } from './reference/statistics.js';
+import type { Routing } from './router.js';
+
+/** Sums over the real tokens. The p sums are null for routers without probabilities. */
+export interface RouterStatisticsTensors {
+  /** int32 []: tokens that are routed. */
+  readonly tokens: Tensor;
+  /** int32 [K + 1]: how many tokens want 0, 1, … K experts; entry 0 counts padding too. */
+  readonly histogram: Tensor;
+  /** int32 [N]: claims on each expert. */
+  readonly loadPerExpert: Tensor;
+  /** float32 []: the summed entropy of p in nats. */
+  readonly entropySum: Tensor | null;
+  /** float32 []: the summed largest p. */
+  readonly topOneMassSum: Tensor | null;
+  /** float32 []: the summed p of all chosen experts. */
+  readonly selectedMassSum: Tensor | null;
+}
+
+/** Means over the real tokens, all 0 when there is none; null where the router has no probabilities. */
+export type RouterStatistics = Omit<PlainStatistics, 'entropyMean' | 'topOneMassMean' | 'selectedMassMean'> & {
+  readonly entropyMean: number | null;
+  readonly topOneMassMean: number | null;
+  readonly selectedMassMean: number | null;
+};
+
+/** Statistics of a routing on the device, without reading it. */
+export function routerStatistics(routing: Routing): RouterStatisticsTensors {
+  const { counts, expertIds, maxChoices, experts, probabilities: p } = routing;
+  const { engine } = counts;
+  return engine.noGrad(() =>
+    engine.scope(() => {
+      const loads = {
+        tokens: sum(cast(greater(counts, 0), 'int32')),
+        histogram: bincount(counts, maxChoices + 1),
+        loadPerExpert: bincount(expertIds, experts),
+      };
+      if (!p) return { ...loads, entropySum: null, topOneMassSum: null, selectedMassSum: null };
+      const chosen = takeAlongLast(p, expertIds); // 0 where the id is −1
+      return {
+        ...loads,
+        entropySum: multiply(sum(multiply(p, log(maximum(p, 1e-37)))), -1), // p·log p is 0 at p = 0
+        topOneMassSum: sum(select(greater(counts, 0), max(p, -1), 0)),
+        selectedMassSum: sum(chosen),
+      };
+    }),
+  );
+}
+
+/** Reads {@link routerStatistics}. */
+export async function readRouterStatistics(tensors: RouterStatisticsTensors): Promise<RouterStatistics> {
+  const [tokens, histogram, load] = await Promise.all([tensors.tokens.item(), tensors.histogram.data(), tensors.loadPerExpert.data()]);
+  const loadPerExpert = Int32Array.from(load);
+  const claims = loadPerExpert.reduce((total, claimsOnExpert) => total + claimsOnExpert, 0);
+  const mean = async (total: Tensor | null): Promise<number | null> => (total ? (tokens === 0 ? 0 : (await total.item()) / tokens) : null);
+  return {
+    tokens,
+    claims,
+    expertsPerTokenMean: tokens === 0 ? 0 : claims / tokens,
+    expertsPerTokenHistogram: Int32Array.from(histogram, (count, wanted) => (wanted === 0 ? 0 : count)),
+    loadPerExpert,
+    loadImbalance: claims === 0 ? 0 : (Math.max(...loadPerExpert) * loadPerExpert.length) / claims,
+    entropyMean: await mean(tensors.entropySum),
+    topOneMassMean: await mean(tensors.topOneMassSum),
+    selectedMassMean: await mean(tensors.selectedMassSum),
+  };
+}

@@ -1,0 +1,63 @@
+// The top-k and Switch routers: a fixed number of experts per token.
+import { add, addAlongLast, log, maximum, multiply, randomUniform, takeAlongLast, topK, type Tensor } from '@xmoe/core';
+import { requireInteger } from './reference/checks.js';
+import { gateProbabilities } from './gate.js';
+import { defineRouter, fixedChoices, type Router, type RouterInput } from './router.js';
+import { rankedLosses, requireChoices, weigh, type SoftmaxRouterOptions } from './softmax-routing.js';
+
+export interface TopKRouterOptions extends SoftmaxRouterOptions {
+  /** Experts per token, 1 to N. */
+  readonly k: number;
+  /** In training with a key, ranks 2 … k are drawn by Gumbel noise on the logits; rank 1 stays the most probable. */
+  readonly noise?: boolean;
+  /** Claims compete by rank and token only, as in the published baseline. */
+  readonly rankOnlyPriority?: boolean;
+}
+
+/** Far above any logit with noise: puts the most probable expert first. */
+const FIRST_RANK = 1e30;
+
+/** The k most probable experts of each token; weights are p (Eq. 2). @throws XMoEError when k is not a positive integer. */
+export function createTopKRouter(options: TopKRouterOptions): Router {
+  return createRankedRouter('topk', options);
+}
+
+/** The Switch router (Fedus et al. 2021): top-1 with weight p. */
+export function createSwitchRouter(options: Omit<TopKRouterOptions, 'k' | 'noise'> = {}): Router {
+  return createRankedRouter('switch', { ...options, k: 1 });
+}
+
+function createRankedRouter(name: string, options: TopKRouterOptions): Router {
+  const k = requireInteger('k', options.k, 1, Infinity, `${name} router`);
+  return defineRouter({
+    name,
+    usesGate: true,
+    maxChoices: (experts) => requireChoices('k', name, k, experts),
+    choose(input) {
+      const p = gateProbabilities(input.logits!, input.mask);
+      const noisy = options.noise === true && k > 1 && input.training === true && input.key;
+      const { values, indices } = noisy ? noisyTopK(input, p, k) : topK(p, k);
+      const chosen = fixedChoices(input, indices);
+      return {
+        ...chosen,
+        weights: weigh(values, chosen.expertIds, chosen.full, options),
+        scores: values,
+        probabilities: p,
+        ...rankedLosses(input, p, chosen.expertIds),
+        priority: options.rankOnlyPriority ? 'rank' : 'rank-probability',
+      };
+    },
+  });
+}
+
+/** The most probable expert, then the k − 1 others with the largest logit plus Gumbel noise; values are p. */
+function noisyTopK({ engine, logits, key, stream = 0 }: RouterInput, p: Tensor, k: number): { values: Tensor; indices: Tensor } {
+  const indices = engine.noGrad(() => {
+    const [tokens, experts] = p.shape as [number, number];
+    const first = addAlongLast(engine.full([tokens, 1], FIRST_RANK), topK(p, 1).indices, experts); // [T, N]
+    const uniform = maximum(randomUniform(key!, p.shape, stream), 2 ** -25);
+    const gumbel = multiply(log(multiply(log(uniform), -1)), -1);
+    return topK(add(add(logits!, gumbel), first), k).indices;
+  });
+  return { values: takeAlongLast(p, indices), indices };
+}

@@ -1,0 +1,45 @@
+// The forced-uniform router: a perfectly even load for benchmarks. It ignores what the gate prefers; not for training.
+import { argMax, remainder, select, takeAlongLast, type Tensor } from '@xmoe/core';
+import { requireInteger } from './reference/checks.js';
+import { gateProbabilities } from './gate.js';
+import { defineRouter, fixedChoices, type Router, type RouterInput } from './router.js';
+import { gateLosses, requireChoices } from './softmax-routing.js';
+
+export interface UniformRouterOptions {
+  /** Experts per token, 1 to N. */
+  readonly k: number;
+  /**
+   * true (default): weights are p and the losses those of the gate, so that a timed step pays for the gate and its gradient
+   * as a real router does. false: no gate, weights 1/k.
+   */
+  readonly gate?: boolean;
+}
+
+/** Token t takes experts (t·k + j) mod N, j = 0 … k − 1. @throws XMoEError when k is not a positive integer. */
+export function createUniformRouter(options: UniformRouterOptions): Router {
+  const k = requireInteger('k', options.k, 1, Infinity, 'uniform router');
+  const usesGate = options.gate ?? true;
+  return defineRouter({
+    name: 'uniform',
+    usesGate,
+    maxChoices: (experts) => requireChoices('k', 'uniform', k, experts),
+    choose(input) {
+      const { engine, tokens, experts } = input;
+      const ids = engine.alias(remainder(engine.iota(tokens * k), experts), [tokens, k]);
+      const chosen = fixedChoices(input, ids);
+      if (!usesGate) {
+        const weights = engine.full([tokens, k], 1 / k);
+        return { ...chosen, weights, probabilities: null, balanceLoss: null, zLoss: null, priority: 'rank' };
+      }
+      const p = gateProbabilities(input.logits!, input.mask);
+      const weights = takeAlongLast(p, ids);
+      return { ...chosen, weights, probabilities: p, ...gateLosses(input, p, () => topOf(input, p)), priority: 'rank-probability' };
+    },
+  });
+}
+
+/** The most probable expert, int32 [T]; −1 for padding. */
+function topOf({ engine, mask }: RouterInput, p: Tensor): Tensor {
+  const top = argMax(p);
+  return mask ? select(engine.alias(mask, top.shape), top, -1) : top;
+}

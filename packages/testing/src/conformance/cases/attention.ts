@@ -1,0 +1,109 @@
+// Cases of attention and attentionGrad: causal, padded, cross, cached, with dropout, and queries that see nothing.
+import type { AttentionOptions, FloatDType, Operand } from '@xmoe/core';
+import { defineCase, FLOATS, input, output, sumTolerance, type ConformanceCase, type OperandSpec } from '../case.js';
+import { coin, replaced, uniform, words } from '../data.js';
+
+interface Variant {
+  readonly note: string;
+  readonly B: number;
+  readonly heads: number;
+  readonly Tq: number;
+  readonly Tk: number;
+  readonly D: number;
+  readonly causal?: boolean;
+  readonly masked?: boolean;
+  readonly dropoutRate?: number;
+}
+
+const VARIANTS: readonly Variant[] = [
+  { note: 'plain', B: 2, heads: 3, Tq: 7, Tk: 7, D: 5 },
+  { note: 'causal', B: 2, heads: 2, Tq: 37, Tk: 37, D: 8, causal: true },
+  { note: 'padded', B: 3, heads: 2, Tq: 5, Tk: 7, D: 4, masked: true },
+  { note: 'causal with dropout', B: 1, heads: 2, Tq: 35, Tk: 35, D: 4, causal: true, dropoutRate: 0.3 },
+];
+
+const MORE: readonly Variant[] = [
+  { note: 'all at once', B: 2, heads: 2, Tq: 9, Tk: 13, D: 3, causal: true, masked: true, dropoutRate: 0.1 },
+  { note: 'cached', B: 1, heads: 2, Tq: 1, Tk: 13, D: 4, causal: true },
+  { note: 'more queries than keys', B: 1, heads: 2, Tq: 7, Tk: 3, D: 4, causal: true },
+  { note: 'one', B: 1, heads: 1, Tq: 1, Tk: 1, D: 1 },
+  { note: 'no queries', B: 1, heads: 2, Tq: 0, Tk: 3, D: 4 },
+  { note: 'no keys', B: 1, heads: 2, Tq: 3, Tk: 0, D: 4 },
+  { note: 'longer', B: 1, heads: 1, Tq: 131, Tk: 131, D: 16, causal: true },
+  { note: 'many heads', B: 257, heads: 2, Tq: 3, Tk: 5, D: 2, masked: true },
+];
+
+function variantsOf(dtype: FloatDType): readonly Variant[] {
+  return dtype === 'float16' ? VARIANTS : [...VARIANTS, ...MORE];
+}
+
+function optionsOf({ heads, D, causal = false, dropoutRate = 0 }: Variant): AttentionOptions {
+  return { heads, causal, scale: 1 / Math.sqrt(D), dropoutRate, stream: 17 };
+}
+
+function labelOf({ note, B, heads, Tq, Tk, D }: Variant): string {
+  return `${note} [${B}·${heads}, ${Tq} × ${Tk}, ${D}]`;
+}
+
+/** In a mask the second batch row sees no key at all. */
+function inputsOf({ B, heads, Tq, Tk, D, masked, dropoutRate }: Variant, dtype: FloatDType): Record<string, OperandSpec> {
+  const hidden = replaced(coin(0.6), 0, (index) => index >= Tk && index < 2 * Tk);
+  return {
+    q: input([B * heads, Tq, D], dtype, uniform(-2, 2)),
+    k: input([B * heads, Tk, D], dtype, uniform(-2, 2)),
+    v: input([B * heads, Tk, D], dtype, uniform(-1, 1)),
+    ...(masked ? { keyMask: input([B, Tk], 'bool', hidden) } : {}),
+    ...(dropoutRate === undefined ? {} : { key: input([2], 'uint32', words) }),
+  };
+}
+
+function orNull(operands: Readonly<Record<string, Operand>>, name: string): Operand | null {
+  return operands[name] ?? null;
+}
+
+export const attention: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
+  variantsOf(dtype).map((variant) => {
+    const { B, heads, Tq, D } = variant;
+    const operands: Record<string, OperandSpec> = {
+      ...inputsOf(variant, dtype),
+      out: output([B * heads, Tq, D], dtype),
+      lse: output([B * heads, Tq], 'float32'),
+    };
+    return defineCase('attention', {
+      label: labelOf(variant),
+      dtype,
+      operands,
+      tolerance: sumTolerance(dtype, 20),
+      run: (kernel, o) =>
+        kernel(o.q, o.k, o.v, orNull(o, 'keyMask'), orNull(o, 'key'), o.out, o.lse, optionsOf(variant)),
+    });
+  }),
+);
+
+export const attentionGrad: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
+  variantsOf(dtype).map((variant) => {
+    const { B, heads, Tq, Tk, D } = variant;
+    const [queries, keys] = [[B * heads, Tq, D], [B * heads, Tk, D]];
+    const operands: Record<string, OperandSpec> = {
+      ...inputsOf(variant, dtype),
+      out: input(queries, dtype, uniform(-1, 1)),
+      lse: input([B * heads, Tq], 'float32', uniform(0, 1)),
+      dout: input(queries, dtype, uniform(-1, 1)),
+      dq: output(queries, dtype),
+      dk: output(keys, dtype),
+      dv: output(keys, dtype),
+    };
+    return defineCase('attentionGrad', {
+      label: labelOf(variant),
+      dtype,
+      operands,
+      tolerance: dtype === 'float16' ? { relative: 1e-2, absolute: 8e-3 } : { relative: 2e-5, absolute: 2e-5 },
+      prepare: (kernels, o) =>
+        kernels.attention(o.q, o.k, o.v, orNull(o, 'keyMask'), orNull(o, 'key'), o.out, o.lse, optionsOf(variant)),
+      run: (kernel, o) =>
+        kernel(
+          o.q, o.k, o.v, orNull(o, 'keyMask'), orNull(o, 'key'), o.out, o.lse, o.dout, o.dq, o.dk, o.dv, optionsOf(variant),
+        ),
+    });
+  }),
+);

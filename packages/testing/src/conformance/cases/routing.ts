@@ -1,0 +1,122 @@
+// Cases of the routing primitives: thresholdSelect, combineExperts, combineExpertsGrad.
+import { hostPermutation, hostUniform, type FloatDType, type RandomKey } from '@xmoe/core';
+import { defineCase, FLOATS, input, output, sumTolerance, type ConformanceCase, type OperandSpec } from '../case.js';
+import { cycle, uniform } from '../data.js';
+
+function thresholdCase(T: number, N: number, threshold: number, dtype: FloatDType): ConformanceCase {
+  return defineCase('thresholdSelect', {
+    label: `[${T}, ${N}] at ${threshold}`,
+    dtype,
+    operands: {
+      logits: input([T, N], dtype, uniform(-3, 3)),
+      p: input([T, N], dtype, uniform(0, 1)),
+      values: output([T, N], 'float32'),
+      indices: output([T, N], 'int32'),
+      counts: output([T], 'int32'),
+    },
+    tolerance: 'exact',
+    prepare: (kernels, { logits, p }) => kernels.softmax(logits, p),
+    run: (kernel, { p, values, indices, counts }) => kernel(p, values, indices, counts, { threshold }),
+  });
+}
+
+/** Equal probabilities: ties to the lowest id, and ⌈t·N⌉ experts. */
+function equalThresholdCase(N: number, threshold: number): ConformanceCase {
+  return defineCase('thresholdSelect', {
+    label: `equal [5, ${N}] at ${threshold}`,
+    operands: {
+      p: input([5, N], 'float32', cycle(1 / N)),
+      values: output([5, N], 'float32'),
+      indices: output([5, N], 'int32'),
+      counts: output([5], 'int32'),
+    },
+    tolerance: 'exact',
+    run: (kernel, { p, values, indices, counts }) => kernel(p, values, indices, counts, { threshold }),
+  });
+}
+
+export const thresholdSelect: readonly ConformanceCase[] = [
+  ...[-1, 0, 0.5, 0.9, 0.999, 1, 1.5].map((threshold) => thresholdCase(13, 7, threshold, 'float32')),
+  ...[0.5, 0.9, 1].map((threshold) => thresholdCase(13, 8, threshold, 'float16')),
+  thresholdCase(29, 64, 0.9, 'float32'),
+  thresholdCase(1, 1, 0.9, 'float32'),
+  thresholdCase(0, 4, 0.9, 'float32'),
+  thresholdCase(65537, 3, 0.9, 'float32'),
+  ...[0.1, 0.25, 0.5, 0.75, 0.9].map((threshold) => equalThresholdCase(8, threshold)),
+];
+
+interface Plan {
+  readonly claimRow: Int32Array;
+  readonly rowClaim: Int32Array;
+}
+
+/** Gives random claims of T·K distinct rows of R, some claims and some rows left out. */
+function createPlan(T: number, K: number, R: number, key: RandomKey): Plan {
+  const claimRow = new Int32Array(T * K).fill(-1);
+  const rowClaim = new Int32Array(R).fill(-1);
+  const claims = hostPermutation(key, T * K);
+  const dropped = hostUniform(key, Math.min(T * K, R), 1);
+  for (let row = 0; row < dropped.length; row++) {
+    if (dropped[row] < 0.2) continue;
+    claimRow[claims[row]] = row;
+    rowClaim[row] = claims[row];
+  }
+  return { claimRow, rowClaim };
+}
+
+type Sizes = readonly [T: number, K: number, R: number, D: number];
+
+const SIZES: readonly Sizes[] = [
+  [7, 3, 21, 5], [7, 3, 13, 5], [5, 2, 16, 3], [1, 1, 1, 1], [0, 2, 4, 3], [4, 2, 0, 3], [257, 4, 900, 16], [65537, 1, 65537, 2],
+];
+
+function inputsOf([T, K, R, D]: Sizes, dtype: FloatDType): Record<string, OperandSpec> {
+  const plan = createPlan(T, K, R, [T, R]);
+  return {
+    expertOut: input([R, D], dtype, uniform(-1, 1)),
+    weights: input([T, K], 'float32', uniform(0, 1)),
+    claimRow: input([T, K], 'int32', () => plan.claimRow),
+    rowClaim: input([R], 'int32', () => plan.rowClaim),
+  };
+}
+
+function labelOf([T, K, R, D]: Sizes): string {
+  return `[${R}, ${D}] for ${K} claims of ${T} tokens`;
+}
+
+function sizesOf(dtype: FloatDType): readonly Sizes[] {
+  return dtype === 'float16' ? SIZES.slice(0, 3) : SIZES;
+}
+
+export const combineExperts: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
+  sizesOf(dtype).map((sizes) => {
+    const operands: Record<string, OperandSpec> = { ...inputsOf(sizes, dtype), out: output([sizes[0], sizes[3]], dtype) };
+    return defineCase('combineExperts', {
+      label: labelOf(sizes),
+      dtype,
+      operands,
+      tolerance: sumTolerance(dtype, sizes[1]),
+      run: (kernel, { expertOut, weights, claimRow, rowClaim, out }) => kernel(expertOut, weights, claimRow, rowClaim, out),
+    });
+  }),
+);
+
+export const combineExpertsGrad: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
+  sizesOf(dtype).map((sizes) => {
+    const [T, K, R, D] = sizes;
+    const operands: Record<string, OperandSpec> = {
+      ...inputsOf(sizes, dtype),
+      dy: input([T, D], dtype, uniform(-1, 1)),
+      dExpertOut: output([R, D], dtype),
+      dWeights: output([T, K], 'float32'),
+    };
+    return defineCase('combineExpertsGrad', {
+      label: labelOf(sizes),
+      dtype,
+      operands,
+      tolerance: sumTolerance(dtype, D),
+      run: (kernel, { expertOut, weights, claimRow, rowClaim, dy, dExpertOut, dWeights }) =>
+        kernel(expertOut, weights, claimRow, rowClaim, dy, dExpertOut, dWeights),
+    });
+  }),
+);

@@ -1,0 +1,53 @@
+// Safetensors files, streamed: neither reading nor writing holds the file in memory as a whole, and both go beyond the
+// 2 GiB that one call transfers. Not atomic by itself: see atomic.ts.
+import { open, type FileHandle } from 'node:fs/promises';
+import { XMoEError } from '@xmoe/core';
+import { readFully, writeFile } from './file-io.js';
+import { headerLength, readHeader } from './safetensors-header.js';
+import { safetensorsChunks, tensorFromBytes, type SafetensorsContent, type SafetensorsOptions } from './safetensors.js';
+import { assertLittleEndian, type StoredTensor } from './tensor-format.js';
+
+/** Writes and fsyncs one file. @throws XMoEError `checkpoint` (a full disk is named ENOSPC) */
+export async function writeSafetensors(
+  path: string,
+  tensors: readonly StoredTensor[],
+  options: SafetensorsOptions = {},
+): Promise<void> {
+  await writeFile(path, safetensorsChunks(tensors, options));
+}
+
+/** Reads one file. `only` picks tensors by name; the header is validated as a whole either way. */
+export async function readSafetensors(
+  path: string,
+  { only }: { only?: (name: string) => boolean } = {},
+): Promise<SafetensorsContent> {
+  assertLittleEndian();
+  const file = await open(path, 'r').catch((cause: unknown) => {
+    throw new XMoEError('checkpoint', `cannot open ${path}`, { cause });
+  });
+  try {
+    const { size } = await file.stat();
+    const length = headerLength(await readRange(file, 0, Math.min(8, size), path), size, path);
+    const { metadata, entries, dataStart } = readHeader(await readRange(file, 8, length, path), size, path);
+    const tensors: StoredTensor[] = [];
+    for (const entry of entries) {
+      if (only && !only(entry.name)) continue;
+      const bytes = await readRange(file, dataStart + entry.begin, entry.end - entry.begin, path);
+      tensors.push(tensorFromBytes(entry, bytes.buffer, path));
+    }
+    return { tensors, metadata };
+  } finally {
+    await file.close();
+  }
+}
+
+async function readRange(
+  file: FileHandle,
+  position: number,
+  length: number,
+  path: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
+  await readFully(file, bytes, position, path);
+  return bytes;
+}

@@ -1,0 +1,164 @@
+// The checkpoints of one run: save as a unit, list, load the latest valid one, keep the last K and the best. Knows
+// nothing of models: tensors by group, and a JSON state. The lock of the run directory is run-lock.ts.
+import { mkdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { XMoEError } from '@xmoe/core';
+import { isPlainObject, parseJson, type JsonObject } from '../config/index.js';
+import { removeDirectory, removeStaleTemporaries, replaceFile, writeDirectory, type FileContent } from './atomic.js';
+import { checkFinite, decodeState, encodeState } from './checkpoint-state.js';
+import { bestOf, findCheckpoints, freeCheckpointName, type CheckpointEntry, type FoundCheckpoint } from './checkpoint-list.js';
+import { verifyManifest } from './manifest.js';
+import { safetensorsChunks } from './safetensors.js';
+import { readSafetensors } from './safetensors-file.js';
+import type { StoredTensor } from './tensor-format.js';
+
+export interface CheckpointStoreOptions {
+  directory: string;
+  /** How many of the newest to keep, at least 1. Default 2. */
+  keepLast?: number;
+  /** Whether the one with the lowest metric survives as well. Default true. */
+  keepBest?: boolean;
+  /** Told about each damaged checkpoint that is skipped. Default: a warning of the process. */
+  onWarning?: (message: string) => void;
+}
+
+export interface CheckpointContent {
+  /** Training steps done, a whole number ≥ 0. */
+  step: number;
+  /** By group, e.g. `parameters` and `optimizer`: one safetensors file each. */
+  tensors: Readonly<Record<string, readonly StoredTensor[]>>;
+  /** Everything else that a resumed run needs, as plain JSON without NaN or infinities. */
+  state: JsonObject;
+}
+
+export interface SaveRequest extends CheckpointContent {
+  /** Lower is better. NaN, infinities and null never count as best. */
+  metric?: number | null;
+  /** More files to keep with it, e.g. `tokenizer.json`. */
+  files?: Readonly<Record<string, FileContent>>;
+  /** Whether NaN and infinities in float tensors are saved rather than refused. Default false. */
+  allowNonFinite?: boolean;
+}
+
+export interface LoadedCheckpoint extends CheckpointContent {
+  path: string;
+  metric: number | null;
+  tensors: Record<string, StoredTensor[]>;
+}
+
+export interface CheckpointStore {
+  readonly directory: string;
+  /** Writes one, then removes those that need not be kept. The tensors must not change until it is done. */
+  save(request: SaveRequest): Promise<CheckpointEntry>;
+  /** Those with a readable manifest and files of the right size, oldest first. */
+  list(): Promise<CheckpointEntry[]>;
+  /** The one with the lowest metric. */
+  best(): Promise<CheckpointEntry | undefined>;
+  /** The newest whose every byte is right; damaged ones are named in a warning and skipped. */
+  loadLatest(): Promise<LoadedCheckpoint>;
+  /** That one, verified. */
+  load(path: string): Promise<LoadedCheckpoint>;
+}
+
+const BEST_NAME = 'best.json';
+const STATE_NAME = 'state.json';
+const TENSORS_SUFFIX = '.safetensors';
+
+/** The store of the checkpoints in `directory`. Nothing is read or written before the first call. */
+export function createCheckpointStore(options: CheckpointStoreOptions): CheckpointStore {
+  const { directory, keepLast = 2, keepBest = true } = options;
+  const warn = options.onWarning ?? ((message: string) => process.emitWarning(message, { type: 'XMoEWarning' }));
+  if (!Number.isInteger(keepLast) || keepLast < 1) {
+    throw new XMoEError('checkpoint', `keepLast must be a whole number of at least 1, got ${keepLast}`);
+  }
+  let prepared: Promise<unknown> | undefined; // once per store, and only when it writes: readers remove nothing
+  const damaged = new Set<string>(); // found by loadLatest; the sizes of these may look right
+
+  const find = async (): Promise<FoundCheckpoint[]> =>
+    (await findCheckpoints(directory)).map((found) => (damaged.has(found.name) ? { ...found, entry: undefined } : found));
+  const list = async () => (await find()).flatMap(({ entry }) => entry ?? []);
+
+  async function save(request: SaveRequest): Promise<CheckpointEntry> {
+    const { step, tensors, state, files = {}, allowNonFinite = false } = request;
+    checkRequest(request);
+    if (!allowNonFinite) checkFinite(tensors);
+    prepared ??= mkdir(directory, { recursive: true }).then(() => removeStaleTemporaries(directory));
+    await prepared;
+    const metric = Number.isFinite(request.metric) ? request.metric! : null;
+    const sequence = Math.floor((await find()).at(-1)?.sequence ?? 0) + 1;
+    const name = await freeCheckpointName(directory, step);
+    const contents: Record<string, FileContent> = { ...files, [STATE_NAME]: encodeState(step, state) };
+    for (const [group, tensorsOfGroup] of Object.entries(tensors)) {
+      contents[group + TENSORS_SUFFIX] = safetensorsChunks(tensorsOfGroup, { metadata: { format: 'xmoe', group } });
+    }
+    await writeDirectory(join(directory, name), contents, { step, metric, sequence });
+    await retain(directory, await find(), keepLast, keepBest);
+    return { name, path: join(directory, name), step, metric, sequence };
+  }
+
+  async function loadLatest(): Promise<LoadedCheckpoint> {
+    const all = await findCheckpoints(directory);
+    for (const { name, path } of all.reverse()) {
+      try {
+        return await loadCheckpoint(path);
+      } catch (error) {
+        damaged.add(name);
+        warn(`checkpoint ${path} is skipped: ${(error as Error).message}`);
+      }
+    }
+    const found = all.length === 0 ? 'holds no checkpoint' : `holds no valid checkpoint: all ${all.length} are damaged`;
+    throw new XMoEError('checkpoint', `${directory} ${found}`, { hint: 'start a new run, or name another directory' });
+  }
+
+  return { directory, save, list, loadLatest, load: loadCheckpoint, best: async () => bestOf(await list()) };
+}
+
+function checkRequest({ step, tensors }: SaveRequest): void {
+  if (!Number.isSafeInteger(step) || step < 0) throw new XMoEError('checkpoint', `${step} is not a number of steps`);
+  for (const group of Object.keys(tensors)) {
+    if (!/^[a-z][a-z0-9-]*$/i.test(group)) throw new XMoEError('checkpoint', `"${group}" cannot name a group of tensors`);
+  }
+}
+
+async function loadCheckpoint(path: string): Promise<LoadedCheckpoint> {
+  const manifest = await verifyManifest(path, 'content');
+  if (!Object.hasOwn(manifest.files, STATE_NAME)) throw new XMoEError('checkpoint', `${path} has no ${STATE_NAME}`);
+  const { step, state } = decodeState(await readFile(join(path, STATE_NAME), 'utf8'), join(path, STATE_NAME));
+  const tensors: Record<string, StoredTensor[]> = {};
+  for (const file of Object.keys(manifest.files).filter((name) => name.endsWith(TENSORS_SUFFIX))) {
+    tensors[file.slice(0, -TENSORS_SUFFIX.length)] = (await readSafetensors(join(path, file))).tensors;
+  }
+  const { metric } = manifest.info;
+  return { path, step, state, tensors, metric: typeof metric === 'number' ? metric : null };
+}
+
+/**
+ * Keeps the newest K and the best, removes the other complete ones, and points `best.json` at the best. Damaged ones do
+ * not count towards K, so they never push a good one out; they go once K good ones are newer.
+ */
+async function retain(directory: string, all: readonly FoundCheckpoint[], keepLast: number, keepBest: boolean): Promise<void> {
+  const entries = all.flatMap(({ entry }) => entry ?? []);
+  const best = keepBest ? bestOf(entries) : undefined;
+  // The pointer moves before anything is removed: at every moment it names a checkpoint that exists.
+  if (best) {
+    const { name, step, metric } = best;
+    await replaceFile(join(directory, BEST_NAME), `${JSON.stringify({ name, step, metric })}\n`);
+  }
+  const newest = entries.slice(-keepLast);
+  const superseded = newest.length === keepLast ? newest[0]!.sequence : 0;
+  for (const { path, entry, sequence } of all) {
+    if (sequence < superseded && (entry === undefined || entry !== best)) await removeDirectory(path);
+  }
+}
+
+/** The path of the checkpoint that `best.json` of `directory` points at, or undefined when there is none. */
+export async function readBestPointer(directory: string): Promise<string | undefined> {
+  const where = join(directory, BEST_NAME);
+  const text = await readFile(where, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const value = parseJson(text, { where, code: 'checkpoint' });
+  if (isPlainObject(value) && typeof value.name === 'string' && basename(value.name) === value.name) {
+    return join(directory, value.name);
+  }
+  throw new XMoEError('checkpoint', `${where} does not name a checkpoint`, { hint: 'delete it; the next save writes it again' });
+}

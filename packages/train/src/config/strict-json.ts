@@ -1,0 +1,83 @@
+// A strict JSON reader: JSON.parse keeps the last of duplicate keys silently and makes `__proto__` an own key; this one
+// refuses both and says where. Not a lenient reader: no comments, no trailing commas.
+import { XMoEError, type ErrorCode } from '@xmoe/core';
+import { PROTOTYPE_KEY, type JsonValue } from './json-value.js';
+
+export interface ParseJsonOptions {
+  /** What is being read, for error messages: a file's path, a flag's name. */
+  where: string;
+  /** The code of the errors thrown. Default `config`. */
+  code?: ErrorCode;
+}
+
+/**
+ * Parses `text` as JSON, refusing duplicate keys and the key `__proto__`.
+ * @throws XMoEError that names `where`, the line, the column and the key.
+ */
+export function parseJson(text: string, { where, code = 'config' }: ParseJsonOptions): JsonValue {
+  const source = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+  let value: JsonValue;
+  try {
+    value = JSON.parse(source) as JsonValue;
+  } catch (cause) {
+    const message = (cause as SyntaxError).message;
+    const position = /position (\d+)/.exec(message);
+    const at = position ? `, ${lineAndColumn(source, Number(position[1]))}` : '';
+    const reason = message.replace(/ in JSON at position.*| \(line.*/s, '').replaceAll('\n', ' ');
+    throw new XMoEError(code, `${where} is not valid JSON${at}: ${reason}`, {
+      hint: 'keys and strings need double quotes; comments and trailing commas are not JSON',
+      cause,
+    });
+  }
+  refuseBadKeys(source, where, code);
+  return value;
+}
+
+/** `source` is known to be valid JSON, so a scan over its strings and brackets is enough. */
+function refuseBadKeys(source: string, where: string, code: ErrorCode): void {
+  const open: (Set<string> | undefined)[] = []; // the keys seen so far in each open object; undefined for an array
+  let keyExpected = false;
+  for (let i = 0; i < source.length; i++) {
+    const character = source[i];
+    if (character === '"') {
+      const end = endOfString(source, i);
+      if (keyExpected) {
+        const key = JSON.parse(source.slice(i, end + 1)) as string;
+        checkKey(key, open.at(-1)!, `${where}, ${lineAndColumn(source, i)}`, code);
+      }
+      keyExpected = false;
+      i = end;
+    } else if (character === '{') {
+      open.push(new Set());
+      keyExpected = true;
+    } else if (character === '[') {
+      open.push(undefined);
+      keyExpected = false;
+    } else if (character === '}' || character === ']') {
+      open.pop();
+      keyExpected = false;
+    } else if (character === ',') {
+      keyExpected = open.at(-1) !== undefined;
+    }
+  }
+}
+
+function checkKey(key: string, seen: Set<string>, at: string, code: ErrorCode): void {
+  if (key === PROTOTYPE_KEY) throw new XMoEError(code, `${at}: the key "${key}" is not allowed`);
+  if (seen.has(key)) {
+    throw new XMoEError(code, `${at}: the key "${key}" appears twice in one object`, { hint: 'remove one of the two' });
+  }
+  seen.add(key);
+}
+
+function endOfString(source: string, start: number): number {
+  for (let i = start + 1; ; i++) {
+    if (source[i] === '\\') i++;
+    else if (source[i] === '"') return i;
+  }
+}
+
+function lineAndColumn(source: string, position: number): string {
+  const before = source.slice(0, position);
+  return `line ${before.split('\n').length}, column ${position - before.lastIndexOf('\n')}`;
+}

@@ -1,0 +1,159 @@
+// Reads prepared shards with bounded memory. Node has no mmap: pages are read on demand at their position in the file and
+// the most recently used ones are kept, so a small corpus ends up in memory and a large one does not.
+import { createHash } from 'node:crypto';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { endianness } from 'node:os';
+import { join } from 'node:path';
+import { XMoEError } from '@xmoe/core';
+import { bytesPerToken, readShardIndex, type ShardEntry, type ShardIndex } from './shard-index.js';
+import { splitNames, type SplitName } from './split-documents.js';
+
+/** A sequence of tokens that can be read at any place. */
+export interface TokenSplit {
+  /** For messages: `train`, `validation`, `test`. */
+  readonly name: string;
+  /** Number of tokens. */
+  readonly length: number;
+  /** UTF-8 bytes of the text behind them, end-of-text tokens counted as none. */
+  readonly bytes: number;
+  readonly documents: number;
+  /** Copies tokens offset … offset + count − 1 to the beginning of `out`. Throws outside the split. */
+  read(offset: number, count: number, out: Int32Array): void;
+}
+
+export interface TokenDataset {
+  readonly directory: string;
+  readonly index: ShardIndex;
+  split(name: SplitName): TokenSplit;
+  /** Closes the files; reading afterwards throws. */
+  close(): void;
+}
+
+export interface OpenShardsOptions {
+  /** `size` (default) compares file sizes with the index; `sha256` reads every byte. */
+  verify?: 'size' | 'sha256';
+  /** Most bytes of pages kept. Default 64 MiB. */
+  cacheBytes?: number;
+}
+
+const PAGE_BYTES = 1 << 15;
+
+/** Opens and verifies a directory that `prepareShards` made. Names the shard that is missing, cut short or altered. */
+export async function openShards(directory: string, options: OpenShardsOptions = {}): Promise<TokenDataset> {
+  const index = await readShardIndex(directory);
+  await checkShardSizes(directory, index);
+  if (options.verify === 'sha256') await checkShardHashes(directory, index);
+  const pages = createPageCache(directory, Math.max(1, Math.floor((options.cacheBytes ?? 1 << 26) / PAGE_BYTES)));
+  return {
+    directory,
+    index,
+    split: (name) => createSplit(name, index, pages.read),
+    close: pages.close,
+  };
+}
+
+function createSplit(name: SplitName, index: ShardIndex, readPage: PageReader): TokenSplit {
+  const { tokens: length, bytes, documents, shards } = index.splits[name];
+  const width = bytesPerToken(index);
+  const pageTokens = PAGE_BYTES / width;
+  let start = 0;
+  const ranges = shards.map((shard) => ({ shard, start, end: (start += shard.tokens) }));
+
+  const read = (offset: number, count: number, out: Int32Array) => {
+    if (!(Number.isInteger(offset) && offset >= 0 && count >= 0 && offset + count <= length && count <= out.length)) {
+      throw new XMoEError('value', `cannot read ${count} tokens at ${offset} into ${out.length} places`, {
+        op: `read ${name}`,
+        hint: `the split has ${length} tokens`,
+      });
+    }
+    let range = ranges.findIndex(({ end }) => offset < end);
+    for (let done = 0; done < count; ) {
+      const { shard, start: shardStart, end } = ranges[range];
+      const local = offset + done - shardStart;
+      const page = readPage(shard, Math.floor(local / pageTokens), width);
+      const within = local % pageTokens;
+      const amount = Math.min(count - done, pageTokens - within, end - shardStart - local);
+      out.set(page.subarray(within, within + amount), done);
+      done += amount;
+      if (offset + done === end) range += 1 - 1;
+    }
+  };
+  return { name, length, bytes, documents, read };
+}
+
+type Page = Uint16Array | Uint32Array;
+type PageReader = (shard: ShardEntry, number: number, width: number) => Page;
+
+/** The latest pages of all shards, and their open files. */
+function createPageCache(directory: string, capacity: number) {
+  const files = new Map<string, number>();
+  const pages = new Map<string, Page>(); // in the order of use, the oldest first
+  let closed = false;
+
+  const load = (shard: ShardEntry, number: number, width: number): Page => {
+    const path = join(directory, shard.file);
+    let file = files.get(shard.file);
+    if (file === undefined) files.set(shard.file, (file = openSync(path, 'r')));
+    const size = Math.min(PAGE_BYTES, shard.tokens * width - number * PAGE_BYTES);
+    const bytes = Buffer.from(new ArrayBuffer(size));
+    for (let read = 0; read < size; ) {
+      const more = readSync(file, bytes, read, size - read, number * PAGE_BYTES + read);
+      if (more === 0) throw damagedShard(path, `ends before token ${shard.tokens}`);
+      read += more;
+    }
+    if (endianness() === 'BE') void (width === 2 ? bytes.swap16() : bytes.swap32());
+    return width === 2 ? new Uint16Array(bytes.buffer) : new Uint32Array(bytes.buffer);
+  };
+  const read: PageReader = (shard, number, width) => {
+    if (closed) {
+      throw new XMoEError('disposed', `${directory} was closed`, { op: 'openShards', hint: 'open the shards again' });
+    }
+    const key = `${shard.file} ${number}`;
+    const page = pages.get(key) ?? load(shard, number, width);
+    pages.delete(key);
+    pages.set(key, page);
+    if (pages.size > capacity) pages.delete(pages.keys().next().value!);
+    return page;
+  };
+  const close = () => {
+    closed = true;
+    for (const file of files.values()) closeSync(file);
+    files.clear();
+    pages.clear();
+  };
+  return { read, close };
+}
+
+/** Throws unless every shard has the size the index says. */
+export async function checkShardSizes(directory: string, index: ShardIndex): Promise<void> {
+  for (const shard of allShards(index)) {
+    const path = join(directory, shard.file);
+    const entry = await stat(path).catch((cause: unknown) => {
+      throw damagedShard(path, 'is missing', cause);
+    });
+    const size = shard.tokens * bytesPerToken(index);
+    if (entry.size !== size) throw damagedShard(path, `has ${entry.size} bytes instead of ${size}`);
+  }
+}
+
+async function checkShardHashes(directory: string, index: ShardIndex): Promise<void> {
+  for (const shard of allShards(index)) {
+    const path = join(directory, shard.file);
+    const hash = createHash('sha256');
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+    if (hash.digest('hex') !== shard.sha256) throw damagedShard(path, 'was altered: its sha256 is not that of the index');
+  }
+}
+
+function allShards(index: ShardIndex): ShardEntry[] {
+  return splitNames.flatMap((name) => index.splits[name].shards);
+}
+
+function damagedShard(path: string, problem: string, cause?: unknown): XMoEError {
+  return new XMoEError('data', `${path} ${problem}`, {
+    op: 'openShards',
+    hint: 'the prepared data are damaged: remove the directory and prepare the corpus again',
+    cause,
+  });
+}

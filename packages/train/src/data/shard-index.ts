@@ -1,0 +1,104 @@
+// The index.json of a directory of shards: its shape, its validation, and the fingerprint that says whether prepared data
+// still fit. It does not touch the shards themselves.
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { XMoEError } from '@xmoe/core';
+import { z } from 'zod';
+import { listSourceFiles, type SourceFormat } from './source-files.js';
+
+export const INDEX_FILE = 'index.json';
+export const TOKENIZER_FILE = 'tokenizer.json';
+export const SHARD_FORMAT = 'xmoe-shards';
+export const SHARD_FORMAT_VERSION = 1;
+
+const count = z.int().min(0);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const shardSchema = z.object({
+  /** File name within the directory. */
+  file: z.string().regex(/^[\w-]+\.bin$/),
+  tokens: count,
+  /** Documents that begin in this shard. */
+  documents: count,
+  sha256,
+});
+const splitSchema = z.object({
+  tokens: count,
+  documents: count,
+  /** UTF-8 bytes of the documents' texts; the end-of-text tokens count as none. For bits per byte. */
+  bytes: count,
+  shards: z.array(shardSchema),
+});
+const indexSchema = z.object({
+  format: z.literal(SHARD_FORMAT),
+  version: z.literal(SHARD_FORMAT_VERSION),
+  /** Of sources, tokenizer and options together: equal fingerprints mean equal shards. */
+  fingerprint: sha256,
+  source: z.string(),
+  dtype: z.enum(['uint16', 'uint32']),
+  tokenizer: z.object({ kind: z.string(), hash: sha256, vocabularySize: count, endOfText: count }),
+  splits: z.object({ train: splitSchema, validation: splitSchema, test: splitSchema }),
+  malformed: z.object({ count, first: z.array(z.object({ place: z.string(), reason: z.string() })) }),
+});
+
+export type ShardIndex = z.infer<typeof indexSchema>;
+export type SplitIndex = z.infer<typeof splitSchema>;
+export type ShardEntry = z.infer<typeof shardSchema>;
+
+/** Bytes per token on disk. */
+export const bytesPerToken = (index: Pick<ShardIndex, 'dtype'>): number => (index.dtype === 'uint16' ? 2 : 4);
+
+/** Reads and validates `directory/index.json`. Throws when it is missing, damaged or of another version. */
+export async function readShardIndex(directory: string): Promise<ShardIndex> {
+  const path = join(directory, INDEX_FILE);
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new XMoEError('data', `${path} cannot be read: ${directory} is not a directory of prepared shards`, {
+      op: 'openShards',
+      hint: 'prepare the corpus first, or check the path',
+      cause,
+    });
+  });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw invalidIndex(path, 'not valid JSON', cause);
+  }
+  const result = indexSchema.safeParse(value);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    throw invalidIndex(path, `${issue.path.join('.') || 'the file'}: ${issue.message}`);
+  }
+  for (const [name, split] of Object.entries(result.data.splits)) {
+    const sum = split.shards.reduce((tokens, shard) => tokens + shard.tokens, 0);
+    if (sum !== split.tokens) throw invalidIndex(path, `splits.${name}: shards hold ${sum} of ${split.tokens} tokens`);
+  }
+  return result.data;
+}
+
+function invalidIndex(path: string, problem: string, cause?: unknown): XMoEError {
+  return new XMoEError('data', `${path}: ${problem}`, {
+    op: 'openShards',
+    hint: 'the index is damaged or of another version of xmoe: prepare the corpus again',
+    cause,
+  });
+}
+
+/** sha256 over named parts, insensitive to nothing: every part counts. */
+export function fingerprintOf(parts: Readonly<Record<string, string | number>>): string {
+  return createHash('sha256').update(JSON.stringify(Object.entries(parts).sort())).digest('hex');
+}
+
+/**
+ * A fingerprint of files by name, size and time of change (not by content, which would cost a pass over the corpus).
+ * Accepts what `readDocuments` accepts.
+ */
+export async function fingerprintSources(sources: string | readonly string[], format?: SourceFormat): Promise<string> {
+  const files = await listSourceFiles(typeof sources === 'string' ? [sources] : sources, format);
+  const parts: Record<string, string> = {};
+  for (const [position, file] of files.entries()) {
+    const { size, mtimeMs } = await stat(file.path);
+    parts[`${position} ${basename(file.path)}`] = `${file.format} ${size} ${mtimeMs}`;
+  }
+  return fingerprintOf(parts);
+}

@@ -1,0 +1,203 @@
+// The charts of a report as Vega-Lite specifications. Colours are CSS variables, so that one SVG serves light and dark.
+// Not rendering (render-chart.ts) and not data preparation (series.ts).
+import type { TopLevelSpec } from 'vega-lite';
+import type { Baseline, ReportData } from './report-data.js';
+import { cumulativePoints, layerNames, layerPoints, pointsOf, smoothedPoints, type Point } from './series.js';
+
+export interface Chart {
+  id: string;
+  title: string;
+  /** What one sees and how to read it, one or two sentences. */
+  caption: string;
+  /** The specification for a plot of this width, pixels. */
+  spec: (width: number) => TopLevelSpec;
+  /** Whether it takes the whole row. */
+  wide?: boolean;
+}
+
+const HEIGHT = 230;
+/** Distinct to colour-blind eyes too; the values are in styles.ts, one set for light and one for dark. */
+const PALETTE = [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `var(--series-${i})`);
+
+/** All charts that the data can fill. */
+export function chartsOf(data: ReportData): Chart[] {
+  const { steps, routing } = data;
+  const layers = layerNames(steps, routing);
+  return [
+    lossChart(data),
+    lineChart('learning-rate', 'Learning rate', 'The step size that the schedule gave at each step.', '.1~e',
+      pointsOf(steps, 'learning rate', (row) => row.learningRate)),
+    lineChart('gradient-norm', 'Gradient norm', 'Length of the whole gradient before clipping.', '.3~g',
+      pointsOf(steps, 'gradient norm', (row) => row.gradientNorm)),
+    lineChart('experts-per-token', 'Experts per token',
+      'How many experts a token was routed to, mean per MoE layer, before capacity.', '.3~g',
+      layerPoints(steps, layers, (row) => row.expertsPerToken)),
+    lineChart('drop-rate', 'Drop rate', 'Share of the claims that found their expert full, per MoE layer.', '.0%',
+      layerPoints(steps, layers, (row) => row.dropRate), true),
+    loadChart(data, layers),
+    lineChart('flops', 'Floating-point operations',
+      'Running totals. Budgeted: what capacity allows for (γ · tokens · cost of an expert). Executed: what was computed.',
+      '.2~s', [
+        ...flopsPoints(data, 'budgeted', 'budgetedFlops'),
+        ...flopsPoints(data, 'executed', 'executedFlops'),
+      ]),
+    lineChart('wall-clock', 'Wall-clock', 'Seconds spent in training steps, running total: read it beside the operations.', '.3~s',
+      cumulativePoints(steps, 'seconds', (row) => row.seconds)),
+  ].filter((chart) => chart !== undefined);
+}
+
+function flopsPoints({ steps }: ReportData, series: string, key: 'budgetedFlops' | 'executedFlops'): Point[] {
+  return steps.some((row) => row[key] !== undefined) ? cumulativePoints(steps, series, (row) => row[key]) : [];
+}
+
+const stepAxis = {
+  field: 'step',
+  type: 'quantitative' as const,
+  title: 'step',
+  scale: { nice: false },
+  axis: { grid: false, tickCount: 5, format: ',d' },
+};
+
+function colorOf(series: readonly string[]) {
+  const range = series.map((_, i) => PALETTE[i % PALETTE.length]!);
+  return {
+    field: 'series',
+    type: 'nominal' as const,
+    scale: { domain: [...series], range },
+    legend: series.length > 1 ? { title: null, orient: 'top' as const, columns: 4, symbolType: 'stroke' as const, symbolStrokeWidth: 3, labelLimit: 0 } : null,
+  };
+}
+
+/** One line per series over the steps; undefined without points. */
+function lineChart(id: string, title: string, caption: string, format: string, points: Point[], zero = false): Chart | undefined {
+  if (points.length === 0) return undefined;
+  const series = [...new Set(points.map((point) => point.series))];
+  // More layers than colours: the colours come again with another dash.
+  const dash = series.map((_, i) => (i < PALETTE.length ? [1, 0] : [4, 3]));
+  return {
+    id,
+    title,
+    caption,
+    spec: (width) => ({
+      width,
+      height: HEIGHT,
+      data: { values: points },
+      mark: { type: 'line', strokeWidth: 2, interpolate: 'monotone' },
+      encoding: {
+        x: stepAxis,
+        y: { field: 'value', type: 'quantitative', title: null, scale: { zero }, axis: { format, tickCount: 5 } },
+        color: colorOf(series),
+        ...(series.length > PALETTE.length
+          ? { strokeDash: { field: 'series', type: 'nominal', scale: { domain: series, range: dash }, legend: null } }
+          : {}),
+      },
+    }),
+  };
+}
+
+function lossChart({ steps, evaluations, baselines }: ReportData): Chart | undefined {
+  const raw = pointsOf(steps, 'each step', (row) => row.loss);
+  const smooth = smoothedPoints(steps, 'training, smoothed', (row) => row.loss);
+  const splits = [...new Set(evaluations.map((row) => row.split))];
+  const measured = evaluations.filter((row) => Number.isFinite(row.loss)).map((row) => ({ step: row.step, value: row.loss, series: row.split }));
+  if (raw.length + measured.length === 0) return undefined;
+  const y = { field: 'value', type: 'quantitative' as const, title: 'loss (nats per token)', scale: { zero: false }, axis: { tickCount: 6 } };
+  const color = colorOf(['training, smoothed', ...splits]);
+  const line = (values: Point[]) => ({ data: { values }, mark: { type: 'line' as const, strokeWidth: 2.2 }, encoding: { x: stepAxis, y, color } });
+  return {
+    id: 'loss',
+    title: 'Loss',
+    caption: 'Lower is better. Pale: every step. Dashed: what the simple baselines reach on the test tokens.',
+    wide: true,
+    spec: (width) => ({
+      width,
+      height: HEIGHT + 70,
+      layer: [
+        { data: { values: raw }, mark: { type: 'line', strokeWidth: 1, opacity: 0.38, color: PALETTE[0]! }, encoding: { x: stepAxis, y } },
+        line(smooth),
+        line(measured),
+        { data: { values: measured }, mark: { type: 'point', filled: true, size: 45, opacity: 1 }, encoding: { x: stepAxis, y, color } },
+        ...baselineLayers(baselines),
+      ],
+    }),
+  };
+}
+
+/** Dashed rules at the baselines' losses, with their names. */
+function baselineLayers(baselines: readonly Baseline[]) {
+  const values = baselines
+    .filter(({ perplexity }) => perplexity > 0 && Number.isFinite(perplexity))
+    .map(({ name, perplexity }) => ({ name, value: Math.log(perplexity) }));
+  if (values.length === 0) return [];
+  const y = { field: 'value', type: 'quantitative' as const };
+  return [
+    { data: { values }, mark: { type: 'rule' as const, strokeDash: [5, 4], color: 'var(--muted)' }, encoding: { y } },
+    {
+      data: { values },
+      mark: { type: 'text' as const, align: 'right' as const, baseline: 'bottom' as const, dy: -3, color: 'var(--muted)', fontSize: 11.5 },
+      encoding: { y, x: { value: 'width' as const }, text: { field: 'name', type: 'nominal' as const } },
+    },
+  ];
+}
+
+/** Most experts for which a number fits into each cell. */
+const MOST_NUMBERED = 8;
+
+function loadChart({ routing }: ReportData, layers: readonly string[]): Chart | undefined {
+  const last = routing.at(-1);
+  if (!last || last.load.length === 0) return undefined;
+  const cells = last.load.flatMap((experts, layer) =>
+    experts.map((share, expert) => ({ layer: layers[layer]!, expert: expert + 1, times: share * experts.length })),
+  );
+  const experts = Math.max(...last.load.map((row) => row.length));
+  const most = Math.max(2, ...cells.map((cell) => cell.times));
+  const x = {
+    field: 'expert',
+    type: 'ordinal' as const,
+    title: 'expert',
+    axis: { labelAngle: 0, labelOverlap: 'greedy' as const, domain: false, ticks: false, grid: false },
+  };
+  const y = { field: 'layer', type: 'ordinal' as const, sort: [...layers], title: null, axis: { domain: false, ticks: false, grid: false } };
+  const height = Math.max(60, Math.min(360, 34 * last.load.length));
+  return {
+    id: 'expert-load',
+    title: 'Expert load',
+    caption: `At step ${last.step}. 1 is an equal share of the layer's claims; 2 is twice as much. Empty cells are idle experts.`,
+    wide: true,
+    spec: (width) => ({
+      width,
+      height,
+      data: { values: cells },
+      encoding: { x, y },
+      layer: [
+        {
+          mark: { type: 'rect', color: 'var(--series-1)', stroke: 'var(--card)', strokeWidth: experts > 32 ? 1 : 2, cornerRadius: 3 },
+          encoding: {
+            opacity: {
+              field: 'times',
+              type: 'quantitative',
+              scale: { domain: [0, most], range: [0.04, 1] },
+              legend: { title: '× equal share', orient: 'top', symbolType: 'square', symbolSize: 160, symbolFillColor: 'var(--series-1)', symbolStrokeWidth: 0, format: '.2~g', values: legendValues(most) },
+            },
+          },
+        },
+        ...(experts <= MOST_NUMBERED ? [numbersLayer(most)] : []),
+      ],
+    }),
+  };
+}
+
+function legendValues(most: number): number[] {
+  return [0, 0.5, 1, 2, 4, 8, 16, 32].filter((value) => value <= most);
+}
+
+/** The figure in each cell, readable on pale and on full colour. */
+function numbersLayer(most: number) {
+  return {
+    mark: { type: 'text' as const, fontSize: 11.5 },
+    encoding: {
+      text: { field: 'times', type: 'quantitative' as const, format: '.2f' },
+      color: { condition: { test: `datum.times > ${most * 0.55}`, value: 'var(--on-series)' }, value: 'var(--ink)' },
+    },
+  };
+}

@@ -1,0 +1,24 @@
+// Finds a tokenizer by name or path. Not a format: see tokenizer-json.ts.
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { XMoEError } from '@xmoe/core';
+import type { BytePairTokenizer } from './byte-pair-tokenizer.js';
+import { createGpt2Tokenizer } from './gpt2.js';
+import { tokenizerFromJson } from './tokenizer-json.js';
+
+/** `gpt2`, a `tokenizer.json`, or a directory that holds one (prepared shards do). */
+export async function loadTokenizer(nameOrPath: string): Promise<BytePairTokenizer> {
+  if (nameOrPath === 'gpt2') return createGpt2Tokenizer();
+  try {
+    const isDirectory = (await stat(nameOrPath)).isDirectory();
+    const path = isDirectory ? join(nameOrPath, 'tokenizer.json') : nameOrPath;
+    return tokenizerFromJson(await readFile(path, 'utf8'), path);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    throw new XMoEError('data', `no tokenizer at ${nameOrPath}`, {
+      op: 'loadTokenizer',
+      hint: 'pass gpt2, the path of a tokenizer.json, or a directory of prepared shards',
+      cause: error,
+    });
+  }
+}

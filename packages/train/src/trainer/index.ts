@@ -1,0 +1,3 @@
+// Public exports of the trainer folder.
+export * from './trainer.js';
+export * from './run-training.js';

@@ -1,0 +1,43 @@
+// The first signal sets the flag, the second quits at once: with fake exits here, and with a real process.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { createStopSignal } from '../../src/lifecycle/index.js';
+
+const root = fileURLToPath(new URL('../../../..', import.meta.url));
+
+describe('createStopSignal', () => {
+  it('remembers the first signal, exits on the second, and dispose removes the handlers', () => {
+    const before = { SIGINT: process.listenerCount('SIGINT'), SIGTERM: process.listenerCount('SIGTERM') };
+    const exits: number[] = [];
+    const stops: string[] = [];
+    const stop = createStopSignal({ exit: (code) => exits.push(code), onStop: (reason) => stops.push(reason) });
+    expect([stop.requested, stop.reason, stop.exitCode]).toEqual([false, undefined, 0]);
+    process.emit('SIGTERM', 'SIGTERM');
+    expect([stop.requested, stop.reason, stop.exitCode, stop.abortSignal.aborted]).toEqual([true, 'SIGTERM', 143, true]);
+    expect(exits).toEqual([]);
+    process.emit('SIGINT', 'SIGINT');
+    process.emit('SIGTERM', 'SIGTERM');
+    expect(exits).toEqual([130, 143]);
+    expect(stops).toEqual(['SIGTERM']);
+    stop.dispose();
+    expect({ SIGINT: process.listenerCount('SIGINT'), SIGTERM: process.listenerCount('SIGTERM') }).toEqual(before);
+  });
+
+  it('works in a real process', async () => {
+    const script = `
+      import { createStopSignal } from './packages/train/src/lifecycle/index.js';
+      const stop = createStopSignal({ onStop: (reason) => console.log('stopping', reason) });
+      console.log('ready');
+      setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], { cwd: root });
+    const lines: string[] = [];
+    child.stdout.on('data', (data: Buffer) => {
+      lines.push(...data.toString().trim().split('\n'));
+      child.kill('SIGINT'); // once at "ready", once more at "stopping"
+    });
+    expect(await once(child, 'exit')).toEqual([130, null]);
+    expect(lines).toEqual(['ready', 'stopping SIGINT']);
+  });
+});

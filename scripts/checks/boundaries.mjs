@@ -1,0 +1,83 @@
+// Which package may import which. The linter holds the same table for static imports; this one also sees dynamic
+// imports, re-exports, `require` and the manifests, and does not need a rule written per package.
+
+/** @typedef {import('./files.mjs').TextFile} TextFile */
+
+const ALL = ['core', 'routers', 'moe', 'nn', 'train', 'backend-cpu', 'backend-tfjs', 'backend-webgpu', 'testing'];
+
+/** Package folder → the xmoe packages it may use, and whether it may use npm packages and Node's own modules. */
+export const TABLE = {
+  'packages/core': { uses: [], npm: false, node: false },
+  'packages/routers': { uses: ['core'], npm: false, node: false },
+  'packages/moe': { uses: ['core', 'routers'], npm: false, node: false },
+  'packages/nn': { uses: ['core'], npm: false, node: false },
+  'packages/train': { uses: ['core', 'nn'], npm: true, node: true },
+  'packages/backend-cpu': { uses: ['core'], npm: false, node: false },
+  'packages/backend-tfjs': { uses: ['core'], npm: true, node: true },
+  'packages/backend-webgpu': { uses: ['core'], npm: true, node: true },
+  'packages/testing': { uses: ALL, npm: true, node: true },
+};
+const APP = { uses: ALL, npm: true, node: true };
+
+const IMPORTED = [
+  /^\s*(?:import|export)\b[^;'"]*\bfrom\s*['"]([^'"]+)['"]/gm,
+  /^\s*import\s*['"]([^'"]+)['"]/gm,
+  /\b(?:import|require)\s*\(\s*['"]([^'"]+)['"]/g,
+];
+
+/** Comments hold examples, which may import what they like. */
+const withoutComments = (text) => text.replace(/\/\*[^]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
+
+/** @returns {string[]} the module specifiers a source text names */
+export const specifiers = (text) => {
+  const code = withoutComments(text);
+  return IMPORTED.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1]));
+};
+
+function violation(specifier, rule, builtins) {
+  if (specifier.startsWith('.')) return /(^|\/)src\//.test(specifier) ? 'import another package by its name' : undefined;
+  const name = specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
+  if (specifier.startsWith('node:') || builtins.has(name)) return rule.node ? undefined : 'no Node modules here, it runs in browsers';
+  const own = /^@xmoe\/(.+)$/.exec(name);
+  if (own) return rule.uses.includes(own[1]) ? undefined : `may only use: ${rule.uses.join(', ') || 'nothing'}`;
+  return rule.npm ? undefined : 'no npm packages here';
+}
+
+const packageOf = (path) => /^(packages|apps)\/[^/]+/.exec(path)?.[0];
+const ruleOf = (folder) => (folder.startsWith('apps/') ? APP : TABLE[folder]);
+
+/** @param {TextFile[]} files @param {Set<string>} builtins Node's module names */
+export function imports(files, builtins) {
+  return files
+    .filter(({ path }) => /^(packages|apps)\/[^/]+\/src\/.*\.(ts|mts|mjs|js)$/.test(path))
+    .flatMap(({ path, text }) => {
+      const folder = packageOf(path);
+      const rule = ruleOf(folder);
+      if (!rule) return [`${path}: ${folder} is not in the table of scripts/checks/boundaries.mjs`];
+      return [...new Set(specifiers(text))].flatMap((specifier) => {
+        const problem = violation(specifier, rule, builtins);
+        return problem ? [`${path}: imports ${specifier}: ${problem}`] : [];
+      });
+    });
+}
+
+/** Run-time dependencies keep to the table, and what a source imports is declared. @param {TextFile[]} files */
+export function manifests(files) {
+  return files.filter(({ path }) => /^(packages|apps)\/[^/]+\/package\.json$/.test(path)).flatMap(({ path, text }) => {
+    const folder = packageOf(path);
+    const manifest = JSON.parse(text);
+    const dependencies = Object.keys(manifest.dependencies ?? {});
+    const rule = ruleOf(folder) ?? APP;
+    const declared = new Set([manifest.name, ...dependencies, ...Object.keys(manifest.peerDependencies ?? {})]);
+    const forbidden = dependencies.flatMap((name) => {
+      const problem = violation(name, rule, new Set());
+      return problem ? [`${path}: depends on ${name}: ${problem}`] : [];
+    });
+    const used = new Set(files.filter((file) => file.path.startsWith(`${folder}/src/`) && file.path.endsWith('.ts'))
+      .flatMap((file) => specifiers(file.text))
+      .map((specifier) => /^@xmoe\/[^/]+/.exec(specifier)?.[0]).filter(Boolean));
+    const undeclared = [...used].filter((name) => !declared.has(name))
+      .map((name) => `${path}: ${name} is imported but not a dependency`);
+    return [...forbidden, ...undeclared];
+  });
+}

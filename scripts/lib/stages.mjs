@@ -1,0 +1,28 @@
+// What `npm test` runs, as data: each stage's name, what it does and its command. Runs nothing.
+import { join } from 'node:path';
+import { root } from './repository.mjs';
+
+const bin = (...path) => join(root, 'node_modules', ...path);
+const node = (...args) => ({ command: process.execPath, args });
+
+/**
+ * The checks, each of which counts as one test. Those in one lane run one after the other, because a later one reads
+ * what an earlier one wrote; the lanes run side by side.
+ */
+export const LANES = [
+  [
+    { name: 'types', about: 'type-check', ...node(bin('typescript', 'bin', 'tsc'), '--noEmit', '-p', 'tsconfig.json') },
+    { name: 'lint', about: 'lint', ...node(bin('oxlint', 'bin', 'oxlint'), '--deny-warnings', '--report-unused-disable-directives') },
+    { name: 'repository', about: 'repository checks', ...node(join(root, 'scripts', 'checks', 'main.mjs')) },
+  ],
+  [
+    { name: 'build', about: 'build', ...node(bin('turbo', 'bin', 'turbo'), 'run', 'build', '--output-logs=errors-only') },
+    { name: 'packages', about: 'package checks', ...node(join(root, 'scripts', 'stages', 'packages.mjs')) },
+    { name: 'size', about: 'size budget', ...node(bin('size-limit', 'bin.js')) },
+  ],
+];
+
+/** The tests proper; they use every core themselves, so they run after the lanes. */
+export const TESTS = { name: 'tests', about: 'tests' };
+
+export const STAGE_NAMES = [...LANES.flat(), TESTS].map(({ name }) => name);

@@ -1,0 +1,111 @@
+// Every repository check fires on what it forbids and stays silent on what it allows. Not a check of this repository:
+// scripts/checks/main.mjs is that.
+import { builtinModules } from 'node:module';
+import { describe, expect, it } from 'vitest';
+import { imports, manifests, specifiers } from '../scripts/checks/boundaries.mjs';
+import { references } from '../scripts/checks/references.mjs';
+import { firstComments, names, noDrawers, noLeftovers, sizes } from '../scripts/checks/style.mjs';
+
+const file = (path: string, text = '// A file.\n') => [{ path, text }];
+// Put together here so that this file itself passes the checks.
+const up = (levels: number) => '../'.repeat(levels);
+const builtins = new Set(builtinModules);
+
+describe('style', () => {
+  it('wants kebab-case names of files and folders', () => {
+    expect(names(file('packages/core/src/topK.ts'))).toHaveLength(1);
+    expect(names(file('packages/core/src/Kernels/top-k.ts'))).toHaveLength(1);
+    expect(names(file('packages/core/src/top-k.test-d.ts'))).toEqual([]);
+  });
+
+  it('wants no drawer for everything', () => {
+    expect(noDrawers(file('packages/core/src/utils.ts'))).toHaveLength(1);
+    expect(noDrawers(file('packages/core/src/shape.ts'))).toEqual([]);
+  });
+
+  it('counts lines up to 400', () => {
+    const lines = (count: number) => `${'x\n'.repeat(count)}`;
+    expect(sizes(file('a.wgsl', lines(401)))).toEqual(['a.wgsl: 401 lines, at most 400']);
+    expect(sizes(file('a.wgsl', lines(400)))).toEqual([]);
+    expect(sizes(file('numbers.json', lines(401)))).toEqual([]);
+  });
+
+  it('wants a first comment, below a shebang if there is one', () => {
+    expect(firstComments(file('a.ts', 'export const a = 1; // late\n'))).toHaveLength(1);
+    expect(firstComments(file('a.mjs', '#!/usr/bin/env node\nrun();\n'))).toHaveLength(1);
+    expect(firstComments(file('a.mjs', '#!/usr/bin/env node\n// Runs.\n'))).toEqual([]);
+    expect(firstComments(file('a.ts', '/** Runs. */\n'))).toEqual([]);
+  });
+
+  it('finds leftovers with their line', () => {
+    expect(noLeftovers(file('a.ts', `// A.\n// ${'TO'}DO later\n`))).toEqual(['a.ts:2: finish it or open an issue']);
+    expect(noLeftovers(file('a.ts', `${'<'.repeat(7)} mine\n`))).toHaveLength(1);
+  });
+});
+
+describe('references', () => {
+  const path = 'packages/core/src/a.ts';
+  it.each([
+    ['an absolute path', `see /${'home'}/someone/notes`],
+    ['a private address', `http${'://'}10.0.0.7/x`],
+    ['a one-word host', `http${'://'}mirror/npm`],
+    ['an internal host', `https${'://'}git.example.internal/x`],
+    ['a registry', `https${'://'}registry.example.org/x`],
+    ['a registry setting', `registry${'='}https${'://'}example.org`],
+    ['a path out of the repository', `${up(4)}notes/x`],
+  ])('refuses %s', (_, text) => {
+    expect(references(file(path, text))).toHaveLength(1);
+  });
+
+  it.each([
+    ['a public link', 'https://aclanthology.org/2024.findings-acl.694'],
+    ['this machine', 'http://127.0.0.1:8080/ and http://localhost:3000'],
+    ['a path inside the repository', `import '${up(2)}tsup.base.js'`],
+    ['a path that only begins alike', 'node_modules/home/x and apps/work/y and ./root/z'],
+  ])('allows %s', (_, text) => {
+    expect(references(file(path, text))).toEqual([]);
+  });
+});
+
+describe('boundaries', () => {
+  const importing = (folder: string, specifier: string) =>
+    imports(file(`${folder}/src/a.ts`, `import { a } from '${specifier}';\n`), builtins);
+
+  it.each([
+    ['packages/core', '@xmoe/routers'], ['packages/core', 'zod'], ['packages/core', 'node:fs'], ['packages/core', 'fs'],
+    ['packages/routers', '@xmoe/moe'], ['packages/routers', '@xmoe/backend-cpu'],
+    ['packages/moe', '@xmoe/nn'], ['packages/moe', '@xmoe/testing'], ['packages/moe', `${up(2)}core/src/shape.js`],
+    ['packages/nn', '@xmoe/moe'], ['packages/nn', 'node:path'],
+    ['packages/train', '@xmoe/moe'], ['packages/train', '@xmoe/backend-cpu'],
+    ['packages/backend-cpu', '@xmoe/nn'], ['packages/backend-cpu', 'node:os'],
+    ['packages/backend-tfjs', '@xmoe/backend-cpu'],
+    ['packages/unheard-of', '@xmoe/core'],
+  ])('%s may not import %s', (folder, specifier) => {
+    expect(importing(folder, specifier)).toHaveLength(1);
+  });
+
+  it.each([
+    ['packages/core', './shape.js'], ['packages/routers', '@xmoe/core'], ['packages/moe', '@xmoe/routers/reference'],
+    ['packages/train', 'node:fs/promises'], ['packages/train', 'zod'], ['packages/backend-tfjs', '@tensorflow/tfjs-core'],
+    ['packages/testing', '@xmoe/backend-tfjs'], ['apps/lm-pretrain', '@xmoe/backend-cpu'],
+  ])('%s may import %s', (folder, specifier) => {
+    expect(importing(folder, specifier)).toEqual([]);
+  });
+
+  it('sees every form of import, over several lines too, but no comment and no prose', () => {
+    const text = `import {\n  a,\n} from 'a';\nimport 'b';\nexport * from 'c';\nawait import('d');\nrequire('e');\n` +
+      `// import { x } from 'x';\n/* import 'y' */\nconst message = "take it from 'z'";\n`;
+    expect(specifiers(text).sort()).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
+  it('compares manifests with the table and with what is imported', () => {
+    const manifest = (dependencies: object) =>
+      file('packages/nn/package.json', JSON.stringify({ name: '@xmoe/nn', dependencies }));
+    const source = file('packages/nn/src/a.ts', "import { a } from '@xmoe/core';\n");
+    expect(manifests([...manifest({ '@xmoe/core': 'workspace:*' }), ...source])).toEqual([]);
+    expect(manifests([...manifest({}), ...source])).toEqual(
+      ['packages/nn/package.json: @xmoe/core is imported but not a dependency']);
+    expect(manifests(manifest({ '@xmoe/moe': 'workspace:*' }))).toHaveLength(1);
+    expect(manifests(manifest({ lodash: '^4.0.0' }))).toHaveLength(1);
+  });
+});
