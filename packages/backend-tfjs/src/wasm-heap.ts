@@ -1,5 +1,6 @@
 // Direct use of the TensorFlow.js wasm build's heap and of its compiled kernels on given addresses: no copies, no engine.
 // The only file that knows that build's insides; probed at start, and the caller falls back when the probe fails.
+import { sizeOf } from '@xmoe/core';
 import type { TfDataId, Tfjs } from './tfjs-module.js';
 import type { HostArray } from './box.js';
 
@@ -59,47 +60,71 @@ function shapeBytes(shape: readonly number[]): Uint8Array {
   return new Uint8Array(Int32Array.from(shape).buffer);
 }
 
-function sizeOfShape(shape: readonly number[]): number {
-  return shape.reduce((size, extent) => size * extent, 1);
-}
-
-/** Wraps the compiled kernels. Throws when the build lacks one. */
-function createWasmHeap(storage: WasmStorage): WasmHeap {
-  const { wasm } = storage;
-  const { registerTensor, disposeData } = wasm.tfjs;
-  const binaryArguments = ['number', 'array', 'number', 'number', 'array', 'number', 'number', 'number'];
+/** The compiled kernels as functions. Throws when the build lacks one. */
+function compiledKernels(wasm: WasmModule) {
   const wrap = (name: string, parameters: readonly string[]) => wasm.cwrap(name, null, parameters);
   const numbers = (count: number) => new Array<string>(count).fill('number');
-  const unaries = Object.fromEntries(
-    (['Square', 'Neg', 'Abs', 'Sqrt', 'Relu', 'Floor', 'Ceil', 'Reciprocal', 'Rsqrt'] as const).map((name) => [name, wrap(name, numbers(3))]),
-  );
-  const sigmoid = wrap('Sigmoid', numbers(2));
-  const binaries = Object.fromEntries((['Add', 'Sub', 'Multiply', 'RealDiv'] as const).map((name) => [name, wrap(name, binaryArguments)]));
-  const softmax = wrap('Softmax', numbers(4));
-  const transpose = wrap('Transpose', ['number', 'array', 'number', 'number', 'number', 'array', 'number']);
-  const matmul = wrap('BatchMatMul', ['number', 'array', 'number', 'number', 'array', 'number', 'number', 'number', 'number']);
+  const table = (names: readonly string[], parameters: readonly string[]) =>
+    Object.fromEntries(names.map((name) => [name, wrap(name, parameters)]));
+  const binaryArguments = ['number', 'array', 'number', 'number', 'array', 'number', 'number', 'number'];
+  return {
+    unaries: table(['Square', 'Neg', 'Abs', 'Sqrt', 'Relu', 'Floor', 'Ceil', 'Reciprocal', 'Rsqrt'], numbers(3)),
+    sigmoid: wrap('Sigmoid', numbers(2)),
+    binaries: table(['Add', 'Sub', 'Multiply', 'RealDiv'], binaryArguments),
+    softmax: wrap('Softmax', numbers(4)),
+    transpose: wrap('Transpose', ['number', 'array', 'number', 'number', 'number', 'array', 'number']),
+    matmul: wrap('BatchMatMul', ['number', 'array', 'number', 'number', 'array', 'number', 'number', 'number', 'number']),
+  };
+}
+
+/** `run` with the first ids registered as views of the given [address, size] pairs, which end with the call. */
+function withViews({ tfjs }: WasmModule, views: readonly (readonly [address: number, size: number])[], run: () => void): void {
+  for (let i = 0; i < views.length; i++) tfjs.registerTensor(FIRST + i, views[i][1], views[i][0]);
+  run();
+  for (let i = 0; i < views.length; i++) tfjs.disposeData(FIRST + i);
+}
+
+/** The calls of the compiled kernels, on addresses. */
+function heapCalls(wasm: WasmModule): Pick<WasmHeap, 'unary' | 'binary' | 'softmax' | 'permute' | 'gemm'> {
+  const compiled = compiledKernels(wasm);
+  return {
+    unary(op, x, out, length) {
+      withViews(wasm, [[x, length], [out, length]], () => {
+        if (op === 'Sigmoid') compiled.sigmoid(FIRST, SECOND);
+        else compiled.unaries[op](FIRST, FLOAT32, SECOND);
+      });
+    },
+    binary(op, a, b, out, length) {
+      withViews(wasm, [[a.address, sizeOf(a.shape)], [b.address, sizeOf(b.shape)], [out, length]], () =>
+        compiled.binaries[op](FIRST, shapeBytes(a.shape), a.shape.length, SECOND, shapeBytes(b.shape), b.shape.length, FLOAT32, THIRD),
+      );
+    },
+    softmax(x, out, rows, columns) {
+      withViews(wasm, [[x, rows * columns], [out, rows * columns]], () => compiled.softmax(FIRST, SECOND, columns, rows));
+    },
+    permute(x, out, permutation) {
+      const size = sizeOf(x.shape);
+      withViews(wasm, [[x.address, size], [out, size]], () =>
+        compiled.transpose(FIRST, shapeBytes(x.shape), x.shape.length, FLOAT32, SECOND, shapeBytes(permutation), permutation.length),
+      );
+    },
+    gemm(a, b, out, M, K, N) {
+      withViews(wasm, [[a, M * K], [b, K * N], [out, M * N]], () =>
+        compiled.matmul(FIRST, shapeBytes([1, M, K]), 3, SECOND, shapeBytes([1, K, N]), 3, 0, 0, THIRD),
+      );
+    },
+  };
+}
+
+function createWasmHeap(storage: WasmStorage): WasmHeap {
+  const { wasm } = storage;
+  const calls = heapCalls(wasm);
   const constant = wasm._malloc(16) >>> 0;
   const slots: { address: number; length: number }[] = [];
 
   const floats = (address: number, length: number) => new Float32Array(wasm.HEAPU8.buffer, address, length);
-  const permute: WasmHeap['permute'] = (x, out, permutation) => {
-    const size = sizeOfShape(x.shape);
-    registerTensor(FIRST, size, x.address);
-    registerTensor(SECOND, size, out);
-    transpose(FIRST, shapeBytes(x.shape), x.shape.length, FLOAT32, SECOND, shapeBytes(permutation), permutation.length);
-    disposeData(FIRST);
-    disposeData(SECOND);
-  };
-  const binary: WasmHeap['binary'] = (op, a, b, out, length) => {
-    registerTensor(FIRST, sizeOfShape(a.shape), a.address);
-    registerTensor(SECOND, sizeOfShape(b.shape), b.address);
-    registerTensor(THIRD, length, out);
-    binaries[op](FIRST, shapeBytes(a.shape), a.shape.length, SECOND, shapeBytes(b.shape), b.shape.length, FLOAT32, THIRD);
-    disposeData(FIRST);
-    disposeData(SECOND);
-    disposeData(THIRD);
-  };
   return {
+    ...calls,
     address: (dataId) => storage.dataIdMap.get(dataId).memoryOffset,
     view(dataId, dtype, length) {
       const address = storage.dataIdMap.get(dataId).memoryOffset;
@@ -116,39 +141,13 @@ function createWasmHeap(storage: WasmStorage): WasmHeap {
       slots[slot] = { address, length };
       return address;
     },
-    unary(op, x, out, length) {
-      registerTensor(FIRST, length, x);
-      registerTensor(SECOND, length, out);
-      if (op === 'Sigmoid') sigmoid(FIRST, SECOND);
-      else unaries[op](FIRST, FLOAT32, SECOND);
-      disposeData(FIRST);
-      disposeData(SECOND);
-    },
-    binary,
     scalar(op, x, value, out, length) {
       floats(constant, 1)[0] = value;
-      binary(op, { address: x, shape: [length] }, { address: constant, shape: [1] }, out, length);
-    },
-    softmax(x, out, rows, columns) {
-      registerTensor(FIRST, rows * columns, x);
-      registerTensor(SECOND, rows * columns, out);
-      softmax(FIRST, SECOND, columns, rows);
-      disposeData(FIRST);
-      disposeData(SECOND);
+      calls.binary(op, { address: x, shape: [length] }, { address: constant, shape: [1] }, out, length);
     },
     transpose(x, out, rows, columns) {
       if (rows === 1 || columns === 1) floats(out, rows * columns).set(floats(x, rows * columns));
-      else permute({ address: x, shape: [rows, columns] }, out, [1, 0]);
-    },
-    permute,
-    gemm(a, b, out, M, K, N) {
-      registerTensor(FIRST, M * K, a);
-      registerTensor(SECOND, K * N, b);
-      registerTensor(THIRD, M * N, out);
-      matmul(FIRST, shapeBytes([1, M, K]), 3, SECOND, shapeBytes([1, K, N]), 3, 0, 0, THIRD);
-      disposeData(FIRST);
-      disposeData(SECOND);
-      disposeData(THIRD);
+      else calls.permute({ address: x, shape: [rows, columns] }, out, [1, 0]);
     },
     dispose() {
       wasm._free(constant);

@@ -8,7 +8,7 @@ import { XMoEError } from './errors.js';
 import { createFallbacks } from './fallbacks/index.js';
 import type { RandomKey } from './random.js';
 import { formatShape, sizeOf, type Shape } from './shape.js';
-import { Tape } from './tape.js';
+import type { Tape } from './tape.js';
 import { collectTensors, Tensor, type Storage } from './tensor.js';
 
 export interface EngineOptions {

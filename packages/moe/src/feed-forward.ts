@@ -141,7 +141,7 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
   const op = 'moe layer';
   refuseUnknownKeys(config, CONFIG_KEYS, op);
   const count = (key: 'width' | 'hidden' | 'experts'): number => requireInteger(key, config[key], 1, Infinity, op);
-  const notNegative = (key: 'balanceCoefficient' | 'zCoefficient' | 'initStd' | 'outputStd', fallback: number): number => {
+  const notNegative = (key: 'balanceCoefficient' | 'zCoefficient' | 'initStd' | 'outputStd', fallback?: number): number => {
     const value = requireFinite(key, config[key] ?? fallback, op);
     if (value >= 0) return value;
     throw new XMoEError('value', `${key} is ${value}, below 0`, { op, hint: 'pass 0 or more' });
@@ -161,7 +161,7 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
     balanceCoefficient: notNegative('balanceCoefficient', 0.01),
     zCoefficient: notNegative('zCoefficient', 0),
     init: oneOf('init', config.init ?? 'independent', ['independent', 'copy']),
-    initStd: notNegative('initStd', NaN),
+    initStd: notNegative('initStd'),
     outputStd: notNegative('outputStd', config.initStd),
     trackPositive: config.trackPositive ?? false,
   };

@@ -1,8 +1,8 @@
 // The hash router (Roller et al. 2021): a fixed map from token id to expert. It has no gate and no loss.
-import { XMoEError, gatherRows, subtract, type Engine, type Tensor } from '@xmoe/core';
+import { XMoEError, cast, gatherRows, greaterEqual, select, subtract, type Engine, type Tensor } from '@xmoe/core';
 import { requireInteger } from './reference/checks.js';
 import { createHashMap } from './reference/hash.js';
-import { defineRouter, fixedChoices, type Router } from './router.js';
+import { asColumn, defineRouter, type Router } from './router.js';
 
 export interface HashRouterOptions {
   /** Seed of the random map. Default 0. */
@@ -44,11 +44,13 @@ export function createHashRouter(options: HashRouterOptions): Router {
     usesGate: false,
     maxChoices: () => 1,
     choose(input) {
-      const { engine, tokens, experts, tokenIds } = input;
+      const { engine, tokens, experts, tokenIds, mask } = input;
       if (!tokenIds) throw new XMoEError('value', 'token ids are missing', { op: 'hash router', hint: 'the hash router routes by token id: pass tokenIds int32 [T]' });
       const ids = subtract(gatherRows(mapOn(engine, experts), engine.alias(tokenIds, [tokens])), 1); // [T, 1]
+      const routed = mask ? select(asColumn(mask), ids, -1) : ids;
       return {
-        ...fixedChoices(input, ids),
+        expertIds: routed,
+        counts: engine.alias(cast(greaterEqual(routed, 0), 'int32'), [tokens]),
         full: false, // an id outside the map is −1
         weights: engine.ones([tokens, 1]),
         probabilities: null,

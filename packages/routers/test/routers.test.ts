@@ -109,6 +109,7 @@ describe('hash', () => {
     const router = createHashRouter({ map: [4, 0, 2] });
     const routing = routeOn(engine, router, { logits: logits.slice(0, 4), tokenIds: [2, 0, 3, -1] });
     expect([...(await routing.expertIds.data())]).toEqual([2, 4, -1, -1]);
+    expect([...(await routing.counts.data())]).toEqual([1, 1, 0, 0]);
   });
 
   it('keeps one map per engine', () => {

@@ -70,8 +70,8 @@ describe.each(ENGINES)('gradients on %s', (_, engine) => {
     });
   }
 
-  it.each(['sign', 'floor', 'ceil'] as const)('%s lets no gradient through', async (name) => {
-    const gradient = core.grad(engine, (x: core.Tensor) => core.sum(ops[name](x)), engine.tensor([0.3, -1.7]));
+  it.each([['sign', core.sign], ['floor', core.floor], ['ceil', core.ceil]] as const)('%s lets no gradient through', (_name, op) => {
+    const gradient = core.grad(engine, (x: core.Tensor) => core.sum(op(x)), engine.tensor([0.3, -1.7]));
     expect([...gradient.dataSync()]).toEqual([0, 0]);
   });
 

@@ -1,5 +1,5 @@
 // Calls of public TensorFlow.js kernels for builds whose memory is on a device: names, shapes, disposal. No primitives.
-import { sameShape, sizeOf, type Operand } from '@xmoe/core';
+import { sameShape, sizeOf, XMoEError, type Operand } from '@xmoe/core';
 import { boxOf, type BoxStore } from '../box.js';
 import type { TfTensor, TfTensorInfo, Tfjs } from '../tfjs-module.js';
 
@@ -27,6 +27,12 @@ export function createNativeCalls(tf: Tfjs, backendName: string, store: BoxStore
 
   const runMany: NativeCalls['runMany'] = (kernel, inputs, attributes = {}) => {
     const config = tf.getKernel(kernel, backendName);
+    if (!config) {
+      throw new XMoEError('backend', `TensorFlow.js ${tf.version_core} ${backendName} has no kernel ${kernel}`, {
+        op: kernel,
+        hint: 'use another build, or import the package that registers its kernels',
+      });
+    }
     // The tensorflow backend makes its tensors on the selected backend; switching to one that has started is immediate.
     if (backendName === 'tensorflow' && engine.backendName !== backendName) void engine.setBackend(backendName);
     const results = config.kernelFunc({ inputs: inputs as never, attrs: attributes as never, backend: store.storage });

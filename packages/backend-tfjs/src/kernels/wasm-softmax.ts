@@ -27,6 +27,17 @@ export function logSumExp(x: Float32Array, softmax: Float32Array, start: number,
   return softmax[best] > 0 ? x[best] - Math.log(softmax[best]) : softmax[best] === 0 ? -Infinity : NaN;
 }
 
+/** Two chains hide the latency of the addition. */
+function rowSum(x: Float32Array, start: number, columns: number): number {
+  let [even, odd] = [0, 0];
+  const end = start + (columns & ~1);
+  for (let j = start; j < end; j += 2) {
+    even += x[j];
+    odd += x[j + 1];
+  }
+  return even + odd + (columns & 1 ? x[end] : 0);
+}
+
 type Softmaxes = Pick<FusedKernels, 'softmax' | 'crossEntropyStats' | 'crossEntropyGrad'>;
 
 export function wasmSoftmax(context: WasmContext, host: Softmaxes): Softmaxes {
@@ -53,13 +64,7 @@ export function wasmSoftmax(context: WasmContext, host: Softmaxes): Softmaxes {
           const inside = column >= 0 && column < C;
           l[first + r] = logSumExp(x, p, start, C, inside ? column : 0);
           c[first + r] = inside ? x[start + column] : 0;
-          let [even, odd] = [0, 0];
-          const end = start + (C & ~1);
-          for (let j = start; j < end; j += 2) {
-            even += x[j];
-            odd += x[j + 1];
-          }
-          t[first + r] = even + odd + (C & 1 ? x[end] : 0);
+          t[first + r] = rowSum(x, start, C);
         }
       });
     },

@@ -4,22 +4,35 @@ import { XMoEError } from '../errors.js';
 import { formatShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
+/** Raises before the op has allocated anything. */
+export function requireAlive(op: string, name: string, tensor: Tensor): void {
+  if (!tensor.disposed) return;
+  throw new XMoEError('disposed', `${name} ${tensor.toString()} was used after it was disposed`, {
+    op,
+    hint: 'return it from the scope that made it, or call keep() on it',
+  });
+}
+
 export function requireRank(op: string, name: string, tensor: Tensor, rank: number): void {
   if (tensor.rank === rank) return;
   throw new XMoEError('shape', `${name} must have ${rank} axes, got ${formatShape(tensor.shape)}`, { op, hint: 'reshape it first' });
 }
 
 export function requireDType(op: string, name: string, tensor: Tensor, ...dtypes: readonly DType[]): void {
+  requireAlive(op, name, tensor);
   if (dtypes.includes(tensor.dtype)) return;
   throw new XMoEError('dtype', `${name} must be ${dtypes.join(' or ')}, got ${tensor.dtype}`, { op, hint: 'cast it first' });
 }
 
 export function requireFloat(op: string, name: string, tensor: Tensor): void {
+  requireAlive(op, name, tensor);
   if (isFloat(tensor.dtype)) return;
   throw new XMoEError('dtype', `${name} must be float32 or float16, got ${tensor.dtype}`, { op, hint: 'cast it first' });
 }
 
 export function requireSameDType(op: string, a: Tensor, b: Tensor): void {
+  requireAlive(op, 'an argument', a);
+  requireAlive(op, 'an argument', b);
   if (a.dtype === b.dtype) return;
   throw new XMoEError('dtype', `dtypes differ: ${a.dtype} and ${b.dtype}`, { op, hint: 'cast one of them: there is no implicit promotion' });
 }

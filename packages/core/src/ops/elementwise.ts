@@ -4,7 +4,7 @@ import { isFloat, type DType } from '../dtype.js';
 import { XMoEError } from '../errors.js';
 import { broadcastShapes, collapseBroadcast, padRank } from '../shape.js';
 import { Tensor } from '../tensor.js';
-import { requireDType, requireSameDType, requireSameEngine } from './check.js';
+import { requireAlive, requireDType, requireSameDType, requireSameEngine } from './check.js';
 import { sumTo } from './sum-to.js';
 import { reshape } from './movement.js';
 import { view } from './view.js';
@@ -219,6 +219,7 @@ export function select(condition: Tensor, a: TensorLike, b: TensorLike): Tensor 
 
 /** Converts the dtype. Differentiable between float32 and float16. The same dtype comes back as an alias. */
 export function cast(x: Tensor, dtype: DType): Tensor {
+  requireAlive('cast', 'x', x);
   if (x.dtype === dtype) return reshape(x, x.shape);
   const out = x.engine.empty(x.shape, dtype);
   x.engine.kernels.cast(x, out);

@@ -2,7 +2,7 @@
 import { XMoEError } from '../errors.js';
 import { sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireRank, requireSameEngine } from './check.js';
+import { requireAlive, requireDType, requireExtent, requireRank, requireSameEngine } from './check.js';
 import { view } from './view.js';
 
 /**
@@ -13,6 +13,7 @@ export function gatherRows(x: Tensor, indices: Tensor): Tensor {
   const op = 'gatherRows';
   const { engine } = x;
   requireSameEngine(op, x, indices);
+  requireAlive(op, 'x', x);
   requireDType(op, 'indices', indices, 'int32');
   if (x.rank === 0) throw new XMoEError('shape', 'x is a scalar: it has no rows', { op, hint: 'pass x with one axis or more' });
   const rows = x.shape[0]!;

@@ -1,7 +1,7 @@
 // Validates a configuration against its zod schema with errors that name the key path and the value, and suggest the
 // nearest valid name. Not a loader of files (see presets.ts) nor a merger (see overrides.ts).
 import { nearestName, XMoEError } from '@xmoe/core';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { findUnknownKeys, type UnknownKey } from './unknown-keys.js';
 
 /**

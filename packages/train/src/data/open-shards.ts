@@ -76,7 +76,7 @@ function createSplit(name: SplitName, index: ShardIndex, readPage: PageReader): 
       const amount = Math.min(count - done, pageTokens - within, end - shardStart - local);
       out.set(page.subarray(within, within + amount), done);
       done += amount;
-      if (offset + done === end) range += 1 - 1;
+      if (offset + done === end) range++;
     }
   };
   return { name, length, bytes, documents, read };

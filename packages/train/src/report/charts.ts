@@ -25,7 +25,7 @@ export function chartsOf(data: ReportData): Chart[] {
   const layers = layerNames(steps, routing);
   return [
     lossChart(data),
-    lineChart('learning-rate', 'Learning rate', 'The step size that the schedule gave at each step.', '.1~e',
+    lineChart('learning-rate', 'Learning rate', 'The step size that the schedule gave at each step.', '~g',
       pointsOf(steps, 'learning rate', (row) => row.learningRate)),
     lineChart('gradient-norm', 'Gradient norm', 'Length of the whole gradient before clipping.', '.3~g',
       pointsOf(steps, 'gradient norm', (row) => row.gradientNorm)),

@@ -47,7 +47,7 @@ td:first-child { white-space: nowrap; }
 .configuration > div { display: flex; justify-content: space-between; gap: 16px; padding: 5px 0; border-bottom: 1px solid var(--line); break-inside: avoid; }
 .configuration span:first-child { color: var(--muted); }
 .configuration span:last-child { text-align: right; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
-.bar { display: grid; grid-template-columns: 7.5em 1fr 5em; gap: 12px; align-items: center; padding: 5px 0; }
+.bar { display: grid; grid-template-columns: 9em 1fr 5em; gap: 12px; align-items: center; padding: 5px 0; }
 .bar i { display: block; height: 14px; border-radius: 4px; background: var(--series-8); opacity: 0.55; min-width: 2px; }
 .bar.own i { background: var(--series-1); opacity: 1; }
 .bar b { text-align: right; font-variant-numeric: tabular-nums; font-weight: 600; }

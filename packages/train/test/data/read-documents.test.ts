@@ -145,6 +145,15 @@ describe('WikiText', () => {
     expect(rows).toEqual([' and ends in the other – naïve . \n', ' = = = Deeper = = = \n', ' = Third = \n', ' The end . \n']);
   });
 
+  it('takes only a line between blank lines for a title', () => {
+    const joiner = createArticleJoiner();
+    const rows = [' = A = \n', '', ' x \n', '', ' = 5 = \n', ' y \n', ' = 6 = \n', '', ' = B = \n', ''];
+    expect(rows.map((text) => joiner.push(text)).filter((text) => text !== undefined)).toEqual([
+      ' = A = \n \n x \n \n = 5 = \n y \n = 6 = \n \n',
+    ]);
+    expect(joiner.finish()).toBe(' = B = \n \n');
+  });
+
   it('loses no line, whatever the lines', () => {
     const row = fc.constantFrom('', ' \n', ' = A = \n', ' = = B = = \n', ' text \n', ' = x = y = \n', 'no feed');
     fc.assert(

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { encode as packageEncode } from 'gpt-tokenizer/encoding/gpt2';
 import { describe, expect, it } from 'vitest';
 import { createGpt2Tokenizer, END_OF_TEXT, tokenizerFromJson, trainBpe } from '../../src/tokenizers/index.js';
+import { forEachPreToken } from '../../src/tokenizers/pre-tokens.js';
 import { expected, fixture } from './expected.js';
 
 const gpt2 = createGpt2Tokenizer();
@@ -20,6 +21,15 @@ describe('ids', () => {
       expect([...gpt2.encode(expected.texts[index])]).toEqual(expected.gpt2Ids[index]);
     },
   );
+
+  it('come from the same pre-tokens as those of Hugging Face tokenizers', () => {
+    const pieces = expected.texts.map((text) => {
+      const found: string[] = [];
+      forEachPreToken(text, (piece) => found.push(piece));
+      return found;
+    });
+    expect(pieces).toEqual(expected.preTokens);
+  });
 
   it('equal gpt-tokenizer on English prose', () => {
     const prose = readFileSync(new URL('../../../../LICENSE', import.meta.url), 'utf8').repeat(3);

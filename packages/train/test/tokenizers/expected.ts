@@ -7,6 +7,7 @@ interface Expected {
   trainedVocabularySize: number;
   trainedMerges: string[];
   texts: string[];
+  preTokens: string[][];
   huggingFaceIds: number[][];
   gpt2Ids: number[][];
   marked: { text: string; huggingFaceIds: number[]; gpt2Ids: number[] };
