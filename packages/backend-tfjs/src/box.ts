@@ -90,7 +90,7 @@ export function createBoxStore(tf: Tfjs, storage: TfStorage): BoxStore {
     make,
     bytes: () => bytes,
     disposeAll() {
-      for (const box of [...live]) this.free(box);
+      live.forEach((box) => this.free(box));
     },
   };
 }

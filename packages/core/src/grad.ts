@@ -154,14 +154,10 @@ export function customGradient<R extends Tensor | readonly Tensor[]>(
 export function checkpoint<R>(engine: Engine, fn: (...inputs: Tensor[]) => R, inputs: readonly Tensor[]): R {
   const outer = engine.tape;
   if (!outer) return engine.scope(() => fn(...inputs));
-  // The probe finds which tracked tensors the function reads beside its arguments, which get identities of their own.
+  // The probe finds which tracked tensors fn reads beside its arguments: those get identities of their own.
   const probe = new Tape(engine, outer);
   const result = engine.withTape(probe, () =>
-    engine.scope(() => {
-      const own = inputs.map((input) => engine.alias(input));
-      own.forEach((alias, index) => outer.isTracked(inputs[index]!) && probe.watch(alias));
-      return fn(...own);
-    }),
+    engine.scope(() => fn(...inputs.map((input) => engine.alias(input)))),
   );
   const closure = [...probe.outerInputs.values()];
   // A tensor from outside that fn merely returns is no output of this node.

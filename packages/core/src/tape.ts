@@ -49,7 +49,7 @@ export class Tape {
   /** Tensors of the outer tape that were read: what activation checkpointing must know. */
   readonly outerInputs = new Map<number, Tensor>();
 
-  /** With `outer` a probe: it follows which tensors a gradient flows to, into the outer tape, and records nothing. */
+  /** With `outer` a probe: it notes which tensors of the outer tape are read, and records nothing. */
   constructor(engine: Engine, outer?: Tape) {
     this.#engine = engine;
     this.#outer = outer;
@@ -69,9 +69,8 @@ export class Tape {
 
   record(recording: Recording): void {
     const needs = recording.inputs.map((input) => this.isTracked(input));
-    if (!needs.includes(true)) return;
+    if (this.#outer || !needs.includes(true)) return;
     for (const output of recording.outputs) this.#tracked.add(output.id);
-    if (this.#outer) return;
     this.#nodes.push({
       op: recording.op,
       inputs: recording.inputs.map(({ id, shape, dtype }) => ({ id, shape, dtype })),

@@ -1,6 +1,6 @@
 // The layer's configuration, parameters, half precision, determinism and memory; its numbers are in layer.test.ts.
 import { afterAll, describe, expect, it } from 'vitest';
-import { cast, countParameters, createEngine, initializeParameters, grad, randomKey, sum, type Engine } from '@xmoe/core';
+import { add, cast, checkpoint, countParameters, createEngine, initializeParameters, grad, randomKey, square, sum, type Engine } from '@xmoe/core';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createMoeFeedForward, disposeTrace, summarizeTrace, type MoeFeedForwardConfig } from '@xmoe/moe';
 import { type LayerCase, N, T, configOf, contextOn, d, leavesOn, parametersOn, runLayer } from './layer-case.js';
@@ -105,6 +105,38 @@ describe('precision and determinism', () => {
         expect(await gradient.data()).toEqual(await second.gradients[name as keyof typeof second.gradients].data());
       }
     }
+  });
+
+  it('recomputing the layer in the backward pass gives the same gradients', async () => {
+    for (const dispatch of ['padded', 'grouped', 'budget'] as const) {
+      const layer = createMoeFeedForward(configOf({ ...base, dispatch }));
+      const { x, ...rest } = leavesOn(engine);
+      const context = contextOn(engine, true);
+      const gradientsOf = (recompute: boolean): Promise<Float32Array>[] => {
+        const gradients = grad(engine, (inputs: typeof rest & { x: typeof x }) => {
+          const apply = (rows: typeof x): { output: typeof x; auxLoss: typeof x } => {
+            const { output, auxLoss } = layer.apply(parametersOn(inputs), rows, context);
+            return { output, auxLoss: auxLoss! };
+          };
+          const { output, auxLoss } = recompute ? checkpoint(engine, apply, [inputs.x]) : apply(inputs.x);
+          return add(sum(square(output)), auxLoss);
+        }, { x, ...rest });
+        return Object.values(gradients).map(async (gradient) => Float32Array.from(await gradient.data()));
+      };
+      expect(await Promise.all(gradientsOf(true))).toEqual(await Promise.all(gradientsOf(false)));
+    }
+  });
+
+  it('noise follows the key of the step and the name of the layer', async () => {
+    const outputOf = async (key: [number, number] | null, name: string): Promise<ArrayLike<number>> => {
+      const layer = createMoeFeedForward({ ...configOf({ ...base, router: { type: 'topk', k: 2, noise: true } }), name });
+      const leaves = leavesOn(engine);
+      const parameters = Object.fromEntries(Object.entries(parametersOn(leaves)).map(([key_, value]) => [key_.replace('h.1.mlp', name), value]));
+      return layer.apply(parameters, leaves.x, contextOn(engine, false, { key: key && engine.key(key) })).output.data();
+    };
+    const first = await outputOf([1, 2], 'a');
+    expect(await outputOf([1, 2], 'a')).toEqual(first);
+    for (const other of [outputOf([1, 3], 'a'), outputOf([1, 2], 'b'), outputOf(null, 'a')]) expect(await other).not.toEqual(first);
   });
 
   it('a batch of padding alone, and one token, work on every path', async () => {

@@ -10,9 +10,8 @@ const LARGEST = 3.4028234663852886e38;
 
 type Indexing = 'gatherRows' | 'scatterAddRows' | 'takeAlongLast' | 'addAlongLast' | 'topK' | 'sortByKey' | 'bincount';
 
-/** `exactOrder`: the build's TopK orders infinities; the one of TensorFlow.js cpu subtracts them and gets NaN. */
-export function nativeIndexing(calls: NativeCalls, exactOrder: boolean): Pick<RequiredKernels, Indexing> {
-  const { run, tensor, put, constant, reshape } = calls;
+/** The pieces that the primitives are put together from. */
+function indexingSteps({ run, runMany, constant, reshape }: NativeCalls, exactOrder: boolean) {
 
   /** Whether 0 ≤ index < size, as bool in the shape of `index`. */
   const inside = (index: TfTensor, size: number): TfTensor =>
@@ -53,9 +52,15 @@ export function nativeIndexing(calls: NativeCalls, exactOrder: boolean): Pick<Re
       exactOrder || x.dtype !== 'float32'
         ? x
         : run('Minimum', { a: run('Maximum', { a: x, b: constant([-LARGEST], 'float32') }), b: constant([LARGEST], 'float32') });
-    return calls.runMany('TopK', { x: finite }, { k, sorted: true })[1];
+    return runMany('TopK', { x: finite }, { k, sorted: true })[1];
   };
+  return { filled, gather, scatter, flatPositions, largest };
+}
 
+/** `exactOrder`: the build's TopK orders infinities; the one of TensorFlow.js cpu subtracts them and gets NaN. */
+export function nativeIndexing(calls: NativeCalls, exactOrder: boolean): Pick<RequiredKernels, Indexing> {
+  const { run, tensor, put, constant, reshape } = calls;
+  const { filled, gather, scatter, flatPositions, largest } = indexingSteps(calls, exactOrder);
   return {
     gatherRows(x, indices, out) {
       const [R, D] = x.shape;

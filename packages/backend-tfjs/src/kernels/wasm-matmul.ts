@@ -1,6 +1,7 @@
 // matmul and the grouped matmuls on the wasm build. Its batched and transposed products run at 1 GFLOP/s against 15 for
 // the plain one, so operands are transposed first and batches and segments run one by one on views of the heap.
 import { sizeOf, type Operand, type RequiredKernels } from '@xmoe/core';
+import type { WasmHeap } from '../wasm-heap.js';
 import type { WasmContext } from './wasm-context.js';
 
 // Work space slots of this file (wasm-attention.ts uses 2 and up while it calls nothing here).
@@ -8,16 +9,37 @@ const LEFT = 0;
 const RIGHT = 1;
 const FLOAT = 4; // bytes
 
-export function wasmMatmul(context: WasmContext): Pick<RequiredKernels, 'matmul' | 'groupedMatmul' | 'groupedMatmulWeightGrad'> {
-  const { heap } = context;
-
-  /** The address of x [rows, columns] once stored plainly; `transposed`: it is stored as [columns, rows]. */
-  const plain = (slot: number, address: number, rows: number, columns: number, transposed: boolean): number => {
+/** Gives the address of x [rows, columns] once stored plainly; `transposed`: it is stored as [columns, rows]. */
+function plainAddresses(heap: WasmHeap) {
+  return (slot: number, address: number, rows: number, columns: number, transposed: boolean): number => {
     if (!transposed || rows === 1 || columns === 1) return address;
     const out = heap.scratch(slot, rows * columns);
     heap.transpose(address, out, columns, rows);
     return out;
   };
+}
+
+function weightGradient(context: WasmContext): RequiredKernels['groupedMatmulWeightGrad'] {
+  const { heap } = context;
+  const plain = plainAddresses(heap);
+  return (x, dy, offsets, out) => {
+    const [G, K, M] = out.shape;
+    if (G * K * M === 0) return;
+    const target = context.output(out);
+    const [rows, upstream, at] = [context.input(x), context.input(dy), context.integers(offsets)];
+    for (let g = 0; g < G; g++) {
+      const n = at[g + 1] - at[g];
+      const part = target + g * K * M * FLOAT;
+      if (n === 0) heap.floats(part, K * M).fill(0);
+      else heap.gemm(plain(LEFT, rows + at[g] * K * FLOAT, K, n, true), upstream + at[g] * M * FLOAT, part, K, n, M);
+    }
+  };
+}
+
+export function wasmMatmul(context: WasmContext): Pick<RequiredKernels, 'matmul' | 'groupedMatmul' | 'groupedMatmulWeightGrad'> {
+  const { heap } = context;
+
+  const plain = plainAddresses(heap);
   const zero = (out: Operand): void => void heap.floats(context.output(out), sizeOf(out.shape)).fill(0);
 
   return {
@@ -55,17 +77,6 @@ export function wasmMatmul(context: WasmContext): Pick<RequiredKernels, 'matmul'
       const end = at[at.length - 1] * M;
       heap.floats(target + end * FLOAT, R * M - end).fill(0);
     },
-    groupedMatmulWeightGrad(x, dy, offsets, out) {
-      const [G, K, M] = out.shape;
-      if (G * K * M === 0) return;
-      const target = context.output(out);
-      const [rows, upstream, at] = [context.input(x), context.input(dy), context.integers(offsets)];
-      for (let g = 0; g < G; g++) {
-        const n = at[g + 1] - at[g];
-        const part = target + g * K * M * FLOAT;
-        if (n === 0) heap.floats(part, K * M).fill(0);
-        else heap.gemm(plain(LEFT, rows + at[g] * K * FLOAT, K, n, true), upstream + at[g] * M * FLOAT, part, K, n, M);
-      }
-    },
+    groupedMatmulWeightGrad: weightGradient(context),
   };
 }

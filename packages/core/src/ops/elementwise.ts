@@ -50,6 +50,8 @@ interface BinaryGradient {
 }
 
 function binaryOp(op: BinaryOp, dtypes: readonly DType[], toA?: BinaryGradient, toB?: BinaryGradient) {
+  const [readsA, readsB] = [toA?.reads ?? [], toB?.reads ?? []];
+  const readsBoth = [...new Set([...readsA, ...readsB])];
   return (x: TensorLike, y: TensorLike): Tensor => {
     const [a, b] = pair(op, x, y);
     requireDType(op, 'an argument', a, ...dtypes);
@@ -57,7 +59,7 @@ function binaryOp(op: BinaryOp, dtypes: readonly DType[], toA?: BinaryGradient, 
     const { tape } = a.engine;
     if (tape && toA && toB) {
       const tensors = { a, b, out };
-      const slots = [...new Set([...(tape.isTracked(a) ? toA.reads : []), ...(tape.isTracked(b) ? toB.reads : [])])];
+      const slots = !tape.isTracked(b) ? readsA : !tape.isTracked(a) ? readsB : readsBoth;
       const [shapeA, shapeB] = [a.shape, b.shape];
       tape.record({
         op,
@@ -65,7 +67,8 @@ function binaryOp(op: BinaryOp, dtypes: readonly DType[], toA?: BinaryGradient, 
         outputs: [out],
         saved: slots.map((slot) => tensors[slot]),
         backward: ([dy], saved, needs) => {
-          const at = Object.fromEntries(slots.map((slot, index) => [slot, saved[index]!])) as Record<Slot, Tensor>;
+          const at = {} as Record<Slot, Tensor>;
+          slots.forEach((slot, index) => (at[slot] = saved[index]!));
           return [needs[0] ? sumTo(toA.run(dy!, at), shapeA) : null, needs[1] ? sumTo(toB.run(dy!, at), shapeB) : null];
         },
       });

@@ -1,6 +1,6 @@
 // Unrecorded reductions over axes, and `sumTo`, the gradient of broadcasting. Users call reduce.ts.
 import type { ReduceOp } from '../contract.js';
-import { axisView, padRank, type Shape } from '../shape.js';
+import { axisView, padRank, sameShape, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
 /** `shape` with the given axes set to 1. */
@@ -25,8 +25,9 @@ export function reduceAxes(x: Tensor, axes: readonly number[], op: ReduceOp): Te
   return current === x ? engine.alias(x) : current;
 }
 
-/** Sums x over the axes that broadcasting `shape` to x.shape had repeated. Unrecorded. */
+/** Sums x over the axes that broadcasting `shape` to x.shape had repeated; x itself if there are none. Unrecorded. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {
+  if (sameShape(x.shape, shape)) return x;
   const padded = padRank(shape, x.rank);
   const axes = x.shape.flatMap((extent, axis) => (padded[axis] === 1 && extent !== 1 ? [axis] : []));
   return x.engine.alias(reduceAxes(x, axes, 'sum'), shape);

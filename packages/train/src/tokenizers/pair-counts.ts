@@ -18,12 +18,12 @@ export interface PairCounts {
 
 /** Books over `words` (text → occurrences), all split into bytes. */
 export function createPairCounts(words: ReadonlyMap<string, number>): PairCounts {
-  const { symbols, starts, lengths, weights } = layOut(words);
+  const layout = layOut(words);
   const counts = new Map<number, number>();
   const places = new Map<number, number[]>(); // words that held the pair once; may be out of date
   const changed = new Set<number>();
 
-  const add = (left: number, right: number, amount: number, word: number) => {
+  const add: AddPair = (left, right, amount, word) => {
     const key = pairKey(left, right);
     counts.set(key, (counts.get(key) ?? 0) + amount);
     if (amount < 0) return;
@@ -32,10 +32,7 @@ export function createPairCounts(words: ReadonlyMap<string, number>): PairCounts
     if (list === undefined) places.set(key, [word]);
     else if (list[list.length - 1] !== word) list.push(word);
   };
-  for (let word = 0; word < lengths.length; word++) {
-    const end = starts[word] + lengths[word] - 1;
-    for (let i = starts[word]; i < end; i++) add(symbols[i], symbols[i + 1], weights[word], word);
-  }
+  addAllPairs(layout, add);
   const heap: Candidate[] = [];
   const offerChanged = () => {
     for (const key of changed) {
@@ -46,31 +43,6 @@ export function createPairCounts(words: ReadonlyMap<string, number>): PairCounts
     changed.clear();
   };
   offerChanged();
-
-  /** Merges inside one word and keeps the counts of its pairs. */
-  const mergeWord = (word: number, left: number, right: number, merged: number) => {
-    const start = starts[word];
-    const end = start + lengths[word];
-    const weight = weights[word];
-    let write = start;
-    for (let read = start; read < end; read++) {
-      if (symbols[read] !== left || read + 1 >= end || symbols[read + 1] !== right) {
-        symbols[write++] = symbols[read];
-        continue;
-      }
-      if (write > start) {
-        add(symbols[write - 1], left, -weight, word);
-        add(symbols[write - 1], merged, weight, word);
-      }
-      if (read + 2 < end) {
-        add(right, symbols[read + 2], -weight, word);
-        add(merged, symbols[read + 2], weight, word);
-      }
-      symbols[write++] = merged;
-      read++;
-    }
-    lengths[word] = write - start;
-  };
 
   return {
     takeMostFrequent(minimum) {
@@ -84,7 +56,7 @@ export function createPairCounts(words: ReadonlyMap<string, number>): PairCounts
     },
     merge(left, right, merged) {
       const key = pairKey(left, right);
-      for (const word of places.get(key) ?? []) mergeWord(word, left, right, merged);
+      for (const word of places.get(key) ?? []) mergeInWord(layout, word, left, right, merged, add);
       places.delete(key);
       counts.delete(key);
       offerChanged();
@@ -92,7 +64,57 @@ export function createPairCounts(words: ReadonlyMap<string, number>): PairCounts
   };
 }
 
-function layOut(words: ReadonlyMap<string, number>) {
+type AddPair = (left: number, right: number, amount: number, word: number) => void;
+
+function addAllPairs({ symbols, starts, lengths, weights }: Layout, add: AddPair): void {
+  for (let word = 0; word < lengths.length; word++) {
+    const end = starts[word] + lengths[word] - 1;
+    for (let i = starts[word]; i < end; i++) add(symbols[i], symbols[i + 1], weights[word], word);
+  }
+}
+
+/** Merges inside one word and keeps the counts of its pairs. */
+function mergeInWord(
+  { symbols, starts, lengths, weights }: Layout,
+  word: number,
+  left: number,
+  right: number,
+  merged: number,
+  add: AddPair,
+): void {
+  const start = starts[word];
+  const end = start + lengths[word];
+  const weight = weights[word];
+  let write = start;
+  for (let read = start; read < end; read++) {
+    if (symbols[read] !== left || read + 1 >= end || symbols[read + 1] !== right) {
+      symbols[write++] = symbols[read];
+      continue;
+    }
+    if (write > start) {
+      add(symbols[write - 1], left, -weight, word);
+      add(symbols[write - 1], merged, weight, word);
+    }
+    if (read + 2 < end) {
+      add(right, symbols[read + 2], -weight, word);
+      add(merged, symbols[read + 2], weight, word);
+    }
+    symbols[write++] = merged;
+    read++;
+  }
+  lengths[word] = write - start;
+}
+
+/** All words one after the other: `symbols` from `starts[word]` on, `lengths[word]` of them. */
+interface Layout {
+  readonly symbols: Int32Array;
+  readonly starts: Int32Array;
+  readonly lengths: Int32Array;
+  /** How often the word occurs. */
+  readonly weights: Float64Array;
+}
+
+function layOut(words: ReadonlyMap<string, number>): Layout {
   const idOfByte = new Int32Array(256);
   alphabetOrder.forEach((byte, id) => (idOfByte[byte] = id));
   // Sorted, so that nothing downstream can depend on the order of the texts.
