@@ -147,11 +147,15 @@ export interface FusedKernels {
    * offsets int32 [G + 1], or null for one segment (G = 1). Rows at or after offsets[G] become zero.
    */
   biasActivation(x: Operand, bias: Operand | null, offsets: Operand | null, out: Operand, attributes: { activation: Activation }): void;
-  /** dx [R, C] and, if not null, dbias [G, C] (float32 or x's dtype). */
+  /**
+   * dx [R, C] and, if not null, dbias [G, C] (float32 or x's dtype). With activation none x and bias do not matter: core
+   * passes dy for x and null for bias, dbias all the same.
+   */
   biasActivationGrad(x: Operand, bias: Operand | null, offsets: Operand | null, dy: Operand, dx: Operand, dbias: Operand | null, attributes: { activation: Activation }): void;
   /**
    * softmax(scale·q·kᵀ + mask)·v. q [B·heads, Tq, D], k and v [B·heads, Tk, D], keyMask bool [B, Tk] (false: unseen) or null,
-   * key uint32 [2] (null when dropoutRate is 0), out as q, lse float32 [B·heads, Tq]. A query that sees no key gives zeros.
+   * key uint32 [2] (null when dropoutRate is 0), out as q, lse float32 [B·heads, Tq]. A query that sees no key gives zeros
+   * and an lse of −∞ or below −2e38: gradients take both.
    */
   attention(q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, lse: Operand, attributes: AttentionOptions): void;
   attentionGrad(

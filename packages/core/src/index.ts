@@ -6,6 +6,7 @@ export { createEngine, Engine, type DataInput, type EngineOptions, type MemoryRe
 export * from './errors.js';
 export { createFallbacks } from './fallbacks/index.js';
 export * from './grad.js';
+export { stableArgsort } from './host-sort.js';
 export { KERNEL_OUTPUTS } from './kernel-outputs.js';
 export * from './module.js';
 export * from './ops/index.js';

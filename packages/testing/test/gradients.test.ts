@@ -12,10 +12,11 @@ import { NETWORK } from './gradient-cases/network.js';
 
 const CASES: CaseTable = { ...ELEMENTWISE, ...MOVEMENT, ...NETWORK };
 
-function withoutFused(backend: Backend): Backend {
+/** The backend without the fused kernels that `drop` names: core's fallbacks step in. */
+function withoutFused(backend: Backend, drop: (name: string) => boolean = () => true): Backend {
   const fused = Object.keys(createFallbacks(backend));
-  const required = Object.entries(backend.kernels).filter(([name]) => !fused.includes(name));
-  return { ...backend, kernels: Object.fromEntries(required) as unknown as Backend['kernels'] };
+  const kept = Object.entries(backend.kernels).filter(([name]) => !(fused.includes(name) && drop(name)));
+  return { ...backend, kernels: Object.fromEntries(kept) as unknown as Backend['kernels'] };
 }
 
 const float64 = (): Backend => createCpuBackend({ accumulate: 'float64' });
@@ -59,6 +60,17 @@ describe('the checker', () => {
       return core.exp(x!);
     }, [1]));
     expect(problems).toEqual([expect.stringContaining('buffers are left behind')]);
+  });
+});
+
+describe.each([
+  ['native forward, fallback backward', (name: string) => name.endsWith('Grad')],
+  ['fallback forward, native backward', (name: string) => !name.endsWith('Grad')],
+] as const)('gradients on %s', (_, drop) => {
+  it.each(['softmax', 'crossEntropy', 'layerNorm', 'biasActivation', 'attention', 'combineExperts'])('%s: what one saves the other reads', async (name) => {
+    const engine = createEngine(withoutFused(float64(), drop));
+    for (const item of CASES[name] as readonly GradientCase[]) expect([item.label, await check(engine, item)]).toEqual([item.label, []]);
+    engine.dispose();
   });
 });
 

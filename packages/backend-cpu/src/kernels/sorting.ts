@@ -1,6 +1,6 @@
 // Kernels that order: sortByKey and topK, and the stable merge sort they share with thresholdSelect.
 // NaN comes after every number, in ascending and in descending order. −0 and +0 are equal.
-import type { Operand } from '@xmoe/core';
+import { stableArgsort, type Operand } from '@xmoe/core';
 import { elements, floats, int32s, type NumericArray } from '../storage.js';
 
 export function sortByKey(keys: Operand, permutation: Operand): void {
@@ -11,46 +11,7 @@ export function sortByKey(keys: Operand, permutation: Operand): void {
     sortRow(values, 0, order, 0, order.length, false);
     return;
   }
-  radixSort(sortableBits(values), order);
-}
-
-/** Unsigned words in the order of the keys: the sign bit flipped, or all bits of a negative float. */
-function sortableBits(values: NumericArray): Uint32Array {
-  const words = new Uint32Array(values.length);
-  if (values instanceof Int32Array) {
-    for (let i = 0; i < words.length; i++) words[i] = values[i] ^ 0x80000000;
-    return words;
-  }
-  new Float32Array(words.buffer).set(values);
-  for (let i = 0; i < words.length; i++) {
-    const bits = words[i];
-    if ((bits & 0x7fffffff) > 0x7f800000) words[i] = 0xffffffff;
-    else if (bits === 0x80000000) words[i] = 0x80000000;
-    else words[i] = bits & 0x80000000 ? ~bits : bits | 0x80000000;
-  }
-  return words;
-}
-
-/** Stable least-significant-digit radix sort, one byte a pass; a byte that all keys share costs no pass. */
-function radixSort(words: Uint32Array, order: Int32Array): void {
-  const n = words.length;
-  let from = new Int32Array(n);
-  let to = new Int32Array(n);
-  for (let i = 0; i < n; i++) from[i] = i;
-  const counts = new Int32Array(256);
-  for (let shift = 0; shift < 32; shift += 8) {
-    counts.fill(0);
-    for (let i = 0; i < n; i++) counts[(words[i] >>> shift) & 255]++;
-    if (n === 0 || counts[(words[0] >>> shift) & 255] === n) continue;
-    for (let digit = 0, start = 0; digit < 256; digit++) {
-      const count = counts[digit];
-      counts[digit] = start;
-      start += count;
-    }
-    for (let i = 0; i < n; i++) to[counts[(words[from[i]] >>> shift) & 255]++] = from[i];
-    [from, to] = [to, from];
-  }
-  order.set(from);
+  stableArgsort(values as Float32Array | Int32Array, order);
 }
 
 export function topK(x: Operand, values: Operand, indices: Operand): void {

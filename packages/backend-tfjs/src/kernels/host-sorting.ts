@@ -1,5 +1,5 @@
 // topK and sortByKey on the host, and the row sort that threshold selection shares. Ties go to the lowest index.
-import type { RequiredKernels } from '@xmoe/core';
+import { stableArgsort, type RequiredKernels } from '@xmoe/core';
 import type { HostArray } from '../box.js';
 import type { Memory } from '../memory.js';
 
@@ -46,9 +46,7 @@ export function argsort(keys: HostArray, permutation: HostArray): void {
     }
     if (high - low < 4 * n + 1024) return countingSort(keys, permutation, low, high - low + 1);
   }
-  const order = new Int32Array(n);
-  for (let i = 0; i < n; i++) order[i] = i;
-  permutation.set(order.sort((i, j) => (keys[i] < keys[j] ? -1 : keys[i] > keys[j] ? 1 : i - j)));
+  stableArgsort(keys as Float32Array | Int32Array, permutation as Int32Array);
 }
 
 export function hostSorting(memory: Memory): Pick<RequiredKernels, 'topK' | 'sortByKey'> {
