@@ -1,0 +1,68 @@
+// Which sizes are measured: full ones, smaller ones for slow backends, and tiny ones that only show that it runs.
+
+export type Scale = 'full' | 'reduced' | 'quick';
+
+/** Plain loops in JavaScript: some 2 GFLOP/s, where SIMD reaches 15 and native code 100. */
+const SLOW_BACKENDS = ['cpu', 'cpu:float64', 'tfjs:cpu'];
+
+export function scaleFor(backend: string, quick: boolean): Scale {
+  if (quick) return 'quick';
+  return SLOW_BACKENDS.includes(backend) ? 'reduced' : 'full';
+}
+
+export interface GemmShape {
+  readonly label: string;
+  readonly M: number;
+  readonly K: number;
+  readonly N: number;
+  readonly transposeB: boolean;
+}
+
+const gemm = (M: number, K: number, N: number, transposeB = false, what = ''): GemmShape => ({
+  label: `${M}×${K}×${N}${transposeB ? 'ᵀ' : ''}${what && ` (${what})`}`, M, K, N, transposeB,
+});
+
+/** M×K×N. The vocabulary projection is one chunk as cross-entropy cuts it: 2²³ logits at 1,024 rows. */
+export const gemmShapes = (quick: boolean): readonly GemmShape[] =>
+  quick
+    ? [gemm(32, 24, 48), gemm(16, 24, 12), gemm(32, 16, 64, true, 'vocabulary chunk')]
+    : [gemm(1024, 768, 3072), gemm(128, 768, 384), gemm(2048, 256, 1024), gemm(1024, 768, 8192, true, 'vocabulary chunk')];
+
+export interface ExpertSplit {
+  /** N */
+  readonly experts: number;
+  /** s */
+  readonly hidden: number;
+  /** γ */
+  readonly capacityFactor: number;
+}
+
+export interface MoeShape {
+  readonly tokens: number;
+  readonly width: number;
+  /** γ·s: the hidden size of the dense layer of equal FLOPs. */
+  readonly denseHidden: number;
+  /** From coarse to fine; N·s and γ·s are constant. */
+  readonly splits: readonly ExpertSplit[];
+}
+
+/** N experts of size s split 1, 2, 4 and 8-fold from 8 experts of `denseHidden`. */
+function moe(tokens: number, width: number, denseHidden: number): MoeShape {
+  const splits = [1, 2, 4, 8].map((fold) => ({ experts: 8 * fold, hidden: denseHidden / fold, capacityFactor: fold }));
+  return { tokens, width, denseHidden, splits };
+}
+
+export const MOE_SHAPES: Readonly<Record<Scale, MoeShape>> = {
+  full: moe(2048, 256, 1024),
+  reduced: moe(512, 128, 512),
+  quick: moe(64, 16, 32),
+};
+
+export interface RouterShape {
+  readonly tokens: number;
+  readonly width: number;
+  /** N */
+  readonly experts: number;
+}
+
+export const routerShape = (quick: boolean): RouterShape => (quick ? { tokens: 64, width: 16, experts: 64 } : { tokens: 2048, width: 256, experts: 64 });

@@ -1,0 +1,31 @@
+// The support table in the README is what the backends really do. UPDATE_SUPPORT=1 rewrites it.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { createCpuBackend } from '@xmoe/backend-cpu';
+import { tfjsSupport, type Support } from '@xmoe/backend-tfjs';
+import { createFallbacks, KERNEL_OUTPUTS, type KernelName } from '@xmoe/core';
+import { expect, it } from 'vitest';
+
+const readme = fileURLToPath(new URL('../README.md', import.meta.url));
+const [begin, end] = ['<!-- support:begin -->', '<!-- support:end -->'];
+
+function table(): string {
+  const cpu = createCpuBackend();
+  const fused = createFallbacks(cpu);
+  const names = Object.keys(KERNEL_OUTPUTS) as KernelName[];
+  const word = (support: Support): string => (support === 'composed' ? 'fallback' : support);
+  const rows = names.map((name) => {
+    const { wasm, cpu: plain, cuda } = tfjsSupport[name];
+    const label = name in fused ? `${name} (fused)` : name;
+    return `| ${label} | ${name in cpu.kernels ? 'native' : 'fallback'} | ${word(wasm)} | ${word(plain)} | ${word(cuda)} |`;
+  });
+  return ['| primitive | cpu | tfjs:wasm | tfjs:cpu | tfjs:node, tfjs:cuda |', '|---|---|---|---|---|', ...rows].join('\n');
+}
+
+it('says what each backend does', () => {
+  const text = readFileSync(readme, 'utf8');
+  const [from, to] = [text.indexOf(begin) + begin.length, text.indexOf(end)];
+  const expected = `\n${table()}\n`;
+  if (process.env.UPDATE_SUPPORT) writeFileSync(readme, text.slice(0, from) + expected + text.slice(to));
+  else expect(text.slice(from, to)).toBe(expected);
+});
