@@ -1,6 +1,6 @@
 // One forward and backward pass as a unit of work that ends when the device is done. No clock here.
 import {
-  add, collectTensors, createEngine, hostNormal, multiply, randomKey, sum, valueAndGrad,
+  add, collectTensors, createEngine, hostNormal, multiply, randomKey, slice, sum, valueAndGrad,
   type Backend, type Engine, type ForwardContext, type ParameterSpec, type Shape, type Tensor,
 } from '@xmoe/core';
 
@@ -27,11 +27,20 @@ export function scalarLoss(output: Tensor, dy: Tensor, auxLoss: Tensor | null): 
   return auxLoss ? add(loss, auxLoss) : loss;
 }
 
-/** Gradients of all `parameters`, then reads the loss back: on every backend reads come after the work before them. */
+/** Computes the loss and the gradients of all `parameters`, and waits until the device has them. */
 export async function forwardAndBackward(engine: Engine, loss: (parameters: Record<string, Tensor>) => Tensor, parameters: Record<string, Tensor>): Promise<void> {
-  const result = valueAndGrad(engine, loss, parameters);
-  await result.loss.data();
-  for (const tensor of collectTensors([result.loss, result.gradients])) tensor.dispose();
+  const { loss: value, gradients } = valueAndGrad(engine, loss, parameters);
+  await finish([value, ...Object.values(gradients)]);
+}
+
+/** Waits for tensors by reading one element of each, which is cheap where reading is a copy, and frees them. */
+export async function finish(tensors: readonly Tensor[]): Promise<void> {
+  const elements = tensors.map((tensor) => {
+    const flat = tensor.engine.alias(tensor, [tensor.size]);
+    return [flat, slice(flat, [0], [1])];
+  });
+  await Promise.all(elements.map(([, element]) => element.data()));
+  disposeAll([tensors, elements]);
 }
 
 /** The specs with a gate whose logits have the standard deviation `std` for inputs of unit variance. */
