@@ -1,6 +1,7 @@
-// Multi-head attention layers: self-attention with one fused projection (GPT-2), and cross-attention.
+// Multi-head attention layers: self-attention with one fused projection (GPT-2), and cross-attention. The attention itself
+// is an op of core.
 import {
-  attention, hashName, reshape, split, transpose,
+  attention, hashName, reshape, split, transpose, XMoEError,
   type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 import { linear, linearParameters } from './linear.js';
@@ -19,6 +20,12 @@ export interface AttentionConfig {
 export interface BatchShape {
   batch: number;
   length: number;
+}
+
+/** @throws XMoEError `config` unless heads ≥ 1 divide the width */
+export function checkHeads(op: string, { width, heads }: { width: number; heads: number }): void {
+  if (Number.isInteger(heads) && heads >= 1 && width % heads === 0) return;
+  throw new XMoEError('config', `width ${width} is not a multiple of heads ${heads}`, { op, hint: 'choose heads that divide the width' });
 }
 
 /** Specs of `name.c_attn` [d, 3d] and `name.c_proj` [d, d]. */

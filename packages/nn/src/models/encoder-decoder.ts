@@ -1,18 +1,20 @@
 // The encoder-decoder Transformer (Vaswani et al. 2017) with any feed-forward in any layer of either side.
 import {
-  add, cast, divide, greaterEqual, linearCrossEntropy, matmul, multiply, parameter, sum, XMoEError,
+  add, cast, linearCrossEntropy, matmul, multiply, parameter, reshape,
   type Engine, type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
-import type { BatchShape } from '../layers/attention.js';
+import { checkHeads, type BatchShape } from '../layers/attention.js';
 import { dropoutAt } from '../layers/dropout.js';
 import { embedding, embeddingParameters, layerNormParameters, normalize } from '../layers/linear.js';
-import { createTransformerLayer, type TransformerLayer } from '../layers/transformer-layer.js';
-import { addPositions } from './positions.js';
-import { applyStack, type LayerTrace } from './stack.js';
+import { createTransformerLayer, type TransformerLayer, type TransformerLayerInput } from '../layers/transformer-layer.js';
+import { combineLosses, type LossOptions, type ModelLoss } from './loss.js';
+import { addPositions, learnedPositions, sinusoidalPositions } from './positions.js';
+import { applyStack, type StackResult } from './stack.js';
 
 export interface EncoderDecoderConfig<Trace = unknown> {
   /** Joint vocabulary of both sides; all embeddings and the output projection are tied. */
   vocabularySize: number;
+  /** Longest sequence of learned positions. */
   contextLength: number;
   width: number;
   heads: number;
@@ -48,79 +50,75 @@ export interface EncoderDecoder<Trace = unknown> {
   readonly parameters: readonly ParameterSpec[];
   encode(parameters: Parameters, source: SequenceBatch, context: ForwardContext): Side<Trace>;
   decode(parameters: Parameters, target: SequenceBatch, source: SequenceBatch, memory: Tensor, context: ForwardContext): Side<Trace>;
-  /** Label-smoothed cross-entropy per target token + auxiliary losses. */
-  loss(
-    parameters: Parameters,
-    batch: TranslationBatch,
-    context: ForwardContext,
-    options?: { normalizer?: Tensor; auxScale?: number },
-  ): { loss: Tensor; crossEntropy: Tensor; auxLoss: Tensor | null; traces: LayerTrace<Trace>[] };
+  /** Cross-entropy per target token, label-smoothed in training, + auxiliary losses. */
+  loss(parameters: Parameters, batch: TranslationBatch, context: ForwardContext, options?: LossOptions): ModelLoss<Trace>;
   /** Logits of decoder states [R, d]: float32 [R, V]. */
   logits(parameters: Parameters, states: Tensor): Tensor;
 }
 
 /** Output of one side: states [B·T, d]. */
-export interface Side<Trace> {
-  x: Tensor;
-  auxLoss: Tensor | null;
-  traces: LayerTrace<Trace>[];
-}
+export type Side<Trace> = StackResult<Trace>;
 
+/**
+ * Vaswani et al. 2017. Embeddings are scaled by √d (section 3.4) and tied to the output projection; `post` is the published
+ * norm, `pre` adds a final one to each side. Label smoothing applies in training only.
+ * @throws XMoEError `config` when the heads do not divide the width
+ */
 export function createEncoderDecoder<Trace = unknown>(engine: Engine, config: EncoderDecoderConfig<Trace>): EncoderDecoder<Trace> {
-  if (config.width % config.heads !== 0) {
-    throw new XMoEError('config', `width ${config.width} is not a multiple of heads ${config.heads}`, { op: 'encoderDecoder', hint: 'choose heads that divide the width' });
-  }
+  checkHeads('encoderDecoder', config);
+  const { vocabularySize, contextLength, width, initStd } = config;
   const encoder = createSide(config, 'encoder');
   const decoder = createSide(config, 'decoder');
-  const positionSpecs = config.positions === 'learned' ? embeddingParameters('wpe', config.contextLength, config.width, config.initStd) : [];
-  const options = { checkpointing: config.checkpointing ?? false };
-  const embed = (weights: Parameters, batch: SequenceBatch, context: ForwardContext, site: string): Tensor => {
-    // Embeddings are scaled by √d (Vaswani et al. 2017, section 3.4).
-    const tokens = multiply(embedding(weights, 'wte', batch.tokens, context), Math.sqrt(config.width));
-    return dropoutAt(site, addPositions(engine, weights, config.positions === 'learned' ? 'wpe' : null, tokens, batch.shape), config.dropout, context);
-  };
-  const finish = (weights: Parameters, side: 'encoder' | 'decoder', x: Tensor): Tensor =>
-    config.norm === 'pre' ? normalize(weights, `${side}.ln_f`, x) : x;
-  const contextOf = (context: ForwardContext, batch: SequenceBatch): ForwardContext => ({ ...context, tokenIds: batch.tokens, mask: batch.mask });
+  const positions = config.positions === 'learned' ? learnedPositions('wpe', { contextLength, width, std: initStd }) : sinusoidalPositions(width);
 
-  const encode: EncoderDecoder<Trace>['encode'] = (weights, source, context) => {
-    const x = embed(weights, source, context, 'encoder.embd');
-    const stack = applyStack(engine, encoder, weights, { x, shape: source.shape, keyMask: source.mask }, contextOf(context, source), options);
-    return { ...stack, x: finish(weights, 'encoder', stack.x) };
+  const run = (name: SideName, layers: readonly TransformerLayer<Trace>[], weights: Parameters, batch: SequenceBatch, context: ForwardContext, memory?: Memory): Side<Trace> => {
+    const { shape, tokens, mask } = batch;
+    const embedded = multiply(embedding(weights, 'wte', tokens, context), Math.sqrt(width));
+    const start = addPositions(embedded, positions.rows(engine, weights, shape.length), shape);
+    const x = dropoutAt(`${name}.embd`, start, config.dropout, context);
+    const input = { x, shape, keyMask: keyMaskOf(batch), ...(memory ? { memory } : {}) };
+    const stack = applyStack(engine, layers, weights, input, { ...context, tokenIds: tokens, mask }, { checkpointing: config.checkpointing ?? false });
+    return { ...stack, x: config.norm === 'pre' ? normalize(weights, `${name}.ln_f`, stack.x) : stack.x };
   };
-  const decode: EncoderDecoder<Trace>['decode'] = (weights, target, source, memory, context) => {
-    const x = embed(weights, target, context, 'decoder.embd');
-    const input = { x, shape: target.shape, keyMask: target.mask, memory: { x: memory, length: source.shape.length, mask: source.mask } };
-    const stack = applyStack(engine, decoder, weights, input, contextOf(context, target), options);
-    return { ...stack, x: finish(weights, 'decoder', stack.x) };
-  };
+  const encode: EncoderDecoder<Trace>['encode'] = (weights, source, context) => run('encoder', encoder, weights, source, context);
+  const decode: EncoderDecoder<Trace>['decode'] = (weights, target, source, memory, context) =>
+    run('decoder', decoder, weights, target, context, { x: memory, length: source.shape.length, mask: keyMaskOf(source) });
+
   return {
     config,
     parameters: [
-      ...embeddingParameters('wte', config.vocabularySize, config.width, config.initStd),
-      ...positionSpecs,
+      ...embeddingParameters('wte', vocabularySize, width, initStd),
+      ...positions.parameters,
       ...[...encoder, ...decoder].flatMap((layer) => layer.parameters),
-      ...(config.norm === 'pre' ? [...layerNormParameters('encoder.ln_f', config.width), ...layerNormParameters('decoder.ln_f', config.width)] : []),
+      ...(config.norm === 'pre' ? [...layerNormParameters('encoder.ln_f', width), ...layerNormParameters('decoder.ln_f', width)] : []),
     ],
     encode,
     decode,
-    logits: (weights, states) => matmul(states, cast(parameter(weights, 'wte.weight'), states.dtype), { transposeB: true, dtype: 'float32' }),
-    loss(weights, batch, context, { normalizer, auxScale = 1 } = {}) {
-      const memory = encode(weights, batch.source, context);
-      const states = decode(weights, batch.target, batch.source, memory.x, context);
-      const losses = linearCrossEntropy(states.x, cast(parameter(weights, 'wte.weight'), states.x.dtype), batch.labels, {
-        labelSmoothing: context.training ? config.labelSmoothing : 0,
-      });
-      const count = normalizer ?? sum(cast(greaterEqual(batch.labels, 0), 'float32'));
-      const crossEntropy = divide(sum(losses), count);
-      const both = memory.auxLoss && states.auxLoss ? add(memory.auxLoss, states.auxLoss) : (memory.auxLoss ?? states.auxLoss);
-      const auxLoss = both && auxScale !== 1 ? multiply(both, auxScale) : both;
-      return { loss: auxLoss ? add(crossEntropy, auxLoss) : crossEntropy, crossEntropy, auxLoss, traces: [...memory.traces, ...states.traces] };
+    logits: (weights, states) => matmul(states, tiedWeight(weights, states), { transposeB: true, dtype: 'float32' }),
+    loss(weights, { source, target, labels }, context, options = {}) {
+      const memory = encode(weights, source, context);
+      const states = decode(weights, target, source, memory.x, context);
+      const labelSmoothing = context.training ? config.labelSmoothing : 0;
+      const losses = linearCrossEntropy(states.x, tiedWeight(weights, states.x), labels, { labelSmoothing });
+      const auxLoss = memory.auxLoss && states.auxLoss ? add(memory.auxLoss, states.auxLoss) : (memory.auxLoss ?? states.auxLoss);
+      return { ...combineLosses(losses, labels, auxLoss, options), traces: [...memory.traces, ...states.traces] };
     },
   };
 }
 
-function createSide<Trace>(config: EncoderDecoderConfig<Trace>, side: 'encoder' | 'decoder'): TransformerLayer<Trace>[] {
+type SideName = 'encoder' | 'decoder';
+type Memory = NonNullable<TransformerLayerInput['memory']>;
+
+/** The mask of a batch as attention wants it: bool [B, T]. */
+function keyMaskOf({ mask, shape }: SequenceBatch): Tensor {
+  return reshape(mask, [shape.batch, shape.length]);
+}
+
+function tiedWeight(weights: Parameters, like: Tensor): Tensor {
+  return cast(parameter(weights, 'wte.weight'), like.dtype);
+}
+
+function createSide<Trace>(config: EncoderDecoderConfig<Trace>, side: SideName): TransformerLayer<Trace>[] {
   const depth = side === 'encoder' ? config.encoderLayers : config.decoderLayers;
   const outputStd = config.initStd / Math.sqrt(2 * depth);
   return Array.from({ length: depth }, (_, index) => {

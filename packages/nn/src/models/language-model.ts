@@ -1,14 +1,15 @@
-// The decoder-only language model: GPT-2's shape with any feed-forward in any layer.
+// The decoder-only language model: GPT-2's shape with any feed-forward in any layer. Not a trainer and not a sampler.
 import {
-  add, cast, greaterEqual, linearCrossEntropy, matmul, multiply, divide, parameter, reshape, slice, sum, XMoEError,
+  cast, linearCrossEntropy, matmul, parameter, reshape, slice,
   type Engine, type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
-import type { BatchShape } from '../layers/attention.js';
+import { checkHeads, type BatchShape } from '../layers/attention.js';
 import { dropoutAt } from '../layers/dropout.js';
 import { embedding, embeddingParameters, layerNormParameters, normalize } from '../layers/linear.js';
-import { createTransformerLayer } from '../layers/transformer-layer.js';
-import { addPositions } from './positions.js';
-import { applyStack, type LayerTrace } from './stack.js';
+import { createTransformerLayer, type TransformerLayer } from '../layers/transformer-layer.js';
+import { combineLosses, type LossOptions, type ModelLoss } from './loss.js';
+import { addPositions, learnedPositions } from './positions.js';
+import { applyStack, type LayerTrace, type StackResult } from './stack.js';
 
 export interface LanguageModelConfig<Trace = unknown> {
   vocabularySize: number;
@@ -36,109 +37,84 @@ export interface LanguageModelBatch {
   targets: Tensor;
 }
 
-export interface LossOptions {
-  /** float32 []: what the summed loss is divided by; the number of targets of this batch by default. For gradient
-   *  accumulation pass the number of targets of the whole update. */
-  normalizer?: Tensor;
-  /** Factor of the auxiliary loss: 1 / micro-batches of the update. */
-  auxScale?: number;
-}
-
-export interface LanguageModelLoss<Trace> {
-  /** Cross-entropy + auxiliary loss: float32 []. */
-  loss: Tensor;
-  /** Mean nats per target: float32 []. */
-  crossEntropy: Tensor;
-  /** Σ of the layers' scaled auxiliary losses: float32 [] or null. */
-  auxLoss: Tensor | null;
-  traces: LayerTrace<Trace>[];
-}
-
 export interface LanguageModel<Trace = unknown> {
   readonly config: LanguageModelConfig<Trace>;
   readonly parameters: readonly ParameterSpec[];
   /** Final hidden states [B·T, d]. */
   hidden(parameters: Parameters, inputs: Tensor, shape: BatchShape, context: ForwardContext): HiddenStates<Trace>;
-  loss(parameters: Parameters, batch: LanguageModelBatch, context: ForwardContext, options?: LossOptions): LanguageModelLoss<Trace>;
+  loss(parameters: Parameters, batch: LanguageModelBatch, context: ForwardContext, options?: LossOptions): ModelLoss<Trace>;
   /** Nats of each target: float32 [B·T], 0 where there is none. */
   tokenLosses(parameters: Parameters, batch: LanguageModelBatch, context: ForwardContext): TokenLosses<Trace>;
   /** Logits of one position of each sequence: float32 [B, V]. */
   logitsAt(parameters: Parameters, inputs: Tensor, shape: BatchShape, position: number, context: ForwardContext): Tensor;
 }
 
-export interface HiddenStates<Trace> {
-  x: Tensor;
-  auxLoss: Tensor | null;
-  traces: LayerTrace<Trace>[];
-}
+export type HiddenStates<Trace> = StackResult<Trace>;
 
 export interface TokenLosses<Trace> {
   losses: Tensor;
   traces: LayerTrace<Trace>[];
 }
 
+/**
+ * GPT-2 (Radford et al. 2019): pre-norm layers, learned positions, an output projection tied to the token embedding.
+ * @throws XMoEError `config` when the heads do not divide the width
+ */
 export function createLanguageModel<Trace = unknown>(engine: Engine, config: LanguageModelConfig<Trace>): LanguageModel<Trace> {
-  checkConfig(config);
-  const { width, layers: depth } = config;
-  const outputStd = config.initStd / Math.sqrt(2 * depth);
-  const layers = Array.from({ length: depth }, (_, index) => {
+  checkHeads('languageModel', config);
+  const { vocabularySize, contextLength, width, initStd, checkpointing = false } = config;
+  const layers = createLayers(config);
+  const positions = learnedPositions('wpe', { contextLength, width, std: initStd });
+
+  const hidden: LanguageModel<Trace>['hidden'] = (weights, inputs, shape, context) => {
+    const tokens = embedding(weights, 'wte', inputs, context);
+    const x = addPositions(tokens, positions.rows(engine, weights, shape.length), shape);
+    const input = { x: dropoutAt('embd', x, config.dropout, context), shape, keyMask: null };
+    const stack = applyStack(engine, layers, weights, input, { ...context, tokenIds: inputs }, { checkpointing });
+    return { ...stack, x: normalize(weights, 'ln_f', stack.x) };
+  };
+
+  return {
+    config,
+    parameters: [
+      ...embeddingParameters('wte', vocabularySize, width, initStd),
+      ...positions.parameters,
+      ...layers.flatMap((layer) => layer.parameters),
+      ...layerNormParameters('ln_f', width),
+    ],
+    hidden,
+    tokenLosses(weights, { inputs, targets, shape }, context) {
+      const { x, traces } = hidden(weights, inputs, shape, context);
+      return { losses: project(weights, x, targets), traces };
+    },
+    loss(weights, { inputs, targets, shape }, context, options = {}) {
+      const { x, auxLoss, traces } = hidden(weights, inputs, shape, context);
+      return { ...combineLosses(project(weights, x, targets), targets, auxLoss, options), traces };
+    },
+    logitsAt(weights, inputs, shape, position, context) {
+      const { x } = hidden(weights, inputs, shape, context);
+      const sequences = reshape(x, [shape.batch, shape.length, width]);
+      const rows = reshape(slice(sequences, [0, position, 0], [shape.batch, 1, width]), [shape.batch, width]);
+      return matmul(rows, tiedWeight(weights, rows), { transposeB: true, dtype: 'float32' });
+    },
+  };
+}
+
+function createLayers<Trace>(config: LanguageModelConfig<Trace>): TransformerLayer<Trace>[] {
+  const { width, heads, dropout, initStd } = config;
+  const outputStd = initStd / Math.sqrt(2 * config.layers);
+  return Array.from({ length: config.layers }, (_, index) => {
     const name = `h.${index}`;
     return createTransformerLayer<Trace>({
       name,
-      attention: { width, heads: config.heads, dropout: config.dropout, std: config.initStd, outputStd },
-      feedForward: config.feedForward({ index: index + 1, name, std: config.initStd, outputStd }),
-      dropout: config.dropout,
+      attention: { width, heads, dropout, std: initStd, outputStd },
+      feedForward: config.feedForward({ index: index + 1, name, std: initStd, outputStd }),
+      dropout,
       norm: 'pre',
       causal: true,
       cross: false,
     });
   });
-  const parameters: ParameterSpec[] = [
-    ...embeddingParameters('wte', config.vocabularySize, width, config.initStd),
-    ...embeddingParameters('wpe', config.contextLength, width, config.initStd),
-    ...layers.flatMap((layer) => layer.parameters),
-    ...layerNormParameters('ln_f', width),
-  ];
-
-  const hidden: LanguageModel<Trace>['hidden'] = (weights, inputs, shape, context) => {
-    if (shape.length > config.contextLength) {
-      throw new XMoEError('shape', `sequences of ${shape.length} tokens exceed the context of ${config.contextLength}`, {
-        op: 'languageModel',
-        hint: 'shorten the sequences, or train with a larger contextLength',
-      });
-    }
-    const start = addPositions(engine, weights, 'wpe', embedding(weights, 'wte', inputs, context), shape);
-    const dropped = dropoutAt('embd', start, config.dropout, context);
-    const stack = applyStack(engine, layers, weights, { x: dropped, shape, keyMask: null }, { ...context, tokenIds: inputs }, {
-      checkpointing: config.checkpointing ?? false,
-    });
-    return { ...stack, x: normalize(weights, 'ln_f', stack.x) };
-  };
-
-  const tokenLosses: LanguageModel<Trace>['tokenLosses'] = (weights, batch, context) => {
-    const { x, traces } = hidden(weights, batch.inputs, batch.shape, context);
-    return { losses: project(weights, x, batch.targets), traces };
-  };
-
-  return {
-    config,
-    parameters,
-    hidden,
-    tokenLosses,
-    loss(weights, batch, context, options = {}) {
-      const { x, auxLoss, traces } = hidden(weights, batch.inputs, batch.shape, context);
-      const total = sum(project(weights, x, batch.targets));
-      const normalizer = options.normalizer ?? sum(cast(greaterEqual(batch.targets, 0), 'float32'));
-      const crossEntropy = divide(total, normalizer);
-      const scaledAux = auxLoss && options.auxScale !== undefined && options.auxScale !== 1 ? multiply(auxLoss, options.auxScale) : auxLoss;
-      return { loss: scaledAux ? add(crossEntropy, scaledAux) : crossEntropy, crossEntropy, auxLoss: scaledAux, traces };
-    },
-    logitsAt(weights, inputs, shape, position, context) {
-      const { x } = hidden(weights, inputs, shape, context);
-      const rows = reshape(slice(reshape(x, [shape.batch, shape.length, width]), [0, position, 0], [shape.batch, 1, width]), [shape.batch, width]);
-      return matmul(rows, tiedWeight(weights, rows), { transposeB: true, dtype: 'float32' });
-    },
-  };
 }
 
 /** The output projection shares the token embedding (GPT-2). */
@@ -148,10 +124,4 @@ function tiedWeight(weights: Parameters, like: Tensor): Tensor {
 
 function project(weights: Parameters, x: Tensor, targets: Tensor): Tensor {
   return linearCrossEntropy(x, tiedWeight(weights, x), targets);
-}
-
-function checkConfig(config: LanguageModelConfig): void {
-  if (config.width % config.heads !== 0) {
-    throw new XMoEError('config', `width ${config.width} is not a multiple of heads ${config.heads}`, { op: 'languageModel', hint: 'choose heads that divide the width' });
-  }
 }

@@ -1,9 +1,48 @@
-// Position encodings: learned rows or fixed sinusoids.
-import { add, cast, parameter, reshape, slice, type Engine, type Parameters, type Tensor } from '@xmoe/core';
+// Position encodings: learned rows or fixed sinusoids, behind one interface. Not relative or rotary ones.
+import {
+  add, cast, parameter, reshape, slice, XMoEError,
+  type Engine, type ParameterSpec, type Parameters, type Tensor,
+} from '@xmoe/core';
 import type { BatchShape } from '../layers/attention.js';
+import { embeddingParameters } from '../layers/linear.js';
+
+export interface Positions {
+  readonly parameters: readonly ParameterSpec[];
+  /** The encodings of positions 0 … length − 1: float32 [length, d]. */
+  rows(engine: Engine, parameters: Parameters, length: number): Tensor;
+}
+
+/** A trained row of `name.weight` [contextLength, d] for each position (GPT-2). Refuses longer sequences. */
+export function learnedPositions(name: string, options: { contextLength: number; width: number; std: number }): Positions {
+  const { contextLength, width, std } = options;
+  return {
+    parameters: embeddingParameters(name, contextLength, width, std),
+    rows(_engine, parameters, length) {
+      if (length > contextLength) {
+        throw new XMoEError('shape', `sequences of ${length} tokens exceed the context of ${contextLength}`, {
+          op: 'learnedPositions',
+          hint: 'shorten the sequences, or train with a larger contextLength',
+        });
+      }
+      return slice(parameter(parameters, `${name}.weight`), [0, 0], [length, width]);
+    },
+  };
+}
+
+/** Fixed {@link sinusoids}, for sequences of any length. */
+export function sinusoidalPositions(width: number): Positions {
+  let table = new Float32Array(0); // of the longest sequence so far; shorter ones are its beginning
+  return {
+    parameters: [],
+    rows(engine, _parameters, length) {
+      if (table.length < length * width) table = sinusoids(length, width);
+      return engine.tensor(table.subarray(0, length * width), [length, width]);
+    },
+  };
+}
 
 /** sin and cos at geometric wavelengths (Vaswani et al. 2017, section 3.5): float32 [length · width], row-major. */
-export function sinusoids(length: number, width: number): Float32Array {
+export function sinusoids(length: number, width: number): Float32Array<ArrayBuffer> {
   const out = new Float32Array(length * width);
   for (let position = 0; position < length; position++) {
     for (let column = 0; column < width; column++) {
@@ -14,11 +53,8 @@ export function sinusoids(length: number, width: number): Float32Array {
   return out;
 }
 
-/** x [B·T, d] + the first T rows of `name.weight` [≥ T, d], or of the sinusoids when there is no name. */
-export function addPositions(engine: Engine, parameters: Parameters, name: string | null, x: Tensor, shape: BatchShape): Tensor {
+/** x [B·T, d] + rows float32 [T, d], the same for each sequence. */
+export function addPositions(x: Tensor, rows: Tensor, { batch, length }: BatchShape): Tensor {
   const width = x.shape[1]!;
-  const rows = name
-    ? slice(parameter(parameters, `${name}.weight`), [0, 0], [shape.length, width])
-    : engine.tensor(sinusoids(shape.length, width), [shape.length, width]);
-  return reshape(add(reshape(x, [shape.batch, shape.length, width]), cast(rows, x.dtype)), [shape.batch * shape.length, width]);
+  return reshape(add(reshape(x, [batch, length, width]), cast(rows, x.dtype)), [batch * length, width]);
 }

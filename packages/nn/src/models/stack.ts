@@ -1,6 +1,6 @@
 // A stack of Transformer layers with one scope each, optional activation checkpointing, and summed auxiliary losses.
 import { add, checkpoint, type Engine, type ForwardContext, type Parameters, type Tensor } from '@xmoe/core';
-import type { TransformerLayer, TransformerLayerInput } from '../layers/transformer-layer.js';
+import type { LayerResult, TransformerLayer, TransformerLayerInput } from '../layers/transformer-layer.js';
 
 export interface LayerTrace<Trace> {
   /** Name of the layer, e.g. `h.1`. */
@@ -29,11 +29,28 @@ export function applyStack<Trace>(
   let auxLoss: Tensor | null = null;
   const traces: LayerTrace<Trace>[] = [];
   for (const layer of layers) {
-    const run = (h: Tensor) => layer.apply(parameters, { ...input, x: h }, context);
-    const result = options.checkpointing && context.training ? checkpoint(engine, run, [x]) : engine.scope(() => run(x));
+    const run = (given: TransformerLayerInput): LayerResult<Trace> => layer.apply(parameters, given, context);
+    const here = { ...input, x };
+    const result = options.checkpointing && context.training ? checkpointed(engine, run, here) : engine.scope(() => run(here));
+    if (x !== input.x) x.dispose(); // made by the layer before; the tape holds its own references
     x = result.x;
     if (result.auxLoss) auxLoss = auxLoss ? add(auxLoss, result.auxLoss) : result.auxLoss;
     if (result.trace !== null) traces.push({ layer: layer.name, trace: result.trace });
   }
   return { x, auxLoss, traces };
+}
+
+/** Names every tensor of the input to `checkpoint`: one that was made in the forward pass is gone when it runs again. */
+function checkpointed<R>(engine: Engine, run: (input: TransformerLayerInput) => R, input: TransformerLayerInput): R {
+  const { x, keyMask, memory } = input;
+  const own = [x, keyMask, memory?.x ?? null, memory?.mask ?? null].filter((tensor) => tensor !== null);
+  return checkpoint(
+    engine,
+    (...tensors) => {
+      const again = new Map(own.map((tensor, index) => [tensor, tensors[index]!]));
+      const of = (tensor: Tensor | null): Tensor | null => tensor && again.get(tensor)!;
+      return run({ ...input, x: of(x)!, keyMask: of(keyMask), ...(memory ? { memory: { ...memory, x: of(memory.x)!, mask: of(memory.mask) } } : {}) });
+    },
+    own,
+  );
 }

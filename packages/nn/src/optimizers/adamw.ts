@@ -1,7 +1,7 @@
 // AdamW over named parameters with clipping by the global norm, all on the device. Schedules are in schedules.ts.
 import {
-  add, adamStep, concat, divide, isFloat, less, logicalAnd, minimum, multiply, reshape, select, sqrt, sum, sumSquares,
-  equal, type Engine, type ParameterSpec, type Parameters, type Tensor,
+  add, adamStep, concat, divide, less, minimum, multiply, parameter, reshape, select, sqrt, sum, sumSquares,
+  type Engine, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 
 export interface AdamWConfig {
@@ -15,7 +15,7 @@ export interface AdamWConfig {
 
 export interface StepInput {
   learningRate: number;
-  /** 1-based number of this update, for the bias corrections. */
+  /** 1-based number of this update, for the bias corrections: skipped updates do not count. */
   step: number;
   /** The gradients are those of loss·lossScale. */
   lossScale?: number;
@@ -27,10 +27,18 @@ export interface AdamW {
   readonly secondMoments: Parameters;
   /**
    * Updates the parameters in place. Returns the global gradient norm before clipping, float32 []. A norm that is not
-   * finite skips the whole update, on the device.
+   * finite (see {@link isFiniteNorm}) skips the whole update, on the device.
    */
   step(parameters: Parameters, gradients: Parameters, input: StepInput): Tensor;
   dispose(): void;
+}
+
+/** Norms from here on are as good as infinite: near the largest float32, the same on every backend. */
+const LARGEST_NORM = 3e38;
+
+/** Whether an update with this gradient norm was applied: false for NaN, infinities and what is nearly one. */
+export function isFiniteNorm(norm: number): boolean {
+  return norm < LARGEST_NORM;
 }
 
 /** AdamW (Loshchilov and Hutter 2019); decay only where the parameter's spec says so. */
@@ -51,11 +59,10 @@ export function createAdamW(engine: Engine, specs: readonly ParameterSpec[], con
       ]);
       scaleInput.write([1 / lossScale]);
       return engine.scope(() => {
-        const norm = multiply(globalNorm(engine, specs.map((spec) => gradients[spec.name]!)), scaleInput);
+        const norm = multiply(globalNorm(engine, specs.map((spec) => parameter(gradients, spec.name))), scaleInput);
         const hyper = concat([host, multiply(clipScale(norm, config.clipNorm), scaleInput)], 0);
         for (const spec of specs) {
-          const gradient = gradients[spec.name]!;
-          adamStep(parameters[spec.name]!, gradient, firstMoments[spec.name]!, secondMoments[spec.name]!, hyper, { decay: spec.decay });
+          adamStep(parameter(parameters, spec.name), gradients[spec.name]!, firstMoments[spec.name]!, secondMoments[spec.name]!, hyper, { decay: spec.decay });
         }
         return reshape(norm, []);
       });
@@ -69,15 +76,14 @@ export function createAdamW(engine: Engine, specs: readonly ParameterSpec[], con
 /** √Σ‖g‖²: float32 [1]. */
 export function globalNorm(engine: Engine, gradients: readonly Tensor[]): Tensor {
   return engine.scope(() => {
-    const squares = gradients.filter((gradient) => isFloat(gradient.dtype)).map((gradient) => reshape(sumSquares(gradient), [1]));
+    const squares = gradients.map((gradient) => reshape(sumSquares(gradient), [1]));
     return sqrt(sum(concat(squares, 0), 0, { keepAxes: true }));
   });
 }
 
-/** min(1, clip / norm), and 0 where the norm is infinite or NaN, which skips the step: float32 [1]. */
+/** min(1, clip / norm), and 0 where the norm is not finite, which skips the step: float32 [1]. */
 function clipScale(norm: Tensor, clipNorm: number): Tensor {
   const { engine } = norm;
-  const finite = logicalAnd(equal(norm, norm), less(norm, 3.0e38));
   const scale = clipNorm > 0 ? minimum(divide(engine.full([1], clipNorm), add(norm, 1e-6)), 1) : engine.ones([1]);
-  return select(finite, scale, 0);
+  return select(less(norm, LARGEST_NORM), scale, 0);
 }

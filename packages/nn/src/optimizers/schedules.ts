@@ -7,8 +7,8 @@ export type ScheduleConfig =
 
 /**
  * The learning rate of update `step` (0-based). All warm up linearly to `peak` over `warmupSteps` updates. cosine then
- * falls to `final` at `totalSteps` (Loshchilov and Hutter 2017); inverse-square-root goes on as
- * peak·√(warmup / step) (Vaswani et al. 2017).
+ * falls to `final` in update totalSteps − 1, the last, and stays there (Loshchilov and Hutter 2017); inverse-square-root
+ * goes on as peak·√(warmup / (step + 1)) (Vaswani et al. 2017).
  */
 export function learningRateAt(config: ScheduleConfig, step: number): number {
   if (step < config.warmupSteps) return (config.peak * (step + 1)) / config.warmupSteps;
