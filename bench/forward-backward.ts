@@ -1,7 +1,7 @@
 // One forward and backward pass as a unit of work that ends when the device is done. No clock here.
 import {
-  add, collectTensors, createEngine, hostNormal, multiply, randomKey, slice, sum, valueAndGrad,
-  type Backend, type Engine, type ForwardContext, type ParameterSpec, type Shape, type Tensor,
+  add, collectTensors, hostNormal, multiply, randomKey, slice, sum, valueAndGrad,
+  type Engine, type ForwardContext, type ParameterSpec, type Shape, type Tensor,
 } from '@xmoe/core';
 
 /** A backend under measurement. */
@@ -9,8 +9,6 @@ export interface Device {
   readonly name: string;
   readonly engine: Engine;
 }
-
-export const createDevice = (backend: Backend): Device => ({ name: backend.name, engine: createEngine(backend) });
 
 /** Training, without noise, and nothing collected. */
 export const TRAINING: ForwardContext = { training: true, key: null, computeDType: 'float32', tokenIds: null, mask: null, collect: 'nothing' };

@@ -1,9 +1,9 @@
 // What takes turns in the layer benchmark: the dense layer, MoE layers, and their routing alone. It measures nothing.
-import { initializeParameters, randomKey, slice, type Engine, type FeedForward, type Tensor } from '@xmoe/core';
+import { initializeParameters, randomKey, type Engine, type FeedForward, type Tensor } from '@xmoe/core';
 import { createMoeFeedForward, disposeTrace, planDispatch, summarizeTrace, type DispatchPath, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward } from '@xmoe/nn';
 import { createRouter, gate, type RouterConfig } from '@xmoe/routers';
-import { forwardAndBackward, scalarLoss, TRAINING, withGateStd } from './forward-backward.js';
+import { forwardAndBackward, normalTensor, scalarLoss, TRAINING, withGateStd } from './forward-backward.js';
 import type { Contestant } from './measure.js';
 import { GATE_STD, routingLoss } from './router.js';
 import type { ExpertSplit, MoeShape } from './shapes.js';
@@ -28,6 +28,8 @@ export interface Setting {
   /** [T, d]: the input and the gradient of the output. */
   readonly x: Tensor;
   readonly dy: Tensor;
+  /** To be disposed at the end. */
+  readonly kept: Tensor[];
 }
 
 /** A layer with its parameters, which may be shared. */
@@ -45,23 +47,28 @@ export interface Case extends Layer {
 const NAME = 'moe';
 const scaled = (inputs: number): number => inputs ** -0.5;
 
+function keep<Parameters extends Record<string, Tensor>>(kept: Tensor[], parameters: Parameters): Parameters {
+  kept.push(...Object.values(parameters));
+  return parameters;
+}
+
 /** d → γ·s → d. */
-export function denseLayer({ engine, shape: { width, denseHidden } }: Setting): Layer {
+export function denseLayer({ engine, kept, shape: { width, denseHidden } }: Setting): Layer {
   const layer = createDenseFeedForward({
     name: 'dense', width, hidden: denseHidden, activation: 'gelu-tanh', std: scaled(width), outputStd: scaled(denseHidden),
   });
-  return { layer, parameters: initializeParameters(engine, layer.parameters, randomKey(4)) };
+  return { layer, parameters: keep(kept, initializeParameters(engine, layer.parameters, randomKey(4))) };
 }
 
 /** The recipes at one split, on the same parameters. */
-export function casesOf({ engine, shape }: Setting, split: ExpertSplit): Case[] {
+export function casesOf({ engine, shape, kept }: Setting, split: ExpertSplit): Case[] {
   const layers = RECIPES.map((recipe) =>
     createMoeFeedForward({
       name: NAME, width: shape.width, ...split, router: recipe.router(split), dispatch: recipe.dispatch,
       initStd: scaled(shape.width), outputStd: scaled(split.hidden),
     }),
   );
-  const parameters = initializeParameters(engine, withGateStd(layers[0].parameters, GATE_STD), randomKey(5));
+  const parameters = keep(kept, initializeParameters(engine, withGateStd(layers[0].parameters, GATE_STD), randomKey(5)));
   return layers.map((layer, index) => ({ split, recipe: RECIPES[index], layer, parameters }));
 }
 
@@ -75,14 +82,12 @@ export function layerContestant({ engine, x, dy }: Setting, { layer, parameters 
 }
 
 /** What the layer does beside its experts: gate, router, balance loss, plan, and the gradients of input and gate. */
-export function routingContestant({ engine, shape, x, dy }: Setting, { split, recipe, parameters }: Case): Contestant {
+export function routingContestant({ engine, shape, x, kept }: Setting, { split, recipe, parameters }: Case): Contestant {
   const { experts, capacityFactor } = split;
   const { tokens } = shape;
   const router = createRouter(recipe.router(split));
-  const choices = router.maxChoices(experts);
-  const upstream = engine.scope(() => slice(engine.alias(dy, [dy.size]), [0], [tokens * choices])); // any numbers will do
-  const dWeights = engine.alias(upstream, [tokens, choices]);
-  upstream.dispose();
+  const dWeights = normalTensor(engine, [tokens, router.maxChoices(experts)], 6);
+  kept.push(dWeights);
   const loss = ({ x: input, weight }: Record<string, Tensor>): Tensor => {
     const routing = router.route({ engine, logits: gate(input, weight), tokens, experts, training: true, losses: { balance: true, z: false } });
     planDispatch(routing, { dispatch: recipe.dispatch, capacityFactor, counts: false });
@@ -96,6 +101,5 @@ export async function countClaims({ engine, x }: Setting, { layer, parameters }:
   const trace = engine.scope(() => layer.apply(parameters, x, { ...TRAINING, collect: 'statistics' }).trace!);
   const { expertsWantedPerToken, expertsKeptPerToken } = await summarizeTrace(trace);
   disposeTrace(trace);
-  trace.hidden; // [R, s] lives in the trace's scope only
   return { wanted: expertsWantedPerToken, kept: expertsKeptPerToken };
 }

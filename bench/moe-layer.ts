@@ -1,131 +1,95 @@
-// The MoE layer against the dense layer of equal FLOPs, forward and backward: sparsity tax, granularity penalty, router
-// share. One backend per call; all sides of all ratios take turns in one run.
-import { initializeParameters, randomKey, type Engine, type FeedForward, type ParameterSpec, type Tensor } from '@xmoe/core';
-import { createMoeFeedForward, denseFlops, planDispatch, summarizeTrace, type DispatchPath, type RoutingTrace } from '@xmoe/moe';
-import { createDenseFeedForward } from '@xmoe/nn';
-import { createRouter, gate, type RouterConfig } from '@xmoe/routers';
-import { disposeAll, forwardAndBackward, normalTensor, scalarLoss, TRAINING, withGateStd, type Device } from './forward-backward.js';
-import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions, type Timing } from './measure.js';
-import { layerTable, summaryTable, type LayerResult, type SummaryResult } from './moe-tables.js';
-import { GATE_STD, routingLoss } from './router.js';
-import type { ExpertSplit, MoeShape, Scale } from './shapes.js';
-import { MOE_SHAPES } from './shapes.js';
-import type { Table } from './table.js';
-
-/** A router with the dispatch path that it is used with. */
-export interface Recipe {
-  readonly label: string;
-  readonly dispatch: DispatchPath;
-  router(split: ExpertSplit): RouterConfig;
-}
-
-const uniform = (dispatch: DispatchPath): Recipe => ({ label: 'uniform', dispatch, router: ({ capacityFactor }) => ({ type: 'uniform', k: capacityFactor }) });
-const threshold = (dispatch: DispatchPath): Recipe => ({ label: 'threshold 0.9', dispatch, router: () => ({ type: 'threshold', threshold: 0.9 }) });
-
-/** Forced-uniform routing does the same work on each path. The threshold router is used with a bound on its claims. */
-const RECIPES: readonly Recipe[] = [uniform('padded'), uniform('grouped'), uniform('budget'), threshold('padded'), threshold('budget')];
-
-/** One recipe at one split. */
-interface Case {
-  readonly split: ExpertSplit;
-  readonly recipe: Recipe;
-  readonly layer: FeedForward<RoutingTrace>;
-  readonly parameters: Record<string, Tensor>;
-}
-
-interface Bench {
-  readonly engine: Engine;
-  readonly shape: MoeShape;
-  readonly x: Tensor;
-  readonly dy: Tensor;
-}
-
-const NAME = 'moe';
+// The MoE layer against the dense layer of equal FLOPs: sparsity tax, granularity penalty and router share (section by
+// section in docs/benchmarks). One backend per call; all sides of all its ratios take turns in one run.
+import { denseFlops } from '@xmoe/moe';
+import { normalTensor, disposeAll, type Device } from './forward-backward.js';
+import { measureInterleaved, ratioOf, type MeasureOptions, type Timing } from './measure.js';
+import { casesOf, countClaims, denseLayer, layerContestant, RECIPES, routingContestant, type Case, type Setting } from './moe-contestants.js';
+import { MOE_SHAPES, type ExpertSplit, type MoeShape, type Scale } from './shapes.js';
+import { TIME_COLUMNS, type Row, type Table } from './table.js';
 
 export async function benchMoeLayer({ name, engine }: Device, scale: Scale, options: MeasureOptions): Promise<Table[]> {
   const shape = MOE_SHAPES[scale];
-  const { tokens, width } = shape;
-  const bench: Bench = { engine, shape, x: normalTensor(engine, [tokens, width], 1), dy: normalTensor(engine, [tokens, width], 2) };
-  const dense = denseContestant(bench);
-  const cases = shape.splits.flatMap((split) => casesOf(bench, split));
+  const [x, dy] = [1, 2].map((seed) => normalTensor(engine, [shape.tokens, shape.width], seed));
+  const setting: Setting = { engine, shape, x, dy, kept: [x, dy] };
+  const dense = denseLayer(setting);
+  const cases = shape.splits.flatMap((split) => casesOf(setting, split));
   const finest = cases.slice(-RECIPES.length);
-  const upstream = normalTensor(engine, [tokens, finest[0].split.experts], 3);
-  const contestants = [dense.contestant, ...cases.map((item) => layerContestant(bench, item)), ...finest.map((item) => routerContestant(bench, item, upstream))];
-  const [denseTiming, ...timings] = await measureInterleaved(contestants, options);
-  const layers: LayerResult[] = [];
-  for (const [index, item] of cases.entries()) layers.push({ ...item, timing: timings[index], tax: ratioOf(timings[index], denseTiming), ...(await countClaims(bench, item)) });
-  const summaries = finest.map((item, at) => summarize(item.recipe, timings, at, cases.length));
-  disposeAll([bench.x, bench.dy, upstream, dense.parameters, ...cases.map(({ parameters }) => parameters)]);
-  return [layerTable(name, scale, shape, denseTiming, layers), summaryTable(name, scale, shape, summaries)];
-}
-
-function summarize(recipe: Recipe, timings: readonly Timing[], at: number, layers: number): SummaryResult {
-  const finest = timings[layers - RECIPES.length + at];
-  return { recipe, granularity: ratioOf(finest, timings[at]), routerShare: ratioOf(timings[layers + at], finest) };
-}
-
-function denseContestant(bench: Bench): { contestant: Contestant; parameters: Record<string, Tensor> } {
-  const { width, denseHidden } = bench.shape;
-  const layer = createDenseFeedForward({ name: 'dense', width, hidden: denseHidden, activation: 'gelu-tanh', std: width ** -0.5, outputStd: denseHidden ** -0.5 });
-  const parameters = initializeParameters(bench.engine, layer.parameters, randomKey(4));
-  return { parameters, contestant: layerContestant(bench, { layer, parameters }, 'dense') };
-}
-
-/** The recipes at one split, on the same parameters. */
-function casesOf({ engine, shape }: Bench, split: ExpertSplit): Case[] {
-  const layers = RECIPES.map((recipe) =>
-    createMoeFeedForward({
-      name: NAME, width: shape.width, ...split, router: recipe.router(split), dispatch: recipe.dispatch,
-      initStd: shape.width ** -0.5, outputStd: shape.denseHidden ** -0.5,
-    }),
+  const [denseTiming, ...timings] = await measureInterleaved(
+    [layerContestant(setting, dense), ...cases.map((item) => layerContestant(setting, item)), ...finest.map((item) => routingContestant(setting, item))],
+    options,
   );
-  const specs: readonly ParameterSpec[] = withGateStd(layers[0].parameters, GATE_STD);
-  const parameters = initializeParameters(engine, specs, randomKey(5));
-  return layers.map((layer, index) => ({ split, recipe: RECIPES[index], layer, parameters }));
+  const rows: Row[] = [denseRow(shape, denseTiming)];
+  for (const [index, item] of cases.entries()) rows.push(await layerRow(setting, item, timings[index], denseTiming));
+  disposeAll(setting.kept);
+  const layers = timings.slice(0, cases.length);
+  const routing = timings.slice(cases.length);
+  return [layerTable(name, scale, shape, rows), summaryTable(name, shape, layers, routing)];
 }
 
-/** Forward, then the gradients of the input and of every weight. */
-function layerContestant({ engine, x, dy }: Bench, { layer, parameters }: { layer: FeedForward<unknown>; parameters: Record<string, Tensor> }, name = NAME): Contestant {
+const budgetedFlops = ({ tokens, width, denseHidden }: MoeShape): number => 3 * denseFlops({ tokens, width, hidden: denseHidden });
+
+function timingCells(shape: MoeShape, { min, median }: Timing): Row {
+  return { minMs: min, medianMs: median, gflops: budgetedFlops(shape) / min / 1e6 };
+}
+
+function denseRow(shape: MoeShape, timing: Timing): Row {
+  return { split: `1×${shape.denseHidden}`, router: 'none', dispatch: 'dense', ...timingCells(shape, timing), taxMin: 1, taxMedian: 1 };
+}
+
+async function layerRow(setting: Setting, item: Case, timing: Timing, dense: Timing): Promise<Row> {
+  const tax = ratioOf(timing, dense);
   return {
-    name,
-    run: () =>
-      forwardAndBackward(
-        engine,
-        ({ x: input, ...weights }) => {
-          const { output, auxLoss } = layer.apply(weights, input, TRAINING);
-          return scalarLoss(output, dy, auxLoss);
-        },
-        { x, ...parameters },
-      ),
+    split: splitName(item.split), router: item.recipe.label, dispatch: item.recipe.dispatch, ...timingCells(setting.shape, timing),
+    taxMin: tax.min, taxMedian: tax.median, ...(await countClaims(setting, item)),
   };
 }
 
-/** What the layer does beside its experts: gate, router, balance loss, plan, and the gradients of input and gate. */
-function routerContestant({ engine, shape, x }: Bench, { split, recipe, parameters }: Case, upstream: Tensor): Contestant {
-  const { experts, capacityFactor } = split;
-  const router = createRouter(recipe.router(split));
-  const choices = router.maxChoices(experts);
-  const dy = choices === experts ? upstream : slice(upstream, [0, 0], [shape.tokens, choices]);
-  void dy;
+const splitName = ({ experts, hidden, capacityFactor }: ExpertSplit): string => `${experts}×${hidden} (γ=${capacityFactor})`;
+
+const SCALE_NOTES: Readonly<Record<Scale, string>> = {
+  full: '',
+  reduced: ' Reduced sizes, for a slow backend: fewer tokens and a narrower layer than on the fast ones.',
+  quick: ' Tiny sizes that only show that it runs: the ratios mean nothing.',
+};
+
+function layerTable(backend: string, scale: Scale, { tokens, width, denseHidden }: MoeShape, rows: readonly Row[]): Table {
   return {
-    name: 'router',
-    run: () =>
-      forwardAndBackward(
-        engine,
-        ({ x: input, weight }) => {
-          const routing = router.route({ engine, logits: gate(input, weight), tokens: shape.tokens, experts, training: true, losses: { balance: true, z: false } });
-          planDispatch(routing, { dispatch: recipe.dispatch, capacityFactor, counts: false });
-          return routingLoss(routing, upstream);
-        },
-        { x, weight: parameters[`${NAME}.router.weight`] },
-      ),
+    id: `moe-layer ${backend}`,
+    title: `MoE layer on ${backend}: sparsity tax`,
+    note: `T = ${tokens}, d = ${width}, γ·s = ${denseHidden}; forward and backward with the gradients of the input and all weights. `
+      + 'Tax: time / time of the dense layer of equal FLOPs (from the shortest times, and the median over rounds). '
+      + `GFLOP/s counts the budgeted FLOPs. Wanted and kept are experts per token.${SCALE_NOTES[scale]}`,
+    columns: [
+      { key: 'split', label: 'N×s' }, { key: 'router', label: 'router' }, { key: 'dispatch', label: 'dispatch' }, ...TIME_COLUMNS,
+      { key: 'taxMin', label: 'tax (min)' }, { key: 'taxMedian', label: 'tax (median)' }, { key: 'gflops', label: 'GFLOP/s' },
+      { key: 'wanted', label: 'wanted' }, { key: 'kept', label: 'kept' },
+    ],
+    rows,
   };
 }
 
-/** Experts per token that were wanted and kept: not timed. */
-async function countClaims({ engine, x }: Bench, { layer, parameters }: Case): Promise<{ wanted: number; kept: number }> {
-  const { trace } = engine.noGrad(() => layer.apply(parameters, x, { ...TRAINING, collect: 'statistics' }));
-  const { expertsWantedPerToken: wanted, expertsKeptPerToken: kept } = await summarizeTrace(trace!);
-  return { wanted, kept };
+/** `layers` by split, then recipe; `routing` by recipe at the finest split. */
+function summaryTable(backend: string, { splits }: MoeShape, layers: readonly Timing[], routing: readonly Timing[]): Table {
+  const [coarse, fine] = [splits[0], splits[splits.length - 1]];
+  const rows = RECIPES.map(({ label, dispatch }, index): Row => {
+    const finest = layers[layers.length - RECIPES.length + index];
+    const granularity = ratioOf(finest, layers[index]);
+    const share = ratioOf(routing[index], finest);
+    return {
+      router: label, dispatch, granularityMin: granularity.min, granularityMedian: granularity.median,
+      routingMs: routing[index].min, shareMin: share.min, shareMedian: share.median,
+    };
+  });
+  return {
+    id: `moe-summary ${backend}`,
+    title: `MoE layer on ${backend}: granularity penalty and router share`,
+    note: `Granularity penalty: time at ${splitName(fine)} / time at ${splitName(coarse)}; the physical floor is 1. `
+      + `Router share: time of gate, router, balance loss and plan with their gradients / time of the layer, at N = ${fine.experts}.`,
+    columns: [
+      { key: 'router', label: 'router' }, { key: 'dispatch', label: 'dispatch' },
+      { key: 'granularityMin', label: 'penalty (min)' }, { key: 'granularityMedian', label: 'penalty (median)' },
+      { key: 'routingMs', label: 'routing min ms' }, { key: 'shareMin', label: 'share (min)', digits: 3 }, { key: 'shareMedian', label: 'share (median)', digits: 3 },
+    ],
+    rows,
+  };
 }
-void denseFlops;

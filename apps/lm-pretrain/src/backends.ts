@@ -23,7 +23,7 @@ export async function openBackend(name: string): Promise<ChosenBackend> {
       hint: `one of ${BACKEND_NAMES.join(', ')}`,
     });
   }
-  const named = (backend: Backend, why: string): ChosenBackend => ({ backend, reason: `${backend.description} (${why})` });
+  const named = (backend: Backend, why: string): ChosenBackend => ({ backend, reason: `${backend.description}; ${why}` });
   if (name === 'cpu') return named(createCpuBackend(), 'asked for');
   if (name.startsWith('tfjs:')) return named(await createTfjsBackendFor(name.slice('tfjs:'.length) as 'wasm'), 'asked for');
   const absent: string[] = [];

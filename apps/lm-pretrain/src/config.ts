@@ -1,9 +1,7 @@
-// The configuration of one pretraining run: its schema, its presets and what flags change. Builds nothing.
-import { join } from 'node:path';
+// The configuration of one pretraining run: its schema, what must hold between its keys, and what a resumed run may change.
+// Presets and flags are in resolve-config.ts.
 import { XMoEError } from '@xmoe/core';
-import { listPresets, loadPreset, mergeOverrides, parseConfig, type JsonObject } from '@xmoe/train';
 import { z } from 'zod';
-import { packageRoot } from './package-root.js';
 
 const positive = z.int().min(1);
 const rate = z.number().min(0).max(1);
@@ -85,6 +83,8 @@ export const configSchema = z.object({
     evalEvery: positive,
     /** Windows of the validation split per evaluation during training. */
     evalWindows: positive,
+    /** Windows of the test split that the final evaluation scores, from its beginning; null: all. */
+    testWindows: positive.nullable().default(null),
     checkpointEvery: positive,
     keepCheckpoints: positive.default(2),
     /** Steps between two rows of routing statistics. */
@@ -95,76 +95,8 @@ export const configSchema = z.object({
 export type Config = z.output<typeof configSchema>;
 export type RouterSettings = z.output<typeof routerSchema>;
 
-export const ROUTER_NAMES = ['threshold', 'topk', 'switch', 'hash', 'base', 'uniform', 'dense'] as const;
-
-/** Flags that stand for a key at another path. */
-const FLAG_ALIASES = {
-  'max-steps': 'train.steps',
-  'batch-size': 'train.batchSize',
-  'capacity-factor': 'moe.capacityFactor',
-  threshold: 'moe.router.threshold',
-  k: 'moe.router.k',
-  dispatch: 'moe.dispatch',
-  experts: 'moe.experts',
-  seed: 'train.seed',
-} as const;
-
-export interface ConfigFlags {
-  preset: string;
-  /** Replaces the router of the preset; `dense` removes the mixture of experts. */
-  router?: string;
-  data?: string[];
-  set?: string[];
-  /** Any other flag: a key of the configuration by its name. */
-  flags?: JsonObject;
-}
-
-const presetDirectory = (): string => join(packageRoot(import.meta.url), 'presets');
-
-/** Name and description of each preset. */
-export async function presetDescriptions(): Promise<[string, string][]> {
-  const names = await listPresets(presetDirectory());
-  return Promise.all(names.map(async (name): Promise<[string, string]> => [name, String((await loadPreset(presetDirectory(), name)).description ?? '')]));
-}
-
-/** The validated configuration of a preset with flags applied. */
-export async function resolveConfig({ preset, router, data, set, flags = {} }: ConfigFlags): Promise<Config> {
-  const base = await loadPreset(presetDirectory(), preset);
-  const withRouter = router === undefined ? base : replaceRouter(base, router);
-  const withData = data && data.length > 0 ? { ...withRouter, data: { ...(withRouter.data as JsonObject), files: data } } : withRouter;
-  const where = `preset ${preset}`;
-  // Defaults first, so that a flag may name a key that the preset leaves out.
-  const complete = parseConfig(configSchema, withData, { where });
-  const merged = mergeOverrides(complete as unknown as JsonObject, { flags, ...(set ? { set } : {}), aliases: FLAG_ALIASES });
-  const config = parseConfig(configSchema, merged, { where });
-  checkConfig(config, where);
-  return config;
-}
-
-/** The configuration that a checkpoint holds. */
-export function savedConfig(value: unknown, where: string): Config {
-  return parseConfig(configSchema, value, { where });
-}
-
-function replaceRouter(base: JsonObject, router: string): JsonObject {
-  if (!(ROUTER_NAMES as readonly string[]).includes(router)) {
-    throw new XMoEError('config', `there is no router ${JSON.stringify(router)}`, { hint: `one of ${ROUTER_NAMES.join(', ')}` });
-  }
-  if (router === 'dense') return { ...base, moe: null };
-  if (!base.moe) {
-    throw new XMoEError('config', `--router ${router}: the preset is dense`, { hint: 'use a preset with experts, e.g. tiny' });
-  }
-  const moe = base.moe as JsonObject;
-  const current = moe.router as JsonObject;
-  if (current.type === router) return base;
-  const settings: JsonObject = { type: router };
-  if (router === 'threshold') settings.threshold = 0.9;
-  // Equal FLOPs: as many choices as the capacity factor pays for (γ·s constant).
-  if (router === 'topk' || router === 'uniform') settings.k = Math.max(1, Math.round(moe.capacityFactor as number));
-  return { ...base, moe: { ...moe, router: settings } };
-}
-
-function checkConfig(config: Config, where: string): void {
+/** Refuses values that do not go together. `where` begins the message. */
+export function checkConfig(config: Config, where: string): void {
   const fail = (problem: string, hint: string): never => {
     throw new XMoEError('config', `${where}: ${problem}`, { hint });
   };
@@ -179,7 +111,7 @@ function checkConfig(config: Config, where: string): void {
 }
 
 /** Keys under `train` that a resumed run may change without becoming another run. */
-const RESUMABLE_KEYS = new Set(['train.evalEvery', 'train.evalWindows', 'train.checkpointEvery', 'train.keepCheckpoints', 'train.routingEvery']);
+const RESUMABLE_KEYS = new Set(['train.evalEvery', 'train.evalWindows', 'train.testWindows', 'train.checkpointEvery', 'train.keepCheckpoints', 'train.routingEvery']);
 
 /** Refuses to go on from a checkpoint under a configuration that would make it another run. */
 export function checkResumable(saved: unknown, current: Config, where: string): void {

@@ -1,23 +1,33 @@
 // What every command opens first: a backend with an engine, and a model with parameters from a run or from scratch.
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createEngine, initializeParameters, randomKey, XMoEError, type Engine, type EngineOptions, type FloatDType, type Tensor } from '@xmoe/core';
-import { createCheckpointStore, loadParameters, parseJson, readBestPointer, type JsonObject, type LoadedCheckpoint } from '@xmoe/train';
+import {
+  createCheckpointStore, loadParameters, loadTokenizer, openShards, parseConfig, parseJson, readBestPointer,
+  type BytePairTokenizer, type JsonObject, type LoadedCheckpoint, type TokenDataset,
+} from '@xmoe/train';
+import { z } from 'zod';
 import { openBackend } from './backends.js';
-import { savedConfig, type Config } from './config.js';
-import { openPrepared, type PreparedData } from './data.js';
+import { configSchema } from './config.js';
 import { buildModel, type XMoELanguageModel } from './model.js';
 
-/** Files of a run directory. */
-export const RUN_FILES = { config: 'config.json', summary: 'summary.json', report: 'report.html', checkpoints: 'checkpoints' } as const;
+/** Names in a run directory. */
+export const RUN_FILES = {
+  config: 'config.json', metrics: 'metrics.jsonl', tensorboard: 'tensorboard', checkpoints: 'checkpoints', summary: 'summary.json', report: 'report.html',
+} as const;
+
+const runRecordSchema = z.object({
+  preset: z.string(),
+  /** The backend that the run began on: results are bit for bit the same only there. */
+  backend: z.string(),
+  /** Directory of the prepared shards. */
+  data: z.string(),
+  config: configSchema,
+});
 
 /** What config.json of a run holds. */
-export interface RunRecord {
-  preset: string;
-  /** Directory of the prepared shards. */
-  data: string;
-  config: Config;
-}
+export type RunRecord = z.output<typeof runRecordSchema>;
 
 export interface Device {
   engine: Engine;
@@ -41,42 +51,59 @@ export async function readRunRecord(directory: string): Promise<RunRecord> {
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new XMoEError('config', `${directory} holds no run: ${RUN_FILES.config} is not there`, { hint: 'name the directory that train wrote', cause });
   });
-  const record = parseJson(text, { where: path }) as unknown as RunRecord;
-  return { ...record, config: savedConfig(record.config, path) };
+  return parseConfig(runRecordSchema, parseJson(text, { where: path }), { where: path });
 }
 
-export interface TrainedRun extends Omit<PreparedData, 'shards'> {
+export interface TrainedRun {
   record: RunRecord;
   device: Device;
+  tokenizer: BytePairTokenizer;
   model: XMoELanguageModel;
   parameters: Record<string, Tensor>;
   /** The checkpoint that the parameters come from. */
   checkpoint: LoadedCheckpoint;
+  /** Opens the data that the run was trained on. A checkpoint alone is enough for whoever does not call it. */
+  dataset(): Promise<TokenDataset>;
   close(): void;
 }
 
-/** Opens a run for use: its data, its model and the parameters of one checkpoint (`best`, `latest` or a path). */
-export async function openRun(directory: string, options: { backend: string; checkpoint: string }): Promise<TrainedRun> {
+export interface OpenRunOptions {
+  backend: string;
+  /** `best`, `latest`, the name of one in the run, or a path. */
+  checkpoint: string;
+  onWarning: (message: string) => void;
+}
+
+/** Opens a run for use: its tokenizer, its model and the parameters of one checkpoint. */
+export async function openRun(directory: string, options: OpenRunOptions): Promise<TrainedRun> {
   const record = await readRunRecord(directory);
-  const checkpoint = await loadCheckpoint(directory, options.checkpoint);
-  const { dataset, tokenizer } = await openPrepared(record.data);
+  const checkpoint = await loadCheckpoint(directory, options);
+  const tokenizer = await loadTokenizer(checkpoint.path);
   const device = await openDevice(options.backend, record.config.train.precision);
   const model = buildModel(device.engine, record.config, tokenizer.vocabularySize);
   const parameters = initializeParameters(device.engine, model.parameters, randomKey(record.config.train.seed));
   loadParameters(parameters, model.parameters, checkpoint.tensors.parameters ?? [], checkpoint.path);
   checkTokenizer(checkpoint.state.saved as JsonObject, tokenizer.hash, checkpoint.path);
-  const close = (): void => {
-    dataset.close();
-    device.engine.dispose();
+  let opened: TokenDataset | undefined;
+  return {
+    record, device, tokenizer, model, parameters, checkpoint,
+    async dataset() {
+      opened ??= await openShards(record.data);
+      checkTokenizer(checkpoint.state.saved as JsonObject, opened.index.tokenizer.hash, checkpoint.path);
+      return opened;
+    },
+    close() {
+      opened?.close();
+      device.engine.dispose();
+    },
   };
-  return { record, device, dataset, tokenizer, model, parameters, checkpoint, close };
 }
 
-async function loadCheckpoint(directory: string, which: string): Promise<LoadedCheckpoint> {
+async function loadCheckpoint(directory: string, { checkpoint: which, onWarning }: OpenRunOptions): Promise<LoadedCheckpoint> {
   const checkpoints = join(directory, RUN_FILES.checkpoints);
-  const store = createCheckpointStore({ directory: checkpoints });
+  const store = createCheckpointStore({ directory: checkpoints, onWarning });
   if (which === 'latest') return store.loadLatest();
-  if (which !== 'best') return store.load(which);
+  if (which !== 'best') return store.load(existsSync(join(checkpoints, which)) ? join(checkpoints, which) : which);
   const best = await readBestPointer(checkpoints);
   return best ? store.load(best) : store.loadLatest();
 }

@@ -1,7 +1,23 @@
-// Text for the terminal: the closing lines of a run, tables of facts, and errors. No ANSI codes.
+// The terminal as commands see it, and text for it: the closing lines of a run, tables of facts, errors. No ANSI codes.
 import { isXMoEError } from '@xmoe/core';
-import { formatCompact, formatDuration } from '@xmoe/train';
+import { formatCompact, formatDuration, type ProgressStream } from '@xmoe/train';
 import type { Finished } from './finish.js';
+
+/** Where a command writes, and how it ends. */
+export interface Terminal {
+  /** Results. */
+  output: ProgressStream;
+  /** Progress and errors. */
+  messages: ProgressStream;
+  /** A command raises it to end with something else than 0. */
+  exitCode: number;
+}
+
+/** Text that a model made, without control characters that would drive the terminal. */
+export function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
+}
 
 /** `label  value` lines with the values aligned. */
 export function facts(entries: readonly (readonly [string, string])[]): string {
@@ -20,7 +36,7 @@ export function closingText({ summary, reportPath, summaryPath }: Finished, chec
     '',
     `Trained ${summary.steps} steps on ${formatCompact(summary.tokens)} tokens in ${formatDuration(summary.trainingSeconds)} (${formatCompact(summary.tokensPerSecond)} tokens/s, ${summary.backend})`,
     '',
-    'Test perplexity per token, over the whole held-out split',
+    `Test perplexity per token, over ${summary.testTokens} held-out tokens`,
     facts([
       ['unigram model', perplexityWithBits(summary.unigramPerplexity, summary.unigramBitsPerByte)],
       ['bigram model', perplexityWithBits(summary.bigramPerplexity, summary.bigramBitsPerByte)],
@@ -30,7 +46,7 @@ export function closingText({ summary, reportPath, summaryPath }: Finished, chec
     '',
     ...(layers.length > 0 ? ['Routing on the test split', facts(layers), ''] : []),
     'Sample',
-    summary.sample.replace(/^/gm, '  '),
+    printable(summary.sample).replace(/^/gm, '  '),
     '',
     facts([
       ['report', reportPath],
@@ -44,5 +60,8 @@ export function closingText({ summary, reportPath, summaryPath }: Finished, chec
 /** An error as one line and its hint. Unexpected errors keep their stack: they are bugs. */
 export function errorText(error: unknown): string {
   if (isXMoEError(error)) return `error: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}`;
-  return error instanceof Error ? `unexpected error: ${error.stack ?? error.message}` : `unexpected error: ${String(error)}`;
+  if (!(error instanceof Error)) return `unexpected error: ${String(error)}`;
+  // What the system refuses (a full disk, no permission) is no bug: Node's message names the path.
+  const fromSystem = 'syscall' in error && 'code' in error;
+  return fromSystem ? `error: ${error.message}` : `unexpected error: ${error.stack ?? error.message}`;
 }

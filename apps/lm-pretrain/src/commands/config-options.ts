@@ -2,7 +2,8 @@
 import { XMoEError } from '@xmoe/core';
 import type { JsonObject } from '@xmoe/train';
 import type { Command } from 'commander';
-import { resolveConfig, type Config } from '../config.js';
+import type { Config } from '../config.js';
+import { resolveConfig } from '../resolve-config.js';
 
 export interface ConfigOptions {
   preset: string;
@@ -12,11 +13,13 @@ export interface ConfigOptions {
   dataRoot: string;
 }
 
-/** The configuration that the options and the flags unknown to commander ask for. */
-export function configOf(options: ConfigOptions, command: Command): Promise<Config> {
+/** The configuration that the options, on top of `base` or the preset, and the flags unknown to commander ask for. */
+export function configOf(options: ConfigOptions, command: Command, base?: Config): Promise<Config> {
   const { preset, router, data, set } = options;
   return resolveConfig({
     preset,
+    ...(base === undefined ? {} : { base }),
+    otherOptions: command.options.flatMap(({ long }) => (long ? [long.slice(2)] : [])),
     flags: readFlags(command.args),
     ...(router === undefined ? {} : { router }),
     ...(data === undefined ? {} : { data }),

@@ -7,7 +7,7 @@ import { leakFree } from '../finish.js';
 import { buildModel } from '../model.js';
 import { routingReader } from '../routing-summary.js';
 import { openRun } from '../session.js';
-import { facts } from '../terminal.js';
+import { facts, type Terminal } from '../terminal.js';
 
 interface EvalOptions {
   backend: string;
@@ -20,7 +20,7 @@ interface EvalOptions {
   json?: boolean;
 }
 
-export async function evalCommand(directory: string, options: EvalOptions): Promise<void> {
+export async function evalCommand(terminal: Terminal, directory: string, options: EvalOptions): Promise<void> {
   if (!(splitNames as readonly string[]).includes(options.split)) {
     throw new XMoEError('value', `there is no split ${JSON.stringify(options.split)}`, { hint: `one of ${splitNames.join(', ')}` });
   }
@@ -41,7 +41,7 @@ export async function evalCommand(directory: string, options: EvalOptions): Prom
     const withCapacity = await score(config);
     const dropless = config.moe ? await score(leakFree(config)) : withCapacity;
     const result = { checkpoint: run.checkpoint.path, split: options.split, backend: run.device.engine.backend.name, withCapacity, leakFree: dropless };
-    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : evaluationText(config, result));
+    terminal.output.write(options.json ? `${JSON.stringify(result)}\n` : evaluationText(config, result));
   } finally {
     run.close();
   }

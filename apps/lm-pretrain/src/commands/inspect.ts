@@ -5,7 +5,7 @@ import { replaceFile } from '@xmoe/train';
 import { inspectHtml } from '../inspect-html.js';
 import { routeText, type InspectedText } from '../inspect.js';
 import { openRun, type TrainedRun } from '../session.js';
-import { facts } from '../terminal.js';
+import { facts, type Terminal } from '../terminal.js';
 
 interface InspectOptions {
   backend: string;
@@ -14,7 +14,7 @@ interface InspectOptions {
   html?: string;
 }
 
-export async function inspectCommand(directory: string, options: InspectOptions): Promise<void> {
+export async function inspectCommand(terminal: Terminal, directory: string, options: InspectOptions): Promise<void> {
   const run = await openRun(directory, options);
   try {
     if (!run.record.config.moe) throw new XMoEError('config', `${directory} is a dense model: nothing is routed`, { hint: 'inspect a run with experts' });
@@ -22,7 +22,7 @@ export async function inspectCommand(directory: string, options: InspectOptions)
     const inspected = await routeText(run, tokens);
     const path = options.html ?? join(directory, 'inspect.html');
     await replaceFile(path, inspectHtml(inspected, run.record.preset));
-    process.stdout.write(`${terminalText(inspected)}\n${facts([['page', path]])}\n`);
+    terminal.output.write(`${terminalText(inspected)}\n${facts([['page', path]])}\n`);
   } finally {
     run.close();
   }

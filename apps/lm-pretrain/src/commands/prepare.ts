@@ -2,16 +2,16 @@
 import type { Command } from 'commander';
 import { formatCompact } from '@xmoe/train';
 import { prepareData } from '../data.js';
-import { facts } from '../terminal.js';
+import { facts, type Terminal } from '../terminal.js';
 import { configOf, type ConfigOptions } from './config-options.js';
 
-export async function prepareCommand(options: ConfigOptions & { out?: string }, command: Command): Promise<void> {
+export async function prepareCommand(terminal: Terminal, options: ConfigOptions & { out?: string }, command: Command): Promise<void> {
   const config = await configOf(options, command);
-  const { shards, dataset } = await prepareData(config, options.dataRoot, (message) => process.stderr.write(`${message}\n`), options.out);
+  const { shards, dataset } = await prepareData(config, options.dataRoot, (message) => terminal.messages.write(`${message}\n`), options.out);
   dataset.close();
   const { index, directory, reused } = shards;
   const splits = Object.entries(index.splits).map(
     ([name, split]) => [name, `${formatCompact(split.tokens)} tokens, ${split.documents} documents, ${formatCompact(split.bytes)}B`] as const,
   );
-  process.stdout.write(`${reused ? 'Found' : 'Wrote'} ${directory}\n${facts([['tokenizer', `${index.tokenizer.kind}, ${index.tokenizer.vocabularySize} tokens`], ...splits])}\n`);
+  terminal.output.write(`${reused ? 'Found' : 'Wrote'} ${directory}\n${facts([['tokenizer', `${index.tokenizer.kind}, ${index.tokenizer.vocabularySize} tokens`], ...splits])}\n`);
 }

@@ -1,7 +1,7 @@
 // presets: the names and descriptions of what --preset takes.
-import { presetDescriptions } from '../config.js';
-import { facts } from '../terminal.js';
+import { presetDescriptions } from '../resolve-config.js';
+import { facts, type Terminal } from '../terminal.js';
 
-export async function presetsCommand(): Promise<void> {
-  process.stdout.write(`${facts(await presetDescriptions())}\n`);
+export async function presetsCommand(terminal: Terminal): Promise<void> {
+  terminal.output.write(`${facts(await presetDescriptions())}\n`);
 }

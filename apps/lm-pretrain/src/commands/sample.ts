@@ -3,6 +3,7 @@ import { generate } from '../generate.js';
 import { leakFree } from '../finish.js';
 import { buildModel } from '../model.js';
 import { openRun } from '../session.js';
+import { printable, type Terminal } from '../terminal.js';
 
 interface SampleOptions {
   backend: string;
@@ -15,7 +16,7 @@ interface SampleOptions {
   seed: number;
 }
 
-export async function sampleCommand(directory: string, options: SampleOptions): Promise<void> {
+export async function sampleCommand(terminal: Terminal, directory: string, options: SampleOptions): Promise<void> {
   const run = await openRun(directory, options);
   try {
     const { engine } = run.device;

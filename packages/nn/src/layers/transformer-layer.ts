@@ -1,6 +1,6 @@
 // One Transformer layer around any feed-forward: self-attention, optional cross-attention, feed-forward, residuals.
 import {
-  add,
+  add, XMoEError,
   type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 import {
@@ -30,7 +30,7 @@ export interface TransformerLayerInput {
   shape: BatchShape;
   /** bool [B, T] or null: padding of the layer's own sequence. */
   keyMask: Tensor | null;
-  /** Encoder output for cross-attention. */
+  /** Encoder output for cross-attention: x [B·length, d], mask bool [B, length] or null. */
   memory?: { x: Tensor; length: number; mask: Tensor | null };
 }
 
@@ -47,6 +47,11 @@ export interface LayerResult<Trace> {
   trace: Trace | null;
 }
 
+/**
+ * Parameters: `name.ln_1`, `name.attn`, with `cross` also `name.ln_cross_attn` and `name.crossattention`, `name.ln_2`, and
+ * those of the feed-forward.
+ * @throws XMoEError `value` when a layer with `cross` is applied without memory
+ */
 export function createTransformerLayer<Trace>(config: TransformerLayerConfig<Trace>): TransformerLayer<Trace> {
   const { name, attention, feedForward } = config;
   const { width } = attention;
@@ -74,7 +79,8 @@ export function createTransformerLayer<Trace>(config: TransformerLayerConfig<Tra
       let x = residual(input.x, `${name}.ln_1`, 'attn', (h) =>
         selfAttention(weights, `${name}.attn`, h, shape, attention, context, { causal: config.causal, keyMask: input.keyMask }),
       );
-      if (config.cross && memory) {
+      if (config.cross) {
+        if (!memory) throw new XMoEError('value', `${name} attends over an encoder, but there is no memory`, { op: 'transformerLayer', hint: 'pass the states of the encoder as memory' });
         x = residual(x, `${name}.ln_cross_attn`, 'crossattention', (h) =>
           crossAttention(weights, `${name}.crossattention`, h, shape, memory.x, memory.length, memory.mask, attention, context),
         );

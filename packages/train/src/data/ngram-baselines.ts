@@ -7,18 +7,22 @@ export interface NgramBaselines {
   /** exp of the mean negative log-likelihood per token, as for the model. */
   readonly unigramPerplexity: number;
   readonly bigramPerplexity: number;
-  /** The same in bits per UTF-8 byte of text; NaN when the split does not know its bytes. */
+  /** The same in bits per UTF-8 byte of text; NaN when they are not known. */
   readonly unigramBitsPerByte: number;
   readonly bigramBitsPerByte: number;
   /** Tokens counted for training. */
   readonly trainTokens: number;
-  /** Tokens scored: all of the test split but the first, which nothing predicts. */
+  /** Tokens scored: those of the test split after the first, which nothing predicts, up to the limit. */
   readonly scoredTokens: number;
 }
 
 export interface NgramBaselineOptions {
   /** Count only the first tokens of a large split. Default 2^26, which takes at most a few GiB. */
   maxTrainTokens?: number;
+  /** Score only the first so many targets: as many as the model was scored on. Default: all. */
+  maxScoredTokens?: number;
+  /** UTF-8 bytes of text behind the scored tokens. Default: the whole split's when all of it is scored, else unknown. */
+  scoredBytes?: number;
 }
 
 /** Bits per byte of a summed negative log-likelihood in nats over a text of `bytes` UTF-8 bytes. */
@@ -34,12 +38,16 @@ export function ngramBaselines(
   train: TokenSplit,
   test: TokenSplit,
   vocabularySize: number,
-  { maxTrainTokens = 2 ** 26 }: NgramBaselineOptions = {},
+  { maxTrainTokens = 2 ** 26, maxScoredTokens = Infinity, scoredBytes }: NgramBaselineOptions = {},
 ): NgramBaselines {
+  if (!(maxScoredTokens >= 1)) {
+    throw new XMoEError('value', `maxScoredTokens is ${maxScoredTokens}`, { op: 'ngramBaselines', hint: 'pass a number from 1' });
+  }
   const trainTokens = Math.min(train.length, maxTrainTokens);
+  const testTokens = Math.min(test.length, maxScoredTokens + 1);
   for (const [split, length] of [
     [train, trainTokens],
-    [test, test.length],
+    [test, testTokens],
   ] as const) {
     checkSplit(split, length, vocabularySize);
   }
@@ -48,19 +56,20 @@ export function ngramBaselines(
   let unigramLoss = 0;
   let bigramLoss = 0;
   let previous = -1;
-  forEachToken(test, test.length, (token) => {
+  forEachToken(test, testTokens, (token) => {
     if (previous >= 0) {
       unigramLoss -= Math.log((counts.tokens[token] + 1) / (counts.total + vocabularySize));
       bigramLoss -= Math.log(bigram(previous, token));
     }
     previous = token;
   });
-  const scoredTokens = test.length - 1;
+  const scoredTokens = testTokens - 1;
+  const bytes = scoredBytes ?? (testTokens === test.length ? test.bytes : Number.NaN);
   return {
     unigramPerplexity: Math.exp(unigramLoss / scoredTokens),
     bigramPerplexity: Math.exp(bigramLoss / scoredTokens),
-    unigramBitsPerByte: bitsPerByte(unigramLoss, test.bytes),
-    bigramBitsPerByte: bitsPerByte(bigramLoss, test.bytes),
+    unigramBitsPerByte: bitsPerByte(unigramLoss, bytes),
+    bigramBitsPerByte: bitsPerByte(bigramLoss, bytes),
     trainTokens,
     scoredTokens,
   };

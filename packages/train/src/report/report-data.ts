@@ -55,7 +55,7 @@ export interface ReportInput {
 
 /** Puts a report together. */
 export function createReportData({ title, rows, summary, configuration, ...rest }: ReportInput): ReportData {
-  const steps = rows.filter((row): row is StepRow => row.kind === 'step');
+  const steps = fillFlops(rows.filter((row): row is StepRow => row.kind === 'step'));
   return {
     title,
     createdAt: rest.createdAt ?? new Date().toISOString(),
@@ -71,6 +71,16 @@ export function createReportData({ title, rows, summary, configuration, ...rest 
     evaluations: rows.filter((row): row is EvaluationRow => row.kind === 'evaluation'),
     routing: rows.filter((row): row is RoutingRow => row.kind === 'routing'),
   };
+}
+
+/** FLOPs are counted every few steps; a row with them stands for the steps since the one before. */
+function fillFlops(steps: readonly StepRow[]): StepRow[] {
+  let counted: Pick<StepRow, 'budgetedFlops' | 'executedFlops'> = {};
+  return [...steps].reverse().map((row) => {
+    const { budgetedFlops, executedFlops } = row;
+    if (executedFlops !== undefined) counted = { budgetedFlops, executedFlops };
+    return { ...row, ...counted };
+  }).reverse();
 }
 
 /** How the fields of summary.json read. In the order of the report; others are not headline numbers. */

@@ -1,14 +1,16 @@
 // The loop around a trainer: batches, metrics, evaluations, checkpoints, resume and stopping. Knows no model.
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
+import { z } from 'zod';
 import { createCheckpointStore, type CheckpointStore, type LoadedCheckpoint } from '../checkpoint/index.js';
-import type { JsonObject } from '../config/index.js';
+import { isPlainObject, parseConfig, type JsonObject } from '../config/index.js';
 import type { StopSignal } from '../lifecycle/index.js';
-import {
-  createMetricsLog, createProgress, createTensorBoardWriter, createThroughputMeter,
-  type MetricsRow, type Progress, type ProgressStream,
-} from '../metrics/index.js';
-import type { LayerRouting, StepReport, Trainer, TrainerState } from './trainer.js';
+import { createThroughputMeter, type ProgressStream, type ThroughputMeter } from '../metrics/index.js';
+import type { RoutingByLayer } from './layer-routing.js';
+import { openRunOutputs, progressUpdate, stepRows, type RunOutputs } from './run-outputs.js';
+import { countRouting, emptyTotals, flopsAt, runTotalsSchema, type RunTotals } from './run-totals.js';
+import { trainerStateSchema } from './trainer-state.js';
+import type { StepReport, Trainer } from './trainer.js';
 
 /** Where batches come from; its state goes into checkpoints. */
 export interface BatchSource<Host> {
@@ -40,176 +42,170 @@ export interface RunTrainingOptions<Host> {
   /** Raises an error when a checkpoint belongs to another run. */
   checkSaved(saved: JsonObject, where: string): void;
   evaluate(): Promise<{ loss: number; perplexity?: number; scores?: Record<string, number> }>;
-  stop: StopSignal;
+  stop: Pick<StopSignal, 'requested' | 'reason'>;
   stream: ProgressStream;
 }
 
 export interface RunOutcome {
-  /** False when a signal or `stopAfter` ended it early. */
+  /** False when a signal or `stopAfter` ended it early, also between the last step and its evaluation. */
   completed: boolean;
   step: number;
   /** Targets trained on, over all sessions of the run. */
   targets: number;
   /** Wall-clock of training steps, over all sessions of the run. */
   seconds: number;
-  /** Of this session. */
+  /** Of this session's training steps: evaluations and checkpoints do not count. 0 when there were none. */
   targetsPerSecond: number;
   /** Routing by layer of the last step that collected it. */
-  routing: readonly { layer: string; summary: LayerRouting }[];
+  routing: RoutingByLayer;
   /** FLOPs of the expert layers over the run, estimated from the steps that collected routing. */
   budgetedFlops: number;
   executedFlops: number;
 }
 
-/** Running totals, saved with checkpoints so that a resumed run reports the whole. */
-interface Totals {
+/** So many updates in a row without a finite gradient end the run. Halving the first loss scale down to 1 takes 15. */
+export const MOST_SKIPPED = 50;
+
+/** The state of a checkpoint of a run. */
+const object = z.custom<JsonObject>(isPlainObject);
+const runStateSchema = z.object({ saved: object, trainer: trainerStateSchema, batches: object, totals: runTotalsSchema });
+
+/** One session of a run while it goes. */
+interface Session<Host> {
+  readonly options: RunTrainingOptions<Host>;
+  readonly store: CheckpointStore;
+  readonly outputs: RunOutputs;
+  /** Tokens per second of training, over the last seconds of it. */
+  readonly meter: ThroughputMeter;
+  totals: RunTotals;
+  targets: number;
   seconds: number;
-  budgetedFlops: number;
-  executedFlops: number;
+  /** The step of the newest checkpoint; −1 for none. */
+  savedStep: number;
 }
 
-/** So many updates in a row without a finite gradient end the run. */
-const MOST_SKIPPED = 50;
-
+/**
+ * Trains up to `totalSteps`, or until `stopAfter` or a stop signal, and leaves a checkpoint of the last completed step in
+ * either case. After an error the last good checkpoint stays.
+ * @throws XMoEError `numerics` after {@link MOST_SKIPPED} updates in a row without a finite gradient
+ */
 export async function runTraining<Host>(options: RunTrainingOptions<Host>): Promise<RunOutcome> {
-  const { directory, trainer, totalSteps, stop } = options;
+  const session = await openSession(options);
+  const { trainer, totalSteps, stop, stopAfter = totalSteps } = options;
+  const { outputs } = session;
+  const lastStep = Math.min(totalSteps, stopAfter);
+  try {
+    await settle(session);
+    while (trainer.state.step < lastStep && !stop.requested) {
+      await trainOnce(session);
+      await settle(session);
+    }
+    const completed = trainer.state.step >= totalSteps && !evaluationDue(session);
+    if (!completed) {
+      if (session.savedStep !== trainer.state.step) await save(session, null);
+      outputs.progress.message(`stopped${stop.reason ? ` by ${stop.reason}` : ''} at step ${trainer.state.step}; saved, go on with --resume`);
+    }
+    return outcomeOf(session, completed);
+  } finally {
+    outputs.close();
+  }
+}
+
+async function openSession<Host>(options: RunTrainingOptions<Host>): Promise<Session<Host>> {
+  const { directory, trainer, resume, stream, totalSteps } = options;
   const store = createCheckpointStore({
     directory: join(directory, 'checkpoints'),
     keepLast: options.keepCheckpoints,
-    onWarning: (message) => options.stream.write(`${message}\n`),
+    onWarning: (message) => stream.write(`${message}\n`),
   });
-  const totals: Totals = { seconds: 0, budgetedFlops: 0, executedFlops: 0 };
-  if (options.resume) restore(options, await store.loadLatest(), totals);
+  const totals = resume ? restore(options, await store.loadLatest()) : emptyTotals();
   const firstStep = trainer.state.step;
-  const resumeFrom = options.resume ? { resumeFrom: firstStep } : {};
-  const log = createMetricsLog({ path: join(directory, 'metrics.jsonl'), ...resumeFrom });
-  const board = createTensorBoardWriter({ directory: join(directory, 'tensorboard'), ...resumeFrom });
-  const progress = createProgress({ stream: options.stream, totalSteps, firstStep });
-  const record = (row: MetricsRow): void => {
-    if (log.append(row)) board.row(row);
+  const session: Session<Host> = {
+    options,
+    store,
+    outputs: openRunOutputs({ directory, stream, totalSteps, firstStep, resume }),
+    meter: createThroughputMeter({ now: () => session.seconds * 1000 }),
+    totals,
+    targets: 0,
+    seconds: 0,
+    savedStep: resume ? firstStep : -1,
   };
-  const meter = createThroughputMeter();
-  const session = { targets: 0, seconds: 0 };
-  let routing: RunOutcome['routing'] = [];
-  const lastStep = Math.min(totalSteps, options.stopAfter ?? totalSteps);
-  let skipped = 0;
-  let savedStep = options.resume ? firstStep : -1;
-  const saveNow = async (metric: number | null): Promise<void> => {
-    log.flush();
-    board.flush();
-    await save(options, store, totals, metric);
-    savedStep = trainer.state.step;
-  };
-  try {
-    while (trainer.state.step < lastStep && !stop.requested) {
-      const started = performance.now();
-      const batches = Array.from({ length: options.accumulation }, () => options.batches.next());
-      const next = trainer.state.step + 1;
-      const collectRouting = next % options.routingEvery === 0 || next === totalSteps || next === 1;
-      const result = await trainer.step(batches, { collectRouting });
-      const seconds = (performance.now() - started) / 1000;
-      session.targets += result.targets;
-      session.seconds += seconds;
-      totals.seconds += seconds;
-      meter.add(result.targets);
-      skipped = result.skipped ? skipped + 1 : 0;
-      if (skipped >= MOST_SKIPPED) throw diverged(result);
-      if (result.routing) {
-        routing = result.routing;
-        addFlops(totals, result.routing, Math.min(options.routingEvery, result.step));
-      }
-      writeRows(record, result, seconds, meter.perSecond());
-      progress.update(progressOf(result, routing, meter.perSecond()));
-      const evaluated = result.step % options.evaluateEvery === 0 || result.step === totalSteps;
-      const metric = evaluated ? await evaluateNow(options, result.step, record, progress) : null;
-      if (result.step % options.checkpointEvery === 0 || result.step === totalSteps) await saveNow(metric);
-    }
-    if (trainer.state.step < totalSteps) {
-      if (savedStep !== trainer.state.step) await saveNow(null);
-      progress.message(`stopped${stop.reason ? ` by ${stop.reason}` : ''} at step ${trainer.state.step}; saved, go on with --resume`);
-    }
-  } finally {
-    progress.finish();
-    log.close();
-    board.close();
-  }
-  const { step, targetsSeen } = trainer.state;
-  return { completed: step >= totalSteps, step, targets: targetsSeen, ...totals, targetsPerSecond: session.targets / Math.max(session.seconds, 1e-9), routing };
+  return session;
 }
 
-function restore<Host>(options: RunTrainingOptions<Host>, checkpoint: LoadedCheckpoint, totals: Totals): void {
-  const { saved, trainer, batches, totals: before } = checkpoint.state as { saved: JsonObject; trainer: JsonObject; batches: JsonObject; totals: JsonObject };
-  options.checkSaved(saved, checkpoint.path);
-  options.trainer.restore(trainer as unknown as TrainerState, checkpoint.tensors, checkpoint.path);
-  options.batches.restore(batches);
-  Object.assign(totals, before);
+/** One update and what it reports. */
+async function trainOnce<Host>(session: Session<Host>): Promise<void> {
+  const { options: { trainer, batches, accumulation, routingEvery, totalSteps }, outputs, meter } = session;
+  const started = performance.now();
+  const next = trainer.state.step + 1;
+  const microBatches = Array.from({ length: accumulation }, () => batches.next());
+  const collectRouting = next % routingEvery === 0 || next === totalSteps || next === 1;
+  const result = await trainer.step(microBatches, { collectRouting });
+  const seconds = (performance.now() - started) / 1000;
+  session.targets += result.targets;
+  session.seconds += seconds;
+  meter.add(result.targets);
+  session.totals = { ...session.totals, seconds: session.totals.seconds + seconds };
+  if (result.routing) session.totals = countRouting(session.totals, result.step, result.routing);
+  outputs.record(stepRows(result, seconds, meter.perSecond()));
+  outputs.progress.update(progressUpdate(result, session.totals.routing, meter.perSecond()));
+  if (trainer.state.skippedInARow >= MOST_SKIPPED) throw diverged(result);
 }
 
-async function save<Host>(options: RunTrainingOptions<Host>, store: CheckpointStore, totals: Totals, metric: number | null): Promise<void> {
-  const { trainer, batches, saved, files } = options;
-  await store.save({
-    step: trainer.state.step,
-    tensors: await trainer.tensors(),
-    state: { saved, trainer: trainer.state as unknown as JsonObject, batches: batches.state(), totals: { ...totals } },
-    metric,
-    files,
-  });
+/** The evaluation and the checkpoint that the current step is due. A stop leaves the evaluation to the resumed run. */
+async function settle<Host>(session: Session<Host>): Promise<void> {
+  const { trainer, checkpointEvery, totalSteps, stop } = session.options;
+  const { step } = trainer.state;
+  const metric = evaluationDue(session) && !stop.requested ? await evaluateNow(session) : null;
+  const checkpointDue = step > 0 && (step % checkpointEvery === 0 || step === totalSteps);
+  if (checkpointDue && (session.savedStep !== step || metric !== null)) await save(session, metric);
 }
 
-async function evaluateNow<Host>(
-  options: RunTrainingOptions<Host>,
-  step: number,
-  record: (row: MetricsRow) => void,
-  progress: Progress,
-): Promise<number> {
+function evaluationDue<Host>({ options: { trainer, evaluateEvery, totalSteps }, totals }: Session<Host>): boolean {
+  const { step } = trainer.state;
+  return step > totals.evaluatedAt && (step % evaluateEvery === 0 || step === totalSteps);
+}
+
+async function evaluateNow<Host>(session: Session<Host>): Promise<number> {
+  const { options, outputs } = session;
+  const { step } = options.trainer.state;
   const { loss, perplexity, scores } = await options.evaluate();
-  record({ kind: 'evaluation', step, split: 'validation', loss, ...(perplexity === undefined ? {} : { perplexity }), ...(scores ? { scores } : {}) });
-  progress.message(`step ${step}: validation loss ${loss.toFixed(4)}${perplexity === undefined ? '' : `, perplexity ${perplexity.toFixed(2)}`}`);
+  session.totals = { ...session.totals, evaluatedAt: step };
+  outputs.record([{ kind: 'evaluation', step, split: 'validation', loss, perplexity, scores }]);
+  outputs.progress.message(`step ${step}: validation loss ${loss.toFixed(4)}${perplexity === undefined ? '' : `, perplexity ${perplexity.toFixed(2)}`}`);
   return loss;
 }
 
-function writeRows(record: (row: MetricsRow) => void, result: StepReport, seconds: number, tokensPerSecond: number): void {
-  const { step, routing } = result;
-  record({
-    kind: 'step',
-    step,
-    loss: result.crossEntropy,
-    auxLoss: result.auxLoss,
-    learningRate: result.learningRate,
-    gradientNorm: result.gradientNorm,
-    tokens: result.targets,
-    tokensPerSecond,
-    seconds,
-    lossScale: result.lossScale,
-    ...(routing && routing.length > 0
-      ? {
-          expertsPerToken: routing.map(({ summary }) => summary.expertsPerToken),
-          dropRate: routing.map(({ summary }) => summary.dropRate),
-          budgetedFlops: routing.reduce((sum, { summary }) => sum + summary.budgetedFlops, 0),
-          executedFlops: routing.reduce((sum, { summary }) => sum + summary.executedFlops, 0),
-        }
-      : {}),
-  });
-  if (routing && routing.length > 0) {
-    record({ kind: 'routing', step, load: routing.map(({ summary }) => [...summary.load]), layers: routing.map(({ layer }) => layer) });
-  }
+/** Metrics first: a checkpoint never knows of steps that the log lost. */
+async function save<Host>(session: Session<Host>, metric: number | null): Promise<void> {
+  const { options: { trainer, batches, saved, files }, store, outputs, totals } = session;
+  const { state } = trainer;
+  outputs.flush();
+  const runState: z.input<typeof runStateSchema> = { saved, trainer: state, batches: batches.state(), totals };
+  await store.save({ step: state.step, tensors: await trainer.tensors(), state: runState as JsonObject, metric, files });
+  session.savedStep = state.step;
 }
 
-function progressOf(result: StepReport, routing: RunOutcome['routing'], tokensPerSecond: number) {
-  const mean = (pick: (summary: LayerRouting) => number): number => routing.reduce((sum, { summary }) => sum + pick(summary), 0) / routing.length;
+function restore<Host>({ checkSaved, trainer, batches }: RunTrainingOptions<Host>, checkpoint: LoadedCheckpoint): RunTotals {
+  const { path, tensors } = checkpoint;
+  const state = parseConfig(runStateSchema, checkpoint.state, { where: path });
+  checkSaved(state.saved, path);
+  trainer.restore(state.trainer, tensors, path);
+  batches.restore(state.batches);
+  return state.totals;
+}
+
+function outcomeOf<Host>({ options: { trainer }, totals, targets, seconds }: Session<Host>, completed: boolean): RunOutcome {
+  const { step, targetsSeen } = trainer.state;
   return {
-    step: result.step,
-    loss: result.crossEntropy,
-    tokensPerSecond,
-    ...(routing.length > 0 ? { expertsPerToken: mean((summary) => summary.expertsPerToken), dropRate: mean((summary) => summary.dropRate) } : {}),
+    completed,
+    step,
+    targets: targetsSeen,
+    seconds: totals.seconds,
+    targetsPerSecond: seconds > 0 ? targets / seconds : 0,
+    routing: totals.routing,
+    ...flopsAt(totals, step),
   };
-}
-
-function addFlops(totals: Totals, routing: RunOutcome['routing'], steps: number): void {
-  for (const { summary } of routing) {
-    totals.budgetedFlops += summary.budgetedFlops * steps;
-    totals.executedFlops += summary.executedFlops * steps;
-  }
 }
 
 function diverged(result: StepReport): XMoEError {

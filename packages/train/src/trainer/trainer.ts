@@ -1,38 +1,16 @@
-// One optimiser update after another: accumulation, loss scaling, clipping, and the state that a resumed run needs.
-// Not the loop around it (run-training.ts), and not a model: the loss is a function that the program passes in.
+// One optimiser update after another, reported in numbers, with the state that a resumed run needs. Not the loop around it
+// (run-training.ts), and not a model: the loss is a function that the program passes in.
+import { collectTensors, XMoEError, type Engine, type FloatDType, type ParameterSpec, type Parameters, type Tensor } from '@xmoe/core';
+import { createAdamW, isFiniteNorm, learningRateAt, type AdamWConfig, type ScheduleConfig } from '@xmoe/nn';
+import type { StoredTensor } from '../checkpoint/index.js';
+import { summarizeTraces, type LayerRouting, type RoutingByLayer } from './layer-routing.js';
 import {
-  add, collectTensors, foldIn, randomKey, valueAndGrad,
-  type Engine, type FloatDType, type ForwardContext, type ParameterSpec, type Parameters, type RandomKey, type Tensor,
-} from '@xmoe/core';
-import {
-  createAdamW, DEFAULT_LOSS_SCALE, learningRateAt, nextLossScale,
-  type AdamWConfig, type LayerTrace, type LossScaleState, type ScheduleConfig,
-} from '@xmoe/nn';
-import { assertTensors, type ExpectedTensor, type StoredTensor } from '../checkpoint/index.js';
+  initialTrainerState, nextTrainerState, readTrainerTensors, writeTrainerTensors,
+  type TrainerState, type TrainerTensors,
+} from './trainer-state.js';
+import { createUpdate, type LossFunction, type UpdateResult } from './update.js';
 
-/** What a loss function returns; the models of @xmoe/nn do. */
-export interface LossParts<Trace> {
-  loss: Tensor;
-  crossEntropy: Tensor;
-  auxLoss: Tensor | null;
-  traces: LayerTrace<Trace>[];
-}
-
-/** Routing of one mixture-of-experts layer in one step, as numbers. */
-export interface LayerRouting {
-  /** Claims per unmasked token, before and after capacity. */
-  expertsPerToken: number;
-  keptPerToken: number;
-  /** Dropped claims / wanted claims. */
-  dropRate: number;
-  /** Share of the kept claims by expert. */
-  load: readonly number[];
-  /** FLOPs of this layer's forward and backward pass: planned by capacity (γ·T·O(E)), and really executed. */
-  budgetedFlops: number;
-  executedFlops: number;
-}
-
-export interface TrainerOptions<Host, Device, Trace> {
+export interface TrainerOptions<Host, Device, Trace> extends LossFunction<Host, Device, Trace> {
   engine: Engine;
   specs: readonly ParameterSpec[];
   /** Float32 master weights, updated in place. */
@@ -41,11 +19,8 @@ export interface TrainerOptions<Host, Device, Trace> {
   schedule: ScheduleConfig;
   seed: number;
   computeDType: FloatDType;
-  /** Puts a micro-batch on the device, in tensors that live as long as the trainer. */
-  upload(batch: Host): Device;
   /** Number of targets in a micro-batch. */
   countTargets(batch: Host): number;
-  loss(parameters: Parameters, batch: Device, context: ForwardContext, options: { normalizer: Tensor; auxScale: number }): LossParts<Trace>;
   /** Reads a layer's trace. */
   summarizeTrace(trace: Trace): Promise<LayerRouting>;
 }
@@ -60,19 +35,12 @@ export interface StepReport {
   learningRate: number;
   /** Global norm before clipping. */
   gradientNorm: number;
-  /** The update was skipped because the norm was not finite. */
+  /** The update changed nothing, because the norm was not finite. */
   skipped: boolean;
   lossScale: number;
   targets: number;
-  /** Routing by layer, when asked for: sums over the micro-batches. */
-  routing: { layer: string; summary: LayerRouting }[] | null;
-}
-
-/** The part of a checkpoint's state that belongs to the trainer. Plain JSON. */
-export interface TrainerState {
-  step: number;
-  targetsSeen: number;
-  lossScale: LossScaleState;
+  /** Routing by layer over the micro-batches, when asked for. */
+  routing: RoutingByLayer | null;
 }
 
 export interface Trainer<Host> {
@@ -80,168 +48,68 @@ export interface Trainer<Host> {
   /** One update from the micro-batches of it. */
   step(batches: readonly Host[], options: { collectRouting: boolean }): Promise<StepReport>;
   /** Tensors by checkpoint group: `parameters` and `optimizer`. */
-  tensors(): Promise<Record<'parameters' | 'optimizer', StoredTensor[]>>;
-  /** Puts a loaded checkpoint back. Every tensor must be there in its shape. */
+  tensors(): Promise<TrainerTensors>;
+  /** Puts a loaded checkpoint back. Every tensor must be there in its shape; nothing changes otherwise. */
   restore(state: TrainerState, tensors: Readonly<Record<string, readonly StoredTensor[]>>, where: string): void;
   dispose(): void;
 }
 
+/**
+ * A trainer of `parameters` with AdamW. In float16 the loss is scaled dynamically; a gradient that is not finite skips the
+ * update in every precision.
+ * @throws XMoEError `backend` when the compute dtype is float16 and the backend has none
+ */
 export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host, Device, Trace>): Trainer<Host> {
   const { engine, specs, parameters } = options;
-  const optimizer = createAdamW(engine, specs, options.optimizer);
-  // Rewritten each step, never replaced.
-  const key = engine.key([0, 0]).keep();
-  const normalizer = engine.zeros([]).keep();
-  const seedTensor = engine.ones([]).keep();
   const half = options.computeDType === 'float16';
-  const baseKey: RandomKey = foldIn(randomKey(options.seed), 'step');
-  let state: TrainerState = { step: 0, targetsSeen: 0, lossScale: { scale: half ? DEFAULT_LOSS_SCALE.initial : 1, goodSteps: 0 } };
-
-  /** Forward and backward of all micro-batches, then the update. Everything it returns is still on the device. */
-  function run(batches: readonly Host[], collectRouting: boolean, learningRate: number): { parts: LossParts<Trace>[]; norm: Tensor } {
-    const step = state.step;
-    return engine.scope(() => {
-      const parts: LossParts<Trace>[] = [];
-      let gradients: Record<string, Tensor> | null = null;
-      batches.forEach((batch, index) => {
-        key.write(foldIn(foldIn(baseKey, step), index));
-        const device = options.upload(batch);
-        const context: ForwardContext = {
-          training: true, key, computeDType: options.computeDType, tokenIds: null, mask: null, collect: collectRouting ? 'statistics' : 'nothing',
-        };
-        const result = valueAndGrad(
-          engine,
-          (weights: Record<string, Tensor>) => {
-            const { loss, ...aux } = options.loss(weights, device, context, { normalizer, auxScale: 1 / batches.length });
-            return { loss, aux };
-          },
-          parameters as Record<string, Tensor>,
-          { seed: seedTensor },
-        );
-        parts.push({ loss: result.loss, ...result.aux });
-        gradients = gradients ? accumulate(gradients, result.gradients) : result.gradients;
-      });
-      const norm = optimizer.step(parameters, gradients!, { learningRate, step: step + 1, lossScale: state.lossScale.scale });
-      return { parts, norm };
-    });
+  if (half && !engine.backend.capabilities.float16) {
+    throw new XMoEError('backend', `${engine.backend.name} has no float16`, { op: 'createTrainer', hint: 'train in float32, or choose another backend' });
   }
-
-  async function report(parts: readonly LossParts<Trace>[], norm: Tensor, targets: number, learningRate: number, collectRouting: boolean): Promise<StepReport> {
-    let [loss, crossEntropy, auxLoss] = [0, 0, 0];
-    for (const part of parts) {
-      loss += await part.loss.item();
-      crossEntropy += await part.crossEntropy.item();
-      auxLoss += part.auxLoss ? await part.auxLoss.item() : 0;
-    }
-    const gradientNorm = await norm.item();
-    const routing = collectRouting ? await summarize(parts, options.summarizeTrace) : null;
-    const { scale } = state.lossScale;
-    return { step: state.step + 1, loss, crossEntropy, auxLoss, learningRate, gradientNorm, skipped: !Number.isFinite(gradientNorm), lossScale: scale, targets, routing };
-  }
+  const optimizer = createAdamW(engine, specs, options.optimizer);
+  const update = createUpdate({ ...options, optimizer });
+  let state = initialTrainerState(half);
 
   return {
     get state() {
       return state;
     },
     async step(batches, { collectRouting }) {
+      if (batches.length === 0) throw new XMoEError('value', 'an update needs a micro-batch, got none', { op: 'trainer.step', hint: 'pass one or more' });
+      const { step, skippedUpdates, lossScale: { scale: lossScale } } = state;
       const targets = batches.reduce((sum, batch) => sum + options.countTargets(batch), 0);
-      normalizer.write([targets]);
-      seedTensor.write([state.lossScale.scale]);
-      const learningRate = learningRateAt(options.schedule, state.step);
-      const { parts, norm } = run(batches, collectRouting, learningRate);
+      const learningRate = learningRateAt(options.schedule, step);
+      const result = update.run({ batches, step, targets, learningRate, lossScale, collectRouting, adamStep: step + 1 - skippedUpdates });
       try {
-        const result = await report(parts, norm, targets, learningRate, collectRouting);
-        state = {
-          step: result.step,
-          targetsSeen: state.targetsSeen + targets,
-          lossScale: half ? nextLossScale(state.lossScale, !result.skipped) : state.lossScale,
-        };
-        return result;
+        const numbers = await readUpdate(result);
+        const routing = collectRouting ? await summarizeTraces(result.parts, options.summarizeTrace) : null;
+        const skipped = !isFiniteNorm(numbers.gradientNorm);
+        state = nextTrainerState(state, { targets, skipped, half });
+        return { step: state.step, ...numbers, learningRate, skipped, lossScale, targets, routing };
       } finally {
-        for (const tensor of collectTensors([parts, norm])) tensor.dispose();
+        for (const tensor of collectTensors(result)) tensor.dispose();
       }
     },
-    async tensors() {
-      const download = async (source: Parameters, prefix: string): Promise<StoredTensor[]> => {
-        const out: StoredTensor[] = [];
-        for (const spec of specs) {
-          const data = await source[spec.name]!.data();
-          out.push({ name: prefix + spec.name, dtype: 'float32', shape: spec.shape, data: Float32Array.from(data) });
-        }
-        return out;
-      };
-      return {
-        parameters: await download(parameters, ''),
-        optimizer: [...(await download(optimizer.firstMoments, 'm.')), ...(await download(optimizer.secondMoments, 'v.'))],
-      };
-    },
+    tensors: () => readTrainerTensors(specs, parameters, optimizer),
     restore(saved, tensors, where) {
-      const moments = tensors.optimizer ?? [];
-      assertTensors([...expectedOf(specs, 'm.'), ...expectedOf(specs, 'v.')], moments, { where: `${where} (optimizer)` });
-      loadParameters(parameters, specs, tensors.parameters ?? [], where);
-      writeAll(optimizer.firstMoments, 'm.', moments);
-      writeAll(optimizer.secondMoments, 'v.', moments);
+      writeTrainerTensors(specs, parameters, optimizer, tensors, where);
       state = structuredClone(saved);
     },
     dispose() {
       optimizer.dispose();
-      for (const tensor of [key, normalizer, seedTensor]) tensor.dispose();
+      update.dispose();
     },
   };
 }
 
-/** Σ of the gradients of two micro-batches; frees both. */
-function accumulate(sum: Record<string, Tensor>, fresh: Record<string, Tensor>): Record<string, Tensor> {
-  return Object.fromEntries(
-    Object.entries(sum).map(([name, total]) => {
-      const next = add(total, fresh[name]!);
-      total.dispose();
-      fresh[name]!.dispose();
-      return [name, next];
-    }),
-  );
-}
-
-/** Expected checkpoint entries of `specs`, all float32. */
-function expectedOf(specs: readonly ParameterSpec[], prefix = ''): ExpectedTensor[] {
-  return specs.map((spec) => ({ name: prefix + spec.name, shape: spec.shape, dtype: 'float32' }));
-}
-
-/** Writes the parameters of a checkpoint into tensors, after checking that each is there. `where` names it in errors. */
-export function loadParameters(parameters: Parameters, specs: readonly ParameterSpec[], stored: readonly StoredTensor[], where: string): void {
-  assertTensors(expectedOf(specs), stored, { where });
-  writeAll(parameters, '', stored);
-}
-
-/** Writes each stored tensor whose name starts with `prefix` into the tensor of the rest of its name. */
-function writeAll(target: Parameters, prefix: string, stored: readonly StoredTensor[]): void {
-  for (const { name, data } of stored) {
-    if (name.startsWith(prefix)) target[name.slice(prefix.length)]!.write(data);
-  }
-}
-
-/** Routing by layer; the mean over the micro-batches, sums for FLOPs. */
-async function summarize<Trace>(
-  parts: readonly { traces: LayerTrace<Trace>[] }[],
-  summarizeTrace: (trace: Trace) => Promise<LayerRouting>,
-): Promise<{ layer: string; summary: LayerRouting }[]> {
-  const byLayer = new Map<string, LayerRouting[]>();
-  for (const { traces } of parts) {
-    for (const { layer, trace } of traces) byLayer.set(layer, [...(byLayer.get(layer) ?? []), await summarizeTrace(trace)]);
-  }
-  return [...byLayer].map(([layer, all]) => ({ layer, summary: mergeRouting(all) }));
-}
-
-/** The mean of rates and loads and the sum of FLOPs of several batches through one layer. */
-export function mergeRouting(all: readonly LayerRouting[]): LayerRouting {
-  const total = (pick: (routing: LayerRouting) => number): number => all.reduce((sum, routing) => sum + pick(routing), 0);
-  const average = (pick: (routing: LayerRouting) => number): number => total(pick) / all.length;
-  return {
-    expertsPerToken: average((routing) => routing.expertsPerToken),
-    keptPerToken: average((routing) => routing.keptPerToken),
-    dropRate: average((routing) => routing.dropRate),
-    load: all[0]!.load.map((_, expert) => average((routing) => routing.load[expert]!)),
-    budgetedFlops: total((routing) => routing.budgetedFlops),
-    executedFlops: total((routing) => routing.executedFlops),
-  };
+/** Sums over the micro-batches. All reads start at once. */
+async function readUpdate({ parts, norm }: UpdateResult<unknown>): Promise<Pick<StepReport, 'loss' | 'crossEntropy' | 'auxLoss' | 'gradientNorm'>> {
+  const total = async (tensors: readonly (Tensor | null)[]): Promise<number> =>
+    (await Promise.all(tensors.map(async (tensor) => (tensor ? tensor.item() : 0)))).reduce((sum, value) => sum + value, 0);
+  const [loss, crossEntropy, auxLoss, gradientNorm] = await Promise.all([
+    total(parts.map((part) => part.loss)),
+    total(parts.map((part) => part.crossEntropy)),
+    total(parts.map((part) => part.auxLoss)),
+    norm.item(),
+  ]);
+  return { loss, crossEntropy, auxLoss, gradientNorm };
 }

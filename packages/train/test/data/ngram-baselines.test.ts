@@ -87,6 +87,19 @@ describe('ngramBaselines', () => {
     expect(some.unigramBitsPerByte).toBeNaN();
   });
 
+  it('scores no more targets than asked for', () => {
+    const train = createArraySplit(chain(5000, 10, 1));
+    const tokens = chain(500, 10, 2);
+    const whole = createArraySplit(tokens, { bytes: 900 });
+    const some = ngramBaselines(train, whole, 10, { maxScoredTokens: 99 });
+    expect(some.scoredTokens).toBe(99);
+    expect(some.bigramBitsPerByte).toBeNaN(); // the bytes of a part are not known
+    const part = createArraySplit(tokens.subarray(0, 100), { bytes: 180 });
+    expect(ngramBaselines(train, whole, 10, { maxScoredTokens: 99, scoredBytes: 180 })).toEqual(ngramBaselines(train, part, 10));
+    expect(ngramBaselines(train, whole, 10, { maxScoredTokens: 499 })).toEqual(ngramBaselines(train, whole, 10));
+    expect(() => ngramBaselines(train, whole, 10, { maxScoredTokens: 0 })).toThrow('maxScoredTokens is 0');
+  });
+
   it('names tokens of another vocabulary and splits that are too short', () => {
     const good = createArraySplit([0, 1, 2]);
     const bad = createArraySplit([0, 7], { name: 'test' });

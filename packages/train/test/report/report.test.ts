@@ -93,6 +93,17 @@ describe('renderReport', () => {
   });
 });
 
+describe('createReportData', () => {
+  it('lets a row with FLOPs stand for the steps since the one before', () => {
+    const sparse = Array.from({ length: 20 }, (_, i): StepRow => {
+      const { budgetedFlops, executedFlops, ...row } = stepRow(i + 1);
+      return (i + 1) % 10 === 0 ? { ...row, budgetedFlops, executedFlops } : row;
+    });
+    const { steps } = createReportData({ ...input, rows: sparse });
+    expect(steps.reduce((sum, row) => sum + row.executedFlops!, 0)).toBe(20 * 1e9);
+  });
+});
+
 describe('series', () => {
   const long = Array.from({ length: 10_000 }, (_, i) => stepRow(i + 1, i));
   it('are thinned without a change of their mean or, for totals, of their end', () => {

@@ -1,0 +1,59 @@
+// The entry of `pnpm bench`: flags, sections in order, tables out. What is measured is in the file of each section.
+import { writeFile } from 'node:fs/promises';
+import { isXMoEError } from '@xmoe/core';
+import { openDevices } from './devices.js';
+import { describeEnvironment, environmentMarkdown } from './environment.js';
+import type { Device } from './forward-backward.js';
+import { benchGemm } from './gemm.js';
+import type { MeasureOptions } from './measure.js';
+import { benchMoeLayer } from './moe-layer.js';
+import { HELP, parseOptions, type BenchOptions, type Section } from './options.js';
+import { benchRouters } from './router.js';
+import { scaleFor } from './shapes.js';
+import { toMarkdown, type Table } from './table.js';
+import { benchTrainStep } from './train-step.js';
+
+type Bench = (devices: readonly Device[], quick: boolean, measure: MeasureOptions) => Promise<Table[]>;
+
+const BENCHES: Readonly<Record<Section, Bench>> = {
+  gemm: benchGemm,
+  router: benchRouters,
+  async moe(devices, quick, measure) {
+    const tables: Table[] = [];
+    for (const device of devices) tables.push(...(await benchMoeLayer(device, scaleFor(device.name, quick), measure)));
+    return tables;
+  },
+  step: (devices, _quick, measure) => benchTrainStep(devices, measure),
+};
+
+async function main(options: BenchOptions): Promise<void> {
+  const { devices, absent } = await openDevices(options.backends);
+  const environment = describeEnvironment({ backends: devices.map(({ engine: { backend } }) => `${backend.name}: ${backend.description}`), absent }, options);
+  const measure: MeasureOptions = { repeat: options.repeat, sampleMs: options.quick ? 0 : 20 };
+  const texts: string[] = [];
+  const print = (text: string): void => {
+    texts.push(text);
+    process.stdout.write(`${text}\n`);
+  };
+  print(environmentMarkdown(environment));
+  const tables: Table[] = [];
+  for (const section of options.sections) {
+    process.stderr.write(`measuring ${section} …\n`);
+    const found = await BENCHES[section](devices, options.quick, measure);
+    tables.push(...found);
+    found.forEach((table) => print(toMarkdown(table)));
+  }
+  if (options.json) await writeFile(options.json, `${JSON.stringify({ environment, repeat: options.repeat, tables }, null, 2)}\n`);
+  if (options.markdown) await writeFile(options.markdown, texts.join('\n'));
+  for (const { engine } of devices) engine.dispose();
+}
+
+try {
+  const options = parseOptions(process.argv.slice(2));
+  if (options.help) process.stdout.write(HELP);
+  else await main(options);
+} catch (error) {
+  if (!isXMoEError(error)) throw error;
+  process.stderr.write(`${error.message}${error.hint ? ` (${error.hint})` : ''}\n`);
+  process.exitCode = 2;
+}

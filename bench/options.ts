@@ -1,0 +1,90 @@
+// The flags of the benchmark. Unknown ones are refused with the nearest name; nothing runs here.
+import { parseArgs } from 'node:util';
+import { nearestName, XMoEError } from '@xmoe/core';
+
+export const SECTIONS = ['gemm', 'router', 'moe', 'step'] as const;
+export type Section = (typeof SECTIONS)[number];
+
+export interface BenchOptions {
+  readonly sections: readonly Section[];
+  /** null: every one that works here. */
+  readonly backends: readonly string[] | null;
+  readonly quick: boolean;
+  /** Rounds after the warm-up. */
+  readonly repeat: number;
+  readonly json: string | null;
+  readonly markdown: string | null;
+  readonly help: boolean;
+}
+
+const FLAGS = {
+  only: { type: 'string' },
+  backend: { type: 'string' },
+  quick: { type: 'boolean' },
+  repeat: { type: 'string' },
+  json: { type: 'string' },
+  markdown: { type: 'string' },
+  help: { type: 'boolean' },
+} as const;
+
+export const HELP = `pnpm bench [options]
+  --only LIST      sections, separated by commas: ${SECTIONS.join(', ')} (default: all)
+  --backend LIST   backends, separated by commas: cpu, tfjs:wasm, tfjs:node, tfjs:cuda, tfjs:cpu
+                   (default: all that work here, but tfjs:cpu)
+  --repeat N       rounds after the warm-up (default: 5)
+  --quick          tiny shapes and two rounds: shows that it runs, measures nothing
+  --json FILE      also write the results as JSON
+  --markdown FILE  also write the tables as markdown
+  --help           this text
+`;
+
+/** @throws XMoEError `config` for an unknown flag, section or a value that does not fit */
+export function parseOptions(args: readonly string[]): BenchOptions {
+  const values = readFlags(args[0] === '--' ? args.slice(1) : args); // pnpm hands its own separator on
+  const quick = values.quick ?? false;
+  return {
+    sections: values.only === undefined ? SECTIONS : list('--only', values.only).map(requireSection),
+    backends: values.backend === undefined ? null : list('--backend', values.backend),
+    quick,
+    repeat: values.repeat === undefined ? (quick ? 2 : 5) : requireCount(values.repeat),
+    json: values.json ?? null,
+    markdown: values.markdown ?? null,
+    help: values.help ?? false,
+  };
+}
+
+function readFlags(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: FLAGS, strict: true }).values;
+  } catch (cause) {
+    const unknown = args.map((arg) => /^--?([^=]*)/.exec(arg)?.[1]).find((name) => name !== undefined && !(name in FLAGS));
+    if (unknown === undefined) throw new XMoEError('config', (cause as Error).message.split('. ')[0], { op: 'bench', hint: 'see pnpm bench --help', cause });
+    throw unknownName('option', unknown, Object.keys(FLAGS), '--');
+  }
+}
+
+function list(flag: string, text: string): string[] {
+  const names = [...new Set(text.split(',').map((name) => name.trim()).filter(Boolean))];
+  if (names.length === 0) throw new XMoEError('config', `${flag} names nothing`, { op: 'bench', hint: 'separate names by commas' });
+  return names;
+}
+
+function requireSection(name: string): Section {
+  const found = SECTIONS.find((section) => section === name);
+  if (found) return found;
+  throw unknownName('section', name, SECTIONS);
+}
+
+function unknownName(kind: string, name: string, known: readonly string[], prefix = ''): XMoEError {
+  const near = nearestName(name, known);
+  return new XMoEError('config', `there is no ${kind} ${prefix}${name}${near ? `, did you mean ${prefix}${near}?` : ''}`, {
+    op: 'bench',
+    hint: `one of ${known.map((item) => prefix + item).join(', ')}`,
+  });
+}
+
+function requireCount(text: string): number {
+  const count = Number(text);
+  if (text.trim() !== '' && Number.isInteger(count) && count >= 1) return count;
+  throw new XMoEError('config', `--repeat is ${JSON.stringify(text)}`, { op: 'bench', hint: 'pass a whole number from 1; 5 or more for figures that are reported' });
+}

@@ -1,0 +1,102 @@
+// One update of the `tiny` preset, data loading and reports aside: forward, backward, clipping, AdamW. XMoE and the dense
+// model of equal FLOPs take turns on every backend.
+import { hostUniform, initializeParameters, randomKey, type Engine } from '@xmoe/core';
+import type { RoutingTrace } from '@xmoe/moe';
+import type { LanguageModelBatch } from '@xmoe/nn';
+import { createTrainer, type TokenBatch, type Trainer } from '@xmoe/train';
+import { resolveConfig, type Config } from '../apps/lm-pretrain/src/config.js';
+import { buildModel } from '../apps/lm-pretrain/src/model.js';
+import { routingReader } from '../apps/lm-pretrain/src/routing-summary.js';
+import type { Device } from './forward-backward.js';
+import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions } from './measure.js';
+import { TIME_COLUMNS, type Table } from './table.js';
+
+const PRESET = 'tiny';
+const BATCHES = 16;
+
+export async function benchTrainStep(devices: readonly Device[], options: MeasureOptions): Promise<Table[]> {
+  const sparse = await resolveConfig({ preset: PRESET });
+  const dense = await resolveConfig({ preset: PRESET, router: 'dense' });
+  const trainers: Trainer<TokenBatch>[] = [];
+  const contestants = devices.flatMap(({ engine }) => [contestant(engine, sparse, 'XMoE', trainers), contestant(engine, dense, 'dense', trainers)]);
+  const timings = await measureInterleaved(contestants, options);
+  for (const trainer of trainers) trainer.dispose();
+  const tokens = sparse.train.batchSize * sparse.model.contextLength;
+  const rows = timings.map((timing, index) => ({
+    model: contestants[index].name,
+    backend: devices[index >> 1].name,
+    minMs: timing.min,
+    medianMs: timing.median,
+    tokensPerSecond: (1000 * tokens) / timing.median,
+    overDense: ratioOf(timing, timings[index | 1]).min,
+  }));
+  return [{
+    id: 'train-step',
+    title: `Train step of the preset ${PRESET}`,
+    note: `${describe(sparse)}; ${tokens} tokens a step, drawn at random by Zipf's law. Dense: the same model with hidden size ${dense.model.hidden} in all layers, `
+      + 'the FLOPs of γ·s. Tokens/s are from the median; the ratio to dense from the shortest times.',
+    columns: [
+      { key: 'model', label: 'model' }, { key: 'backend', label: 'backend' }, { key: 'minMs', label: 'min ms/step' }, { key: 'medianMs', label: 'median ms/step' },
+      { key: 'tokensPerSecond', label: 'tokens/s', digits: 0 }, { key: 'overDense', label: '× dense' },
+    ],
+    rows,
+  }];
+}
+
+function describe({ model, moe }: Config): string {
+  const { experts, expertHidden, router, dispatch, capacityFactor } = moe!;
+  return `${model.layers} layers, d = ${model.width}, ${experts}×${expertHidden} experts in every ${moe!.every === 2 ? 'second' : `${moe!.every}th`} layer, ${router.type} router, ${dispatch} dispatch, γ = ${capacityFactor}`;
+}
+
+function contestant(engine: Engine, config: Config, name: string, trainers: Trainer<TokenBatch>[]): Contestant {
+  const trainer = makeTrainer(engine, config);
+  trainers.push(trainer);
+  const batches = Array.from({ length: BATCHES }, (_, index) => zipfBatch(config, index));
+  let next = 0;
+  return {
+    name,
+    async run() {
+      await trainer.step([batches[next++ % BATCHES]], { collectRouting: false });
+    },
+  };
+}
+
+function makeTrainer(engine: Engine, config: Config): Trainer<TokenBatch> {
+  const { train, model: { contextLength } } = config;
+  const shape = { batch: train.batchSize, length: contextLength };
+  const model = buildModel(engine, config, vocabularyOf(config));
+  const inputs = engine.zeros([shape.batch * shape.length], 'int32').keep();
+  const targets = engine.zeros([shape.batch * shape.length], 'int32').keep();
+  return createTrainer<TokenBatch, LanguageModelBatch, RoutingTrace>({
+    engine,
+    specs: model.parameters,
+    parameters: initializeParameters(engine, model.parameters, randomKey(train.seed)),
+    optimizer: { beta1: train.beta1, beta2: train.beta2, epsilon: train.epsilon, weightDecay: train.weightDecay, clipNorm: train.clipNorm },
+    schedule: { type: 'constant', peak: train.learningRate, warmupSteps: train.warmupSteps },
+    seed: train.seed,
+    computeDType: train.precision,
+    upload(batch) {
+      inputs.write(batch.inputs);
+      targets.write(batch.targets);
+      return { shape, inputs, targets };
+    },
+    countTargets: (batch) => batch.targets.length,
+    loss: (weights, batch, context, options) => model.loss(weights, batch, context, options),
+    summarizeTrace: routingReader(config, 3),
+  });
+}
+
+function vocabularyOf({ data: { tokenizer } }: Config): number {
+  return tokenizer.type === 'bpe' ? tokenizer.vocabularySize : 50_257;
+}
+
+/** Windows of tokens whose id r appears about as 1 / (r + 1): as uneven as words. */
+function zipfBatch(config: Config, index: number): TokenBatch {
+  const { contextLength } = config.model;
+  const vocabulary = vocabularyOf(config);
+  const uniform = hostUniform(randomKey(index), config.train.batchSize * (contextLength + 1));
+  const ids = Int32Array.from(uniform, (u) => Math.min(vocabulary - 1, Math.floor((vocabulary + 1) ** u) - 1));
+  const window = (shift: number): Int32Array =>
+    Int32Array.from({ length: config.train.batchSize * contextLength }, (_, at) => ids[Math.floor(at / contextLength) * (contextLength + 1) + (at % contextLength) + shift]);
+  return { inputs: window(0), targets: window(1) };
+}

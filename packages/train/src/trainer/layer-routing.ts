@@ -1,0 +1,55 @@
+// What routing did in one layer, as numbers: the figures that metrics, checkpoints and reports share. How a trace becomes
+// numbers is the program's matter.
+import type { LayerTrace } from '@xmoe/nn';
+import { z } from 'zod';
+
+export const layerRoutingSchema = z.object({
+  /** Tokens that were routed, for weighing batches against each other. Absent: all batches weigh the same. */
+  tokens: z.number().optional(),
+  /** Claims per unmasked token, before and after capacity. */
+  expertsPerToken: z.number(),
+  keptPerToken: z.number(),
+  /** Dropped claims / wanted claims. */
+  dropRate: z.number(),
+  /** Share of the kept claims by expert. */
+  load: z.array(z.number()).readonly(),
+  /** FLOPs of this layer's forward and backward pass: planned by capacity (γ·T·O(E)), and really executed. */
+  budgetedFlops: z.number(),
+  executedFlops: z.number(),
+});
+
+/** Routing of one mixture-of-experts layer in one step, as numbers. */
+export type LayerRouting = z.output<typeof layerRoutingSchema>;
+
+/** Routing by layer. */
+export type RoutingByLayer = { layer: string; summary: LayerRouting }[];
+
+/** Reads the traces of several micro-batches and merges them by layer. */
+export async function summarizeTraces<Trace>(
+  parts: readonly { traces: readonly LayerTrace<Trace>[] }[],
+  summarizeTrace: (trace: Trace) => Promise<LayerRouting>,
+): Promise<RoutingByLayer> {
+  const byLayer = new Map<string, LayerRouting[]>();
+  for (const { traces } of parts) {
+    for (const { layer, trace } of traces) byLayer.set(layer, [...(byLayer.get(layer) ?? []), await summarizeTrace(trace)]);
+  }
+  return [...byLayer].map(([layer, all]) => ({ layer, summary: mergeRouting(all) }));
+}
+
+/** Several batches through one layer as if they were one: ratios of summed claims and tokens, sums of FLOPs. */
+export function mergeRouting(all: readonly LayerRouting[]): LayerRouting {
+  const total = (pick: (routing: LayerRouting) => number): number => all.reduce((sum, routing) => sum + pick(routing), 0);
+  const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
+  const weight = (routing: LayerRouting): number => routing.tokens ?? 1;
+  const wanted = (routing: LayerRouting): number => routing.expertsPerToken * weight(routing);
+  const kept = (routing: LayerRouting): number => routing.keptPerToken * weight(routing);
+  return {
+    ...(all.every(({ tokens }) => tokens !== undefined) ? { tokens: total(weight) } : {}),
+    expertsPerToken: ratio(total(wanted), total(weight)),
+    keptPerToken: ratio(total(kept), total(weight)),
+    dropRate: ratio(total((routing) => routing.dropRate * wanted(routing)), total(wanted)),
+    load: all[0]!.load.map((_, expert) => ratio(total((routing) => routing.load[expert]! * kept(routing)), total(kept))),
+    budgetedFlops: total((routing) => routing.budgetedFlops),
+    executedFlops: total((routing) => routing.executedFlops),
+  };
+}

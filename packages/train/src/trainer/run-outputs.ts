@@ -1,0 +1,74 @@
+// Where a run reports to: metrics.jsonl, TensorBoard and the progress display, and the rows that one step makes.
+import { join } from 'node:path';
+import {
+  createMetricsLog, createProgress, createTensorBoardWriter,
+  type MetricsRow, type Progress, type ProgressStream, type ProgressUpdate,
+} from '../metrics/index.js';
+import type { LayerRouting, RoutingByLayer } from './layer-routing.js';
+import { stepFlops } from './run-totals.js';
+import type { StepReport } from './trainer.js';
+
+export interface RunOutputsOptions {
+  /** Of the run. */
+  directory: string;
+  stream: ProgressStream;
+  totalSteps: number;
+  firstStep: number;
+  /** Later rows of an earlier session are removed. */
+  resume: boolean;
+}
+
+export interface RunOutputs {
+  readonly progress: Progress;
+  record(rows: readonly MetricsRow[]): void;
+  /** Makes what was recorded survive a power cut. */
+  flush(): void;
+  close(): void;
+}
+
+export function openRunOutputs({ directory, stream, totalSteps, firstStep, resume }: RunOutputsOptions): RunOutputs {
+  const resumeFrom = resume ? { resumeFrom: firstStep } : {};
+  const log = createMetricsLog({ path: join(directory, 'metrics.jsonl'), ...resumeFrom });
+  const board = createTensorBoardWriter({ directory: join(directory, 'tensorboard'), ...resumeFrom });
+  const progress = createProgress({ stream, totalSteps, firstStep });
+  return {
+    progress,
+    record(rows) {
+      for (const row of rows) if (log.append(row)) board.row(row);
+    },
+    flush() {
+      log.flush();
+      board.flush();
+    },
+    close() {
+      progress.finish();
+      log.close();
+      board.close();
+    },
+  };
+}
+
+/** The rows of one step: itself, and its routing if that was collected. */
+export function stepRows(result: StepReport, seconds: number, tokensPerSecond: number): MetricsRow[] {
+  const { step, crossEntropy, auxLoss, learningRate, gradientNorm, targets, lossScale } = result;
+  const row = { kind: 'step', step, loss: crossEntropy, auxLoss, learningRate, gradientNorm, tokens: targets, tokensPerSecond, seconds, lossScale } as const;
+  const routing = result.routing ?? [];
+  if (routing.length === 0) return [row];
+  return [
+    {
+      ...row,
+      ...stepFlops(routing),
+      expertsPerToken: routing.map(({ summary }) => summary.expertsPerToken),
+      dropRate: routing.map(({ summary }) => summary.dropRate),
+    },
+    { kind: 'routing', step, load: routing.map(({ summary }) => [...summary.load]), layers: routing.map(({ layer }) => layer) },
+  ];
+}
+
+/** What the display shows of a step; `routing` is the last that was collected. */
+export function progressUpdate(result: StepReport, routing: RoutingByLayer, tokensPerSecond: number): ProgressUpdate {
+  const shown = { step: result.step, loss: result.crossEntropy, tokensPerSecond };
+  if (routing.length === 0) return shown;
+  const mean = (pick: (summary: LayerRouting) => number): number => routing.reduce((sum, { summary }) => sum + pick(summary), 0) / routing.length;
+  return { ...shown, expertsPerToken: mean((summary) => summary.expertsPerToken), dropRate: mean((summary) => summary.dropRate) };
+}

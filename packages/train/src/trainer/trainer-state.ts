@@ -1,0 +1,86 @@
+// What a checkpoint holds of a trainer, apart from the tensors' format: its counters, and its tensors by group.
+import type { ParameterSpec, Parameters } from '@xmoe/core';
+import { DEFAULT_LOSS_SCALE, nextLossScale, type AdamW } from '@xmoe/nn';
+import { z } from 'zod';
+import { assertTensors, type ExpectedTensor, type StoredTensor } from '../checkpoint/index.js';
+
+const count = z.int().nonnegative();
+
+export const trainerStateSchema = z.object({
+  /** Updates done, skipped ones included: the schedule and the random keys go by it. */
+  step: count,
+  targetsSeen: count,
+  /** Updates whose gradient was not finite, which changed nothing: Adam's bias correction does not count them. */
+  skippedUpdates: count,
+  /** How many of the last updates were skipped without a good one in between. */
+  skippedInARow: count,
+  lossScale: z.object({ scale: z.number().positive(), goodSteps: count }),
+});
+
+/** The part of a checkpoint's state that belongs to the trainer. Plain JSON. */
+export type TrainerState = z.output<typeof trainerStateSchema>;
+
+export function initialTrainerState(half: boolean): TrainerState {
+  return { step: 0, targetsSeen: 0, skippedUpdates: 0, skippedInARow: 0, lossScale: { scale: half ? DEFAULT_LOSS_SCALE.initial : 1, goodSteps: 0 } };
+}
+
+/** The state after one more update. The loss scale moves in half precision only. */
+export function nextTrainerState(state: TrainerState, update: { targets: number; skipped: boolean; half: boolean }): TrainerState {
+  const { targets, skipped, half } = update;
+  return {
+    step: state.step + 1,
+    targetsSeen: state.targetsSeen + targets,
+    skippedUpdates: state.skippedUpdates + Number(skipped),
+    skippedInARow: skipped ? state.skippedInARow + 1 : 0,
+    lossScale: half ? nextLossScale(state.lossScale, !skipped) : state.lossScale,
+  };
+}
+
+export type TrainerTensors = Record<'parameters' | 'optimizer', StoredTensor[]>;
+
+/** Downloads the parameters and the moments, the latter under `m.` and `v.`. */
+export async function readTrainerTensors(specs: readonly ParameterSpec[], parameters: Parameters, optimizer: AdamW): Promise<TrainerTensors> {
+  const read = async (source: Parameters, prefix: string): Promise<StoredTensor[]> => {
+    const out: StoredTensor[] = [];
+    for (const { name, shape } of specs) {
+      const data = await source[name]!.data();
+      out.push({ name: prefix + name, dtype: 'float32', shape, data: data instanceof Float32Array ? data : new Float32Array(data) });
+    }
+    return out;
+  };
+  const moments = [...(await read(optimizer.firstMoments, 'm.')), ...(await read(optimizer.secondMoments, 'v.'))];
+  return { parameters: await read(parameters, ''), optimizer: moments };
+}
+
+/** Puts back what {@link readTrainerTensors} gave. Every tensor is checked before any is written. */
+export function writeTrainerTensors(
+  specs: readonly ParameterSpec[],
+  parameters: Parameters,
+  optimizer: AdamW,
+  stored: Readonly<Record<string, readonly StoredTensor[]>>,
+  where: string,
+): void {
+  const moments = stored.optimizer ?? [];
+  assertTensors([...expectedOf(specs, 'm.'), ...expectedOf(specs, 'v.')], moments, { where: `${where} (optimizer)` });
+  loadParameters(parameters, specs, stored.parameters ?? [], where);
+  write(optimizer.firstMoments, specs, 'm.', moments);
+  write(optimizer.secondMoments, specs, 'v.', moments);
+}
+
+/**
+ * Writes the parameters of a checkpoint into tensors. `where` names it in errors.
+ * @throws XMoEError `checkpoint` unless each tensor of `specs` is there in its shape, and no other
+ */
+export function loadParameters(parameters: Parameters, specs: readonly ParameterSpec[], stored: readonly StoredTensor[], where: string): void {
+  assertTensors(expectedOf(specs), stored, { where });
+  write(parameters, specs, '', stored);
+}
+
+function expectedOf(specs: readonly ParameterSpec[], prefix = ''): ExpectedTensor[] {
+  return specs.map((spec) => ({ name: prefix + spec.name, shape: spec.shape, dtype: 'float32' }));
+}
+
+function write(target: Parameters, specs: readonly ParameterSpec[], prefix: string, stored: readonly StoredTensor[]): void {
+  const byName = new Map(stored.map((tensor) => [tensor.name, tensor]));
+  for (const { name } of specs) target[name]!.write(byName.get(prefix + name)!.data);
+}

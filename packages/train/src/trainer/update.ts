@@ -1,0 +1,110 @@
+// One optimiser update on the device: forward and backward of each micro-batch, the sum of their gradients, AdamW. Reads
+// nothing back; the numbers and the counters are trainer.ts.
+import {
+  add, foldIn, randomKey, valueAndGrad,
+  type Engine, type FloatDType, type ForwardContext, type Parameters, type RandomKey, type Tensor,
+} from '@xmoe/core';
+import type { AdamW, LayerTrace } from '@xmoe/nn';
+
+/** What a loss function returns; the models of @xmoe/nn do. */
+export interface LossParts<Trace> {
+  loss: Tensor;
+  crossEntropy: Tensor;
+  auxLoss: Tensor | null;
+  traces: LayerTrace<Trace>[];
+}
+
+/** The model and its data, as the trainer sees them. */
+export interface LossFunction<Host, Device, Trace> {
+  /** Puts a micro-batch on the device, in tensors that live as long as the trainer. */
+  upload(batch: Host): Device;
+  loss(parameters: Parameters, batch: Device, context: ForwardContext, options: { normalizer: Tensor; auxScale: number }): LossParts<Trace>;
+}
+
+export interface UpdateOptions<Host, Device, Trace> extends LossFunction<Host, Device, Trace> {
+  engine: Engine;
+  parameters: Parameters;
+  optimizer: AdamW;
+  seed: number;
+  computeDType: FloatDType;
+}
+
+export interface UpdateRequest<Host> {
+  batches: readonly Host[];
+  /** 0-based; the random keys follow from it. */
+  step: number;
+  /** Targets of all micro-batches: what the summed losses are divided by. */
+  targets: number;
+  /** 1-based number among the updates that were applied. */
+  adamStep: number;
+  learningRate: number;
+  lossScale: number;
+  collectRouting: boolean;
+}
+
+export interface UpdateResult<Trace> {
+  /** By micro-batch; their sums are those of the update. */
+  parts: LossParts<Trace>[];
+  /** Global gradient norm before clipping: float32 []. */
+  norm: Tensor;
+}
+
+export interface Update<Host, Trace> {
+  /** Changes the parameters in place. What it returns is the caller's to dispose. */
+  run(request: UpdateRequest<Host>): UpdateResult<Trace>;
+  dispose(): void;
+}
+
+export function createUpdate<Host, Device, Trace>(options: UpdateOptions<Host, Device, Trace>): Update<Host, Trace> {
+  const { engine, parameters, optimizer } = options;
+  // Rewritten each step, never replaced: a recorded step stays valid.
+  const key = engine.key([0, 0]).keep();
+  const normalizer = engine.zeros([]).keep();
+  const lossSeed = engine.ones([]).keep();
+  const baseKey: RandomKey = foldIn(randomKey(options.seed), 'step');
+
+  const differentiate = (batch: Host, microBatches: number, collectRouting: boolean) => {
+    const device = options.upload(batch);
+    const context: ForwardContext = {
+      training: true, key, computeDType: options.computeDType, tokenIds: null, mask: null, collect: collectRouting ? 'statistics' : 'nothing',
+    };
+    const lossOf = (weights: Record<string, Tensor>) => {
+      const { loss, ...aux } = options.loss(weights, device, context, { normalizer, auxScale: 1 / microBatches });
+      return { loss, aux };
+    };
+    return valueAndGrad(engine, lossOf, parameters as Record<string, Tensor>, { seed: lossSeed });
+  };
+
+  return {
+    run({ batches, step, targets, adamStep, learningRate, lossScale, collectRouting }) {
+      normalizer.write([Math.max(1, targets)]);
+      lossSeed.write([lossScale]);
+      return engine.scope(() => {
+        const parts: LossParts<Trace>[] = [];
+        let gradients: Record<string, Tensor> | undefined;
+        batches.forEach((batch, index) => {
+          key.write(foldIn(foldIn(baseKey, step), index));
+          const result = differentiate(batch, batches.length, collectRouting);
+          parts.push({ loss: result.loss, ...result.aux });
+          gradients = gradients ? accumulate(gradients, result.gradients) : result.gradients;
+        });
+        return { parts, norm: optimizer.step(parameters, gradients!, { learningRate, step: adamStep, lossScale }) };
+      });
+    },
+    dispose() {
+      for (const tensor of [key, normalizer, lossSeed]) tensor.dispose();
+    },
+  };
+}
+
+/** Σ of the gradients of two micro-batches; frees both. */
+function accumulate(sum: Record<string, Tensor>, fresh: Record<string, Tensor>): Record<string, Tensor> {
+  return Object.fromEntries(
+    Object.entries(sum).map(([name, total]) => {
+      const next = add(total, fresh[name]!);
+      total.dispose();
+      fresh[name]!.dispose();
+      return [name, next];
+    }),
+  );
+}
