@@ -4,6 +4,8 @@ export default defineConfig({
   resolve: { conditions: ['@xmoe/source'] },
   ssr: { resolve: { conditions: ['@xmoe/source'] } },
   test: {
+    // Sources are tested without a build, but the CPU engine has a part to compile.
+    globalSetup: ['packages/backend-cpu/scripts/vitest-setup.mjs'],
     include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'test/**/*.test.ts'],
     testTimeout: 60_000,
     maxWorkers: 2,

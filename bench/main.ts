@@ -9,7 +9,7 @@ import type { MeasureOptions } from './measure.js';
 import { benchMoeLayer } from './moe-layer.js';
 import { HELP, parseOptions, type BenchOptions, type Section } from './options.js';
 import { benchRouters } from './router.js';
-import { scaleFor } from './shapes.js';
+import { scaleOf } from './scale.js';
 import { toMarkdown, type Table } from './table.js';
 import { benchTrainStep } from './train-step.js';
 
@@ -20,10 +20,10 @@ const BENCHES: Readonly<Record<Section, Bench>> = {
   router: benchRouters,
   async moe(devices, quick, measure) {
     const tables: Table[] = [];
-    for (const device of devices) tables.push(...(await benchMoeLayer(device, scaleFor(device.name, quick), measure)));
+    for (const device of devices) tables.push(...(await benchMoeLayer(device, await scaleOf(device.engine, quick), measure)));
     return tables;
   },
-  step: (devices, _quick, measure) => benchTrainStep(devices, measure),
+  step: benchTrainStep,
 };
 
 async function main(options: BenchOptions): Promise<void> {

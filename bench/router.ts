@@ -20,7 +20,7 @@ const ROUTERS: readonly { readonly label: string; readonly config: RouterConfig 
   { label: `uniform k=${K}`, config: { type: 'uniform', k: K } },
 ];
 
-/** Logits of this standard deviation: experts differ as in training, and t = 0.9 takes about 15 of 64. */
+/** Logits of this standard deviation: experts differ as in training, and t = 0.9 takes about 18 of 64. */
 export const GATE_STD = 2;
 
 /** The balance coefficient of the paper. */
@@ -56,7 +56,7 @@ export async function benchRouters(devices: readonly Device[], quick: boolean, o
 
 /** The gate alone, then each router. What they hold goes into `kept`. */
 function routersOn({ engine }: Device, shape: RouterShape, kept: Tensor[]): Contestant[] {
-  const { tokens, width, experts } = shape;
+  const { tokens, experts } = shape;
   const inputs = gateInputs(engine, shape);
   const ids = hostUniform(randomKey(3), tokens).map((uniform) => Math.floor(uniform * VOCABULARY));
   const tokenIds = engine.tensor(Int32Array.from(ids)).keep();

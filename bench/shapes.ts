@@ -1,14 +1,7 @@
-// Which sizes are measured: full ones, smaller ones for slow backends, and tiny ones that only show that it runs.
+// Which sizes are measured: full ones, smaller ones for slow backends, and tiny ones that only show
+// that it runs. Which of them a backend gets is decided in scale.ts.
 
 export type Scale = 'full' | 'reduced' | 'quick';
-
-/** Plain loops in JavaScript: some 2 GFLOP/s, where SIMD reaches 15 and native code 100. */
-const SLOW_BACKENDS = ['cpu', 'cpu:float64', 'tfjs:cpu'];
-
-export function scaleFor(backend: string, quick: boolean): Scale {
-  if (quick) return 'quick';
-  return SLOW_BACKENDS.includes(backend) ? 'reduced' : 'full';
-}
 
 export interface GemmShape {
   readonly label: string;

@@ -4,19 +4,22 @@ import { hostUniform, initializeParameters, randomKey, type Engine } from '@xmoe
 import type { RoutingTrace } from '@xmoe/moe';
 import type { LanguageModelBatch } from '@xmoe/nn';
 import { createTrainer, type TokenBatch, type Trainer } from '@xmoe/train';
-import { resolveConfig, type Config } from '../apps/lm-pretrain/src/config.js';
+import type { Config } from '../apps/lm-pretrain/src/config.js';
 import { buildModel } from '../apps/lm-pretrain/src/model.js';
+import { resolveConfig } from '../apps/lm-pretrain/src/resolve-config.js';
 import { routingReader } from '../apps/lm-pretrain/src/routing-summary.js';
 import type { Device } from './forward-backward.js';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions } from './measure.js';
-import { TIME_COLUMNS, type Table } from './table.js';
+import type { Table } from './table.js';
 
 const PRESET = 'tiny';
 const BATCHES = 16;
+const QUICK_BATCH = ['train.batchSize=1', 'model.contextLength=16'];
 
-export async function benchTrainStep(devices: readonly Device[], options: MeasureOptions): Promise<Table[]> {
-  const sparse = await resolveConfig({ preset: PRESET });
-  const dense = await resolveConfig({ preset: PRESET, router: 'dense' });
+export async function benchTrainStep(devices: readonly Device[], quick: boolean, options: MeasureOptions): Promise<Table[]> {
+  const set = quick ? QUICK_BATCH : [];
+  const sparse = await resolveConfig({ preset: PRESET, set });
+  const dense = await resolveConfig({ preset: PRESET, router: 'dense', set });
   const trainers: Trainer<TokenBatch>[] = [];
   const contestants = devices.flatMap(({ engine }) => [contestant(engine, sparse, 'XMoE', trainers), contestant(engine, dense, 'dense', trainers)]);
   const timings = await measureInterleaved(contestants, options);
@@ -33,8 +36,8 @@ export async function benchTrainStep(devices: readonly Device[], options: Measur
   return [{
     id: 'train-step',
     title: `Train step of the preset ${PRESET}`,
-    note: `${describe(sparse)}; ${tokens} tokens a step, drawn at random by Zipf's law. Dense: the same model with hidden size ${dense.model.hidden} in all layers, `
-      + 'the FLOPs of γ·s. Tokens/s are from the median; the ratio to dense from the shortest times.',
+    note: `${describe(sparse)}; ${tokens} tokens a step, drawn at random by Zipf's law. Dense: the same model with hidden size ${dense.model.hidden} in all layers `
+      + `(γ·s is ${sparse.moe!.capacityFactor * sparse.moe!.expertHidden}). Tokens/s are from the median; the ratio to dense from the shortest times.`,
     columns: [
       { key: 'model', label: 'model' }, { key: 'backend', label: 'backend' }, { key: 'minMs', label: 'min ms/step' }, { key: 'medianMs', label: 'median ms/step' },
       { key: 'tokensPerSecond', label: 'tokens/s', digits: 0 }, { key: 'overDense', label: '× dense' },

@@ -15,7 +15,8 @@ const routerSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('uniform'), k: positive }),
 ]);
 
-const moeSchema = z.object({
+/** The `moe` section: what a dense model has not. */
+export const moeSchema = z.object({
   /** MoE in layers every, 2·every, … (1-based). */
   every: positive.default(2),
   experts: positive,

@@ -1,6 +1,7 @@
 // From the data section of a configuration to prepared shards: finds the documents, gets the tokenizer, tokenises once.
 import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
+import { XMoEError } from '@xmoe/core';
 import {
   createGpt2Tokenizer, createSplitter, fingerprintSources, listSourceFiles, loadTokenizer, openShards, prepareShards,
   readDocuments, splitNames, trainBpe,
@@ -10,7 +11,6 @@ import type { Config } from './config.js';
 import { brownDocuments, brownFingerprint, sotuDocuments, sotuFingerprint } from './corpora/index.js';
 
 export interface PreparedData {
-  shards: PreparedShards;
   dataset: TokenDataset;
   tokenizer: BytePairTokenizer;
 }
@@ -25,7 +25,7 @@ const BPE_SAMPLE_CHARACTERS = 32_000_000;
  * Prepares the corpus of `config` in a directory of its own under `root`, or finds it there. The tokenizer is learned
  * on the training split only.
  */
-export async function prepareData(config: Config, root: string, notify: Notify, outDirectory?: string): Promise<PreparedData> {
+export async function prepareData(config: Config, root: string, notify: Notify, outDirectory?: string): Promise<PreparedData & { shards: PreparedShards }> {
   const corpus = await locateCorpora(config);
   const split = { validation: config.data.validationFraction, test: config.data.testFraction };
   const directory = outDirectory ?? join(root, `${corpus.label}-${settingsHash(config, corpus.fingerprint)}`);
@@ -33,15 +33,21 @@ export async function prepareData(config: Config, root: string, notify: Notify, 
   const tokenizer = existing ?? (await makeTokenizer(config, corpus.documents, split, notify));
   if (!existing) notify(`Tokenising ${corpus.label} with ${tokenizer.vocabularySize} tokens`);
   const shards = await prepareShards({
-    documents: corpus.documents(), sourceFingerprint: corpus.fingerprint, tokenizer, outDirectory: directory, split,
+    // The tokenizer's settings as well: the one found may be another than asked for.
+    documents: corpus.documents(), sourceFingerprint: `${corpus.fingerprint} ${tokenizerSettings(config)}`, tokenizer, outDirectory: directory, split,
   });
   const { malformed } = shards.index;
+  if (malformed.count > 0 && config.data.strict) {
+    throw new XMoEError('data', `${directory} was prepared without ${malformed.count} malformed rows, first ${malformed.first[0]!.place}: ${malformed.first[0]!.reason}`, {
+      hint: 'correct the rows, or leave --strict out',
+    });
+  }
   if (malformed.count > 0) notify(`${malformed.count} malformed rows were left out, first ${malformed.first[0]!.place}: ${malformed.first[0]!.reason}`);
   return { shards, dataset: await openShards(directory), tokenizer };
 }
 
-/** Opens what `prepare` made. */
-export async function openPrepared(directory: string): Promise<Omit<PreparedData, 'shards'>> {
+/** Opens what {@link prepareData} made. */
+export async function openPrepared(directory: string): Promise<PreparedData> {
   return { dataset: await openShards(directory), tokenizer: await loadTokenizer(directory) };
 }
 
@@ -87,10 +93,15 @@ function mapSplits(splits: Record<SplitName, string[]>, read: (paths: readonly s
   return { train: read(splits.train), validation: read(splits.validation), test: read(splits.test) };
 }
 
+/** What of the settings, beside the split, decides the tokens. */
+function tokenizerSettings({ data: { tokenizer, textField } }: Config): string {
+  return JSON.stringify([tokenizer, textField]);
+}
+
 /** Twelve hex digits of what the shards depend on. */
 function settingsHash(config: Config, fingerprint: string): string {
-  const { tokenizer, validationFraction, testFraction, textField } = config.data;
-  return createHash('sha256').update(JSON.stringify([fingerprint, tokenizer, validationFraction, testFraction, textField])).digest('hex').slice(0, 12);
+  const { validationFraction, testFraction } = config.data;
+  return createHash('sha256').update(JSON.stringify([fingerprint, tokenizerSettings(config), validationFraction, testFraction])).digest('hex').slice(0, 12);
 }
 
 async function makeTokenizer(

@@ -1,7 +1,7 @@
 // Perplexity of a split over non-overlapping windows, with what routing did meanwhile.
-import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters, sum, type Tensor } from '@xmoe/core';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { bitsPerByte, evaluationWindows, type LayerRouting, type Tokenizer, type TokenSplit } from '@xmoe/train';
+import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters, sum, type Tensor } from '@xmoe/core';
+import { bitsPerByte, evaluationWindows, mergeRouting, type LayerRouting, type Tokenizer, type TokenSplit } from '@xmoe/train';
 import type { RoutingTrace } from '@xmoe/moe';
 import type { XMoELanguageModel } from './model.js';
 
@@ -39,11 +39,10 @@ export interface EvaluateOptions {
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationResult> {
   const { engine, model, parameters, split, batchSize } = options;
   const length = model.config.contextLength;
-  const all = Math.ceil((split.length - 1) / length);
-  const windows = Math.min(all, options.maxWindows ?? all);
+  const windows = Math.min(Math.ceil((split.length - 1) / length), options.maxWindows ?? Infinity);
   const byteLength = byteLengths(options.tokenizer);
   let [loss, tokens, bytes, done] = [0, 0, 0, 0];
-  const routing = createRoutingMean();
+  const routing = new Map<string, LayerRouting[]>();
   for (const batch of evaluationWindows(split, length, { batchSize, maxWindows: windows })) {
     await nextTurn(); // lets signals in: a backend on the CPU never waits by itself
     if (options.stopped?.()) break;
@@ -58,43 +57,24 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
     loss += await readOnce(total);
     tokens += batch.targetCount;
     for (const target of batch.targets) if (target >= 0) bytes += byteLength[target]!;
-    for (const { layer, trace } of traces) routing.add(layer, await options.summarizeTrace(trace), batch.targetCount);
+    for (const { layer, trace } of traces) routing.set(layer, [...(routing.get(layer) ?? []), await options.summarizeTrace(trace)]);
     for (const tensor of collectTensors(traces)) tensor.dispose();
     options.onProgress?.((done += batch.windows) / windows);
   }
-  return { loss: loss / tokens, perplexity: Math.exp(loss / tokens), bitsPerByte: bitsPerByte(loss, bytes), tokens, bytes, routing: routing.all() };
+  return {
+    loss: loss / tokens,
+    perplexity: Math.exp(loss / tokens),
+    bitsPerByte: bitsPerByte(loss, bytes),
+    tokens,
+    bytes,
+    routing: [...routing].map(([layer, all]) => ({ layer, summary: mergeRouting(all) })),
+  };
 }
 
 /** UTF-8 bytes of text that each token stands for: none for the special ones. */
 function byteLengths(tokenizer: Tokenizer): Int32Array {
   const special = new Set(tokenizer.specialTokens.values());
   return Int32Array.from({ length: tokenizer.vocabularySize }, (_, token) => (special.has(token) ? 0 : tokenizer.tokenBytes(token).length));
-}
-
-/** The mean over tokens of each layer's routing; the last batch may hold fewer than the others. */
-function createRoutingMean() {
-  const sums = new Map<string, { tokens: number; wanted: number; kept: number; load: number[]; budgetedFlops: number; executedFlops: number }>();
-  return {
-    add(layer: string, routing: LayerRouting, tokens: number): void {
-      const sum = sums.get(layer) ?? { tokens: 0, wanted: 0, kept: 0, load: routing.load.map(() => 0), budgetedFlops: 0, executedFlops: 0 };
-      const kept = routing.keptPerToken * tokens;
-      sum.tokens += tokens;
-      sum.wanted += routing.expertsPerToken * tokens;
-      sum.kept += kept;
-      routing.load.forEach((share, expert) => (sum.load[expert]! += share * kept));
-      sum.budgetedFlops += routing.budgetedFlops;
-      sum.executedFlops += routing.executedFlops;
-      sums.set(layer, sum);
-    },
-    all: (): EvaluationResult['routing'] =>
-      [...sums].map(([layer, { tokens, wanted, kept, load, budgetedFlops, executedFlops }]) => ({
-        layer,
-        summary: {
-          expertsPerToken: wanted / tokens, keptPerToken: kept / tokens, dropRate: wanted > 0 ? 1 - kept / wanted : 0,
-          load: load.map((claims) => (kept > 0 ? claims / kept : 0)), budgetedFlops, executedFlops,
-        },
-      })),
-  };
 }
 
 async function readOnce(tensor: Tensor): Promise<number> {

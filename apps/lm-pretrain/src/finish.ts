@@ -1,5 +1,6 @@
 // What a finished run shows: test perplexity beside n-gram models, a sample, summary.json and the HTML report.
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Parameters } from '@xmoe/core';
 import { ngramBaselines, readMetrics, renderReport, replaceFile, type LayerRouting, type NgramBaselines } from '@xmoe/train';
 import type { Config } from './config.js';
@@ -8,10 +9,11 @@ import { DEFAULT_SAMPLING, generate } from './generate.js';
 import { buildModel, modelSize } from './model.js';
 import { routingReader } from './routing-summary.js';
 import { RUN_FILES } from './session.js';
+import { progressLine } from './terminal.js';
 import type { TrainedModel } from './train-run.js';
 import { runReportData } from './run-report.js';
 
-/** summary.json. Perplexities are per token of the tokenizer, over the test split. */
+/** summary.json. Perplexities are per token of the tokenizer, all over the same `testTokens` of the test split. */
 export interface Summary {
   preset: string;
   backend: string;
@@ -20,6 +22,8 @@ export interface Summary {
   steps: number;
   tokens: number;
   parameters: number;
+  /** Scored: the whole test split, or as much of it as `train.testWindows` says. */
+  testTokens: number;
   /** With the dispatch and capacity of training. */
   testPerplexity: number;
   bitsPerByte: number;
@@ -48,22 +52,44 @@ export interface Finished {
 }
 
 const SAMPLE_PROMPT = 'The ';
+const LEAK_FREE_BATCH_TOKENS = 2048;
 
 /** A configuration whose experts drop nothing. */
 export function leakFree(config: Config): Config {
   return config.moe ? { ...config, moe: { ...config.moe, dispatch: 'grouped' } } : config;
 }
 
-/** Scores the test split, samples, and writes summary.json and report.html. */
-export async function finishRun(trained: TrainedModel): Promise<Finished> {
-  const { request, data, model, parameters, outcome, device } = trained;
+/** Windows per batch where nothing is dropped: the batch does not matter there, and large ones are faster. */
+export function leakFreeBatchSize({ model, train }: Config): number {
+  return Math.max(train.batchSize, Math.ceil(LEAK_FREE_BATCH_TOKENS / model.contextLength));
+}
+
+/** Scores the test split, samples, and writes summary.json and report.html. Null when a signal ended it: nothing is written then. */
+export async function finishRun(trained: TrainedModel): Promise<Finished | null> {
+  const { request, stop } = trained;
+  const { config } = request;
+  const scored = await scoreTest(trained, config, 'Scoring the test split');
+  if (stop.requested) return null;
+  const dropless = config.moe ? await scoreTest(trained, leakFree(config), 'Scoring it with nothing dropped') : scored;
+  if (stop.requested) return null;
+  const { dataset, tokenizer } = trained.data;
+  const baselines = ngramBaselines(dataset.split('train'), dataset.split('test'), tokenizer.vocabularySize, { maxScoredTokens: scored.tokens, scoredBytes: scored.bytes });
+  const sample = await sampleText(trained);
+  if (stop.requested) return null;
+  const summary = summaryOf(trained, scored, dropless, baselines, sample);
+  const summaryPath = join(request.out, RUN_FILES.summary);
+  await replaceFile(summaryPath, `${JSON.stringify(summary, null, 2)}\n`);
+  const reportPath = join(request.out, RUN_FILES.report);
+  const rows = readMetrics(join(request.out, RUN_FILES.metrics));
+  await replaceFile(reportPath, await renderReport(runReportData(summary, config, rows, SAMPLE_PROMPT)));
+  return { summary, reportPath, summaryPath };
+}
+
+function summaryOf(trained: TrainedModel, scored: EvaluationResult, dropless: EvaluationResult, baselines: NgramBaselines, sample: string): Summary {
+  const { request, data, model, outcome, device } = trained;
   const { config } = request;
   const vocabulary = data.tokenizer.vocabularySize;
-  const baselines = ngramBaselines(data.dataset.split('train'), data.dataset.split('test'), vocabulary);
-  const scored = await scoreTest(trained, config);
-  const dropless = config.moe ? await scoreTest(trained, leakFree(config)) : scored;
-  const sample = await sampleText(trained);
-  const summary: Summary = {
+  return {
     preset: request.preset,
     backend: device.engine.backend.name,
     router: config.moe?.router.type ?? 'dense',
@@ -71,6 +97,7 @@ export async function finishRun(trained: TrainedModel): Promise<Finished> {
     steps: outcome.step,
     tokens: outcome.targets,
     parameters: modelSize(config, model, vocabulary).parameters,
+    testTokens: scored.tokens,
     testPerplexity: scored.perplexity,
     bitsPerByte: scored.bitsPerByte,
     leakFreeTestPerplexity: dropless.perplexity,
@@ -84,24 +111,30 @@ export async function finishRun(trained: TrainedModel): Promise<Finished> {
     executedFlops: outcome.executedFlops,
     sample,
   };
-  const summaryPath = join(request.out, RUN_FILES.summary);
-  await replaceFile(summaryPath, `${JSON.stringify(summary, null, 2)}\n`);
-  const reportPath = join(request.out, RUN_FILES.report);
-  const rows = readMetrics(join(request.out, 'metrics.jsonl'));
-  await replaceFile(reportPath, await renderReport(runReportData(summary, config, rows, SAMPLE_PROMPT)));
-  return { summary, reportPath, summaryPath };
+}
 
-  function scoreTest(run: TrainedModel, evaluated: Config): Promise<EvaluationResult> {
-    return evaluate({
-      engine: run.device.engine,
-      model: evaluated === config ? model : buildModel(run.device.engine, evaluated, vocabulary),
-      parameters,
-      split: data.dataset.split('test'),
-      batchSize: config.train.batchSize,
-      computeDType: config.train.precision,
-      summarizeTrace: routingReader(evaluated, 1),
-    });
-  }
+/** Scores the test split, with a line on a terminal that says how far it is. */
+async function scoreTest(trained: TrainedModel, evaluated: Config, label: string): Promise<EvaluationResult> {
+  const { request, data, model, parameters, device, stop } = trained;
+  const { config, stream } = request;
+  const { tokenizer } = data;
+  const original = evaluated === config;
+  const line = progressLine(stream, label);
+  const result = await evaluate({
+    engine: device.engine,
+    model: original ? model : buildModel(device.engine, evaluated, tokenizer.vocabularySize),
+    parameters,
+    split: data.dataset.split('test'),
+    tokenizer,
+    batchSize: original ? config.train.batchSize : leakFreeBatchSize(config),
+    computeDType: config.train.precision,
+    summarizeTrace: routingReader(evaluated, 1),
+    ...(config.train.testWindows === null ? {} : { maxWindows: config.train.testWindows }),
+    onProgress: line.update,
+    stopped: () => stop.requested,
+  });
+  line.done();
+  return result;
 }
 
 function baselineNumbers(baselines: NgramBaselines) {
@@ -113,11 +146,15 @@ function byLayer(result: EvaluationResult, pick: (routing: LayerRouting) => numb
   return Object.fromEntries(result.routing.map(({ layer, summary }) => [layer, pick(summary)]));
 }
 
-async function sampleText({ request, device, data, parameters }: TrainedModel): Promise<string> {
+async function sampleText({ request, device, data, parameters, stop }: TrainedModel): Promise<string> {
   const { config } = request;
   const { engine } = device;
   const model = buildModel(engine, leakFree(config), data.tokenizer.vocabularySize);
   const tokens: number[] = [];
-  for await (const token of generate(engine, model, parameters as Parameters, data.tokenizer, SAMPLE_PROMPT, DEFAULT_SAMPLING, config.train.precision)) tokens.push(token);
+  for await (const token of generate(engine, model, parameters as Parameters, data.tokenizer, SAMPLE_PROMPT, DEFAULT_SAMPLING, config.train.precision)) {
+    tokens.push(token);
+    await nextTurn();
+    if (stop.requested) break;
+  }
   return SAMPLE_PROMPT + data.tokenizer.decode(tokens);
 }

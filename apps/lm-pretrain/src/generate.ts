@@ -71,7 +71,8 @@ export function sampleToken(logits: ArrayLike<number>, u: number, options: Pick<
   return candidates[count - 1]!;
 }
 
-function checkSampling({ maxTokens, temperature, topK, topP }: SamplingOptions): void {
+/** @throws XMoEError `value` naming the option that makes no sense */
+export function checkSampling({ maxTokens, temperature, topK, topP }: SamplingOptions): void {
   const fail = (problem: string, hint: string): never => {
     throw new XMoEError('value', problem, { op: 'sample', hint });
   };

@@ -17,9 +17,12 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; } td, th 
 
 export function inspectHtml({ tokens, layers }: InspectedText, title: string): string {
   const blocks = layers.map(({ name, experts, perToken }) => {
-    const spans = perToken.map((routing, index) => tokenSpan(tokens[index]!, routing, experts)).join('');
+    const counts = perToken.map((routing) => routing.experts.length);
+    const [least, most] = [Math.min(...counts), Math.max(...counts)];
+    // Shaded within what occurs: otherwise a layer where all take many would be one colour.
+    const spans = perToken.map((routing, index) => tokenSpan(tokens[index]!, routing, (counts[index]! - least) / Math.max(1, most - least))).join('');
     const mean = perToken.reduce((sum, routing) => sum + routing.experts.length, 0) / perToken.length;
-    return `<h2>${escape(name)}: ${mean.toFixed(2)} of ${experts} experts per token</h2><div class="text">${spans}</div>${loadTable(perToken, experts)}`;
+    return `<h2>${escape(name)}: ${mean.toFixed(2)} of ${experts} experts per token, from ${least} to ${most}</h2><div class="text">${spans}</div>${loadTable(perToken, experts)}`;
   });
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Routing: ${escape(title)}</title><style>${STYLE}</style></head>
@@ -30,14 +33,14 @@ ${blocks.join('\n')}
 `;
 }
 
-function tokenSpan(token: string, { experts, dropped, probabilities }: TokenRouting, total: number): string {
+function tokenSpan(token: string, { experts, dropped, probabilities }: TokenRouting, share: number): string {
   const details = experts.map((expert, rank) => {
     const share = probabilities[rank] === undefined ? '' : ` ${(100 * probabilities[rank]!).toFixed(1)} %`;
     return `${expert}${share}${dropped.includes(expert) ? ' dropped' : ''}`;
   });
-  const shade = (0.08 + 0.62 * Math.min(1, (experts.length - 1) / Math.max(1, Math.min(total, 8) - 1))).toFixed(2);
+  const shade = (0.06 + 0.6 * share).toFixed(2);
   const attributes = dropped.length > 0 ? ' class="dropped"' : '';
-  return `<span${attributes} style="background: rgba(var(--shade), ${shade})" title="${escape(`${experts.length} experts: ${details.join(', ')}`)}">${escape(token)}</span>`;
+  return `<span${attributes} style="background: rgba(var(--shade), ${shade})" title="${escape(`${experts.length} expert${experts.length === 1 ? '' : 's'}: ${details.join(', ')}`)}">${escape(token)}</span>`;
 }
 
 function loadTable(perToken: readonly TokenRouting[], experts: number): string {

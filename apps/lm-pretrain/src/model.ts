@@ -65,9 +65,14 @@ export function modelSize(config: Config, model: XMoELanguageModel, vocabularySi
   let active = vocabularySize * width; // the output projection; the input embedding is a look-up
   for (let index = 1; index <= layers; index++) {
     active += 4 * width * width;
-    active += hasExperts(config, index) ? 2 * width * config.moe!.expertHidden * config.moe!.capacityFactor + width * config.moe!.experts : 2 * width * hidden;
+    active += hasExperts(config, index) ? activeInExperts(config.moe!, width) : 2 * width * hidden;
   }
   // Causal attention: on average half of the context, for q·k and for p·v, forward once and backward twice.
   const attention = layers * 2 * contextLength * width;
   return { parameters, activeParameters: active, flopsPerToken: 6 * active + 3 * attention, trainingBytes: parameters * 16 };
+}
+
+/** Weights of one layer with experts that a token meets: γ·s hidden units, and the gate unless the router has none. */
+function activeInExperts({ expertHidden, capacityFactor, experts, router }: NonNullable<Config['moe']>, width: number): number {
+  return 2 * width * expertHidden * capacityFactor + (router.type === 'hash' ? 0 : width * experts);
 }

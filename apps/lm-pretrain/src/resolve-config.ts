@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { nearestName, XMoEError } from '@xmoe/core';
 import { listPresets, loadPreset, mergeOverrides, parseConfig, parseJson, type JsonObject } from '@xmoe/train';
-import { checkConfig, configSchema, type Config } from './config.js';
+import { checkConfig, configSchema, moeSchema, type Config } from './config.js';
 import { packageRoot } from './package-root.js';
 
 export const ROUTER_NAMES = ['threshold', 'topk', 'switch', 'hash', 'base', 'uniform', 'dense'] as const;
@@ -15,10 +15,22 @@ const FLAG_ALIASES = {
   'capacity-factor': 'moe.capacityFactor',
   threshold: 'moe.router.threshold',
   k: 'moe.router.k',
+  noise: 'moe.router.noise',
+  'rank-only-priority': 'moe.router.rankOnlyPriority',
+  'max-experts-per-token': 'moe.router.maxExpertsPerToken',
+  balanced: 'moe.router.balanced',
   dispatch: 'moe.dispatch',
   experts: 'moe.experts',
   seed: 'train.seed',
 } as const;
+
+const flagName = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** Flags of what a dense model has not. */
+const EXPERT_FLAGS = new Set([
+  ...Object.keys(moeSchema.shape).map(flagName),
+  ...Object.entries(FLAG_ALIASES).flatMap(([flag, path]) => (path.startsWith('moe.') ? [flag] : [])),
+]);
 
 export interface ConfigFlags {
   /** Name of a preset, or path of a JSON file like one, which may extend a preset. */
@@ -76,6 +88,9 @@ function checkFlags(names: readonly string[], config: Config, otherOptions: read
   const keys = new Set([...keyNames(config), ...Object.keys(FLAG_ALIASES)]);
   for (const name of names) {
     const key = name.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
+    if (config.moe === null && EXPERT_FLAGS.has(key)) {
+      throw new XMoEError('config', `--${name} is about experts, and the model is dense`, { hint: 'leave it out, or choose a preset and a router with experts' });
+    }
     if (keys.has(key) || name.includes('.')) continue;
     const near = nearestName(name, [...otherOptions, ...keys]);
     throw new XMoEError('config', `unknown flag --${name}${near ? `, did you mean --${near}?` : ''}`, {
@@ -87,7 +102,7 @@ function checkFlags(names: readonly string[], config: Config, otherOptions: read
 /** All keys of a configuration at any depth, as flags are written. */
 function keyNames(value: object): string[] {
   return Object.entries(value).flatMap(([key, item]) => {
-    const name = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    const name = flagName(key);
     return typeof item === 'object' && item !== null && !Array.isArray(item) ? [name, ...keyNames(item)] : [name];
   });
 }

@@ -10,6 +10,7 @@ export function routingReader(config: Config, passes: 1 | 3): (trace: RoutingTra
     const summary = await summarizeTrace(trace);
     const flopsPerClaim = moe ? denseFlops({ tokens: 1, width: model.width, hidden: moe.expertHidden }) * passes : 0;
     return {
+      tokens: summary.tokens,
       expertsPerToken: summary.expertsWantedPerToken,
       keptPerToken: summary.expertsKeptPerToken,
       dropRate: summary.dropRate,

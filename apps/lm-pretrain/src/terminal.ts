@@ -1,6 +1,6 @@
-// The terminal as commands see it, and text for it: the closing lines of a run, tables of facts, errors. No ANSI codes.
+// The terminal as commands see it, and text for it: the closing lines of a run, tables of facts, errors. No ANSI colours.
 import { isXMoEError } from '@xmoe/core';
-import { formatCompact, formatDuration, type ProgressStream } from '@xmoe/train';
+import { formatCompact, formatDuration, formatShare, type ProgressStream } from '@xmoe/train';
 import type { Finished } from './finish.js';
 
 /** Where a command writes, and how it ends. */
@@ -13,10 +13,37 @@ export interface Terminal {
   exitCode: number;
 }
 
+/** A line that tells a share: redrawn in place on a terminal, else written once. */
+export function progressLine(stream: ProgressStream, label: string): { update(share: number): void; done(): void } {
+  const live = stream.isTTY === true;
+  let shown = -1;
+  if (!live) stream.write(`${label}\n`);
+  return {
+    update(share) {
+      const percent = Math.floor(100 * share);
+      if (live && percent !== shown) stream.write(`\r${label} ${String((shown = percent)).padStart(3)}%`);
+    },
+    done: () => void (live && stream.write('\n')),
+  };
+}
+
 /** Text that a model made, without control characters that would drive the terminal. */
 export function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
+}
+
+/** Breaks lines at spaces so that none is longer than `width`, where words allow it. */
+export function wrap(text: string, width: number): string {
+  const lines = text.split('\n').flatMap((line) => {
+    const out = [''];
+    for (const word of line.split(' ')) {
+      if (out.at(-1) !== '' && out.at(-1)!.length + 1 + word.length > width) out.push(word);
+      else out[out.length - 1] = out.at(-1) === '' ? word : `${out.at(-1)} ${word}`;
+    }
+    return out;
+  });
+  return lines.join('\n');
 }
 
 /** `label  value` lines with the values aligned. */
@@ -30,23 +57,23 @@ const perplexityWithBits = (perplexity: number, bits: number): string => `${perp
 /** What `start` and `train` print at the end. */
 export function closingText({ summary, reportPath, summaryPath }: Finished, checkpoints: string): string {
   const layers = Object.entries(summary.expertsPerToken).map(
-    ([layer, experts]) => [layer, `${experts.toFixed(2)} experts per token, ${(100 * (summary.dropRate[layer] ?? 0)).toFixed(1)} % of claims dropped`] as const,
+    ([layer, experts]) => [`layer ${layer}`, `${experts.toFixed(2)} experts per token, ${formatShare(summary.dropRate[layer] ?? 0)} of claims dropped`] as const,
   );
   return [
     '',
     `Trained ${summary.steps} steps on ${formatCompact(summary.tokens)} tokens in ${formatDuration(summary.trainingSeconds)} (${formatCompact(summary.tokensPerSecond)} tokens/s, ${summary.backend})`,
     '',
-    `Test perplexity per token, over ${summary.testTokens} held-out tokens`,
+    `Test perplexity per token, over ${summary.testTokens.toLocaleString('en')} held-out tokens`,
     facts([
       ['unigram model', perplexityWithBits(summary.unigramPerplexity, summary.unigramBitsPerByte)],
       ['bigram model', perplexityWithBits(summary.bigramPerplexity, summary.bigramBitsPerByte)],
       [`this model (${summary.router})`, perplexityWithBits(summary.testPerplexity, summary.bitsPerByte)],
-      ...(layers.length > 0 ? [['  nothing dropped', perplexityWithBits(summary.leakFreeTestPerplexity, summary.leakFreeBitsPerByte)] as const] : []),
+      ...(layers.length > 0 ? [['  same, nothing dropped', perplexityWithBits(summary.leakFreeTestPerplexity, summary.leakFreeBitsPerByte)] as const] : []),
     ]),
     '',
     ...(layers.length > 0 ? ['Routing on the test split', facts(layers), ''] : []),
     'Sample',
-    printable(summary.sample).replace(/^/gm, '  '),
+    wrap(printable(summary.sample), 88).replace(/^/gm, '  '),
     '',
     facts([
       ['report', reportPath],

@@ -1,15 +1,17 @@
 // One training run from configuration to trained model: run directory, data, model, loop.
 import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { initializeParameters, randomKey, XMoEError, type Engine, type Tensor } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
 import type { LanguageModelBatch, ScheduleConfig } from '@xmoe/nn';
 import {
   createBatchSampler, createStopSignal, createTrainer, lockRunDirectory, replaceFile, runTraining, tokenizerToJson,
-  type JsonObject, type RunOutcome, type TokenBatch, type Trainer,
+  type JsonObject, type ProgressStream, type RunOutcome, type StopSignal, type TokenBatch, type Trainer,
 } from '@xmoe/train';
 import { checkResumable, type Config } from './config.js';
-import { prepareData, type Notify, type PreparedData } from './data.js';
+import { openPrepared, prepareData, type Notify, type PreparedData } from './data.js';
 import { evaluate } from './evaluate.js';
 import { buildModel, type XMoELanguageModel } from './model.js';
 import { routingReader } from './routing-summary.js';
@@ -23,11 +25,12 @@ export interface TrainRequest {
   out: string;
   /** Directory that prepared shards go under. */
   dataRoot: string;
-  resume: boolean;
+  /** Directory of the shards that the run to go on with was trained on; absent for a new run. */
+  resumeData?: string;
   /** End this session, saved, after this step. */
   stopAfter?: number;
   debug?: 'off' | 'nan' | 'leaks' | 'all';
-  stream: { write(text: string): unknown; isTTY?: boolean; columns?: number };
+  stream: ProgressStream;
 }
 
 export interface TrainedModel {
@@ -37,23 +40,22 @@ export interface TrainedModel {
   model: XMoELanguageModel;
   parameters: Record<string, Tensor>;
   outcome: RunOutcome;
-  /** 0, or 130 or 143 after a signal. */
-  exitCode: number;
+  /** Still listening: whatever takes long asks it. */
+  stop: StopSignal;
 }
 
-/** Trains, then hands everything to `use` while the run is still locked and the device open. */
+/** Trains, then hands everything to `use` while the run is still locked, signals are heard and the device is open. */
 export async function trainRun<R>(request: TrainRequest, use: (trained: TrainedModel) => Promise<R>): Promise<R> {
-  const { config, out } = request;
+  const { config, resumeData } = request;
   const notify: Notify = (message) => void request.stream.write(`${message}\n`);
-  if (!request.resume && existsSync(join(out, RUN_FILES.config))) {
-    throw new XMoEError('config', `${out} holds a run already`, { hint: 'go on with --resume, or choose another --out' });
-  }
   // Whatever can fail without a run directory fails before there is one.
+  if (resumeData === undefined) refuseExistingRun(request.out);
   const device = await openDevice(request.backend, config.train.precision, request.debug);
-  notify(`backend ${device.reason}`);
+  notify(`Backend: ${device.reason}`);
   let data: PreparedData | undefined;
   try {
-    data = await prepareData(config, request.dataRoot, notify);
+    // The very shards, wherever the corpus is now; made again from the corpus when they are gone.
+    data = resumeData !== undefined && existsSync(resumeData) ? await openPrepared(resumeData) : await prepareData(config, request.dataRoot, notify);
     return await trainOn(request, device, data, use);
   } finally {
     data?.dataset.close();
@@ -61,8 +63,13 @@ export async function trainRun<R>(request: TrainRequest, use: (trained: TrainedM
   }
 }
 
+function refuseExistingRun(out: string): void {
+  if (![RUN_FILES.config, RUN_FILES.metrics, RUN_FILES.checkpoints].some((name) => existsSync(join(out, name)))) return;
+  throw new XMoEError('config', `${out} holds a run already`, { hint: 'go on with --resume, or choose another --out' });
+}
+
 async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedData, use: (trained: TrainedModel) => Promise<R>): Promise<R> {
-  const { config, out, resume, stream } = request;
+  const { config, out, stream } = request;
   const { engine } = device;
   const { train } = config;
   const { tokenizer } = data;
@@ -71,12 +78,12 @@ async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedD
   const trainer = makeTrainer(engine, config, model, parameters);
   const sampler = createBatchSampler({ split: data.dataset.split('train'), batchSize: train.batchSize, sequenceLength: config.model.contextLength, seed: train.seed });
   const lock = await lockRunDirectory(out);
-  if (!resume) {
-    const record: RunRecord = { preset: request.preset, data: resolve(data.shards.directory), config };
-    await replaceFile(join(out, RUN_FILES.config), `${JSON.stringify(record, null, 2)}\n`);
-  }
-  const stop = createStopSignal({ onStop: (reason) => stream.write(`\n${reason}: saving a checkpoint; once more to quit at once\n`) });
+  let trained = false;
+  const stop = createStopSignal({
+    onStop: (reason) => stream.write(`\n${reason}: ${trained ? 'ending; the trained model is saved' : 'saving a checkpoint'}; once more to quit at once\n`),
+  });
   try {
+    const resume = await beginOrResume(request, data, engine.backend.name);
     const outcome = await runTraining<TokenBatch>({
       directory: out,
       trainer,
@@ -94,16 +101,17 @@ async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedD
       checkSaved: (saved, where) => {
         checkTokenizer(saved, tokenizer.hash, where);
         checkResumable(saved.config, config, where);
-        if (saved.backend !== engine.backend.name) stream.write(`the run was trained on ${String(saved.backend)}: results go on, but not bit for bit\n`);
+        if (saved.backend !== engine.backend.name) stream.write(`The run was trained on ${String(saved.backend)} so far: it goes on, but not bit for bit\n`);
       },
       evaluate: () => evaluate({
-        engine, model, parameters, split: data.dataset.split('validation'), batchSize: train.batchSize, computeDType: train.precision,
+        engine, model, parameters, split: data.dataset.split('validation'), tokenizer, batchSize: train.batchSize, computeDType: train.precision,
         summarizeTrace: routingReader(config, 1), maxWindows: train.evalWindows,
       }),
       stop,
       stream,
     });
-    return await use({ request, device, data, model, parameters, outcome, exitCode: stop.exitCode });
+    trained = outcome.completed;
+    return await use({ request, device, data, model, parameters, outcome, stop });
   } finally {
     stop.dispose();
     trainer.dispose();
@@ -111,12 +119,31 @@ async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedD
   }
 }
 
+/**
+ * Under the lock: writes config.json of a new run, or says whether there is a checkpoint to resume from. A run that was
+ * killed before its first one begins again.
+ */
+async function beginOrResume(request: TrainRequest, data: PreparedData, backend: string): Promise<boolean> {
+  const { config, out, stream } = request;
+  if (request.resumeData === undefined) {
+    refuseExistingRun(out); // another process may have been quicker
+    const record: RunRecord = { preset: request.preset, backend, data: resolve(data.dataset.directory), config };
+    await replaceFile(join(out, RUN_FILES.config), `${JSON.stringify(record, null, 2)}\n`);
+    return false;
+  }
+  const names = await readdir(join(out, RUN_FILES.checkpoints)).catch(() => []);
+  if (names.some((name) => name.startsWith('step-'))) return true;
+  stream.write('No checkpoint was saved yet: starting from the beginning\n');
+  for (const name of [RUN_FILES.metrics, RUN_FILES.tensorboard]) await rm(join(out, name), { recursive: true, force: true });
+  return false;
+}
+
 function makeTrainer(engine: Engine, config: Config, model: XMoELanguageModel, parameters: Record<string, Tensor>): Trainer<TokenBatch> {
   const { train } = config;
   const shape = { batch: train.batchSize, length: config.model.contextLength };
   const inputs = engine.zeros([shape.batch * shape.length], 'int32').keep();
   const targets = engine.zeros([shape.batch * shape.length], 'int32').keep();
-  return createTrainer<TokenBatch, LanguageModelBatch, RoutingTrace>({
+  const trainer = createTrainer<TokenBatch, LanguageModelBatch, RoutingTrace>({
     engine,
     specs: model.parameters,
     parameters,
@@ -133,6 +160,18 @@ function makeTrainer(engine: Engine, config: Config, model: XMoELanguageModel, p
     loss: (weights, batch, context, options) => model.loss(weights, batch, context, options),
     summarizeTrace: routingReader(config, 3),
   });
+  return {
+    get state() {
+      return trainer.state;
+    },
+    async step(batches, options) {
+      await nextTurn(); // lets signals in: a backend on the CPU never waits by itself
+      return trainer.step(batches, options);
+    },
+    tensors: () => trainer.tensors(),
+    restore: (state, tensors, where) => trainer.restore(state, tensors, where),
+    dispose: () => trainer.dispose(),
+  };
 }
 
 function scheduleOf({ train }: Config): ScheduleConfig {

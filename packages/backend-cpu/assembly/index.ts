@@ -1,3 +1,15 @@
 // The kernels that the host can call. One line per file; the bodies are there.
 export { heapBase, initializeThread } from './thread';
 export * from './gemm';
+export * from './activation';
+export { attention, attentionGrad, packPanels } from './attention';
+export * from './cross-entropy';
+export { dropout, random } from './dropout';
+export * from './elementwise';
+export * from './indexing';
+export { copyRows, copyRuns, transposeMatrices } from './movement';
+export * from './normalization';
+export * from './optimizer';
+export * from './reduce';
+export * from './routing';
+export { softmax, softmaxGrad } from './softmax';

@@ -1,7 +1,6 @@
 // What all kernels share: fused multiply-add where the variant has it, and horizontal sums. No memory access.
 
 /** a·b + c. One rounding in the relaxed variant where the machine has it, two in the simd variant. */
-// @ts-ignore: decorator
 @inline
 export function madd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
@@ -9,7 +8,6 @@ export function madd(a: v128, b: v128, c: v128): v128 {
 }
 
 /** The sum of the four lanes: (0 + 2) + (1 + 3). */
-// @ts-ignore: decorator
 @inline
 export function sumLanes(x: v128): f32 {
   const pairs = f32x4.add(x, i32x4.shuffle(x, x, 2, 3, 0, 1));

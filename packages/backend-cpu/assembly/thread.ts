@@ -13,7 +13,6 @@ export function heapBase(): usize {
 }
 
 /** The calling thread's own region of THREAD_SCRATCH_BYTES (src/engine/layout.ts), 64-byte aligned; contents do not last. */
-// @ts-ignore: decorator
 @inline
 export function threadScratch(): usize {
   return region;

@@ -1,9 +1,9 @@
-// createCpuBackend: the reference backend. It owns buffers and host transfers; the arithmetic is in kernels/.
-import { XMoEError, formatShape, sizeOf, type Backend, type DType, type Operand, type TensorData } from '@xmoe/core';
-import { decodeHalves, encodeHalves } from './half.js';
+// createCpuBackend: the reference backend. Buffers are ordinary arrays; the arithmetic is in kernels/.
+import type { Backend } from '@xmoe/core';
+import { createHostBackend } from './host-backend.js';
 import { createKernels } from './kernels/index.js';
 import { createBufferPool } from './pool.js';
-import { CpuBuffer, elements, type Precision } from './storage.js';
+import type { Precision } from './storage.js';
 
 export interface CpuBackendOptions {
   /**
@@ -16,51 +16,11 @@ export interface CpuBackendOptions {
 /** The plain TypeScript backend: every primitive native, deterministic, runs in Node and in browsers. */
 export function createCpuBackend({ accumulate = 'float32' }: CpuBackendOptions = {}): Backend {
   const pool = createBufferPool(accumulate);
-  const dtypes = new WeakMap<CpuBuffer, DType>();
-
-  function readSync(operand: Operand): TensorData {
-    const data = elements(operand);
-    return data instanceof Uint16Array ? decodeHalves(data) : data.slice();
-  }
-
-  return {
+  return createHostBackend({
     name: accumulate === 'float64' ? 'cpu:float64' : 'cpu',
     description: `CPU, one thread, plain TypeScript, ${accumulate === 'float64' ? 'double' : 'single'} precision`,
-    capabilities: { float16: true, maxBufferBytes: 2 ** 31 },
     kernels: createKernels(),
-    allocate(dtype, length) {
-      const buffer = new CpuBuffer(pool.take(dtype, length));
-      dtypes.set(buffer, dtype);
-      return buffer;
-    },
-    free(buffer) {
-      const dtype = buffer instanceof CpuBuffer ? dtypes.get(buffer) : undefined;
-      if (!(buffer instanceof CpuBuffer) || buffer.data === undefined || dtype === undefined) {
-        throw new XMoEError('disposed', 'a buffer was freed twice or belongs to another backend', {
-          op: 'free',
-          hint: 'free each buffer once, on the backend that made it',
-        });
-      }
-      pool.give(dtype, buffer.data);
-      buffer.data = undefined;
-    },
-    write(operand, data) {
-      const target = elements(operand);
-      if (data.length !== target.length || sizeOf(operand.shape) !== target.length) {
-        const shape = formatShape(operand.shape);
-        throw new XMoEError('shape', `${data.length} values for ${shape} in a buffer of ${target.length}`, {
-          op: 'write',
-          hint: 'give as many values as the shape has elements',
-        });
-      }
-      if (target instanceof Uint16Array) encodeHalves(data, target);
-      else if (operand.dtype === 'bool') for (let i = 0; i < target.length; i++) target[i] = data[i] ? 1 : 0;
-      else target.set(data);
-    },
-    // Copies at once: what happens to the buffer after the call does not show.
-    read: async (operand) => readSync(operand),
-    readSync,
-    memory: () => ({ bytes: pool.bytes() }),
+    pool,
     dispose: () => pool.clear(),
-  };
+  });
 }

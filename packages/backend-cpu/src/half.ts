@@ -6,9 +6,8 @@ import { CpuBuffer, elements } from './storage.js';
 let decodeTable: Float32Array | undefined;
 
 /** Decodes a whole array of float16 bits. */
-export function decodeHalves(bits: Uint16Array): Float32Array {
+export function decodeHalves(bits: Uint16Array, out: Float32Array = new Float32Array(bits.length)): Float32Array {
   decodeTable ??= Float32Array.from({ length: 65536 }, (_, pattern) => decodeFloat16(pattern));
-  const out = new Float32Array(bits.length);
   for (let i = 0; i < bits.length; i++) out[i] = decodeTable[bits[i]];
   return out;
 }
@@ -18,14 +17,19 @@ export function encodeHalves(values: ArrayLike<number>, out: Uint16Array): void 
   for (let i = 0; i < values.length; i++) out[i] = encodeFloat16(values[i]);
 }
 
-/** `kernel` (of float32), for float16 operands too. */
-export function withHalf<K extends KernelName>(name: K, kernel: Kernels[K]): Kernels[K] {
+/** Where decoded operands go. */
+type FloatScratch = (length: number) => Float32Array;
+
+const freshArray: FloatScratch = (length) => new Float32Array(length);
+
+/** `kernel` (of float32), for float16 operands too: they are decoded into arrays that `scratch` makes. */
+export function withHalf<K extends KernelName>(name: K, kernel: Kernels[K], scratch: FloatScratch = freshArray): Kernels[K] {
   const run = kernel as unknown as (...operands: readonly unknown[]) => void;
   const outputs: readonly number[] = KERNEL_OUTPUTS[name];
   const wrapped = (...operands: readonly unknown[]): void => {
     if (!operands.some(isHalf)) return run(...operands);
     const decoded = operands.map((operand, position) =>
-      isHalf(operand) ? decodedOperand(operand, outputs.includes(position)) : operand,
+      isHalf(operand) ? decodedOperand(operand, outputs.includes(position), scratch) : operand,
     );
     run(...decoded);
     for (const position of outputs) {
@@ -40,8 +44,9 @@ function isHalf(operand: unknown): operand is Operand {
   return typeof operand === 'object' && operand !== null && (operand as { dtype?: unknown }).dtype === 'float16';
 }
 
-function decodedOperand(operand: Operand, isOutput: boolean): Operand {
+function decodedOperand(operand: Operand, isOutput: boolean, scratch: FloatScratch): Operand {
   const bits = elements(operand) as Uint16Array;
-  const data = isOutput ? new Float32Array(bits.length) : decodeHalves(bits);
+  const data = scratch(bits.length);
+  if (!isOutput) decodeHalves(bits, data);
   return { buffer: new CpuBuffer(data), shape: operand.shape, dtype: 'float32' };
 }

@@ -3,7 +3,7 @@ import { XMoEError } from '@xmoe/core';
 import { splitNames, type SplitName } from '@xmoe/train';
 import type { Config } from '../config.js';
 import { evaluate, type EvaluationResult } from '../evaluate.js';
-import { leakFree } from '../finish.js';
+import { leakFree, leakFreeBatchSize } from '../finish.js';
 import { buildModel } from '../model.js';
 import { routingReader } from '../routing-summary.js';
 import { openRun } from '../session.js';
@@ -24,16 +24,18 @@ export async function evalCommand(terminal: Terminal, directory: string, options
   if (!(splitNames as readonly string[]).includes(options.split)) {
     throw new XMoEError('value', `there is no split ${JSON.stringify(options.split)}`, { hint: `one of ${splitNames.join(', ')}` });
   }
-  const run = await openRun(directory, options);
+  const run = await openRun(directory, { ...options, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   try {
     const config = withRouting(run.record.config, options);
+    const dataset = await run.dataset();
     const score = (evaluated: Config): Promise<EvaluationResult> =>
       evaluate({
         engine: run.device.engine,
         model: buildModel(run.device.engine, evaluated, run.tokenizer.vocabularySize),
         parameters: run.parameters,
-        split: run.dataset.split(options.split as SplitName),
-        batchSize: options.batchSize ?? config.train.batchSize,
+        split: dataset.split(options.split as SplitName),
+        tokenizer: run.tokenizer,
+        batchSize: options.batchSize ?? (evaluated === config ? config.train.batchSize : leakFreeBatchSize(config)),
         computeDType: config.train.precision,
         summarizeTrace: routingReader(evaluated, 1),
         ...(options.maxWindows === undefined ? {} : { maxWindows: options.maxWindows }),
@@ -69,7 +71,7 @@ interface EvaluationReport {
 
 function evaluationText(config: Config, { checkpoint, split, withCapacity, leakFree: dropless }: EvaluationReport): string {
   const line = ({ perplexity, bitsPerByte, tokens }: EvaluationResult): string =>
-    `perplexity ${perplexity.toFixed(3)}${Number.isNaN(bitsPerByte) ? '' : `, ${bitsPerByte.toFixed(4)} bits per byte`}, ${tokens} tokens`;
+    `perplexity ${perplexity.toFixed(3)}, ${bitsPerByte.toFixed(4)} bits per byte, ${tokens} tokens`;
   const routing = ({ routing: layers }: EvaluationResult) =>
     layers.map(({ layer, summary }) => [`  ${layer}`, `${summary.expertsPerToken.toFixed(3)} experts per token, ${(100 * summary.dropRate).toFixed(2)} % dropped`] as const);
   const rows = config.moe

@@ -1,5 +1,5 @@
 // sample: continues a prompt, token by token on standard output.
-import { generate } from '../generate.js';
+import { checkSampling, generate } from '../generate.js';
 import { leakFree } from '../finish.js';
 import { buildModel } from '../model.js';
 import { openRun } from '../session.js';
@@ -17,17 +17,20 @@ interface SampleOptions {
 }
 
 export async function sampleCommand(terminal: Terminal, directory: string, options: SampleOptions): Promise<void> {
-  const run = await openRun(directory, options);
+  checkSampling(options);
+  const run = await openRun(directory, { ...options, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   try {
     const { engine } = run.device;
     const model = buildModel(engine, leakFree(run.record.config), run.tokenizer.vocabularySize);
     // Characters may span tokens: the decoder holds back what is not whole yet.
     const decoder = new TextDecoder();
-    process.stdout.write(options.prompt);
+    // A terminal must not obey what a model writes; a file gets it as it is.
+    const write = (text: string): void => void terminal.output.write(terminal.output.isTTY ? printable(text) : text);
+    write(options.prompt);
     for await (const token of generate(engine, model, run.parameters, run.tokenizer, options.prompt, options, run.record.config.train.precision)) {
-      process.stdout.write(decoder.decode(run.tokenizer.tokenBytes(token), { stream: true }));
+      write(decoder.decode(run.tokenizer.tokenBytes(token), { stream: true }));
     }
-    process.stdout.write(`${decoder.decode()}\n`);
+    write(`${decoder.decode()}\n`);
   } finally {
     run.close();
   }

@@ -1,15 +1,15 @@
 // start and train: one run from configuration to report. --dry-run only counts.
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine, XMoEError } from '@xmoe/core';
 import { formatCompact } from '@xmoe/train';
 import type { Command } from 'commander';
-import type { Config } from '../config.js';
+import { checkResumable, type Config } from '../config.js';
 import { finishRun } from '../finish.js';
 import { buildModel, modelSize } from '../model.js';
 import { readRunRecord, RUN_FILES } from '../session.js';
-import { closingText, facts } from '../terminal.js';
-import { trainRun, type TrainRequest } from '../train-run.js';
+import { closingText, facts, type Terminal } from '../terminal.js';
+import { trainRun, type TrainedModel, type TrainRequest } from '../train-run.js';
 import { configOf, type ConfigOptions } from './config-options.js';
 
 interface TrainOptions extends ConfigOptions {
@@ -23,41 +23,42 @@ interface TrainOptions extends ConfigOptions {
 
 const DEBUG_LEVELS = ['off', 'nan', 'leaks', 'all'] as const;
 
-export async function trainCommand(options: TrainOptions, command: Command): Promise<void> {
+export async function trainCommand(terminal: Terminal, options: TrainOptions, command: Command): Promise<void> {
   if (options.resume && options.out === undefined) {
     throw new XMoEError('config', '--resume needs --out', { hint: 'name the run directory to go on with' });
   }
   const level = DEBUG_LEVELS.find((name) => name === options.debug);
   if (!level) throw new XMoEError('config', `there is no debug level ${JSON.stringify(options.debug)}`, { hint: `one of ${DEBUG_LEVELS.join(', ')}` });
-  // A resumed run keeps its configuration; flags given again must agree with it (checked against the checkpoint).
   const record = options.resume ? await readRunRecord(options.out!) : undefined;
-  const config = record && !asksForConfig(options, command) ? record.config : await configOf(options, command);
-  const preset = record?.preset ?? options.preset;
+  // Flags apply to the configuration of the run to go on with, unless a preset is named, and must not change it.
+  const given = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
+  const config = await configOf(options, command, given('preset') ? undefined : record?.config);
+  if (record) checkResumable(record.config, config, options.out!);
+  const preset = record?.preset ?? basename(options.preset, '.json');
   if (options.dryRun) {
-    process.stdout.write(dryRunText(preset, config));
+    terminal.output.write(dryRunText(preset, config));
     return;
   }
   const out = options.out ?? join('runs', `${preset}-${timestamp()}`);
   const request: TrainRequest = {
-    config, out, preset, backend: options.backend, dataRoot: options.dataRoot, resume: options.resume ?? false, debug: level, stream: process.stderr,
+    config, out, preset, dataRoot: options.dataRoot, debug: level, stream: terminal.messages,
+    backend: record && !given('backend') ? record.backend : options.backend,
+    ...(record ? { resumeData: record.data } : {}),
     ...(options.stopAfter === undefined ? {} : { stopAfter: options.stopAfter }),
   };
-  process.stderr.write(`${preset}: ${headline(config)}\n`);
-  await trainRun(request, async (trained) => {
-    process.exitCode = trained.exitCode;
-    if (trained.outcome.completed) {
-      process.exitCode = 0;
-      process.stdout.write(closingText(await finishRun(trained), join(out, RUN_FILES.checkpoints)));
-    } else {
-      process.stdout.write(`Stopped at step ${trained.outcome.step} of ${config.train.steps}. Go on with --resume --out ${out}\n`);
-    }
-  });
+  terminal.messages.write(`${preset}: ${headline(config)}\n`);
+  await trainRun(request, (trained) => close(terminal, trained));
 }
 
-/** Whether any flag says what to train. */
-function asksForConfig(options: TrainOptions, command: Command): boolean {
-  const named = options.set ?? options.router ?? options.data;
-  return named !== undefined || command.args.length > 0 || command.getOptionValueSource('preset') === 'cli';
+/** Evaluates and reports a completed run; says how to go on with one that was stopped. */
+async function close(terminal: Terminal, trained: TrainedModel): Promise<void> {
+  const { request, outcome, stop } = trained;
+  const { out, config } = request;
+  const finished = outcome.completed && !stop.requested ? await finishRun(trained) : null;
+  terminal.exitCode = stop.exitCode;
+  if (finished) terminal.output.write(closingText(finished, join(out, RUN_FILES.checkpoints)));
+  else if (outcome.completed) terminal.output.write(`Trained and saved, but not evaluated. Do that with --resume --out ${out}\n`);
+  else terminal.output.write(`Stopped after ${outcome.step} of ${config.train.steps} steps. Go on with --resume --out ${out}\n`);
 }
 
 function timestamp(): string {

@@ -1,5 +1,6 @@
 // The loop around a trainer: batches, metrics, evaluations, checkpoints, resume and stopping. Knows no model.
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
 import { createCheckpointStore, type CheckpointStore, type LoadedCheckpoint } from '../checkpoint/index.js';
@@ -66,8 +67,8 @@ export interface RunOutcome {
 /** So many updates in a row without a finite gradient end the run. Halving the first loss scale down to 1 takes 15. */
 export const MOST_SKIPPED = 50;
 
-/** The state of a checkpoint of a run. */
 const object = z.custom<JsonObject>(isPlainObject);
+/** The state of a checkpoint of a run. */
 const runStateSchema = z.object({ saved: object, trainer: trainerStateSchema, batches: object, totals: runTotalsSchema });
 
 /** One session of a run while it goes. */
@@ -78,8 +79,8 @@ interface Session<Host> {
   /** Tokens per second of training, over the last seconds of it. */
   readonly meter: ThroughputMeter;
   totals: RunTotals;
-  targets: number;
-  seconds: number;
+  /** What this session trained on, and the wall-clock of its training steps. */
+  readonly spent: { targets: number; seconds: number };
   /** The step of the newest checkpoint; −1 for none. */
   savedStep: number;
 }
@@ -94,10 +95,13 @@ export async function runTraining<Host>(options: RunTrainingOptions<Host>): Prom
   const { trainer, totalSteps, stop, stopAfter = totalSteps } = options;
   const { outputs } = session;
   const lastStep = Math.min(totalSteps, stopAfter);
+  // A backend on the CPU never waits by itself: only a turn of the event loop lets signals in.
   try {
+    await nextTurn();
     await settle(session);
     while (trainer.state.step < lastStep && !stop.requested) {
       await trainOnce(session);
+      await nextTurn();
       await settle(session);
     }
     const completed = trainer.state.step >= totalSteps && !evaluationDue(session);
@@ -120,17 +124,16 @@ async function openSession<Host>(options: RunTrainingOptions<Host>): Promise<Ses
   });
   const totals = resume ? restore(options, await store.loadLatest()) : emptyTotals();
   const firstStep = trainer.state.step;
-  const session: Session<Host> = {
+  const spent = { targets: 0, seconds: 0 };
+  return {
     options,
     store,
     outputs: openRunOutputs({ directory, stream, totalSteps, firstStep, resume }),
-    meter: createThroughputMeter({ now: () => session.seconds * 1000 }),
+    meter: createThroughputMeter({ now: () => spent.seconds * 1000 }),
     totals,
-    targets: 0,
-    seconds: 0,
+    spent,
     savedStep: resume ? firstStep : -1,
   };
-  return session;
 }
 
 /** One update and what it reports. */
@@ -142,8 +145,8 @@ async function trainOnce<Host>(session: Session<Host>): Promise<void> {
   const collectRouting = next % routingEvery === 0 || next === totalSteps || next === 1;
   const result = await trainer.step(microBatches, { collectRouting });
   const seconds = (performance.now() - started) / 1000;
-  session.targets += result.targets;
-  session.seconds += seconds;
+  session.spent.targets += result.targets;
+  session.spent.seconds += seconds;
   meter.add(result.targets);
   session.totals = { ...session.totals, seconds: session.totals.seconds + seconds };
   if (result.routing) session.totals = countRouting(session.totals, result.step, result.routing);
@@ -182,7 +185,7 @@ async function save<Host>(session: Session<Host>, metric: number | null): Promis
   const { state } = trainer;
   outputs.flush();
   const runState: z.input<typeof runStateSchema> = { saved, trainer: state, batches: batches.state(), totals };
-  await store.save({ step: state.step, tensors: await trainer.tensors(), state: runState as JsonObject, metric, files });
+  await store.save({ step: state.step, tensors: await trainer.tensors(), state: runState as unknown as JsonObject, metric, files });
   session.savedStep = state.step;
 }
 
@@ -195,14 +198,14 @@ function restore<Host>({ checkSaved, trainer, batches }: RunTrainingOptions<Host
   return state.totals;
 }
 
-function outcomeOf<Host>({ options: { trainer }, totals, targets, seconds }: Session<Host>, completed: boolean): RunOutcome {
+function outcomeOf<Host>({ options: { trainer }, totals, spent }: Session<Host>, completed: boolean): RunOutcome {
   const { step, targetsSeen } = trainer.state;
   return {
     completed,
     step,
     targets: targetsSeen,
     seconds: totals.seconds,
-    targetsPerSecond: seconds > 0 ? targets / seconds : 0,
+    targetsPerSecond: spent.seconds > 0 ? spent.targets / spent.seconds : 0,
     routing: totals.routing,
     ...flopsAt(totals, step),
   };

@@ -1,0 +1,136 @@
+// What a user types wrong or asks about: one clear line, an exit code, and nothing left behind. And own data.
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { presetDescriptions } from '../src/resolve-config.js';
+import { EXPERTS, mustRun, runHere, SMALL, smallTexts, startProcess, temporaryFolder, writeCorpus } from './support.js';
+
+const path = temporaryFolder();
+const corpus = writeCorpus(path('corpus.jsonl'));
+const data = ['--data', corpus, '--data-root', path('data')];
+
+describe('mistakes', () => {
+  it.each([
+    [['--bacend', 'cpu'], 'unknown flag --bacend, did you mean --backend?'],
+    [['--preset', 'tinny'], /"tinny".*did you mean "?tiny/],
+    [['--router', 'treshold'], 'did you mean threshold?'],
+    [['--backend', 'tfjs:wams'], 'did you mean tfjs:wasm?'],
+    [['--backend', 'webgl'], 'there is no backend "webgl"'],
+    [['--set', 'model.widht=8'], 'did you mean "width"?'],
+    [['--debug', 'all-of-it'], 'there is no debug level "all-of-it"'],
+    [['stray'], 'unexpected argument "stray"'],
+    [['--precision', 'float16'], 'tfjs:wasm has no float16'],
+    [['--data', 'no-such-file.txt'], 'no-such-file.txt does not exist'],
+    [['--context-length', '100000'], 'fewer than a window'],
+  ])('train %j: one clear line and no run directory', async (flags, message) => {
+    const out = path('dead');
+    const { code, output, messages } = await runHere('train', ...SMALL, ...EXPERTS, ...data, '--max-steps', '2', '--out', out, ...flags);
+    expect(code).toBe(1);
+    expect(output).toBe('');
+    expect(messages).toMatch(message);
+    expect(messages.split('\n').filter((line) => line.startsWith('error: '))).toHaveLength(1);
+    expect(messages).not.toContain('    at ');
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it.each([
+    [['trian'], "unknown command 'trian'"],
+    [['eval'], "missing required argument 'run'"],
+    [['eval', 'x', '--bacend', 'cpu'], 'Did you mean --backend?'],
+    [['sample', 'x', '--max-tokens', '-3'], 'expected a whole number'],
+    [['sample', 'x', '--temperature', ''], 'expected a number'],
+    [['eval', 'x', '--max-windows', '0'], 'expected a whole number from 1'],
+    [['train', '--stop-after', '1.5'], 'expected a whole number'],
+  ])('%j ends with 2', async (args, message) => {
+    expect(await runHere(...args)).toMatchObject({ code: 2, output: '', messages: expect.stringContaining(message) });
+  });
+
+  it('a directory that cannot be made is named, without a stack', async () => {
+    const { code, messages } = await runHere('train', ...SMALL, ...EXPERTS, ...data, '--max-steps', '2', '--out', join(corpus, 'below-a-file'));
+    expect(code).toBe(1);
+    expect(messages).toMatch(/error: .*below-a-file/);
+    expect(messages).not.toContain('    at ');
+  });
+});
+
+describe('questions', () => {
+  it('--version and --help answer, as a process too', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+    expect(await runHere('--version')).toEqual({ code: 0, output: `${version}\n`, messages: '' });
+    const asProcess = await startProcess('train', '--help').ended;
+    expect(asProcess).toMatchObject({ code: 0, messages: '' });
+    for (const name of ['--preset', '--router', '--resume', '--dry-run', '--max-steps']) expect(asProcess.output).toContain(name);
+    const wrong = await startProcess('train', '--preset', 'nothing-like-it').ended;
+    expect(wrong).toMatchObject({ code: 1, output: '' });
+  });
+
+  it('presets lists them all', async () => {
+    const { output } = await mustRun('presets');
+    for (const [name, description] of await presetDescriptions()) expect(output).toMatch(new RegExp(`^  ${name} +${description.slice(0, 20)}`, 'm'));
+  });
+
+  it('--dry-run tells the size of every preset without training or reading data', async () => {
+    for (const [name] of await presetDescriptions()) {
+      const { output } = await mustRun('train', '--preset', name, '--dry-run', '--out', path('never'));
+      expect(output, name).toMatch(/parameters +\S+ \(\d+\)\n/);
+      for (const fact of ['FLOPs per token', 'memory', 'steps', 'tokens']) expect(output, name).toContain(fact);
+    }
+    expect(existsSync(path('never'))).toBe(false);
+    const { output } = await mustRun('train', '--preset', '124m-dense', '--dry-run', '--max-steps', '10');
+    expect(output).toContain('(124439808)');
+    expect(output).toContain('10 of 256 sequences of 1024 tokens');
+  });
+});
+
+describe('own data', () => {
+  const small = (...flags: string[]) => mustRun('train', ...SMALL, ...EXPERTS, '--test-windows', '2', '--max-steps', '1', '--data-root', path('data'), ...flags);
+  const dataOf = (run: string): string => (JSON.parse(readFileSync(join(run, 'config.json'), 'utf8')) as { data: string }).data;
+  const indexOf = (run: string) => JSON.parse(readFileSync(join(dataOf(run), 'index.json'), 'utf8'));
+
+  it('text files and gzipped JSON lines with another field', async () => {
+    const texts = path('texts');
+    mkdirSync(texts);
+    smallTexts(30).forEach((text, i) => writeFileSync(join(texts, `${i}.txt`), text));
+    const packed = path('more.jsonl.gz');
+    writeFileSync(packed, gzipSync(smallTexts(20).map((body) => `${JSON.stringify({ body })}\n`).join('')));
+    await small('--data', texts, '--out', path('from-texts'));
+    expect(Object.values(indexOf(path('from-texts')).splits as Record<string, { documents: number }>).reduce((sum, { documents }) => sum + documents, 0)).toBe(30);
+    await small('--data', packed, '--text-field', 'body', '--out', path('from-packed'));
+    expect(indexOf(path('from-packed')).splits.train.documents).toBeGreaterThan(5);
+  });
+
+  it('Parquet as published keeps its splits', async () => {
+    const folder = path('published');
+    mkdirSync(folder);
+    const fixture = (part: number): string =>
+      fileURLToPath(new URL(`../../../packages/train/test/data/fixtures/wikitext-0000${part}-of-00002.parquet`, import.meta.url));
+    [['train-00000-of-00001', 0], ['validation-00000-of-00001', 1], ['test-00000-of-00001', 1]].forEach(([name, part]) =>
+      copyFileSync(fixture(part as number), join(folder, `${name}.parquet`)));
+    await small('--data', folder, '--context-length', '4', '--out', path('from-parquet'));
+    const { splits } = indexOf(path('from-parquet'));
+    expect(splits.test).toEqual({ ...splits.validation, shards: splits.test.shards });
+    expect(splits.train.tokens).toBeGreaterThan(0);
+  });
+
+  it('malformed rows are counted and named, and refused with --strict', async () => {
+    const torn = path('torn.jsonl');
+    writeFileSync(torn, `${readFileSync(corpus, 'utf8')}{"text": 5}\n{"text": "cut of`);
+    const { messages } = await small('--data', torn, '--out', path('from-torn'));
+    expect(messages).toMatch(/2 malformed rows were left out, first .*torn\.jsonl/);
+    await expect(small('--data', torn, '--strict', '--out', path('strict'))).rejects.toThrow('torn.jsonl');
+    expect(existsSync(path('strict'))).toBe(false);
+  });
+
+  it('prepare does it once', async () => {
+    const args = ['prepare', '--data', corpus, '--set', 'data.tokenizer.vocabularySize=270', '--out', path('shards')];
+    const [first, second] = [await mustRun(...args), await mustRun(...args)];
+    expect(first.output).toMatch(/^Wrote .*shards\n/);
+    expect(second.output).toBe(first.output.replace('Wrote', 'Found'));
+    expect(second.messages).toBe('');
+    expect(readdirSync(path('shards')).sort()).toEqual(['index.json', 'test-00000.bin', 'tokenizer.json', 'train-00000.bin', 'validation-00000.bin']);
+    const other = await runHere('prepare', '--data', corpus, '--set', 'data.tokenizer.vocabularySize=271', '--out', path('shards'));
+    expect(other).toMatchObject({ code: 1, messages: expect.stringContaining('holds shards of another corpus, tokenizer or split') });
+  });
+});

@@ -1,0 +1,120 @@
+// Sampling: properties of the choice of one token, and what generate feeds the model.
+import { createCpuBackend } from '@xmoe/backend-cpu';
+import { createEngine, initializeParameters, randomKey, type Engine } from '@xmoe/core';
+import { trainBpe } from '@xmoe/train';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { DEFAULT_SAMPLING, generate, sampleToken } from '../src/generate.js';
+import { leakFree } from '../src/finish.js';
+import { buildModel, type XMoELanguageModel } from '../src/model.js';
+import { resolveConfig } from '../src/resolve-config.js';
+import { smallTexts } from './support.js';
+
+const logitsOf = fc.array(fc.double({ min: -20, max: 20, noNaN: true }), { minLength: 1, maxLength: 12 });
+const uniform = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true });
+const all = { temperature: 1, topK: 0, topP: 1 };
+
+describe('sampleToken', () => {
+  it('takes the likeliest, the lowest id of equals, at temperature 0 and with k = 1', () => {
+    fc.assert(fc.property(logitsOf, uniform, (logits, u) => {
+      const best = logits.indexOf(Math.max(...logits));
+      expect(sampleToken(logits, u, { ...all, temperature: 0 })).toBe(best);
+      expect(sampleToken(logits, u, { ...all, topK: 1 })).toBe(best);
+      expect(sampleToken(logits, u, { ...all, topP: 1e-9 })).toBe(best);
+    }));
+  });
+
+  it('never takes a token outside the k likeliest, nor outside the nucleus', () => {
+    fc.assert(fc.property(logitsOf, uniform, fc.integer({ min: 1, max: 12 }), fc.double({ min: 0.01, max: 1, noNaN: true }), (logits, u, topK, topP) => {
+      const rank = (id: number): number => logits.filter((other, index) => other > logits[id]! || (other === logits[id]! && index < id)).length;
+      expect(rank(sampleToken(logits, u, { ...all, topK }))).toBeLessThan(topK);
+      const chosen = sampleToken(logits, u, { ...all, topP });
+      const weights = logits.map((logit) => Math.exp(logit - Math.max(...logits)));
+      const before = weights.filter((_, id) => rank(id) < rank(chosen)).reduce((sum, weight) => sum + weight, 0);
+      // Those before it do not reach the mass on their own.
+      expect(before).toBeLessThan(topP * weights.reduce((sum, weight) => sum + weight, 0) + 1e-9);
+    }));
+  });
+
+  it('takes each token for a share of u equal to its probability', () => {
+    const logits = [Math.log(0.2), Math.log(0.5), Math.log(0.3)];
+    const counts = [0, 0, 0];
+    for (let i = 0; i < 1000; i++) counts[sampleToken(logits, (i + 0.5) / 1000, all)]!++;
+    expect(counts).toEqual([200, 500, 300]);
+    counts.fill(0);
+    for (let i = 0; i < 1000; i++) counts[sampleToken(logits, (i + 0.5) / 1000, { ...all, topP: 0.7 })]!++;
+    expect(counts).toEqual([0, 625, 375]); // the nucleus, renormalised
+    counts.fill(0);
+    for (let i = 0; i < 3800; i++) counts[sampleToken(logits, (i + 0.5) / 3800, { ...all, temperature: 0.5 })]!++;
+    expect(counts).toEqual([400, 2500, 900]); // squares: 4, 25 and 9 of 38
+  });
+});
+
+describe('generate', () => {
+  const engine = createEngine(createCpuBackend());
+  afterAll(() => engine.dispose());
+  const tokenizer = trainBpe(smallTexts(20), { vocabularySize: 270 });
+
+  /** A model that records the windows it sees and always prefers token `favourite`. */
+  function recorder(favourite: (step: number) => number) {
+    const seen: { window: number[]; position: number }[] = [];
+    const model = {
+      config: { contextLength: 8 },
+      logitsAt(_: unknown, inputs: ReturnType<Engine['tensor']>, __: unknown, position: number) {
+        const logits = new Float32Array(tokenizer.vocabularySize);
+        logits[favourite(seen.length)] = 50;
+        seen.push({ window: [], position });
+        const place = seen.length - 1;
+        void inputs.keep().data().then((values) => (seen[place]!.window = Array.from(values)));
+        return engine.tensor(logits, [1, logits.length]);
+      },
+    } as unknown as XMoELanguageModel;
+    return { model, seen };
+  }
+  const collect = async (model: XMoELanguageModel, prompt: string, maxTokens: number): Promise<number[]> => {
+    const tokens: number[] = [];
+    for await (const token of generate(engine, model, {}, tokenizer, prompt, { ...DEFAULT_SAMPLING, maxTokens })) tokens.push(token);
+    return tokens;
+  };
+
+  it('shows the model the last contextLength tokens, and asks for the last of them', async () => {
+    const { model, seen } = recorder((step) => 100 + step);
+    const prompt = 'zyxwvu';
+    const ids = Array.from(tokenizer.encode(prompt));
+    expect(await collect(model, prompt, 6)).toEqual([100, 101, 102, 103, 104, 105]);
+    expect(seen.map(({ position }) => position)).toEqual(ids.map((_, i) => Math.min(7, ids.length - 1 + i)).slice(0, 6));
+    const everything = [...ids, 100, 101, 102, 103, 104];
+    expect(everything.length).toBeGreaterThan(8);
+    expect(seen.at(-1)!.window).toEqual(everything.slice(-8));
+    expect(seen[0]!.window).toEqual([...ids, ...new Array<number>(8 - ids.length).fill(0)]);
+  });
+
+  it('stops at the end of the text, which it does not yield, and begins with it for an empty prompt', async () => {
+    const { model, seen } = recorder((step) => (step === 2 ? tokenizer.endOfText : 65));
+    expect(await collect(model, '', 10)).toEqual([65, 65]);
+    expect(seen[0]).toEqual({ window: [tokenizer.endOfText, 0, 0, 0, 0, 0, 0, 0], position: 0 });
+  });
+
+  it('is not changed by what lies behind the last token, with experts that drop nothing', async () => {
+    const config = await resolveConfig({ preset: 'tiny', flags: { width: '16', heads: '2', hidden: '16', 'expert-hidden': '8', experts: '4', 'context-length': '8' } });
+    const model = buildModel(engine, leakFree(config), tokenizer.vocabularySize);
+    const parameters = initializeParameters(engine, model.parameters, randomKey(3));
+    const context = { training: false, key: null, computeDType: 'float32', tokenIds: null, collect: 'nothing' } as const;
+    const logits = async (inputs: number[], mask: number[]) => engine.scope(() =>
+      model.logitsAt(parameters, engine.tensor(Int32Array.from(inputs)), { batch: 1, length: 8 }, 2, { ...context, mask: engine.tensor(Uint8Array.from(mask), [8], 'bool') })).data();
+    const first = await logits([5, 6, 7, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0, 0, 0]);
+    expect(await logits([5, 6, 7, 9, 9, 9, 9, 9], [1, 1, 1, 0, 0, 0, 0, 0])).toEqual(first);
+    expect(await logits([5, 6, 8, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0, 0, 0])).not.toEqual(first);
+  });
+
+  it.each([
+    [{ temperature: -1 }, 'the temperature is -1'],
+    [{ temperature: Number.NaN }, 'the temperature is NaN'],
+    [{ topP: 0 }, 'top-p is 0'],
+    [{ topK: 1.5 }, 'top-k is 1.5'],
+    [{ maxTokens: -1 }, 'the number of tokens is -1'],
+  ])('refuses %j', async (options, message) => {
+    const { model } = recorder(() => 1);
+    await expect(generate(engine, model, {}, tokenizer, 'a', { ...DEFAULT_SAMPLING, ...options }).next()).rejects.toThrow(message);
+  });
+});

@@ -1,0 +1,136 @@
+// A run that is killed, stopped or damaged and then resumed ends as the uninterrupted one: same weights, optimiser, losses.
+// Real processes and real signals. The checkpoint format itself is tested in @xmoe/train.
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  checkpointsOf, EXPERTS, fingerprint, lastStep, mustRun, runHere, SMALL, startProcess, temporaryFolder, waitUntil, writeCorpus,
+} from './support.js';
+
+const path = temporaryFolder();
+const STEPS = 40;
+const corpus = writeCorpus(path('corpus.jsonl'));
+const train = (out: string, ...more: string[]): string[] => [
+  'train', ...SMALL, ...EXPERTS, '--data', corpus, '--data-root', path('data'), '--max-steps', String(STEPS), '--checkpoint-every', '5', '--out', out, ...more,
+];
+const resume = (out: string, ...more: string[]) => mustRun('train', '--resume', '--out', out, ...more);
+
+const reference = path('reference');
+beforeAll(() => mustRun(...train(reference)), 120_000);
+
+describe('kill -9', () => {
+  const saving = (run: string): boolean => {
+    const directory = join(run, 'checkpoints');
+    return existsSync(directory) && readdirSync(directory).some((name) => name.startsWith('.temporary-') && name.includes('-step-'));
+  };
+  it.each([
+    ['before the first checkpoint', (run: string) => lastStep(run) >= 2],
+    ['between two checkpoints', (run: string) => lastStep(run) >= 13],
+    ['while a checkpoint is saved', (run: string) => lastStep(run) >= 22 && saving(run)],
+  ])('%s', async (moment, reached) => {
+    const run = path(moment.replaceAll(' ', '-'));
+    const killed = startProcess(...train(run));
+    await waitUntil(killed, () => reached(run));
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    expect(killed.child.signalCode).toBe('SIGKILL');
+    expect(lastStep(run)).toBeLessThan(STEPS);
+    expect(existsSync(join(run, 'summary.json'))).toBe(false);
+
+    await resume(run);
+    expect(fingerprint(run)).toEqual(fingerprint(reference));
+    expect(existsSync(join(run, 'summary.json'))).toBe(true);
+  });
+});
+
+describe('SIGINT and SIGTERM', () => {
+  it.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s saves, ends with %i, and the resumed run is the same', async (signal, code) => {
+    const run = path(signal);
+    const stopped = startProcess(...train(run, '--checkpoint-every', '1000'));
+    await waitUntil(stopped, () => lastStep(run) >= 3);
+    stopped.child.kill(signal);
+    expect((await stopped.ended).code).toBe(code);
+    expect(stopped.messages).toContain(`${signal}: saving a checkpoint`);
+    expect(stopped.output).toMatch(new RegExp(`^Stopped after \\d+ of ${STEPS} steps. Go on with --resume --out ${run}\n$`));
+    // It ended at once, not at the next checkpoint.
+    const step = lastStep(run);
+    expect(step).toBeLessThan(STEPS);
+    expect(checkpointsOf(run)).toEqual([`step-${String(step).padStart(8, '0')}`]);
+
+    const { messages } = await resume(run, '--checkpoint-every', '5');
+    expect(messages).toContain('wasm'); // the run's own backend without being named
+    expect(fingerprint(run)).toEqual(fingerprint(reference));
+  });
+
+  it('a second signal quits at once', async () => {
+    const run = path('twice');
+    const stopped = startProcess(...train(run, '--checkpoint-every', '1000', '--max-steps', '100000'));
+    await waitUntil(stopped, () => lastStep(run) >= 2);
+    stopped.child.kill('SIGINT');
+    stopped.child.kill('SIGTERM');
+    expect((await stopped.ended).code).toBe(143);
+    expect(stopped.output).toBe('');
+    expect(existsSync(join(run, 'lock'))).toBe(false);
+  });
+
+  it('ends the final evaluation promptly; resuming does only that', async () => {
+    const run = path('evaluating');
+    const flags = ['--test-fraction', '0.8', '--test-windows', 'null', '--max-steps', '5', '--out', run];
+    const stopped = startProcess('train', ...SMALL, ...EXPERTS, '--data', writeCorpus(path('long.jsonl'), 400), '--data-root', path('data'), ...flags);
+    await waitUntil(stopped, () => stopped.messages.includes('Scoring the test split'));
+    stopped.child.kill('SIGINT');
+    expect((await stopped.ended).code).toBe(130);
+    expect(stopped.messages).toContain('SIGINT: ending; the trained model is saved');
+    expect(stopped.output).toBe(`Trained and saved, but not evaluated. Do that with --resume --out ${run}\n`);
+    expect(existsSync(join(run, 'summary.json'))).toBe(false);
+
+    const before = fingerprint(run);
+    const { output } = await resume(run, '--test-windows', '10');
+    expect(fingerprint(run)).toEqual(before);
+    const summary = JSON.parse(readFileSync(join(run, 'summary.json'), 'utf8'));
+    expect(summary).toMatchObject({ steps: 5, tokens: 5 * 4 * 16, testTokens: 160 });
+    expect(output).toContain('over 160 held-out tokens');
+    expect(existsSync(join(run, 'report.html'))).toBe(true);
+  });
+});
+
+it('--stop-after N and resuming is training in one go', async () => {
+  const run = path('stopped');
+  const first = await mustRun(...train(run, '--stop-after', '17'));
+  expect(first.output).toContain(`Stopped after 17 of ${STEPS} steps`);
+  await resume(run, '--stop-after', '30');
+  expect(lastStep(run)).toBe(30);
+  await resume(run);
+  expect(fingerprint(run)).toEqual(fingerprint(reference));
+});
+
+it('names and skips a damaged newest checkpoint, and uses the one before', async () => {
+  const run = path('damaged');
+  cpSync(reference, run, { recursive: true });
+  const [, newest] = checkpointsOf(run);
+  const file = join(run, 'checkpoints', newest!, 'parameters.safetensors');
+  const bytes = readFileSync(file);
+  bytes[bytes.length - 5]! ^= 1;
+  writeFileSync(file, bytes);
+  const { messages } = await resume(run);
+  expect(messages).toMatch(new RegExp(`checkpoint .*${newest} is skipped: .*parameters.safetensors`));
+  expect(fingerprint(run)).toEqual(fingerprint(reference));
+});
+
+it('refuses to resume what is no run, another configuration, or another tokenizer', async () => {
+  expect(await runHere('train', '--resume', '--out', path('nothing'))).toMatchObject({ code: 1, messages: expect.stringContaining('nothing holds no run') });
+  expect((await runHere('train', '--resume')).messages).toContain('--resume needs --out');
+  const changed = await runHere('train', '--resume', '--out', reference, '--learning-rate', '0.5', '--threshold', '0.7');
+  expect(changed.code).toBe(1);
+  expect(changed.messages).toMatch(/train\.learningRate was .* and is now 0\.5/);
+  expect(changed.messages).toMatch(/moe\.router\.threshold was 0\.9 and is now 0\.7/);
+  expect(changed.messages).not.toContain('data.');
+});
+
+it('refuses --out of a run that exists, and leaves it as it is', async () => {
+  const before = fingerprint(reference);
+  const refused = await runHere(...train(reference));
+  expect(refused).toMatchObject({ code: 1, output: '' });
+  expect(refused.messages).toContain(`${reference} holds a run already`);
+  expect(fingerprint(reference)).toEqual(before);
+});

@@ -1,0 +1,60 @@
+// The sizes of the paper's models (Table 1 and section 4.1), and what is said of a model without running it.
+import { createCpuBackend } from '@xmoe/backend-cpu';
+import { createEngine } from '@xmoe/core';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Config } from '../src/config.js';
+import { buildModel, hasExperts, modelSize } from '../src/model.js';
+import { presetDescriptions, resolveConfig } from '../src/resolve-config.js';
+
+const VOCABULARY = 50257;
+const engine = createEngine(createCpuBackend());
+afterAll(() => engine.dispose());
+
+async function sizeOf(preset: string) {
+  const config = await resolveConfig({ preset });
+  return { config, size: modelSize(config, buildModel(engine, config, VOCABULARY), VOCABULARY) };
+}
+
+/** A hash router has no gate. */
+const gateSize = (width: number, moe: NonNullable<Config['moe']>): number => (moe.router.type === 'hash' ? 0 : width * moe.experts);
+
+/** Counted by hand: embeddings, 12 layers of attention and norms, 6 of them dense and 6 with experts and a gate. */
+function expected(width: number, hidden: number, moe: Config['moe']): number {
+  const attention = 4 * width * width + 4 * width;
+  const norms = 4 * width;
+  const feedForward = (size: number): number => 2 * width * size + size + width;
+  const expertLayer = moe ? moe.experts * feedForward(moe.expertHidden) + gateSize(width, moe) : feedForward(hidden);
+  return (VOCABULARY + 1024) * width + 12 * (attention + norms) + 6 * (feedForward(hidden) + expertLayer) + 2 * width;
+}
+
+describe('modelSize', () => {
+  it('124M dense is GPT-2: 124,439,808 parameters', async () => {
+    const { size } = await sizeOf('124m-dense');
+    expect(size.parameters).toBe(124_439_808);
+    expect(size.trainingBytes).toBe(124_439_808 * 16);
+    // Multiplications of a token: everything but position and token look-up, norms and biases.
+    const weights = VOCABULARY * 768 + 12 * (4 * 768 ** 2 + 2 * 768 * 3072);
+    expect(size.activeParameters).toBe(weights);
+    expect(size.flopsPerToken).toBe(6 * weights + 6 * 12 * 1024 * 768);
+  });
+
+  it('every 323M and 556M preset has the size of its name, and costs as much as its dense model but for the gate', async () => {
+    const names = (await presetDescriptions()).map(([name]) => name).filter((name) => /^(323|556)m/.test(name));
+    for (const name of names) {
+      const { config, size } = await sizeOf(name);
+      const { width, hidden } = config.model;
+      expect(size.parameters, name).toBe(expected(width, hidden, config.moe));
+      expect(Math.abs(size.parameters / (Number(name.slice(0, 3)) * 1e6) - 1), name).toBeLessThan(0.006);
+      const dense = VOCABULARY * width + 12 * (4 * width ** 2 + 2 * width * hidden);
+      expect(size.activeParameters - dense, name).toBe(6 * gateSize(width, config.moe!));
+    }
+  });
+
+  it('puts experts in layers 2, 4, … unless told otherwise', async () => {
+    const config = await resolveConfig({ preset: '323m-xmoe-8x3072' });
+    expect(Array.from({ length: 12 }, (_, i) => hasExperts(config, i + 1)).filter(Boolean)).toHaveLength(6);
+    expect([hasExperts(config, 1), hasExperts(config, 2)]).toEqual([false, true]);
+    const third = await resolveConfig({ preset: '323m-xmoe-8x3072', flags: { every: '3' } });
+    expect([1, 2, 3, 4, 5, 6].filter((index) => hasExperts(third, index))).toEqual([3, 6]);
+  });
+});

@@ -1,0 +1,128 @@
+// Presets, flags and routers: what configuration they make, and what is said of those that make none.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { checkResumable, configSchema } from '../src/config.js';
+import { packageRoot } from '../src/package-root.js';
+import { presetDescriptions, resolveConfig, ROUTER_NAMES } from '../src/resolve-config.js';
+import { temporaryFolder } from './support.js';
+
+const path = temporaryFolder();
+
+describe('presets', () => {
+  it('all resolve, say what they are and set no unknown key', async () => {
+    const presets = await presetDescriptions();
+    expect(presets.length).toBeGreaterThan(20);
+    for (const [preset, description] of presets) {
+      expect(description, preset).not.toBe('');
+      const config = await resolveConfig({ preset });
+      expect(configSchema.parse(config), preset).toEqual(config);
+    }
+  });
+
+  it.each(['323m', '556m'])('%s: every router of the paper at equal FLOPs: γ·s is the same', async (size) => {
+    const names = (await presetDescriptions()).map(([name]) => name).filter((name) => name.startsWith(size));
+    const configs = await Promise.all(names.map((preset) => resolveConfig({ preset })));
+    const budgets = configs.map(({ moe }) => moe!.capacityFactor * moe!.expertHidden);
+    expect(new Set(budgets)).toEqual(new Set([configs[0]!.model.hidden]));
+    expect(new Set(configs.map(({ moe }) => moe!.experts * moe!.expertHidden)).size).toBe(1);
+    expect(new Set(configs.map(({ moe }) => moe!.router.type))).toEqual(new Set(['threshold', 'topk', 'switch', 'hash', 'base']));
+    for (const { moe } of configs) if (moe!.router.type === 'topk') expect(moe!.router.k).toBe(moe!.capacityFactor);
+  });
+
+  it('may be a file of one’s own that extends a shipped one', async () => {
+    const own = path('mine.json');
+    writeFileSync(own, JSON.stringify({ extends: 'tiny', model: { width: 32 } }));
+    const [mine, tiny] = [await resolveConfig({ preset: own }), await resolveConfig({ preset: 'tiny' })];
+    expect(mine).toEqual({ ...tiny, model: { ...tiny.model, width: 32 } });
+    await expect(resolveConfig({ preset: path('none.json') })).rejects.toThrow('cannot read the preset file');
+    writeFileSync(own, JSON.stringify({ extends: 'tinny' }));
+    await expect(resolveConfig({ preset: own })).rejects.toThrow(/"tinny".*tiny/);
+  });
+
+  it('fill in what a file leaves out', async () => {
+    const file = JSON.parse(readFileSync(join(packageRoot(import.meta.url), 'presets', 'tiny.json'), 'utf8'));
+    const config = await resolveConfig({ preset: 'tiny' });
+    expect(file.train.weightDecay).toBeUndefined();
+    expect(config.train).toMatchObject({ weightDecay: 0.1, beta1: 0.9, beta2: 0.95, clipNorm: 1, precision: 'float32', accumulation: 1 });
+    expect(config.moe).toMatchObject({ minCapacity: 4, balanceCoefficient: 0.01, init: 'independent' });
+    expect((await resolveConfig({ preset: '124m-dense' })).train.testWindows).toBeNull();
+  });
+});
+
+describe('flags', () => {
+  const withFlags = (flags: Record<string, string | true>, more = {}) => resolveConfig({ preset: 'tiny', flags, ...more });
+
+  it('set the key of their name, or of their alias', async () => {
+    const config = await withFlags({
+      'max-steps': '30', 'learning-rate': '1e-3', threshold: '0.8', 'capacity-factor': '3', dispatch: 'grouped', seed: '9', 'model.width': '32', weightDecay: '0',
+    });
+    expect(config.train).toMatchObject({ steps: 30, learningRate: 1e-3, seed: 9, weightDecay: 0 });
+    expect(config.moe).toMatchObject({ capacityFactor: 3, dispatch: 'grouped', router: { type: 'threshold', threshold: 0.8 } });
+    expect(config.model.width).toBe(32);
+  });
+
+  it('come before --set, and --data becomes absolute', async () => {
+    const config = await withFlags({ experts: '4' }, { set: ['moe.experts=16'], data: ['some/text.txt'] });
+    expect(config.moe!.experts).toBe(16);
+    expect(config.data.files).toEqual([join(process.cwd(), 'some/text.txt')]);
+  });
+
+  it.each([
+    [{ 'learning-rat': '1' }, 'unknown flag --learning-rat, did you mean --learning-rate?'],
+    [{ bacend: 'cpu' }, 'unknown flag --bacend, did you mean --backend?'],
+    [{ qqqqqqqqqqqq: '1' }, 'unknown flag --qqqqqqqqqqqq'],
+    [{ 'max-steps': 'many' }, 'train.steps: expected number, got "many"'],
+    [{ 'max-steps': '0' }, 'train.steps'],
+    [{ 'batch-size': '2.5' }, 'train.batchSize'],
+    [{ dispatch: 'gruped' }, 'did you mean "grouped"?'],
+    [{ width: '30' }, 'model.width 30 is not a multiple of model.heads 4'],
+    [{ every: '3' }, 'moe.every 3 exceeds model.layers 2'],
+    [{ 'test-fraction': '0.99' }, 'no text is left to train on'],
+    [{ k: '2' }, 'unknown key moe.router.k'],
+    [{ seed: true }, 'train.seed'],
+    [{ noise: 'true' }, 'unknown key moe.router.noise'],
+  ] as const)('%j is refused', async (flags, message) => {
+    await expect(withFlags(flags as Record<string, string>, { otherOptions: ['backend', 'out'] })).rejects.toThrow(message);
+  });
+
+  it('of --set: unknown keys are named with the nearest', async () => {
+    await expect(withFlags({}, { set: ['model.widht=8'] })).rejects.toThrow(/unknown key model\.widht.*did you mean "width"/);
+    await expect(withFlags({}, { set: ['nonsense'] })).rejects.toThrow('expected key.path=value');
+    await expect(withFlags({}, { set: ['__proto__.x=1'] })).rejects.toThrow('not allowed');
+  });
+});
+
+describe('--router', () => {
+  it.each(ROUTER_NAMES)('%s replaces the router of the preset', async (router) => {
+    const config = await resolveConfig({ preset: 'tiny', router });
+    expect(config.moe?.router.type ?? 'dense').toBe(router);
+  });
+
+  it('keeps the settings of the same router, and gives top-k as many choices as the budget pays for', async () => {
+    const flags = { threshold: '0.5' };
+    expect((await resolveConfig({ preset: 'tiny', router: 'threshold', flags })).moe!.router).toEqual({ type: 'threshold', threshold: 0.5 });
+    expect((await resolveConfig({ preset: '323m-xmoe-64x384', router: 'topk' })).moe!.router).toEqual({ type: 'topk', k: 8 });
+    await expect(resolveConfig({ preset: 'tiny', router: 'topk', flags: { k: '9' } })).rejects.toThrow('moe.router.k 9 exceeds moe.experts 8');
+  });
+
+  it('refuses what is no router, and experts for a dense preset', async () => {
+    await expect(resolveConfig({ preset: 'tiny', router: 'treshold' })).rejects.toThrow('did you mean threshold?');
+    for (const flag of ['experts', 'k', 'balance-coefficient']) {
+      await expect(resolveConfig({ preset: 'tiny', router: 'dense', flags: { [flag]: '2' } })).rejects.toThrow(/--[a-z-]+ is about experts, and the model is dense/);
+    }
+    await expect(resolveConfig({ preset: '124m-dense', router: 'topk' })).rejects.toThrow('the preset is dense');
+  });
+});
+
+describe('a resumed run', () => {
+  it('may change how often it reports, and nothing else', async () => {
+    const before = await resolveConfig({ preset: 'tiny' });
+    const check = async (flags: Record<string, string>) => checkResumable(before, await resolveConfig({ preset: 'ignored', base: before, flags }), 'run');
+    await check({ 'eval-every': '7', 'test-windows': 'null', 'keep-checkpoints': '5' });
+    await expect(check({ 'max-steps': '7' })).rejects.toThrow('run belongs to another configuration: train.steps was 2000 and is now 7');
+    await expect(check({ seed: '7' })).rejects.toThrow('train.seed was 1 and is now 7');
+    const dense = await resolveConfig({ preset: 'ignored', base: before, router: 'dense' });
+    expect(() => checkResumable(before, dense, 'run')).toThrow(/moe\.experts was 8 and is now absent/);
+  });
+});

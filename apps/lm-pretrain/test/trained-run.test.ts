@@ -1,0 +1,127 @@
+// The commands that use a run: eval, sample, inspect. One run, trained once.
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { checkpointsOf, EXPERTS, mustRun, runHere, SMALL, temporaryFolder, writeCorpus } from './support.js';
+
+const path = temporaryFolder();
+const run = path('run');
+const wasm = ['--backend', 'tfjs:wasm'];
+beforeAll(() => mustRun(
+  'train', ...SMALL, ...EXPERTS, '--data', writeCorpus(path('corpus.jsonl')), '--data-root', path('data'), '--out', run,
+  '--max-steps', '40', '--learning-rate', '0.02', '--checkpoint-every', '20', '--dispatch', 'padded', '--capacity-factor', '1', '--threshold', '0.6',
+), 120_000);
+const summary = () => JSON.parse(readFileSync(path('run', 'summary.json'), 'utf8'));
+
+describe('eval', () => {
+  const scores = async (...flags: string[]) => JSON.parse((await mustRun('eval', run, ...wasm, '--json', ...flags)).output);
+
+  it('repeats what training reported, with capacity and without', async () => {
+    const result = await scores('--max-windows', '20', '--checkpoint', 'latest');
+    expect(result.withCapacity).toMatchObject({ perplexity: summary().testPerplexity, bitsPerByte: summary().bitsPerByte, tokens: 320 });
+    expect(result.leakFree.perplexity).toBe(summary().leakFreeTestPerplexity);
+    expect(result.withCapacity.routing[0].summary.dropRate).toBeCloseTo(summary().dropRate['h.1'], 12);
+    expect(result.leakFree.routing[0].summary.dropRate).toBe(0);
+    expect(result.backend).toBe('tfjs:wasm');
+  });
+
+  it('scores the whole split, in bits of its bytes', async () => {
+    const { withCapacity } = await scores('--split', 'validation');
+    expect(withCapacity.tokens).toBeGreaterThan(320);
+    expect(withCapacity.bitsPerByte).toBeCloseTo((withCapacity.loss * withCapacity.tokens) / Math.LN2 / withCapacity.bytes, 10);
+  });
+
+  it('takes another threshold, capacity factor and group', async () => {
+    const [usual, more, all] = [await scores(), await scores('--threshold', '0.95'), await scores('--threshold', '1', '--capacity-factor', '4', '--batch-size', '1')];
+    const experts = (result: typeof usual): number => result.leakFree.routing[0].summary.expertsPerToken;
+    expect(experts(more)).toBeGreaterThan(experts(usual));
+    expect(experts(all)).toBe(4);
+    expect(all.withCapacity.routing[0].summary.dropRate).toBe(0); // γ = N takes all
+    expect(all.withCapacity.perplexity / all.leakFree.perplexity).toBeCloseTo(1, 5);
+  });
+
+  it('prints for people, and says what capacity means', async () => {
+    const { output } = await mustRun('eval', run, ...wasm, '--max-windows', '4');
+    expect(output).toMatch(/^test split, .*step-000000\d0\n/);
+    expect(output).toMatch(/padded, γ = 1 +perplexity \d+\.\d{3}, \d\.\d{4} bits per byte, 64 tokens/);
+    expect(output).toContain('grouped, nothing dropped');
+    expect(output).toContain('later tokens can push earlier ones out');
+  });
+
+  it.each([
+    [['--split', 'tset'], 'there is no split "tset"'],
+    [['--capacity-factor', '0'], 'the capacity factor is 0'],
+    [['--checkpoint', 'nowhere'], 'nowhere'],
+    [['--backend', 'tfjs:wsam'], 'did you mean tfjs:wasm?'],
+  ])('refuses %j', async (flags, message) => {
+    const refused = await runHere('eval', run, ...wasm, ...flags);
+    expect(refused).toMatchObject({ code: 1, output: '', messages: expect.stringContaining(message) });
+    expect(refused.messages).toMatch(/^error: /);
+  });
+});
+
+describe('sample', () => {
+  const sample = async (...flags: string[]) => (await mustRun('sample', run, ...wasm, '--max-tokens', '24', ...flags)).output;
+
+  it('repeats itself with a seed, and differs with another', async () => {
+    expect(await sample('--seed', '3')).toBe(await sample('--seed', '3'));
+    expect(await sample('--seed', '3')).not.toBe(await sample('--seed', '4'));
+  });
+
+  it('temperature 0 ignores the seed', async () => {
+    expect(await sample('--temperature', '0', '--seed', '3')).toBe(await sample('--temperature', '0', '--seed', '4'));
+  });
+
+  it('continues any text, longer than the context as well', async () => {
+    const prompt = 'naïve café – 日本語 🎓 ';
+    expect((await sample('--prompt', prompt)).startsWith(prompt)).toBe(true);
+    expect((await sample('--prompt', prompt.repeat(9), '--max-tokens', '2')).startsWith(prompt.repeat(9))).toBe(true);
+    expect(await sample('--prompt', '', '--max-tokens', '0')).toBe('\n');
+  });
+
+  it('needs the checkpoint only, not the shards', async () => {
+    const moved = path('moved');
+    cpSync(run, moved, { recursive: true });
+    const record = JSON.parse(readFileSync(path('moved', 'config.json'), 'utf8')) as { data: string };
+    const aside = path('shards-aside');
+    cpSync(record.data, aside, { recursive: true });
+    rmSync(record.data, { recursive: true });
+    try {
+      expect((await mustRun('sample', moved, ...wasm, '--max-tokens', '3')).output).toMatch(/^The /);
+      expect((await mustRun('inspect', moved, ...wasm, '--text', 'peace')).output).toContain('experts per token');
+      expect((await runHere('eval', moved, ...wasm)).messages).toContain('is not a directory of prepared shards');
+    } finally {
+      cpSync(aside, record.data, { recursive: true });
+    }
+  });
+
+  it('refuses what makes no sense before anything is loaded', async () => {
+    expect(await runHere('sample', run, '--temperature', '-1')).toMatchObject({ code: 1, output: '', messages: expect.stringContaining('the temperature is -1') });
+    expect(await runHere('sample', path('none'))).toMatchObject({ code: 1, messages: expect.stringContaining('none holds no run') });
+  });
+});
+
+describe('inspect', () => {
+  it('shows every token of a text with its experts, in the terminal and as a page', async () => {
+    const html = path('page.html');
+    const { output } = await mustRun('inspect', run, ...wasm, '--text', 'war <b>& peace</b>\nof 日本', '--html', html);
+    expect(output).toMatch(/h\.1 +\d\.\d\d experts per token/);
+    expect(output).toContain('\\n');
+    expect(output).toContain(html);
+    const page = readFileSync(html, 'utf8');
+    expect(page).not.toContain('<b>');
+    expect(page.match(/<span/g)!.length).toBeGreaterThan(5);
+  });
+
+  it('begins with the test split, and writes beside the run', async () => {
+    const { output } = await mustRun('inspect', run, ...wasm);
+    expect(output).toContain(path('run', 'inspect.html'));
+    expect(existsSync(path('run', 'inspect.html'))).toBe(true);
+    expect(readFileSync(path('run', 'inspect.html'), 'utf8').match(/<span/g)).toHaveLength(16); // one window
+  });
+
+  it('takes a named checkpoint, and refuses an empty text', async () => {
+    const [first] = checkpointsOf(run);
+    await mustRun('inspect', run, ...wasm, '--text', 'peace', '--checkpoint', first!);
+    expect((await runHere('inspect', run, ...wasm, '--text', '')).messages).toContain('the text is empty');
+  });
+});

@@ -1,0 +1,169 @@
+// biasActivation and its gradient over rows that belong to segments with a bias each. GELU (Hendrycks and Gimpel 2016) in
+// its tanh form needs no tanh: ½·(1 + tanh u) is the logistic function of 2u.
+import { addRun, loadTail, storeTail } from './lanes';
+import { erf4, expSaturated4 } from './math';
+import { madd } from './simd';
+
+const RELU = 1;
+const GELU_TANH = 2;
+const GELU_ERF = 3;
+
+/** 2u = x·(LINEAR + CUBIC·x²), with u = √(2/π)·(x + 0.044715·x³). */
+const LINEAR: f32 = 1.5957691216057308;
+const CUBIC: f32 = 0.07135481627260025;
+
+@inline
+function activate(kind: i32, x: v128): v128 {
+  if (kind == RELU) return f32x4.max(x, f32x4.splat(0));
+  if (kind == GELU_TANH) {
+    const u = f32x4.mul(x, madd(f32x4.mul(x, x), f32x4.splat(CUBIC), f32x4.splat(LINEAR)));
+    return f32x4.div(x, f32x4.add(f32x4.splat(1), expSaturated4(f32x4.neg(u))));
+  }
+  if (kind == GELU_ERF) {
+    const half = f32x4.mul(x, f32x4.splat(0.5));
+    return madd(half, erf4(f32x4.mul(x, f32x4.splat(0.7071067811865476))), half);
+  }
+  return x;
+}
+
+/** d activation / dx; that of ReLU at 0 is 0. */
+@inline
+function slope(kind: i32, x: v128): v128 {
+  const one = f32x4.splat(1);
+  if (kind == RELU) return v128.and(one, f32x4.gt(x, f32x4.splat(0)));
+  const square = f32x4.mul(x, x);
+  if (kind == GELU_TANH) {
+    const u = f32x4.mul(x, madd(square, f32x4.splat(CUBIC), f32x4.splat(LINEAR)));
+    const e = expSaturated4(f32x4.neg(u));
+    const s = f32x4.div(one, f32x4.add(one, e));
+    // s + x·s·(1 − s)·(2u)', and 1 − s = e·s without cancellation.
+    const inner = f32x4.mul(f32x4.mul(x, f32x4.mul(e, s)), madd(square, f32x4.splat(3 * CUBIC), f32x4.splat(LINEAR)));
+    return madd(s, inner, s);
+  }
+  if (kind == GELU_ERF) {
+    const cumulative = madd(erf4(f32x4.mul(x, f32x4.splat(0.7071067811865476))), f32x4.splat(0.5), f32x4.splat(0.5));
+    const density = f32x4.mul(expSaturated4(f32x4.mul(square, f32x4.splat(-0.5))), f32x4.splat(0.3989422804014327));
+    return madd(x, density, cumulative);
+  }
+  return one;
+}
+
+@inline
+function activateRow(kind: i32, x: usize, bias: usize, out: usize, columns: i32): void {
+  let j = 0;
+  if (bias == 0) {
+    for (; j + 4 <= columns; j += 4) v128.store(out + (j << 2), activate(kind, v128.load(x + (j << 2))));
+  } else {
+    for (; j + 4 <= columns; j += 4) {
+      v128.store(out + (j << 2), activate(kind, f32x4.add(v128.load(x + (j << 2)), v128.load(bias + (j << 2)))));
+    }
+  }
+  const left = columns - j;
+  if (left == 0) return;
+  const zero = f32x4.splat(0);
+  let value = loadTail(x + (j << 2), left, zero);
+  if (bias != 0) value = f32x4.add(value, loadTail(bias + (j << 2), left, zero));
+  storeTail(out + (j << 2), left, activate(kind, value));
+}
+
+/** The first group whose segment ends after `row`; `groups` if none does. Without offsets all rows are group 0. */
+@inline
+function groupOf(row: i32, offsets: usize, groups: i32): i32 {
+  let group = 0;
+  if (offsets != 0) while (group < groups && row >= load<i32>(offsets + (group << 2), 4)) group++;
+  return group;
+}
+
+/** Items are rows. `bias` and `offsets` may be 0. */
+export function biasActivation(
+  begin: i32, end: i32, x: usize, bias: usize, offsets: usize, groups: i32, out: usize, columns: i32, kind: i32,
+): void {
+  const bytes = columns << 2;
+  let group = groupOf(begin, offsets, groups);
+  for (let row = begin; row < end; row++) {
+    if (offsets != 0) while (group < groups && row >= load<i32>(offsets + (group << 2), 4)) group++;
+    if (group >= groups) {
+      memory.fill(out + row * bytes, 0, (end - row) * bytes);
+      return;
+    }
+    const from = x + row * bytes;
+    const to = out + row * bytes;
+    const shift: usize = bias == 0 ? 0 : bias + group * bytes;
+    if (kind == GELU_TANH) activateRow(GELU_TANH, from, shift, to, columns);
+    else if (kind == GELU_ERF) activateRow(GELU_ERF, from, shift, to, columns);
+    else if (kind == RELU) activateRow(RELU, from, shift, to, columns);
+    else activateRow(0, from, shift, to, columns);
+  }
+}
+
+/** dx of one row; adds it to `sums` unless that is 0. */
+@inline
+function slopeRow(kind: i32, x: usize, bias: usize, dy: usize, dx: usize, sums: usize, columns: i32): void {
+  const zero = f32x4.splat(0);
+  let j = 0;
+  for (; j + 4 <= columns; j += 4) {
+    const at = j << 2;
+    let value = v128.load(x + at);
+    if (bias != 0) value = f32x4.add(value, v128.load(bias + at));
+    const flow = f32x4.mul(v128.load(dy + at), slope(kind, value));
+    v128.store(dx + at, flow);
+    if (sums != 0) v128.store(sums + at, f32x4.add(v128.load(sums + at), flow));
+  }
+  const left = columns - j;
+  if (left == 0) return;
+  const at = j << 2;
+  let value = loadTail(x + at, left, zero);
+  if (bias != 0) value = f32x4.add(value, loadTail(bias + at, left, zero));
+  const flow = f32x4.mul(loadTail(dy + at, left, zero), slope(kind, value));
+  storeTail(dx + at, left, flow);
+  if (sums != 0) storeTail(sums + at, left, f32x4.add(loadTail(sums + at, left, zero), flow));
+}
+
+/**
+ * Items are chunks of `chunkRows` rows. The sums of chunk c over segment g go to row c + g of `partial` (0: not wanted):
+ * along the rows c or g grows from piece to piece, so no two pieces share a row.
+ */
+export function biasActivationGrad(
+  begin: i32, end: i32, x: usize, bias: usize, offsets: usize, groups: i32, dy: usize, dx: usize, partial: usize,
+  rows: i32, columns: i32, chunkRows: i32, kind: i32,
+): void {
+  const bytes = columns << 2;
+  const last = min(end * chunkRows, rows);
+  let group = groupOf(begin * chunkRows, offsets, groups);
+  let piece = -1;
+  for (let row = begin * chunkRows; row < last; row++) {
+    if (offsets != 0) while (group < groups && row >= load<i32>(offsets + (group << 2), 4)) group++;
+    if (group >= groups) {
+      memory.fill(dx + row * bytes, 0, (last - row) * bytes);
+      return;
+    }
+    const current = row / chunkRows + group;
+    const sums: usize = partial == 0 ? 0 : partial + current * bytes;
+    if (partial != 0 && current != piece) memory.fill(sums, 0, bytes);
+    piece = current;
+    const shift: usize = bias == 0 ? 0 : bias + group * bytes;
+    const from = x + row * bytes;
+    const flow = dy + row * bytes;
+    const to = dx + row * bytes;
+    if (kind == GELU_TANH) slopeRow(GELU_TANH, from, shift, flow, to, sums, columns);
+    else if (kind == GELU_ERF) slopeRow(GELU_ERF, from, shift, flow, to, sums, columns);
+    else if (kind == RELU) slopeRow(RELU, from, shift, flow, to, sums, columns);
+    else slopeRow(0, from, shift, flow, to, sums, columns);
+  }
+}
+
+/** Adds the pieces of each group, in order, into dbias [groups, columns]. Items are groups. */
+export function biasGradFromPieces(
+  begin: i32, end: i32, partial: usize, offsets: usize, dbias: usize, rows: i32, columns: i32, chunkRows: i32,
+): void {
+  const bytes = columns << 2;
+  for (let group = begin; group < end; group++) {
+    const from = offsets == 0 ? 0 : load<i32>(offsets + (group << 2));
+    const to = offsets == 0 ? rows : load<i32>(offsets + (group << 2), 4);
+    const sums = dbias + group * bytes;
+    memory.fill(sums, 0, bytes);
+    if (to <= from) continue;
+    const lastChunk = (to - 1) / chunkRows;
+    for (let chunk = from / chunkRows; chunk <= lastChunk; chunk++) addRun(sums, partial + (chunk + group) * bytes, columns);
+  }
+}

@@ -1,0 +1,87 @@
+// One block of a matrix product, on one thread: cuts K, packs what does not already lie well, and runs tiles over the rest.
+// The cut of K depends on K alone, and every sum runs in ascending k, so an element does not depend on the block it is in.
+import { packAcross, packAlong, panelBytes } from './gemm-pack';
+import { TILE_COLUMNS, TILE_ROWS, multiplyTile } from './gemm-tile';
+import { threadScratch } from './thread';
+
+/** Steps of K at once: a panel of B (12 KiB) stays in the first-level cache while panels of A pass. */
+const DEPTH: i32 = 384;
+/** Limit of the columns of a block, as 256 is of its rows: the packed parts, 386 KiB of B and 388 KiB of A, fit the second-level cache and the thread's scratch. */
+const BLOCK_COLUMNS: i32 = 256;
+/** Operands that fit the first-level cache as they lie are not packed. */
+const SMALL_BYTES: usize = 16384;
+/** Below this many rows, packing B costs more than it saves. */
+const FEW_ROWS: i32 = 8;
+
+/** Where a tile that is not whole goes first. */
+const SPILL_BYTES: usize = 128;
+
+/**
+ * out [rows, columns] = A · B. A is row-major [rows, K], or [K, rows] when transposeA; B [K, columns], or [columns, K]
+ * when transposeB. Strides are between rows as stored, in bytes. rows ≤ BLOCK_ROWS, columns ≤ BLOCK_COLUMNS.
+ */
+export function multiplyBlock(
+  rows: i32, columns: i32, K: i32,
+  a: usize, strideA: usize, transposeA: bool, b: usize, strideB: usize, transposeB: bool,
+  out: usize, strideOut: usize,
+): void {
+  if (K === 0) return clearBlock(rows, columns, out, strideOut);
+  const parts = (K + DEPTH - 1) / DEPTH;
+  const depth = ((K + parts - 1) / parts + 3) & ~3;
+  for (let k = 0; k < K; k += depth) {
+    const height = min(depth, K - k);
+    const fromA = a + (transposeA ? <usize>k * strideA : <usize>k << 2);
+    const fromB = b + (transposeB ? <usize>k << 2 : <usize>k * strideB);
+    multiplySlice(rows, columns, height, fromA, strideA, transposeA, fromB, strideB, transposeB, out, strideOut, k > 0);
+  }
+}
+
+function multiplySlice(
+  rows: i32, columns: i32, K: i32,
+  a: usize, strideA: usize, transposeA: bool, b: usize, strideB: usize, transposeB: bool,
+  out: usize, strideOut: usize, accumulate: bool,
+): void {
+  const spill = threadScratch();
+  const packedB = spill + SPILL_BYTES;
+  const panelB = panelBytes(K, TILE_COLUMNS);
+  let stepB = strideB, advanceB: usize = TILE_COLUMNS << 2;
+  if (transposeB || !liesWell(K, strideB, columns % TILE_COLUMNS, rows)) {
+    if (transposeB) packAlong(b, strideB, K, columns, TILE_COLUMNS, packedB);
+    else packAcross(b, strideB, K, columns, TILE_COLUMNS, packedB);
+    b = packedB;
+    stepB = TILE_COLUMNS << 2;
+    advanceB = panelB;
+  }
+  const packedA = packedB + panelB * <usize>(BLOCK_COLUMNS / TILE_COLUMNS);
+  let stepA = strideA, advanceA: usize = TILE_ROWS << 2;
+  if (!transposeA || !liesWell(K, strideA, rows % TILE_ROWS, columns)) {
+    if (transposeA) packAcross(a, strideA, K, rows, TILE_ROWS, packedA);
+    else packAlong(a, strideA, K, rows, TILE_ROWS, packedA);
+    a = packedA;
+    stepA = TILE_ROWS << 2;
+    advanceA = panelBytes(K, TILE_ROWS);
+  }
+  for (let j = 0; j < columns; j += TILE_COLUMNS) {
+    const width = min(TILE_COLUMNS, columns - j);
+    let tileA = a, tileOut = out + (<usize>j << 2);
+    for (let i = 0; i < rows; i += TILE_ROWS) {
+      multiplyTile(K, tileA, stepA, b, stepB, tileOut, strideOut, min(TILE_ROWS, rows - i), width, accumulate, spill);
+      tileA += advanceA;
+      tileOut += strideOut * TILE_ROWS;
+    }
+    b += advanceB;
+  }
+}
+
+/** Whether a k-major operand is read in place: whole tiles, and small or read by few. */
+@inline
+function liesWell(K: i32, stride: usize, remainder: i32, readers: i32): bool {
+  return remainder === 0 && (<usize>K * stride <= SMALL_BYTES || readers <= FEW_ROWS);
+}
+
+function clearBlock(rows: i32, columns: i32, out: usize, strideOut: usize): void {
+  for (let i = 0; i < rows; i++) {
+    memory.fill(out, 0, <usize>columns << 2);
+    out += strideOut;
+  }
+}

@@ -1,0 +1,67 @@
+// attention and its gradient on the compiled kernels, for head sizes that are multiples of 8. Other sizes stay plain.
+import type { AttentionOptions, Kernels, Operand } from '@xmoe/core';
+import type { WasmRuntime } from '../runtime.js';
+import { grainOf } from './grain.js';
+
+/** The scores of one block of queries: half of a thread's scratch holds those of the gradient, which has two. */
+const BLOCK_SCORES = 2 ** 16;
+const LONGEST_BLOCK = 32;
+const SHORTEST_BLOCK = 4;
+const LARGEST_HEAD = 256;
+
+interface Plan {
+  readonly heads: number;
+  readonly Tq: number;
+  readonly Tk: number;
+  readonly D: number;
+  /** Keys with the padding to whole panels. */
+  readonly padded: number;
+  readonly blockRows: number;
+}
+
+/** Undefined where the compiled kernels do not apply. The plan depends on shapes alone. */
+function planOf(q: Operand, k: Operand): Plan | undefined {
+  const [heads, Tq, D] = q.shape;
+  const Tk = k.shape[1];
+  const padded = Math.ceil(Tk / 8) * 8;
+  if (D % 8 !== 0 || D > LARGEST_HEAD || D * Tk === 0 || padded > BLOCK_SCORES / SHORTEST_BLOCK) return undefined;
+  const fitting = Math.floor(BLOCK_SCORES / padded / 4) * 4;
+  return { heads, Tq, Tk, D, padded, blockRows: Math.min(LONGEST_BLOCK, fitting) };
+}
+
+export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'attention' | 'attentionGrad'> {
+  const { pointer } = runtime;
+
+  function pack(x: Operand, { heads, Tk, D, padded }: Plan): number {
+    const panels = runtime.scratch(4 * heads * padded * D);
+    runtime.parallel('packPanels', (heads * padded) / 8, grainOf(16 * D), [pointer(x), panels, Tk, D]);
+    return panels;
+  }
+
+  function optionsOf({ Tq, Tk, D, blockRows }: Plan, { heads, causal, scale, stream, dropoutRate }: AttentionOptions): number[] {
+    return [heads, Tq, Tk, D, Number(causal), scale, blockRows, stream, dropoutRate, 1 / (1 - dropoutRate)];
+  }
+
+  return {
+    attention(q, k, v, keyMask, key, out, lse, attributes) {
+      const plan = planOf(q, k);
+      if (plan === undefined) return plain.attention(q, k, v, keyMask, key, out, lse, attributes);
+      const { heads, Tq, Tk, D, blockRows } = plan;
+      const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
+      runtime.parallel('attention', heads * Math.ceil(Tq / blockRows), grainOf(blockRows * Tk * (D / 4 + 4)), [
+        pointer(q), pack(k, plan), pointer(v), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(lse),
+        ...optionsOf(plan, attributes),
+      ]);
+    },
+
+    attentionGrad(q, k, v, keyMask, key, out, lse, dout, dq, dk, dv, attributes) {
+      const plan = planOf(q, k);
+      if (plan === undefined) return plain.attentionGrad(q, k, v, keyMask, key, out, lse, dout, dq, dk, dv, attributes);
+      const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
+      runtime.parallel('attentionGrad', plan.heads, 1, [
+        pointer(q), pointer(k), pack(k, plan), pack(v, plan), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(lse),
+        pointer(dout), pointer(dq), pointer(dk), pointer(dv), ...optionsOf(plan, attributes),
+      ]);
+    },
+  };
+}

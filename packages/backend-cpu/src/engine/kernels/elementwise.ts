@@ -1,0 +1,49 @@
+// unary and binary of float32 on the compiled kernels: equal shapes, scalars, and what merges to rows. The rest stays plain.
+import { collapseBroadcast, sizeOf, type BinaryOp, type Kernels, type UnaryOp } from '@xmoe/core';
+import type { WasmRuntime } from '../runtime.js';
+import { grainOf } from './grain.js';
+
+/** Code and cost of each op in assembly/elementwise.ts. */
+const UNARY: Partial<Record<UnaryOp, readonly [code: number, cost: number]>> = {
+  negate: [0, 1], abs: [1, 1], sign: [2, 1], exp: [3, 4], log: [4, 6], sqrt: [5, 2], rsqrt: [6, 3], square: [7, 1],
+  reciprocal: [8, 2], tanh: [9, 8], erf: [10, 10], sigmoid: [11, 6], relu: [12, 1], floor: [13, 1], ceil: [14, 1],
+};
+
+const BINARY: Partial<Record<BinaryOp, number>> = { add: 0, subtract: 1, multiply: 2, divide: 3, maximum: 4, minimum: 5 };
+
+export function createElementwise(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'unary' | 'binary'> {
+  return {
+    unary(x, out, attributes) {
+      const known = UNARY[attributes.op];
+      if (known === undefined || x.dtype !== 'float32') return plain.unary(x, out, attributes);
+      const [code, cost] = known;
+      runtime.parallel('unary', sizeOf(out.shape), grainOf(cost), [runtime.pointer(x), runtime.pointer(out), code]);
+    },
+
+    binary(a, b, out, attributes) {
+      const code = BINARY[attributes.op];
+      if (code === undefined || out.dtype !== 'float32') return plain.binary(a, b, out, attributes);
+      const { out: extents, inputs: [left, right] } = collapseBroadcast(out.shape, a.shape, b.shape);
+      if (extents.length > 2) return plain.binary(a, b, out, attributes);
+      const [from, other, to] = [runtime.pointer(a), runtime.pointer(b), runtime.pointer(out)];
+      const columns = extents[extents.length - 1];
+      const [stepA, stepB] = [stepOf(left, columns), stepOf(right, columns)];
+      if (extents.length === 1) {
+        runtime.parallel('binaryFlat', columns, grainOf(1), [from, stepA, other, stepB, to, code]);
+        return;
+      }
+      const [rowA, rowB] = [rowStrideOf(left), rowStrideOf(right)];
+      runtime.parallel('binaryRows', extents[0], grainOf(columns), [from, rowA, stepA, other, rowB, stepB, to, columns, code]);
+    },
+  };
+}
+
+/** How far the next element of a row is: 0 where one element serves the whole row. */
+function stepOf(shape: readonly number[], columns: number): number {
+  return shape[shape.length - 1] === columns ? 1 : 0;
+}
+
+/** How far the next row is: 0 where one row serves all. */
+function rowStrideOf([rows, columns]: readonly number[]): number {
+  return rows === 1 ? 0 : columns;
+}

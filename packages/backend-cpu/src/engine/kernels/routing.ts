@@ -1,0 +1,49 @@
+// The kernels of mixture-of-experts routing on the compiled ones: topK, thresholdSelect, combineExperts and its gradient.
+import type { Kernels } from '@xmoe/core';
+import type { WasmRuntime } from '../runtime.js';
+import { grainOf } from './grain.js';
+
+/** RANKED_COLUMNS of assembly/routing.ts. */
+const RANKED_COLUMNS = 256;
+/** Choices up to which insertion is quick for any number of columns. */
+const FEW_CHOICES = 16;
+
+type RoutingKernels = Pick<Kernels, 'topK' | 'thresholdSelect' | 'combineExperts' | 'combineExpertsGrad'>;
+
+export function createRouting(runtime: WasmRuntime, plain: Kernels): RoutingKernels {
+  const { pointer } = runtime;
+  return {
+    topK(x, values, indices) {
+      const [R, C] = x.shape;
+      const k = indices.shape[1];
+      if (C > RANKED_COLUMNS && k > FEW_CHOICES) return plain.topK(x, values, indices);
+      if (k === 0) return;
+      runtime.parallel('topK', R, grainOf(k <= 4 ? 4 * C : C * C), [pointer(x), pointer(values), pointer(indices), C, k]);
+    },
+    thresholdSelect(p, values, indices, counts, attributes) {
+      const [T, N] = p.shape;
+      if (N > RANKED_COLUMNS) return plain.thresholdSelect(p, values, indices, counts, attributes);
+      const { threshold } = attributes;
+      runtime.parallel('thresholdSelect', T, grainOf(N * N), [
+        pointer(p), pointer(values), pointer(indices), pointer(counts), N, threshold, Number(threshold >= 1),
+      ]);
+    },
+    combineExperts(expertOut, weights, claimRow, _rowClaim, out) {
+      const [T, D] = out.shape;
+      const K = weights.shape[1];
+      runtime.parallel('combineExperts', T, grainOf(K * (D + 2)), [
+        pointer(expertOut), pointer(weights), pointer(claimRow), pointer(out), D, K,
+      ]);
+    },
+    combineExpertsGrad(expertOut, weights, claimRow, rowClaim, dy, dExpertOut, dWeights) {
+      const [R, D] = expertOut.shape;
+      const [T, K] = weights.shape;
+      runtime.parallel('combineExpertsRowGrad', R, grainOf(D), [
+        pointer(weights), pointer(rowClaim), pointer(dy), pointer(dExpertOut), D, K,
+      ]);
+      runtime.parallel('combineExpertsWeightGrad', T, grainOf(K * (D + 2)), [
+        pointer(expertOut), pointer(claimRow), pointer(dy), pointer(dWeights), D, K,
+      ]);
+    },
+  };
+}

@@ -1,0 +1,123 @@
+// What differs between Node and browsers: reading the compiled files, switching relaxed SIMD on, counting cores, starting a
+// worker. Built-in modules of Node are imported only where there is Node.
+import { XMoEError } from '@xmoe/core';
+
+/** A started worker, as little as the team needs. */
+export interface PlatformWorker {
+  /** Called at most once, with why: the worker ended although nobody asked it to. */
+  onDeath(listener: (reason: string) => void): void;
+  /** Settles when the worker's code has begun. */
+  readonly ready: Promise<void>;
+  stop(): void;
+}
+
+interface NodeProcess {
+  readonly versions?: { readonly node?: string };
+  readonly env: Record<string, string | undefined>;
+}
+
+const host = globalThis as { process?: NodeProcess; crossOriginIsolated?: boolean; navigator?: { hardwareConcurrency?: number } };
+const inNode = typeof host.process?.versions?.node === 'string';
+
+export async function readBinary(url: URL): Promise<Uint8Array> {
+  if (inNode && url.protocol === 'file:') {
+    const { readFile } = await import('node:fs/promises');
+    return readFile(url);
+  }
+  const response = await fetch(url);
+  if (!response.ok) throw new XMoEError('backend', `${url.href} answers ${response.status}`, { op: 'cpu:wasm', hint: 'serve the .wasm files beside the script' });
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** Node 20 has relaxed SIMD behind a flag; where it is on or unknown this changes nothing. */
+export async function enableRelaxedSimd(): Promise<void> {
+  if (!inNode) return;
+  const { setFlagsFromString } = await import('node:v8');
+  setFlagsFromString('--experimental-wasm-relaxed-simd');
+}
+
+/** Threads that the machine runs at once, where workers may share memory with this one; otherwise 1. */
+export async function availableThreads(): Promise<number> {
+  if (inNode) return (await import('node:os')).availableParallelism();
+  return host.crossOriginIsolated ? (host.navigator?.hardwareConcurrency ?? 1) : 1;
+}
+
+/** The text of an environment variable; none in browsers. */
+export function environment(name: string): string | undefined {
+  return inNode ? host.process?.env[name] : undefined;
+}
+
+/** Whether this thread may sleep in Atomics.wait: not the main thread of a page. */
+export function mayBlock(): boolean {
+  return inNode || !('document' in globalThis);
+}
+
+/** Runs `code` (a classic script) in a worker that has received `data`. It does not keep the process alive. */
+export async function startWorker(code: string, data: object): Promise<PlatformWorker> {
+  return inNode ? startNodeWorker(code, data) : startBrowserWorker(code, data);
+}
+
+async function startNodeWorker(code: string, data: object): Promise<PlatformWorker> {
+  const { Worker } = await import('node:worker_threads');
+  const worker = new Worker(`const { parentPort: port } = require('node:worker_threads');\n${code}`, {
+    eval: true, execArgv: [], env: {}, stdin: false, name: 'xmoe-cpu',
+  });
+  const death = deathOf(worker.terminate.bind(worker));
+  worker.once('error', (error: Error) => death.happened(error.message));
+  worker.once('exit', (status) => death.happened(`exit status ${status}`));
+  const ready = new Promise<void>((resolve, reject) => {
+    worker.once('message', () => resolve());
+    worker.once('error', reject);
+    worker.once('exit', () => reject(new Error('it ended at once')));
+  });
+  worker.postMessage(data);
+  return { ready: ready.finally(() => worker.unref()), ...death.handle };
+}
+
+interface BrowserWorker {
+  onmessage: (() => void) | null;
+  onerror: ((event: { message?: string }) => void) | null;
+  postMessage(data: object): void;
+  terminate(): void;
+}
+
+async function startBrowserWorker(code: string, data: object): Promise<PlatformWorker> {
+  const { Worker } = globalThis as unknown as { Worker: new (url: string, options: { name: string }) => BrowserWorker };
+  const url = URL.createObjectURL(new Blob([`const port = self;\n${code}`], { type: 'text/javascript' }));
+  const worker = new Worker(url, { name: 'xmoe-cpu' });
+  const death = deathOf(() => worker.terminate());
+  const ready = new Promise<void>((resolve, reject) => {
+    worker.onmessage = () => resolve();
+    worker.onerror = (event) => {
+      reject(new Error(event.message ?? 'it did not load'));
+      death.happened(event.message ?? 'an error');
+    };
+  });
+  worker.postMessage(data);
+  return { ready: ready.finally(() => URL.revokeObjectURL(url)), ...death.handle };
+}
+
+/** Tells an end that was asked for from one that was not. */
+function deathOf(end: () => unknown) {
+  let listener: ((reason: string) => void) | undefined;
+  let reasonBefore: string | undefined;
+  let stopped = false;
+  return {
+    happened(reason: string): void {
+      if (stopped) return;
+      stopped = true;
+      if (listener) listener(reason);
+      else reasonBefore = reason;
+    },
+    handle: {
+      onDeath(given: (reason: string) => void): void {
+        listener = given;
+        if (reasonBefore !== undefined) given(reasonBefore);
+      },
+      stop(): void {
+        stopped = true;
+        void end();
+      },
+    },
+  };
+}

@@ -1,0 +1,60 @@
+// What every backend on host memory shares: buffers, freeing, transfers. Where arrays lie and who computes is given.
+import { XMoEError, formatShape, sizeOf, type Backend, type DType, type Operand, type TensorData } from '@xmoe/core';
+import { decodeHalves, encodeHalves } from './half.js';
+import type { BufferPool } from './pool.js';
+import { CpuBuffer, elements } from './storage.js';
+
+/** What differs between the backends of this package. */
+export interface HostBackendParts extends Pick<Backend, 'name' | 'description' | 'kernels' | 'dispose'> {
+  readonly pool: BufferPool;
+}
+
+export function createHostBackend({ name, description, kernels, pool, dispose }: HostBackendParts): Backend {
+  const dtypes = new WeakMap<CpuBuffer, DType>();
+
+  function readSync(operand: Operand): TensorData {
+    const data = elements(operand);
+    return data instanceof Uint16Array ? decodeHalves(data) : data.slice();
+  }
+
+  return {
+    name,
+    description,
+    capabilities: { float16: true, maxBufferBytes: 2 ** 31 },
+    kernels,
+    allocate(dtype, length) {
+      const buffer = new CpuBuffer(pool.take(dtype, length));
+      dtypes.set(buffer, dtype);
+      return buffer;
+    },
+    free(buffer) {
+      const dtype = buffer instanceof CpuBuffer ? dtypes.get(buffer) : undefined;
+      if (!(buffer instanceof CpuBuffer) || buffer.data === undefined || dtype === undefined) {
+        throw new XMoEError('disposed', 'a buffer was freed twice or belongs to another backend', {
+          op: 'free',
+          hint: 'free each buffer once, on the backend that made it',
+        });
+      }
+      pool.give(dtype, buffer.data);
+      buffer.data = undefined;
+    },
+    write(operand, data) {
+      const target = elements(operand);
+      if (data.length !== target.length || sizeOf(operand.shape) !== target.length) {
+        const shape = formatShape(operand.shape);
+        throw new XMoEError('shape', `${data.length} values for ${shape} in a buffer of ${target.length}`, {
+          op: 'write',
+          hint: 'give as many values as the shape has elements',
+        });
+      }
+      if (target instanceof Uint16Array) encodeHalves(data, target);
+      else if (operand.dtype === 'bool') for (let i = 0; i < target.length; i++) target[i] = data[i] ? 1 : 0;
+      else target.set(data);
+    },
+    // Copies at once: what happens to the buffer after the call does not show.
+    read: async (operand) => readSync(operand),
+    readSync,
+    memory: () => ({ bytes: pool.bytes() }),
+    dispose,
+  };
+}

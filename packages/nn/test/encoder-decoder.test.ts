@@ -1,0 +1,192 @@
+// The encoder-decoder: padding changes nothing, gradients, label smoothing, cross-attention, positions, checkpointing.
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Tensor } from '@xmoe/core';
+import type { DispatchPath, RoutingTrace } from '@xmoe/moe';
+import { createEncoderDecoder, sinusoids, type EncoderDecoderConfig, type SequenceBatch, type TranslationBatch } from '@xmoe/nn';
+import { checkGradients } from '@xmoe/testing';
+import { drawnParameters, EVALUATION, expectClose, float64, lossAndGradients, read, tinyFeedForward, trainingWith } from './tiny.js';
+
+const engine = float64();
+afterAll(() => engine.dispose());
+
+type Options = Partial<EncoderDecoderConfig<RoutingTrace>> & { dispatch?: DispatchPath };
+
+/** Experts, when asked for, are in layer 1 of the encoder. */
+function tinyTranslator({ dispatch, ...config }: Options = {}) {
+  return createEncoderDecoder<RoutingTrace>(engine, {
+    vocabularySize: 7, contextLength: 6, width: 4, heads: 2, encoderLayers: 1, decoderLayers: 1, dropout: 0, initStd: 0.4, labelSmoothing: 0.1,
+    norm: 'post', positions: 'sinusoidal',
+    feedForward: ({ side, name, std, outputStd }) => tinyFeedForward(side === 'encoder' ? dispatch : undefined, name, std, outputStd),
+    ...config,
+  });
+}
+
+const SOURCES = [[3, 1, 4], [2, 6]];
+const TARGETS = [[5, 2], [1, 4, 6]];
+
+function sequences(rows: readonly (readonly number[])[], length: number): SequenceBatch {
+  const padded = rows.flatMap((row) => Array.from({ length }, (_, index) => row[index] ?? 0));
+  const mask = rows.flatMap((row) => Array.from({ length }, (_, index) => index < row.length));
+  return { shape: { batch: rows.length, length }, tokens: engine.tensor(Int32Array.from(padded)).keep(), mask: engine.tensor(mask).keep() };
+}
+
+/** Decoder inputs begin with token 0; the labels are the targets, ended by 0. */
+function translation(sourceLength: number, targetLength: number): TranslationBatch {
+  const labels = TARGETS.flatMap((row) => Array.from({ length: targetLength }, (_, index) => (index === row.length ? 0 : (row[index] ?? -1))));
+  return {
+    source: sequences(SOURCES, sourceLength),
+    target: sequences(TARGETS.map((row) => [0, ...row]), targetLength),
+    labels: engine.tensor(Int32Array.from(labels)).keep(),
+  };
+}
+
+const KINDS = [
+  { kind: 'dense, pre-norm, learned positions', dispatch: undefined, norm: 'pre', positions: 'learned' },
+  { kind: 'grouped experts, post-norm, sinusoids', dispatch: 'grouped', norm: 'post', positions: 'sinusoidal' },
+] as const;
+
+describe.each(KINDS)('$kind', ({ dispatch, norm, positions }) => {
+  it('the gradient of every parameter equals central differences', async () => {
+    const model = tinyTranslator({ dispatch, norm, positions, dropout: 0.2 });
+    const parameters = drawnParameters(engine, model.parameters);
+    const context = trainingWith(engine, 3);
+    const batch = translation(3, 4);
+    const named = (tensors: readonly Tensor[]) => Object.fromEntries(model.parameters.map(({ name }, index) => [name, tensors[index]!]));
+    const inputs = model.parameters.map(({ name, shape }) => ({ shape, data: read(parameters[name]!) }));
+    expect(await checkGradients(engine, (tensors) => model.loss(named(tensors), batch, context).loss, inputs)).toEqual([]);
+  });
+
+  it('padding changes neither states, nor loss, nor gradients', () => {
+    const model = tinyTranslator({ dispatch, norm, positions });
+    const parameters = drawnParameters(engine, model.parameters);
+    const context = { ...trainingWith(engine, 3), collect: 'statistics' as const };
+    const states = (length: number): number[] => {
+      const { x } = model.encode(parameters, sequences(SOURCES, length), EVALUATION);
+      return SOURCES.flatMap((row, index) => read(x).slice(index * length * 4, (index * length + row.length) * 4));
+    };
+    const run = (sourceLength: number, targetLength: number) =>
+      lossAndGradients(engine, (weights) => model.loss(weights, translation(sourceLength, targetLength), context), parameters);
+    const [tight, wide] = [run(3, 4), run(6, 5)];
+    expectClose(states(5), states(3), 1e-12);
+    expectClose([wide.loss], [tight.loss], 1e-12);
+    for (const { name } of model.parameters) expectClose(wide.gradients[name]!, tight.gradients[name]!, 1e-12);
+  });
+
+  it('checkpointing gives the same loss and gradients', () => {
+    const parameters = drawnParameters(engine, tinyTranslator({ dispatch, norm, positions }).parameters);
+    const [plain, recomputed] = [false, true].map((checkpointing) => {
+      const model = tinyTranslator({ dispatch, norm, positions, dropout: 0.2, checkpointing });
+      return lossAndGradients(engine, (weights) => model.loss(weights, translation(4, 5), { ...trainingWith(engine, 2), collect: 'statistics' }), parameters);
+    });
+    expect(recomputed!.loss).toBe(plain!.loss);
+    for (const [name, gradient] of Object.entries(plain!.gradients)) expectClose(recomputed!.gradients[name]!, gradient, 1e-12);
+  });
+});
+
+describe('decoder', () => {
+  const model = tinyTranslator();
+  const parameters = drawnParameters(engine, model.parameters);
+  const memoryOf = (source: SequenceBatch): Tensor => model.encode(parameters, source, EVALUATION).x;
+  const decode = (source: SequenceBatch, target: SequenceBatch): number[] => read(model.decode(parameters, target, source, memoryOf(source), EVALUATION).x);
+
+  it('sees the source, through cross-attention', () => {
+    const target = sequences([[0, 5, 2]], 3);
+    expect(decode(sequences([[3, 1, 4]], 3), target)).not.toEqual(decode(sequences([[3, 1, 5]], 3), target));
+  });
+
+  it('sees no later target token', () => {
+    const source = sequences([[3, 1, 4]], 3);
+    const [one, other] = [[0, 5, 2], [0, 5, 6]].map((row) => decode(source, sequences([row], 3)));
+    expect(one!.slice(0, 8)).toEqual(other!.slice(0, 8));
+    expect(one!.slice(8)).not.toEqual(other!.slice(8));
+  });
+
+  it('logits are its states times the tied embedding', () => {
+    const states = model.decode(parameters, sequences([[0, 5]], 2), sequences([[3]], 1), memoryOf(sequences([[3]], 1)), EVALUATION).x;
+    const embedding = read(parameters['wte.weight']!);
+    const expected = [0, 1].flatMap((row) => Array.from({ length: 7 }, (_, token) =>
+      [0, 1, 2, 3].reduce((sum, column) => sum + read(states)[row * 4 + column]! * embedding[token * 4 + column]!, 0)));
+    expectClose(read(model.logits(parameters, states)), expected);
+  });
+});
+
+describe('loss', () => {
+  const model = tinyTranslator();
+  const parameters = drawnParameters(engine, model.parameters);
+  const batch = translation(3, 4);
+  const lossIn = (training: boolean, of = model): number => read(of.loss(parameters, batch, { ...EVALUATION, training }).loss)[0]!;
+
+  it('smooths labels in training: (1 − ε)·nll + ε·the mean over the vocabulary', () => {
+    const states = model.decode(parameters, batch.target, batch.source, model.encode(parameters, batch.source, EVALUATION).x, EVALUATION).x;
+    const logits = read(model.logits(parameters, states));
+    const labels = read(batch.labels);
+    let [plain, smoothed, count] = [0, 0, 0];
+    labels.forEach((label, row) => {
+      if (label < 0) return;
+      const values = logits.slice(row * 7, row * 7 + 7);
+      const logSum = Math.log(values.reduce((sum, value) => sum + Math.exp(value), 0));
+      const uniform = values.reduce((sum, value) => sum + (logSum - value), 0) / 7;
+      plain += logSum - values[label]!;
+      smoothed += 0.9 * (logSum - values[label]!) + 0.1 * uniform;
+      count++;
+    });
+    expect(count).toBe(7);
+    expectClose([lossIn(true), lossIn(false)], [smoothed / count, plain / count]);
+    expect(lossIn(true, tinyTranslator({ labelSmoothing: 0 }))).toBe(lossIn(false));
+  });
+
+  it('sums the auxiliary losses of both sides and reports both traces', () => {
+    const both = tinyTranslator({ feedForward: ({ name, std, outputStd }) => tinyFeedForward('grouped', name, std, outputStd) });
+    const weights = drawnParameters(engine, both.parameters);
+    const context = { ...trainingWith(engine, 1), collect: 'statistics' as const };
+    const memory = both.encode(weights, batch.source, context);
+    const states = both.decode(weights, batch.target, batch.source, memory.x, context);
+    const { auxLoss, loss, crossEntropy, traces } = both.loss(weights, batch, context, { auxScale: 0.5 });
+    expectClose(read(auxLoss!), [0.5 * (read(memory.auxLoss!)[0]! + read(states.auxLoss!)[0]!)]);
+    expectClose(read(loss), [read(crossEntropy)[0]! + read(auxLoss!)[0]!]);
+    expect(traces.map(({ layer }) => layer)).toEqual(['encoder.h.0', 'decoder.h.0']);
+    expect(read(traces[0]!.trace.tokens)).toEqual([5]); // padding is not counted
+  });
+});
+
+describe('parameters and positions', () => {
+  it('names both sides; final norms with pre-norm only; a table of positions only when learned', () => {
+    const names = (options: Options): string[] => tinyTranslator(options).parameters.map(({ name }) => name);
+    const published = names({});
+    expect(published).toContain('encoder.h.0.attn.c_attn.weight');
+    expect(published).toContain('decoder.h.0.crossattention.q_attn.weight');
+    expect(published.filter((name) => name.includes('encoder') && name.includes('cross'))).toEqual([]);
+    expect(published.filter((name) => name.includes('ln_f') || name.startsWith('wpe'))).toEqual([]);
+    expect(names({ norm: 'pre', positions: 'learned' }).filter((name) => name.includes('ln_f') || name.startsWith('wpe')))
+      .toEqual(['wpe.weight', 'encoder.ln_f.weight', 'encoder.ln_f.bias', 'decoder.ln_f.weight', 'decoder.ln_f.bias']);
+  });
+
+  it('sinusoids are sin and cos of position / 10000^(2i/d)', () => {
+    const table = sinusoids(50, 6);
+    expectClose(table.subarray(0, 6), [0, 1, 0, 1, 0, 1], 1e-7);
+    expectClose(table.subarray(49 * 6), [2, 2, 1, 1, 0, 0].flatMap((_, column) => {
+      const angle = 49 / 10000 ** ((2 * Math.floor(column / 2)) / 6);
+      return [column % 2 === 0 ? Math.sin(angle) : Math.cos(angle)];
+    }), 1e-6);
+  });
+
+  it('sinusoids go on beyond the context, learned positions do not', () => {
+    const long = sequences([[1, 2, 3, 4, 5, 6, 0, 1]], 8);
+    const encode = (options: Options) => {
+      const model = tinyTranslator(options);
+      return read(model.encode(drawnParameters(engine, model.parameters), long, EVALUATION).x);
+    };
+    expect(encode({}).every(Number.isFinite)).toBe(true);
+    expect(() => encode({ positions: 'learned' })).toThrow('sequences of 8 tokens exceed the context of 6');
+    expect(() => tinyTranslator({ heads: 3 })).toThrow('encoderDecoder: width 4 is not a multiple of heads 3');
+  });
+
+  it('scales embeddings by √d before the positions', () => {
+    const model = tinyTranslator({ encoderLayers: 0 });
+    const parameters = drawnParameters(engine, model.parameters);
+    const table = read(parameters['wte.weight']!);
+    const positions = sinusoids(2, 4);
+    const expected = [5, 3].flatMap((token, position) => [0, 1, 2, 3].map((column) => 2 * table[token * 4 + column]! + positions[position * 4 + column]!));
+    expectClose(read(model.encode(parameters, sequences([[5, 3]], 2), EVALUATION).x), expected);
+  });
+});

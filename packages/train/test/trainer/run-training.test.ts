@@ -1,0 +1,211 @@
+// The loop: cadence, totals, stopping at any moment, resuming bit for bit, and a run that diverges.
+import { readdirSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createCheckpointStore } from '../../src/checkpoint/index.js';
+import { createStopSignal } from '../../src/lifecycle/index.js';
+import { readMetrics, type MetricsRow } from '../../src/metrics/index.js';
+import { batchSource, runDirectory, runTiny, type HostBatch, type RunOverrides, type Stop } from './tiny-run.js';
+
+const store = (directory: string) => createCheckpointStore({ directory: join(directory, 'checkpoints'), keepLast: 10 });
+const savedSteps = async (directory: string): Promise<number[]> => (await store(directory).list()).map(({ step }) => step);
+const rowsOf = (directory: string, kind: MetricsRow['kind']): MetricsRow[] => readMetrics(join(directory, 'metrics.jsonl')).filter((row) => row.kind === kind);
+const stepsOf = (directory: string, kind: MetricsRow['kind']): number[] => rowsOf(directory, kind).map(({ step }) => step);
+/** Rows without what a clock says. */
+const timeless = (directory: string) =>
+  readMetrics(join(directory, 'metrics.jsonl')).map((row) => ({ ...row, seconds: undefined, tokensPerSecond: undefined }));
+
+/** Batches that call `before(n)` ahead of giving out batch n (0-based, over all sessions). */
+function watchedBatches(before: (index: number) => unknown) {
+  const source = batchSource();
+  return { ...source, next: (): HostBatch => (before(source.state().index as number), source.next()) };
+}
+
+const stopNow = (stop: Stop): void => void Object.assign(stop, { requested: true, reason: 'SIGINT' });
+
+describe('a whole run', () => {
+  it('trains, evaluates, saves and reports at the steps it was asked to', async () => {
+    const directory = runDirectory();
+    const { outcome, evaluations } = await runTiny({ directory });
+    expect(outcome).toMatchObject({ completed: true, step: 12, targets: 12 * 12 });
+    expect(evaluations).toEqual([4, 8, 12]);
+    expect(await savedSteps(directory)).toEqual([3, 6, 9, 12]);
+    expect(stepsOf(directory, 'step')).toEqual(Array.from({ length: 12 }, (_, index) => index + 1));
+    expect(stepsOf(directory, 'evaluation')).toEqual([4, 8, 12]);
+    expect(stepsOf(directory, 'routing')).toEqual([1, 5, 10, 12]);
+    expect(readdirSync(join(directory, 'tensorboard')).length).toBeGreaterThan(0);
+    // Only a checkpoint that follows an evaluation has its metric.
+    expect((await store(directory).list()).map(({ metric }) => metric)).toEqual([null, null, null, 3 - 12 / 10]);
+    expect((await store(directory).load((await store(directory).list())[3]!.path)).state).toMatchObject({ saved: { name: 'tiny' }, trainer: { step: 12 } });
+    expect(await readdir(join(directory, 'checkpoints', 'step-00000012'))).toContain('tokenizer.json');
+  });
+
+  it('counts FLOPs: a step that collects routing stands for those since the one before', async () => {
+    const { outcome } = await runTiny({ directory: runDirectory(), tiny: { flops: (step) => step } });
+    // 1 for step 1, 5 for steps 2 to 5, 10 for steps 6 to 10, 12 for steps 11 and 12.
+    const expected = 1 * 1 + 4 * 5 + 5 * 10 + 2 * 12;
+    expect([outcome.executedFlops, outcome.budgetedFlops]).toEqual([expected, 2 * expected]);
+    expect(outcome.routing.map(({ layer, summary }) => [layer, summary.executedFlops])).toEqual([['h.1', 12]]);
+  });
+
+  it('takes the time of training steps only, of all sessions for the run and of this one for the throughput', async () => {
+    const directory = runDirectory();
+    const slowly = { evaluate: async () => (await new Promise((resolve) => setTimeout(resolve, 60)), { loss: 1 }) };
+    const first = (await runTiny({ directory, ...slowly, stopAfter: 4 })).outcome;
+    const second = (await runTiny({ directory, ...slowly, resume: true })).outcome;
+    const seconds = rowsOf(directory, 'step').map((row) => (row.kind === 'step' ? row.seconds : 0));
+    const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
+    expect(second.seconds).toBeCloseTo(sum(seconds), 9);
+    expect(first.targetsPerSecond).toBeCloseTo((4 * 12) / sum(seconds.slice(0, 4)), 6);
+    expect(second.targetsPerSecond).toBeCloseTo((8 * 12) / sum(seconds.slice(4)), 6);
+    // The pause of the evaluation after step 8 is not in the tokens per second of step 9.
+    const ninth = rowsOf(directory, 'step')[8]!;
+    expect(ninth).toMatchObject({ step: 9 });
+    if (ninth.kind === 'step') expect(ninth.tokensPerSecond).toBeCloseTo((5 * 12) / sum(seconds.slice(4, 9)), 6);
+  });
+
+  it('a dense model has no routing to report, and accumulation takes as many batches as asked', async () => {
+    const directory = runDirectory();
+    const taken: number[] = [];
+    const { outcome } = await runTiny({ directory, tiny: { dispatch: null }, accumulation: 3, totalSteps: 2, batches: watchedBatches((index) => taken.push(index)) });
+    expect(outcome).toMatchObject({ completed: true, routing: [], budgetedFlops: 0, executedFlops: 0, targets: 2 * 3 * 12 });
+    expect(taken).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(stepsOf(directory, 'routing')).toEqual([]);
+  });
+});
+
+describe('stopping', () => {
+  it.each([
+    ['before the first step', 0], ['in a step', 5], ['in a step that is evaluated and not saved', 8], ['in a step that is saved and not evaluated', 9], ['in the last step', 12],
+  ])('by a signal %s leaves a checkpoint of the last completed step; resumed, the run ends as if it had not been stopped', async (_, step) => {
+    const whole = runDirectory();
+    const uninterrupted = await runTiny({ directory: whole });
+    const directory = runDirectory();
+    const stop: Stop = { requested: step === 0, reason: 'SIGINT' };
+    const stopped = await runTiny({ directory, stop, batches: watchedBatches((index) => index === step - 1 && stopNow(stop)) });
+    expect(stopped.outcome).toMatchObject({ completed: false, step });
+    expect((await savedSteps(directory)).at(-1)).toBe(step);
+    expect(new Set(await savedSteps(directory)).size).toBe((await savedSteps(directory)).length);
+    expect(stopped.messages.join('')).toContain(`stopped by SIGINT at step ${step}; saved, go on with --resume`);
+    expect(stopped.evaluations).toEqual([4, 8].filter((at) => at < step)); // no time for one more
+
+    const resumed = await runTiny({ directory, resume: true });
+    expect(resumed.weights).toEqual(uninterrupted.weights);
+    expect([...stopped.evaluations, ...resumed.evaluations]).toEqual([4, 8, 12]);
+    expect(timeless(directory)).toEqual(timeless(whole));
+    const { seconds: _s, targetsPerSecond: _t, ...numbers } = resumed.outcome;
+    expect(numbers).toEqual((({ seconds: _a, targetsPerSecond: _b, ...rest }) => rest)(uninterrupted.outcome));
+    expect((await store(directory).list()).at(-1)).toMatchObject({ step: 12, metric: 3 - 12 / 10 });
+  });
+
+  it('by a real signal happens at the next step, though nothing but training goes on', async () => {
+    const directory = runDirectory();
+    const stop = createStopSignal();
+    try {
+      const { outcome } = await runTiny({
+        directory, stop, totalSteps: 60, checkpointEvery: 100, evaluateEvery: 100,
+        batches: watchedBatches((index) => index === 4 && process.kill(process.pid, 'SIGINT')),
+      });
+      expect(outcome.completed).toBe(false);
+      expect(outcome.step).toBeGreaterThanOrEqual(5);
+      expect(await savedSteps(directory)).toEqual([outcome.step]);
+    } finally {
+      stop.dispose();
+    }
+  });
+
+  it('by a signal during an evaluation keeps its result', async () => {
+    const directory = runDirectory();
+    const stop: Stop = { requested: false, reason: undefined };
+    const { outcome } = await runTiny({ directory, stop, evaluate: async () => (stopNow(stop), { loss: 7 }) });
+    expect(outcome).toMatchObject({ completed: false, step: 4 });
+    expect(rowsOf(directory, 'evaluation')).toMatchObject([{ step: 4, loss: 7 }]);
+    expect(await savedSteps(directory)).toEqual([3, 4]);
+  });
+
+  it('by stopAfter saves there, with FLOPs up to there, and a second session ends the run', async () => {
+    const directory = runDirectory();
+    const tiny = { flops: (step: number) => step };
+    const first = await runTiny({ directory, stopAfter: 7, tiny });
+    expect(first.outcome).toMatchObject({ completed: false, step: 7, executedFlops: 1 + 4 * 5 + 2 * 5 });
+    expect(await savedSteps(directory)).toEqual([3, 6, 7]);
+    const second = await runTiny({ directory, resume: true, stopAfter: 99, tiny });
+    expect(second.outcome).toMatchObject({ completed: true, step: 12, executedFlops: 1 + 4 * 5 + 5 * 10 + 2 * 12 });
+    const third = await runTiny({ directory, resume: true, tiny });
+    expect(third.outcome).toMatchObject({ completed: true, step: 12, targetsPerSecond: 0, targets: 144, executedFlops: second.outcome.executedFlops });
+    expect(third.outcome.routing).toEqual(second.outcome.routing);
+    expect(await savedSteps(directory)).toEqual([3, 6, 7, 9, 12]);
+  });
+});
+
+describe('resuming', () => {
+  it('after a crash goes on from the last checkpoint and repeats the steps after it, without rows twice', async () => {
+    const whole = runDirectory();
+    const uninterrupted = await runTiny({ directory: whole });
+    const directory = runDirectory();
+    const crash = watchedBatches((index) => {
+      if (index === 7) throw new Error('power cut');
+    });
+    await expect(runTiny({ directory, batches: crash })).rejects.toThrow('power cut');
+    expect(stepsOf(directory, 'step').at(-1)).toBe(7);
+    expect(await savedSteps(directory)).toEqual([3, 6]);
+    const resumed = await runTiny({ directory, resume: true });
+    expect(resumed.weights).toEqual(uninterrupted.weights);
+    expect(timeless(directory)).toEqual(timeless(whole));
+  });
+
+  it('a checkpoint is made when the rows up to its step are in the log', async () => {
+    const directory = runDirectory();
+    const seen: [number, number | undefined][] = [];
+    const source = batchSource();
+    const batches = { ...source, state: () => (seen.push([readMetrics(join(directory, 'metrics.jsonl')).at(-1)!.step, source.state().index as number]), source.state()) };
+    await runTiny({ directory, batches });
+    expect(seen).toEqual([[3, 3], [6, 6], [9, 9], [12, 12]]);
+  });
+
+  it('asks whether the checkpoint belongs to this run before it touches anything', async () => {
+    const directory = runDirectory();
+    await runTiny({ directory, stopAfter: 3 });
+    const before = timeless(directory);
+    const checkSaved: RunOverrides['checkSaved'] = (saved, where) => {
+      throw new Error(`${where} is of ${String(saved.name)}`);
+    };
+    await expect(runTiny({ directory, resume: true, checkSaved })).rejects.toThrow(/step-00000003 is of tiny/);
+    expect(timeless(directory)).toEqual(before);
+  });
+
+  it('names what a checkpoint of another program lacks', async () => {
+    const directory = runDirectory();
+    await store(directory).save({ step: 3, tensors: {}, state: { saved: {}, trainer: { step: 3 } } });
+    await expect(runTiny({ directory, resume: true })).rejects.toThrow(/step-00000003: .*trainer\.targetsSeen is missing/);
+  });
+
+  it('of a directory without checkpoints is an error, and so is a new run over an old one', async () => {
+    const directory = runDirectory();
+    await expect(runTiny({ directory, resume: true })).rejects.toThrow('holds no checkpoint');
+    await runTiny({ directory, stopAfter: 1 });
+    await expect(runTiny({ directory })).rejects.toThrow('exists already');
+  });
+});
+
+describe('divergence', () => {
+  it('ends the run after 50 updates in a row without a finite gradient; the weights saved are those of before', async () => {
+    const directory = runDirectory();
+    const tiny = { lossFactor: (step: number) => (step > 5 ? Number.NaN : 1) };
+    const run = runTiny({ directory, tiny, totalSteps: 200, checkpointEvery: 5 });
+    await expect(run).rejects.toMatchObject({ code: 'numerics', message: expect.stringContaining('not finite for 50 updates up to step 55 (loss NaN)') });
+    expect(stepsOf(directory, 'step').at(-1)).toBe(55);
+    const good = await store(directory).load(join(directory, 'checkpoints', 'step-00000005'));
+    const latest = await store(directory).loadLatest();
+    expect(latest.step).toBe(50);
+    expect(latest.tensors).toEqual(good.tensors);
+    expect(latest.state).toMatchObject({ trainer: { skippedInARow: 45, skippedUpdates: 45 } });
+  });
+
+  it('one good update in between starts the count again', async () => {
+    const tiny = { dispatch: null, lossFactor: (step: number) => (step === 40 || step > 70 ? 1 : Number.NaN) };
+    const { outcome } = await runTiny({ directory: runDirectory(), tiny, totalSteps: 75, checkpointEvery: 100, evaluateEvery: 100 });
+    expect(outcome.completed).toBe(true);
+  });
+});
