@@ -25,7 +25,7 @@ export interface BoxStore {
   free(box: Box): void;
   /** Puts `tensor` into the box and disposes the one before it. */
   replace(box: Box, tensor: TfTensor): void;
-  /** The box's tensor, made on first use (contents undefined, zeros in practice). */
+  /** The box's tensor, made on first use (contents undefined). */
   tensorOf(box: Box): TfTensor;
   /** A tensor that may be written in place: fresh when the present one is shared with the user. */
   ownTensor(box: Box, keepContents: boolean): TfTensor;
@@ -44,15 +44,20 @@ export function tfDType(dtype: DType): TfDType {
   });
 }
 
+function emptyArray(kind: TfDType, length: number): HostArray {
+  return kind === 'float32' ? new Float32Array(length) : kind === 'int32' ? new Int32Array(length) : new Uint8Array(length);
+}
+
 export function createBoxStore(tf: Tfjs, storage: TfStorage): BoxStore {
   const engine = tf.engine();
   const live = new Set<Box>();
   let bytes = 0;
+  // The wasm build allocates without filling when it is given no values; the cpu build needs an array.
+  const allocatesBare = 'wasm' in storage;
 
   const make = (values: HostArray | null, length: number, dtype: DType): TfTensor => {
     const kind = tfDType(dtype);
-    const contents = values ?? (kind === 'float32' ? new Float32Array(length) : kind === 'int32' ? new Int32Array(length) : new Uint8Array(length));
-    const dataId = storage.write(contents, [length], kind);
+    const dataId = storage.write(values ?? (allocatesBare ? null : emptyArray(kind, length)), [length], kind);
     return engine.keep(engine.makeTensorFromTensorInfo({ dataId, shape: [length], dtype: kind }, storage as never));
   };
   const replace = (box: Box, tensor: TfTensor): void => {

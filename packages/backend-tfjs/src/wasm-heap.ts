@@ -56,8 +56,19 @@ const SECOND = FIRST + 1;
 const THIRD = FIRST + 2;
 const FLOAT32 = 0;
 
+/** Shapes as bytes, as compiled kernels take them. A program has few. */
+const encodedShapes = new Map<string, Uint8Array>();
+const MOST_SHAPES = 1024;
+
 function shapeBytes(shape: readonly number[]): Uint8Array {
-  return new Uint8Array(Int32Array.from(shape).buffer);
+  const name = shape.join();
+  let bytes = encodedShapes.get(name);
+  if (!bytes) {
+    if (encodedShapes.size >= MOST_SHAPES) encodedShapes.clear();
+    bytes = new Uint8Array(Int32Array.from(shape).buffer);
+    encodedShapes.set(name, bytes);
+  }
+  return bytes;
 }
 
 /** The compiled kernels as functions. Throws when the build lacks one. */

@@ -23,6 +23,8 @@ const BINARY: Partial<Record<BinaryOp, WasmBinary>> = { add: 'Add', subtract: 'S
 const SHORT = 1024;
 /** XNNPACK takes up to six axes. */
 const MAX_RANK = 6;
+/** From five axes on TensorFlow.js transposes element by element, twenty times slower than a host loop over runs. */
+const MAX_TRANSPOSED_AXES = 4;
 
 type Elementwise = 'unary' | 'binary' | 'transpose';
 
@@ -48,7 +50,7 @@ export function wasmElementwise({ heap, ...context }: WasmContext, host: Pick<Re
       const kept = attributes.permutation.filter((axis) => x.shape[axis] !== 1);
       const moved = kept.some((axis, index) => index > 0 && axis < kept[index - 1]);
       const length = sizeOf(out.shape);
-      if (!moved || length < SHORT || x.dtype === 'uint32' || x.dtype === 'bool' || kept.length > MAX_RANK) {
+      if (!moved || length < SHORT || x.dtype === 'uint32' || x.dtype === 'bool' || kept.length > MAX_TRANSPOSED_AXES) {
         return host.transpose(x, out, attributes);
       }
       const order = [...kept].sort((i, j) => i - j);
