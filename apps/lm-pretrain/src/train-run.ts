@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { initializeParameters, randomKey, XMoEError, type Engine, type Tensor } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
 import type { LanguageModelBatch, ScheduleConfig } from '@xmoe/nn';
@@ -143,7 +142,7 @@ function makeTrainer(engine: Engine, config: Config, model: XMoELanguageModel, p
   const shape = { batch: train.batchSize, length: config.model.contextLength };
   const inputs = engine.zeros([shape.batch * shape.length], 'int32').keep();
   const targets = engine.zeros([shape.batch * shape.length], 'int32').keep();
-  const trainer = createTrainer<TokenBatch, LanguageModelBatch, RoutingTrace>({
+  return createTrainer<TokenBatch, LanguageModelBatch, RoutingTrace>({
     engine,
     specs: model.parameters,
     parameters,
@@ -160,18 +159,6 @@ function makeTrainer(engine: Engine, config: Config, model: XMoELanguageModel, p
     loss: (weights, batch, context, options) => model.loss(weights, batch, context, options),
     summarizeTrace: routingReader(config, 3),
   });
-  return {
-    get state() {
-      return trainer.state;
-    },
-    async step(batches, options) {
-      await nextTurn(); // lets signals in: a backend on the CPU never waits by itself
-      return trainer.step(batches, options);
-    },
-    tensors: () => trainer.tensors(),
-    restore: (state, tensors, where) => trainer.restore(state, tensors, where),
-    dispose: () => trainer.dispose(),
-  };
 }
 
 function scheduleOf({ train }: Config): ScheduleConfig {

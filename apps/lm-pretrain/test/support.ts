@@ -77,12 +77,17 @@ export interface Running extends Ended {
   ended: Promise<Ended>;
 }
 
+const children = new Set<ChildProcess>();
+afterAll(() => children.forEach((child) => child.kill('SIGKILL'))); // those that a failed test left
+
 const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const cli = fileURLToPath(new URL('../src/cli.ts', import.meta.url));
 
 /** Starts the program as a process of its own. */
 export function startProcess(...args: string[]): Running {
   const child = spawn(process.execPath, ['--conditions=@xmoe/source', '--import', loader, cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  children.add(child);
+  child.once('close', () => children.delete(child));
   const running: Running = { child, code: null, output: '', messages: '', ended: Promise.resolve({ code: null, output: '', messages: '' }) };
   child.stdout.on('data', (data: Buffer) => (running.output += data.toString()));
   child.stderr.on('data', (data: Buffer) => (running.messages += data.toString()));

@@ -1,7 +1,7 @@
 // One block of a matrix product, on one thread: cuts K, packs what does not already lie well, and runs tiles over the rest.
 // The cut of K depends on K alone, and every sum runs in ascending k, so an element does not depend on the block it is in.
-import { packAcross, packAlong, panelBytes } from './gemm-pack';
-import { TILE_COLUMNS, TILE_ROWS, multiplyTile } from './gemm-tile';
+import { evenSteps, packAcross, packAlong, panelBytes } from './gemm-pack';
+import { SPILL_BYTES, TILE_COLUMNS, TILE_ROWS, multiplyEdge, multiplyTile } from './gemm-tile';
 import { threadScratch } from './thread';
 
 /** Steps of K at once: a panel of B (12 KiB) stays in the first-level cache while panels of A pass. */
@@ -12,9 +12,6 @@ const BLOCK_COLUMNS: i32 = 256;
 const SMALL_BYTES: usize = 16384;
 /** Below this many rows, packing B costs more than it saves. */
 const FEW_ROWS: i32 = 8;
-
-/** Where a tile that is not whole goes first. */
-const SPILL_BYTES: usize = 128;
 
 /**
  * out [rows, columns] = A · B. A is row-major [rows, K], or [K, rows] when transposeA; B [K, columns], or [columns, K]
@@ -41,8 +38,7 @@ function multiplySlice(
   a: usize, strideA: usize, transposeA: bool, b: usize, strideB: usize, transposeB: bool,
   out: usize, strideOut: usize, accumulate: bool,
 ): void {
-  const spill = threadScratch();
-  const packedB = spill + SPILL_BYTES;
+  const packedB = threadScratch() + SPILL_BYTES;
   const panelB = panelBytes(K, TILE_COLUMNS);
   let stepB = strideB, advanceB: usize = TILE_COLUMNS << 2;
   if (transposeB || !liesWell(K, strideB, columns % TILE_COLUMNS, rows)) {
@@ -61,22 +57,72 @@ function multiplySlice(
     stepA = TILE_ROWS << 2;
     advanceA = panelBytes(K, TILE_ROWS);
   }
-  for (let j = 0; j < columns; j += TILE_COLUMNS) {
-    const width = min(TILE_COLUMNS, columns - j);
-    let tileA = a, tileOut = out + (<usize>j << 2);
-    for (let i = 0; i < rows; i += TILE_ROWS) {
-      multiplyTile(K, tileA, stepA, b, stepB, tileOut, strideOut, min(TILE_ROWS, rows - i), width, accumulate, spill);
+  multiplyPanels(rows, columns, evenSteps(K), a, stepA, advanceA, b, stepB, advanceB, out, strideOut, accumulate);
+}
+
+/** All tiles. Where B stays in the first-level cache, A and out pass once; else a panel of B stays and A passes for each. */
+function multiplyPanels(
+  rows: i32, columns: i32, K: i32, a: usize, stepA: usize, advanceA: usize, b: usize, stepB: usize, advanceB: usize,
+  out: usize, strideOut: usize, accumulate: bool,
+): void {
+  const wholeRows = rows & ~(TILE_ROWS - 1), wholeColumns = columns & ~(TILE_COLUMNS - 1);
+  const downOut = strideOut * TILE_ROWS;
+  if (stepB * <usize>K + advanceB * <usize>(columns / TILE_COLUMNS) <= SMALL_BYTES) {
+    let tileA = a, rowOut = out;
+    for (let i = 0; i < wholeRows; i += TILE_ROWS) {
+      let tileB = b, tileOut = rowOut;
+      for (let j = 0; j < wholeColumns; j += TILE_COLUMNS) {
+        multiplyTile(K, tileA, stepA, tileB, stepB, tileOut, strideOut, accumulate);
+        tileB += advanceB;
+        tileOut += TILE_COLUMNS << 2;
+      }
       tileA += advanceA;
-      tileOut += strideOut * TILE_ROWS;
+      rowOut += downOut;
     }
-    b += advanceB;
+  } else {
+    let tileB = b, columnOut = out;
+    for (let j = 0; j < wholeColumns; j += TILE_COLUMNS) {
+      let tileA = a, tileOut = columnOut;
+      for (let i = 0; i < wholeRows; i += TILE_ROWS) {
+        multiplyTile(K, tileA, stepA, tileB, stepB, tileOut, strideOut, accumulate);
+        tileA += advanceA;
+        tileOut += downOut;
+      }
+      tileB += advanceB;
+      columnOut += TILE_COLUMNS << 2;
+    }
+  }
+  if (wholeRows !== rows || wholeColumns !== columns) {
+    multiplyEdges(rows, columns, K, a, stepA, advanceA, b, stepB, advanceB, out, strideOut, accumulate);
+  }
+}
+
+/** The tiles of the last row and column that are not whole. */
+function multiplyEdges(
+  rows: i32, columns: i32, K: i32, a: usize, stepA: usize, advanceA: usize, b: usize, stepB: usize, advanceB: usize,
+  out: usize, strideOut: usize, accumulate: bool,
+): void {
+  const spill = threadScratch();
+  for (let i = 0; i < rows; i += TILE_ROWS) {
+    const height = min(TILE_ROWS, rows - i);
+    let tileB = b, tileOut = out;
+    for (let j = 0; j < columns; j += TILE_COLUMNS) {
+      const width = min(TILE_COLUMNS, columns - j);
+      if (height < TILE_ROWS || width < TILE_COLUMNS) {
+        multiplyEdge(K, a, stepA, tileB, stepB, tileOut, strideOut, accumulate, height, width, spill);
+      }
+      tileB += advanceB;
+      tileOut += TILE_COLUMNS << 2;
+    }
+    a += advanceA;
+    out += strideOut * TILE_ROWS;
   }
 }
 
 /** Whether a k-major operand is read in place: whole tiles, and small or read by few. */
 @inline
 function liesWell(K: i32, stride: usize, remainder: i32, readers: i32): bool {
-  return remainder === 0 && (<usize>K * stride <= SMALL_BYTES || readers <= FEW_ROWS);
+  return remainder === 0 && (K & 1) === 0 && (<usize>K * stride <= SMALL_BYTES || readers <= FEW_ROWS);
 }
 
 function clearBlock(rows: i32, columns: i32, out: usize, strideOut: usize): void {

@@ -1,12 +1,17 @@
 // Copies parts of A and B into the order in which tiles read them: panels of `width` lines (4 of A, 8 of B), the elements k of
-// all lines side by side, lines that are not there as zeros.
+// all lines side by side. Lines that are not there are zeros, and so is one more step where K is odd.
 
 /** Panels are one cache line longer than full: else equal places of all panels would share one set of the cache. */
 const GAP: usize = 64;
 
 @inline
 export function panelBytes(K: i32, width: i32): usize {
-  return <usize>K * <usize>(width << 2) + GAP;
+  return <usize>evenSteps(K) * <usize>(width << 2) + GAP;
+}
+
+@inline
+export function evenSteps(K: i32): i32 {
+  return (K + 1) & ~1;
 }
 
 /** Of a k-major matrix [K, lines], rows `stride` bytes apart. */
@@ -31,6 +36,7 @@ export function packAcross(source: usize, stride: usize, K: i32, lines: i32, wid
     }
   }
   packRest(source + (<usize>whole << 2), 4, stride, K, whole, lines, width, target);
+  if (K & 1) clearLastStep(K, lines, width, target);
 }
 
 /** Of a line-major matrix [lines, K], lines `stride` bytes apart: transposes 4 × 4 elements at a time. */
@@ -41,6 +47,7 @@ export function packAlong(source: usize, stride: usize, K: i32, lines: i32, widt
     transposeFour(source + <usize>line * stride, stride, K, placeOf(line, K, width, target), step);
   }
   packRest(source + <usize>whole * stride, stride, 4, K, whole, lines, width, target);
+  if (K & 1) clearLastStep(K, lines, width, target);
 }
 
 /** Where element 0 of a line lies. */
@@ -97,5 +104,13 @@ function packRest(
       to += <usize>width << 2;
     }
     source += strideLine;
+  }
+}
+
+function clearLastStep(K: i32, lines: i32, width: i32, target: usize): void {
+  const step = <usize>width << 2;
+  for (let line = 0; line < lines; line += width) {
+    memory.fill(target + <usize>K * step, 0, step);
+    target += panelBytes(K, width);
   }
 }

@@ -8,7 +8,7 @@ export function gatherRows(begin: i32, end: i32, x: usize, indices: usize, out: 
   for (let i = begin; i < end; i++) {
     const row = load<i32>(indices + (i << 2));
     const to = out + i * bytes;
-    if (row >= 0 && row < rows) copyBytes(to, x + row * bytes, bytes);
+    if (<u32>row < <u32>rows) copyBytes(to, x + row * bytes, bytes);
     else memory.fill(to, 0, bytes);
   }
 }
@@ -28,7 +28,7 @@ export function scatterAddRows(
   for (let row = 0; row < rows; row++) memory.fill(to + row * bytes, 0, taken << 2);
   for (let i = 0; i < count; i++) {
     const row = load<i32>(indices + (i << 2));
-    if (row >= 0 && row < rows) addRun(to + row * bytes, from + i * bytes, taken);
+    if (<u32>row < <u32>rows) addRun(to + row * bytes, from + i * bytes, taken);
   }
 }
 
@@ -38,7 +38,7 @@ export function takeAlongLast(begin: i32, end: i32, x: usize, indices: usize, ou
     const from = x + ((row * columns) << 2);
     for (let i = row * taken; i < (row + 1) * taken; i++) {
       const column = load<i32>(indices + (i << 2));
-      store<i32>(out + (i << 2), column >= 0 && column < columns ? load<i32>(from + (column << 2)) : 0);
+      store<i32>(out + (i << 2), <u32>column < <u32>columns ? load<i32>(from + (column << 2)) : 0);
     }
   }
 }
@@ -50,7 +50,7 @@ export function addAlongLast(begin: i32, end: i32, x: usize, indices: usize, out
     memory.fill(to, 0, columns << 2);
     for (let i = row * given; i < (row + 1) * given; i++) {
       const column = load<i32>(indices + (i << 2));
-      if (column < 0 || column >= columns) continue;
+      if (<u32>column >= <u32>columns) continue;
       store<f32>(to + (column << 2), load<f32>(to + (column << 2)) + load<f32>(x + (i << 2)));
     }
   }

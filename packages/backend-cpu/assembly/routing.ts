@@ -2,9 +2,6 @@
 import { addScaledRun, dotRun, loadTail, scaleRun } from './lanes';
 import { threadScratch } from './thread';
 
-/** The most columns that ranking by counting takes: it costs N²/4 comparisons. Known to src/engine/kernels/routing.ts. */
-const RANKED_COLUMNS = 256;
-
 /** Integers ordered as the floats: −0 as +0, NaN below everything. */
 @inline
 function keysOf(x: v128): v128 {
@@ -21,20 +18,54 @@ function writeKeys(from: usize, count: i32, keys: usize): void {
   if (i < count) v128.store(keys + (i << 2), keysOf(loadTail(from + (i << 2), count - i, f32x4.splat(NaN))));
 }
 
-/** How many of the keys come before key i in descending order, ties by lowest index. */
+/** Σ of the lanes of each: [Σ a, Σ b, Σ c, Σ d]. */
 @inline
-function rankOf(i: i32, keys: usize, count: i32): i32 {
-  const own = v128.load32_splat(keys + (i << 2));
-  const block = i & ~3;
-  // Lanes of a comparison are −1 where true.
-  let ranks = i32x4.splat(0);
-  for (let j = 0; j < block; j += 4) ranks = i32x4.add(ranks, i32x4.ge_s(v128.load(keys + (j << 2)), own));
-  const near = v128.load(keys + (block << 2));
-  const earlier = i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(i - block));
-  ranks = i32x4.add(ranks, v128.or(i32x4.gt_s(near, own), v128.and(earlier, i32x4.eq(near, own))));
-  for (let j = block + 4; j < count; j += 4) ranks = i32x4.add(ranks, i32x4.gt_s(v128.load(keys + (j << 2)), own));
-  const pairs = i32x4.add(ranks, i32x4.shuffle(ranks, ranks, 2, 3, 0, 1));
-  return -(i32x4.extract_lane(pairs, 0) + i32x4.extract_lane(pairs, 1));
+function sumEach(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = i32x4.add(i32x4.shuffle(a, b, 0, 4, 1, 5), i32x4.shuffle(a, b, 2, 6, 3, 7));
+  const cd = i32x4.add(i32x4.shuffle(c, d, 0, 4, 1, 5), i32x4.shuffle(c, d, 2, 6, 3, 7));
+  return i32x4.add(i32x4.shuffle(ab, cd, 0, 1, 4, 5), i32x4.shuffle(ab, cd, 2, 3, 6, 7));
+}
+
+/**
+ * How many keys come before each of the keys i … i + 3 (i a multiple of 4) in descending order, ties by lowest index: earlier
+ * ones that are not smaller, later ones that are larger.
+ */
+@inline
+function ranksOf(i: i32, keys: usize, count: i32): v128 {
+  const own = v128.load(keys + (i << 2));
+  const a = i32x4.shuffle(own, own, 0, 0, 0, 0);
+  const b = i32x4.shuffle(own, own, 1, 1, 1, 1);
+  const c = i32x4.shuffle(own, own, 2, 2, 2, 2);
+  const d = i32x4.shuffle(own, own, 3, 3, 3, 3);
+  // A comparison is −1 in lanes where it holds.
+  let ra = i32x4.gt_s(own, a);
+  let rb = v128.or(i32x4.gt_s(own, b), v128.and(i32x4.eq(own, b), i32x4(-1, 0, 0, 0)));
+  let rc = v128.or(i32x4.gt_s(own, c), v128.and(i32x4.eq(own, c), i32x4(-1, -1, 0, 0)));
+  let rd = v128.or(i32x4.gt_s(own, d), v128.and(i32x4.eq(own, d), i32x4(-1, -1, -1, 0)));
+  const here = keys + (i << 2);
+  for (let at = keys; at < here; at += 16) {
+    const other = v128.load(at);
+    ra = i32x4.add(ra, i32x4.ge_s(other, a));
+    rb = i32x4.add(rb, i32x4.ge_s(other, b));
+    rc = i32x4.add(rc, i32x4.ge_s(other, c));
+    rd = i32x4.add(rd, i32x4.ge_s(other, d));
+  }
+  const last = keys + (count << 2);
+  for (let at = here + 16; at < last; at += 16) {
+    const other = v128.load(at);
+    ra = i32x4.add(ra, i32x4.gt_s(other, a));
+    rb = i32x4.add(rb, i32x4.gt_s(other, b));
+    rc = i32x4.add(rc, i32x4.gt_s(other, c));
+    rd = i32x4.add(rd, i32x4.gt_s(other, d));
+  }
+  return i32x4.neg(sumEach(ra, rb, rc, rd));
+}
+
+@inline
+function place(i: i32, count: i32, rank: i32, kept: i32, from: usize, values: usize, ids: usize): void {
+  if (i >= count || rank >= kept) return;
+  store<f32>(values + (rank << 2), load<f32>(from + (i << 2)));
+  store<i32>(ids + (rank << 2), i);
 }
 
 /** Sorts a row descending: its first `kept` values and their ids. */
@@ -42,11 +73,12 @@ function rankOf(i: i32, keys: usize, count: i32): i32 {
 function sortRow(from: usize, count: i32, kept: i32, values: usize, ids: usize): void {
   const keys = threadScratch();
   writeKeys(from, count, keys);
-  for (let i = 0; i < count; i++) {
-    const rank = rankOf(i, keys, count);
-    if (rank >= kept) continue;
-    store<f32>(values + (rank << 2), load<f32>(from + (i << 2)));
-    store<i32>(ids + (rank << 2), i);
+  for (let i = 0; i < count; i += 4) {
+    const ranks = ranksOf(i, keys, count);
+    place(i, count, i32x4.extract_lane(ranks, 0), kept, from, values, ids);
+    place(i + 1, count, i32x4.extract_lane(ranks, 1), kept, from, values, ids);
+    place(i + 2, count, i32x4.extract_lane(ranks, 2), kept, from, values, ids);
+    place(i + 3, count, i32x4.extract_lane(ranks, 3), kept, from, values, ids);
   }
 }
 
@@ -72,33 +104,44 @@ export function thresholdSelect(
   }
 }
 
-/** Keeps the best `k` so far in order: quick for the few choices of a router. */
+/** Puts a candidate among the best so far (`held` of at most k, in order): before what is smaller, after its equals. */
+@inline
+function insert(value: f32, candidate: i32, held: i32, k: i32, values: usize, ids: usize): void {
+  let slot = held;
+  while (slot > 0) {
+    const other = load<f32>(values + (slot << 2) - 4);
+    if (!(value > other || (other != other && value == value))) break;
+    if (slot < k) {
+      store<f32>(values + (slot << 2), other);
+      store<i32>(ids + (slot << 2), load<i32>(ids + (slot << 2) - 4));
+    }
+    slot--;
+  }
+  if (slot >= k) return;
+  store<f32>(values + (slot << 2), value);
+  store<i32>(ids + (slot << 2), candidate);
+}
+
+/** Keeps the best `k` so far in order. Four candidates of which none beats the last of them are passed over at once. */
 @inline
 function insertLargest(from: usize, count: i32, k: i32, values: usize, ids: usize): void {
-  for (let candidate = 0; candidate < count; candidate++) {
-    const value = load<f32>(from + (candidate << 2));
-    let slot = min(candidate, k);
-    while (slot > 0) {
-      const other = load<f32>(values + (slot << 2) - 4);
-      if (!(value > other || (other != other && value == value))) break;
-      if (slot < k) {
-        store<f32>(values + (slot << 2), other);
-        store<i32>(ids + (slot << 2), load<i32>(ids + (slot << 2) - 4));
-      }
-      slot--;
-    }
-    if (slot < k) {
-      store<f32>(values + (slot << 2), value);
-      store<i32>(ids + (slot << 2), candidate);
-    }
+  let i = 0;
+  for (; i < count && i < k; i++) insert(load<f32>(from + (i << 2)), i, i, k, values, ids);
+  const lowest = values + (k << 2) - 4;
+  for (; i < count; i++) {
+    while (i + 4 <= count && v128.all_true<i32>(f32x4.le(v128.load(from + (i << 2)), v128.load32_splat(lowest)))) i += 4;
+    if (i < count) insert(load<f32>(from + (i << 2)), i, k, k, values, ids);
   }
 }
+
+/** The most choices that are found by insertion. */
+const INSERTED = 16;
 
 export function topK(begin: i32, end: i32, x: usize, values: usize, ids: usize, columns: i32, k: i32): void {
   for (let row = begin; row < end; row++) {
     const from = x + ((row * columns) << 2);
     const at = (row * k) << 2;
-    if (k <= 4 || columns > RANKED_COLUMNS) insertLargest(from, columns, k, values + at, ids + at);
+    if (k <= INSERTED) insertLargest(from, columns, k, values + at, ids + at);
     else sortRow(from, columns, k, values + at, ids + at);
   }
 }

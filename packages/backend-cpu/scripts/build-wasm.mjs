@@ -23,7 +23,7 @@ function argumentsOf(variant, features) {
   return [
     'assembly/index.ts',
     '--outFile', `wasm/${variant}.wasm`,
-    '-O3', '--noAssert', '--converge',
+    '-O3', '--noAssert',
     '--runtime', 'stub',
     '--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', String(MAXIMUM_PAGES),
     '--memoryBase', String(MEMORY_BASE),

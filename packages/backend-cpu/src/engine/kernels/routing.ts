@@ -3,9 +3,9 @@ import type { Kernels } from '@xmoe/core';
 import type { WasmRuntime } from '../runtime.js';
 import { grainOf } from './grain.js';
 
-/** RANKED_COLUMNS of assembly/routing.ts. */
+/** The most columns to sort by counting, which costs N² / 4 comparisons. */
 const RANKED_COLUMNS = 256;
-/** Choices up to which insertion is quick for any number of columns. */
+/** INSERTED of assembly/routing.ts: so few choices take any number of columns. */
 const FEW_CHOICES = 16;
 
 type RoutingKernels = Pick<Kernels, 'topK' | 'thresholdSelect' | 'combineExperts' | 'combineExpertsGrad'>;
@@ -18,13 +18,13 @@ export function createRouting(runtime: WasmRuntime, plain: Kernels): RoutingKern
       const k = indices.shape[1];
       if (C > RANKED_COLUMNS && k > FEW_CHOICES) return plain.topK(x, values, indices);
       if (k === 0) return;
-      runtime.parallel('topK', R, grainOf(k <= 4 ? 4 * C : C * C), [pointer(x), pointer(values), pointer(indices), C, k]);
+      runtime.parallel('topK', R, grainOf(k <= FEW_CHOICES ? 2 * C : (C * C) / 4), [pointer(x), pointer(values), pointer(indices), C, k]);
     },
     thresholdSelect(p, values, indices, counts, attributes) {
       const [T, N] = p.shape;
       if (N > RANKED_COLUMNS) return plain.thresholdSelect(p, values, indices, counts, attributes);
       const { threshold } = attributes;
-      runtime.parallel('thresholdSelect', T, grainOf(N * N), [
+      runtime.parallel('thresholdSelect', T, grainOf((N * N) / 4 + 4 * N), [
         pointer(p), pointer(values), pointer(indices), pointer(counts), N, threshold, Number(threshold >= 1),
       ]);
     },

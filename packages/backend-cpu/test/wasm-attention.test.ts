@@ -1,0 +1,87 @@
+// The compiled attention and its gradient against the plain ones, at the sizes where its blocks, panels and tiles begin and end.
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { AttentionOptions, Kernels, Operand } from '@xmoe/core';
+import { createRig, input, output, type Given } from './wasm-support.js';
+
+const rig = await createRig();
+afterAll(() => rig.dispose());
+
+interface Sizes {
+  readonly B: number;
+  readonly heads: number;
+  readonly Tq: number;
+  readonly Tk: number;
+  readonly D: number;
+  readonly causal: boolean;
+  readonly isMasked: boolean;
+  readonly dropoutRate: number;
+}
+
+type Names = 'q' | 'k' | 'v' | 'mask' | 'key' | 'dout' | 'out' | 'lse' | 'dq' | 'dk' | 'dv';
+
+/** Forward and backward in one call, so that the gradient sees its own forward pass. In a mask the second batch row is blind. */
+function caseOf(sizes: Sizes, seed: number): [Record<Names, Given>, (kernels: Kernels, operands: Record<Names, Operand>) => void] {
+  const { B, heads, Tq, Tk, D, causal, isMasked, dropoutRate } = sizes;
+  const [queries, keys] = [[B * heads, Tq, D], [B * heads, Tk, D]];
+  const seen = Array.from({ length: B * Tk }, (_, i) => (Math.floor(i / Tk) !== 1 && (i * 7 + seed) % 3 !== 0 ? 1 : 0));
+  const options: AttentionOptions = { heads, causal, scale: 1.5 / Math.sqrt(D), dropoutRate, stream: 0xfedcba98 };
+  const given: Record<Names, Given> = {
+    q: input(queries, seed), k: input(keys, seed + 1), v: input(keys, seed + 2), dout: input(queries, seed + 3),
+    mask: input([B, Tk], seen, 'bool'), key: input([2], [seed, 5], 'uint32'),
+    out: output(queries), lse: output([B * heads, Tq]), dq: output(queries), dk: output(keys), dv: output(keys),
+  };
+  return [given, (kernels, o) => {
+    const [mask, key] = [isMasked ? o.mask : null, dropoutRate > 0 ? o.key : null];
+    kernels.attention(o.q, o.k, o.v, mask, key, o.out, o.lse, options);
+    kernels.attentionGrad(o.q, o.k, o.v, mask, key, o.out, o.lse, o.dout, o.dq, o.dk, o.dv, options);
+  }];
+}
+
+const plain: Sizes = { B: 2, heads: 2, Tq: 70, Tk: 70, D: 16, causal: true, isMasked: false, dropoutRate: 0 };
+
+describe('compiled attention', () => {
+  it.each<[string, Partial<Sizes>]>([
+    ['causal', {}],
+    ['heads of 64', { D: 64, Tq: 33, Tk: 33 }],
+    ['heads of 24', { D: 24 }],
+    ['cross', { Tq: 5, Tk: 43, causal: false }],
+    ['cached', { Tq: 3, Tk: 43 }],
+    ['more queries than keys', { Tq: 50, Tk: 9 }],
+    ['masked', { isMasked: true }],
+    ['dropout', { dropoutRate: 0.3 }],
+    ['everything', { isMasked: true, dropoutRate: 0.2, Tq: 41, Tk: 67, D: 8 }],
+    ['blocks of fewer rows', { B: 1, heads: 1, Tq: 40, Tk: 4100, D: 8, causal: false }],
+    ['one', { B: 1, heads: 1, Tq: 1, Tk: 1, D: 8 }],
+  ])('%s', (_, changed) => {
+    expect(rig.error(...caseOf({ ...plain, ...changed }, 11))).toBeLessThan(1e-5);
+  });
+
+  it('any sizes', () => {
+    const length = fc.integer({ min: 1, max: 75 });
+    const sizes = fc.record({
+      B: fc.integer({ min: 1, max: 2 }), heads: fc.integer({ min: 1, max: 2 }), Tq: length, Tk: length, D: fc.constantFrom(8, 16, 40),
+      causal: fc.boolean(), isMasked: fc.boolean(), dropoutRate: fc.constantFrom(0, 0.4),
+    });
+    fc.assert(fc.property(sizes, fc.integer({ min: 1, max: 1000 }), (given, seed) => {
+      expect(rig.error(...caseOf(given, seed))).toBeLessThan(1e-5);
+    }), { numRuns: 40 });
+  });
+
+  it('gives the same bits with any number of threads', () => {
+    expect(rig.ignoresThreads(...caseOf({ ...plain, heads: 3, isMasked: true, dropoutRate: 0.1, Tq: 200, Tk: 200 }, 3))).toBe(true);
+  });
+
+  it('does not let a key that is not seen leak, whatever its value', () => {
+    const [given, call] = caseOf({ ...plain, B: 1, heads: 1, Tq: 10, Tk: 10, D: 8 }, 5);
+    const wild = Float32Array.from({ length: 80 }, (_, i) => (i >= 72 ? NaN : i / 80));
+    const lastKey = { ...given, v: input([1, 10, 8], wild) };
+    // Only the last query sees the last key: of the others neither the output nor the gradient may know it.
+    const error = rig.error({ ...lastKey, head: output([1, 9, 8]), headGrad: output([1, 9, 8]), out: given.out }, (k, o) => {
+      call(k, o);
+      k.slice(o.out, o.head, { begin: [0, 0, 0] });
+      k.slice(o.dq, o.headGrad, { begin: [0, 0, 0] });
+    });
+    expect(error).not.toBeNaN();
+  });
+});

@@ -1,0 +1,236 @@
+// The compiled kernels against the plain ones on random shapes, and with more work than one thread takes: conformance has the
+// awkward cases of each primitive, this has the ones that only a vector loop, a chunk or a tile can get wrong.
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { hostPermutation, type Activation } from '@xmoe/core';
+import { createRig, input, output } from './wasm-support.js';
+
+const rig = await createRig();
+afterAll(() => rig.dispose());
+
+const runs = { numRuns: 40 };
+const size = fc.integer({ min: 1, max: 41 });
+const seed = fc.integer({ min: 1, max: 1e6 });
+
+/** Ascending offsets from 0 over at most `rows` rows. */
+function offsetsOf(cuts: readonly number[], rows: number): number[] {
+  return [0, ...cuts.map((cut) => cut % (rows + 1)).sort((a, b) => a - b)];
+}
+
+describe('element-wise', () => {
+  it('binary takes rows, columns and scalars on either side', () => {
+    const mode = fc.constantFrom('same', 'row', 'column', 'scalar');
+    const op = fc.constantFrom('add', 'subtract', 'multiply', 'divide', 'maximum', 'minimum');
+    fc.assert(fc.property(size, size, mode, mode, op, seed, (R, C, left, right, name, s) => {
+      const shape = (of: string): number[] => [of === 'row' || of === 'scalar' ? 1 : R, of === 'column' || of === 'scalar' ? 1 : C];
+      const [a, b] = [shape(left), shape(right)];
+      const out = output([Math.max(a[0], b[0]), Math.max(a[1], b[1])]);
+      const error = rig.error({ a: input(a, s), b: input(b, s + 1), out }, (k, o) => k.binary(o.a, o.b, o.out, { op: name }));
+      expect(error).toBeLessThan(2e-7);
+    }), runs);
+  });
+
+  it('biasActivation and its gradient take any segments', () => {
+    const activation = fc.constantFrom<Activation>('none', 'relu', 'gelu-tanh', 'gelu-erf');
+    fc.assert(fc.property(fc.integer({ min: 1, max: 300 }), size, fc.array(fc.nat(400), { minLength: 1, maxLength: 9 }), activation, seed, (R, C, cuts, kind, s) => {
+      const offsets = offsetsOf(cuts, R);
+      const groups = offsets.length - 1;
+      const given = { x: input([R, C], s), bias: input([groups, C], s + 1), offsets: input([groups + 1], offsets, 'int32') };
+      expect(rig.error({ ...given, out: output([R, C]) }, (k, o) => k.biasActivation(o.x, o.bias, o.offsets, o.out, { activation: kind }))).toBeLessThan(1e-6);
+      const backward = { ...given, dy: input([R, C], s + 2), dx: output([R, C]), dbias: output([groups, C]) };
+      const error = rig.error(backward, (k, o) => k.biasActivationGrad(o.x, o.bias, o.offsets, o.dy, o.dx, o.dbias, { activation: kind }));
+      expect(error).toBeLessThan(1e-5);
+    }), runs);
+  });
+
+  it('adamStep skips at scale 0 whatever the gradient', () => {
+    const state = { p: input([9], 1), g: input([9], new Float32Array(9).fill(NaN)), m: input([9], 2), v: input([9], 3) };
+    const hyper = input([8], [0.1, 0.9, 0.99, 1e-8, 0.1, 0.1, 0.01, 0]);
+    const copies = { copyP: output([9]), copyM: output([9]), copyV: output([9]) };
+    const error = rig.error({ ...state, hyper, ...copies }, (k, o) => {
+      k.adamStep(o.p, o.g, o.m, o.v, o.hyper, { decay: true });
+      for (const [from, to] of [[o.p, o.copyP], [o.m, o.copyM], [o.v, o.copyV]]) k.slice(from, to, { begin: [0] });
+    });
+    expect(error).toBe(0);
+  });
+
+  it('dropout and random keep the stream to the bit, odd lengths included', () => {
+    fc.assert(fc.property(fc.integer({ min: 0, max: 99 }), fc.nat(0xffffffff), fc.nat(0xffffffff), fc.nat(0xffffffff), (n, k0, k1, stream) => {
+      const key = input([2], [k0, k1], 'uint32');
+      expect(rig.error({ key, out: output([n]) }, (k, o) => k.random(o.key, o.out, { stream }))).toBe(0);
+      const given = { key, x: input([n], new Float32Array(n).fill(3)), out: output([n]) };
+      expect(rig.error(given, (k, o) => k.dropout(o.x, o.key, o.out, { rate: 0.25, stream }))).toBe(0);
+    }), runs);
+  });
+});
+
+describe('rows', () => {
+  const rows = fc.integer({ min: 1, max: 150 });
+
+  it('softmax, cross-entropy, layerNorm and their gradients take any row length', () => {
+    fc.assert(fc.property(rows, size, seed, (R, C, s) => {
+      const x = input([R, C], s);
+      const dy = input([R, C], s + 1);
+      const targets = input([R], Array.from({ length: R }, (_, i) => (i % (C + 2)) - 1), 'int32');
+      const row = output([R]);
+      const scale = input([R], s + 2);
+      const errors = [
+        rig.error({ x, out: output([R, C]) }, (k, o) => k.softmax(o.x, o.out)),
+        rig.error({ x, dy, out: output([R, C]) }, (k, o) => k.softmaxGrad(o.x, o.dy, o.out)),
+        rig.error({ x, targets, a: row, b: row, c: row }, (k, o) => k.crossEntropyStats(o.x, o.targets, o.a, o.b, o.c, { offset: 0 })),
+        rig.error({ x, targets, lse: scale, scale, out: output([R, C]) }, (k, o) =>
+          k.crossEntropyGrad(o.x, o.targets, o.lse, o.scale, o.out, { offset: 1, labelSmoothing: 0.1, vocabulary: 2 * C })),
+        rig.error({ x, gamma: input([C], s + 3), beta: input([C], s + 4), out: output([R, C]), mean: row, rstd: row }, (k, o) =>
+          k.layerNorm(o.x, o.gamma, o.beta, o.out, o.mean, o.rstd, { epsilon: 0.01 })),
+        rig.error({ x, gamma: input([C], s + 3), mean: scale, rstd: scale, dy, dx: output([R, C]), a: output([C]), b: output([C]) }, (k, o) =>
+          k.layerNormGrad(o.x, o.gamma, o.mean, o.rstd, o.dy, o.dx, o.a, o.b)),
+      ];
+      for (const error of errors) expect(error).toBeLessThan(1e-5);
+    }), runs);
+  });
+
+  it('a NaN among the logits shows in softmax, and reduce keeps it', () => {
+    const x = input([2, 5], [1, 2, NaN, 3, 4, -Infinity, NaN, -Infinity, -Infinity, -Infinity]);
+    expect(rig.error({ x, out: output([2, 5]) }, (k, o) => k.softmax(o.x, o.out))).toBe(0);
+    for (const op of ['sum', 'max', 'min'] as const) {
+      expect(rig.error({ x, out: output([2, 1]) }, (k, o) => k.reduce(o.x, o.out, { outer: 2, size: 5, inner: 1, op }))).toBe(0);
+    }
+  });
+
+  it('reduce takes any view, in chunks where the axis is long', () => {
+    const op = fc.constantFrom('sum', 'max', 'min');
+    fc.assert(fc.property(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 500 }), size, op, seed, (outer, length, inner, name, s) => {
+      const given = { x: input([outer, length, inner], s), out: output([outer, inner]) };
+      expect(rig.error(given, (k, o) => k.reduce(o.x, o.out, { outer, size: length, inner, op: name }))).toBeLessThan(2e-5);
+    }), runs);
+    const long = { x: input([2, 20_000], 5), out: output([2, 1]) };
+    for (const name of ['sum', 'max', 'min'] as const) {
+      expect(rig.error(long, (k, o) => k.reduce(o.x, o.out, { outer: 2, size: 20_000, inner: 1, op: name }))).toBeLessThan(2e-5);
+    }
+  });
+});
+
+describe('routing', () => {
+  /** Few distinct numbers, both zeros, infinities and NaN. */
+  const value = fc.constantFrom(-Infinity, -1, -0.5, -0, 0, 0.25, 0.5, 1, Infinity, NaN);
+
+  it('topK and thresholdSelect order as the plain kernels do, ties and NaN included', () => {
+    const shaped = fc.integer({ min: 1, max: 70 }).chain((C) => fc.tuple(fc.constant(C), fc.integer({ min: 1, max: C }), fc.array(value, { minLength: 3 * C, maxLength: 3 * C })));
+    fc.assert(fc.property(shaped, fc.double({ min: 0, max: 1.2, noNaN: true }), ([C, k, values], threshold) => {
+      const x = input([3, C], values);
+      expect(rig.error({ x, best: output([3, k]), ids: output([3, k], 'int32') }, (kernels, o) => kernels.topK(o.x, o.best, o.ids))).toBe(0);
+      const selected = { x, best: output([3, C]), ids: output([3, C], 'int32'), counts: output([3], 'int32') };
+      expect(rig.error(selected, (kernels, o) => kernels.thresholdSelect(o.x, o.best, o.ids, o.counts, { threshold }))).toBe(0);
+    }), { numRuns: 100 });
+  });
+
+  it('topK of many columns', () => {
+    for (const k of [1, 16, 17]) {
+      const given = { x: input([3, 1000], 9), best: output([3, k]), ids: output([3, k], 'int32') };
+      expect(rig.error(given, (kernels, o) => kernels.topK(o.x, o.best, o.ids))).toBe(0);
+    }
+  });
+
+  it('combineExperts and its gradient take any claims and widths', () => {
+    fc.assert(fc.property(size, fc.integer({ min: 1, max: 5 }), size, seed, (T, K, D, s) => {
+      const claims = hostPermutation([s, 1], T * K);
+      const kept = Math.ceil((T * K) / 2);
+      const claimRow = new Int32Array(T * K).fill(-1);
+      claims.slice(0, kept).forEach((claim, row) => { claimRow[claim] = row; });
+      const given = {
+        rows: input([kept, D], s), weights: input([T, K], s + 1), claimRow: input([T, K], claimRow, 'int32'),
+        rowClaim: input([kept], claims.slice(0, kept), 'int32'),
+      };
+      expect(rig.error({ ...given, out: output([T, D]) }, (k, o) => k.combineExperts(o.rows, o.weights, o.claimRow, o.rowClaim, o.out))).toBeLessThan(1e-6);
+      const backward = { ...given, dy: input([T, D], s + 2), dRows: output([kept, D]), dWeights: output([T, K]) };
+      const error = rig.error(backward, (k, o) => k.combineExpertsGrad(o.rows, o.weights, o.claimRow, o.rowClaim, o.dy, o.dRows, o.dWeights));
+      expect(error).toBeLessThan(2e-6);
+    }), runs);
+  });
+});
+
+describe('movement', () => {
+  const dtype = fc.constantFrom('float32', 'int32', 'bool');
+
+  it('transpose takes any permutation of up to six axes', () => {
+    const shaped = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 6 }).chain((shape) => {
+      const axes = shape.map((_, axis) => axis);
+      return fc.tuple(fc.constant(shape), fc.shuffledSubarray(axes, { minLength: axes.length }));
+    });
+    fc.assert(fc.property(shaped, dtype, ([shape, permutation], type) => {
+      const length = shape.reduce((product, extent) => product * extent, 1);
+      const x = input(shape, Array.from({ length }, (_, i) => (type === 'bool' ? i % 2 : i)), type);
+      const out = output(permutation.map((axis) => shape[axis]), type);
+      expect(rig.error({ x, out }, (k, o) => k.transpose(o.x, o.out, { permutation }))).toBe(0);
+    }), { numRuns: 150 });
+  });
+
+  it('transpose of matrices, tiles and edges', () => {
+    for (const shape of [[37, 50], [64, 64], [3, 41, 18]]) {
+      const permutation = shape.length === 2 ? [1, 0] : [0, 2, 1];
+      const given = { x: input(shape, 3), out: output(permutation.map((axis) => shape[axis])) };
+      expect(rig.error(given, (k, o) => k.transpose(o.x, o.out, { permutation }))).toBe(0);
+    }
+  });
+
+  it('slice and broadcast take any part of up to four axes', () => {
+    const axis = fc.tuple(fc.integer({ min: 1, max: 7 }), fc.nat(6), fc.nat(6)).map(([extent, from, length]) => {
+      const begin = from % extent;
+      return { extent, begin, length: 1 + (length % (extent - begin)) };
+    });
+    fc.assert(fc.property(fc.array(axis, { minLength: 1, maxLength: 4 }), seed, (axes, s) => {
+      const x = input(axes.map(({ extent }) => extent), s);
+      const out = output(axes.map(({ length }) => length));
+      expect(rig.error({ x, out }, (k, o) => k.slice(o.x, o.out, { begin: axes.map(({ begin }) => begin) }))).toBe(0);
+      const narrow = input(axes.map(({ extent, begin }) => (begin === 0 ? 1 : extent)), s);
+      expect(rig.error({ narrow, out: output(x.shape) }, (k, o) => k.broadcast(o.narrow, o.out))).toBe(0);
+    }), { numRuns: 100 });
+  });
+
+  it('rows are gathered, added and joined in any width', () => {
+    fc.assert(fc.property(size, fc.integer({ min: 1, max: 70 }), fc.array(fc.integer({ min: -2, max: 45 }), { minLength: 1, maxLength: 60 }), seed, (R, D, rows, s) => {
+      const indices = input([rows.length], rows, 'int32');
+      const gathered = { x: input([R, D], s), indices, out: output([rows.length, D]) };
+      expect(rig.error(gathered, (k, o) => k.gatherRows(o.x, o.indices, o.out))).toBe(0);
+      const added = { x: input([rows.length, D], s), indices, out: output([R, D]) };
+      expect(rig.error(added, (k, o) => k.scatterAddRows(o.x, o.indices, o.out))).toBe(0);
+      const joined = { a: input([R, D], s), b: input([R, rows.length], s), out: output([R, D + rows.length]) };
+      expect(rig.error(joined, (k, o) => k.concat([o.a, o.b], o.out, { axis: 1 }))).toBe(0);
+    }), runs);
+  });
+});
+
+describe('any number of threads gives the same bits', () => {
+  const [R, C] = [1003, 131];
+  const x = input([R, C], 1);
+  const full = output([R, C]);
+
+  it('sums over rows and over everything', () => {
+    expect(rig.ignoresThreads({ x, out: output([1]) }, (k, o) => k.sumSquares(o.x, o.out))).toBe(true);
+    expect(rig.ignoresThreads({ x, out: output([1, C]) }, (k, o) => k.reduce(o.x, o.out, { outer: 1, size: R, inner: C, op: 'sum' }))).toBe(true);
+    expect(rig.ignoresThreads({ x, out: output([1, 1]) }, (k, o) => k.reduce(o.x, o.out, { outer: 1, size: R * C, inner: 1, op: 'sum' }))).toBe(true);
+  });
+
+  it('biasActivationGrad over segments', () => {
+    const given = { x, bias: input([5, C], 2), offsets: input([6], [0, 100, 100, 517, 900, 1000], 'int32'), dy: input([R, C], 3), dx: full, dbias: output([5, C]) };
+    expect(rig.ignoresThreads(given, (k, o) => k.biasActivationGrad(o.x, o.bias, o.offsets, o.dy, o.dx, o.dbias, { activation: 'gelu-tanh' }))).toBe(true);
+  });
+
+  it('layerNormGrad', () => {
+    const given = { x, gamma: input([C], 2), mean: input([R], 3), rstd: input([R], 4), dy: input([R, C], 5), dx: full, dgamma: output([C]), dbeta: output([C]) };
+    expect(rig.ignoresThreads(given, (k, o) => k.layerNormGrad(o.x, o.gamma, o.mean, o.rstd, o.dy, o.dx, o.dgamma, o.dbeta))).toBe(true);
+  });
+
+  it('element-wise functions and dropout, cut anywhere', () => {
+    for (const op of ['exp', 'tanh', 'erf', 'sigmoid'] as const) {
+      expect(rig.ignoresThreads({ x, out: full }, (k, o) => k.unary(o.x, o.out, { op }))).toBe(true);
+    }
+    const given = { x, key: input([2], [7, 9], 'uint32'), out: full };
+    expect(rig.ignoresThreads(given, (k, o) => k.dropout(o.x, o.key, o.out, { rate: 0.5, stream: 3 }))).toBe(true);
+  });
+
+  it('scatterAddRows with repeated rows', () => {
+    const indices = input([R], Array.from({ length: R }, (_, i) => (i * 7) % 19), 'int32');
+    expect(rig.ignoresThreads({ x, indices, out: output([19, C]) }, (k, o) => k.scatterAddRows(o.x, o.indices, o.out))).toBe(true);
+  });
+});
