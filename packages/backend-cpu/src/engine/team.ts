@@ -25,6 +25,9 @@ export interface TeamOptions {
   readonly threads: number;
   /** The scratch region of worker i. */
   scratchOf(worker: number): number;
+  /** For tests: how a worker is started, and for how long it may hold a piece. */
+  readonly start?: (code: string, data: object) => Promise<PlatformWorker>;
+  readonly stallMilliseconds?: number;
 }
 
 /** Pieces per thread: more even out a thread that is slowed by other programs, fewer cost less. At most 63 in all. */
@@ -37,7 +40,9 @@ const SPINS = 20_000;
 const STALL_MILLISECONDS = 60_000;
 
 /** Starts `threads − 1` workers and waits until they are ready. */
-export async function createTeam({ module, memory, functions, threads, scratchOf }: TeamOptions): Promise<Team> {
+export async function createTeam({
+  module, memory, functions, threads, scratchOf, start = startWorker, stallMilliseconds = STALL_MILLISECONDS,
+}: TeamOptions): Promise<Team> {
   const names = Object.keys(functions);
   const numbers = new Map(names.map((name, index) => [name, index]));
   const words = new Int32Array(memory.buffer, 0, layout.MEMORY_BASE / 4);
@@ -83,12 +88,20 @@ export async function createTeam({ module, memory, functions, threads, scratchOf
     for (let spins = 0; done < pieces && spins < SPINS; spins++) done = Atomics.load(words, layout.DONE);
     const since = Date.now();
     while (done < pieces) {
-      if (blocking) Atomics.wait(words, layout.DONE, done, STALL_MILLISECONDS);
+      if (blocking) Atomics.wait(words, layout.DONE, done, stallMilliseconds);
       done = Atomics.load(words, layout.DONE);
-      if (done < pieces && Date.now() - since > STALL_MILLISECONDS) {
+      if (done < pieces && Date.now() - since >= stallMilliseconds) {
         broken = workerError('a worker holds its piece of a kernel and does not answer');
         throw broken;
       }
+    }
+  }
+
+  function runAlone(kernel: string, total: number, args: readonly number[]): void {
+    try {
+      functions[kernel](0, total, ...args);
+    } catch (error) {
+      throw kernelError(kernel, String(error), error);
     }
   }
 
@@ -96,17 +109,14 @@ export async function createTeam({ module, memory, functions, threads, scratchOf
     if (broken) throw broken;
     if (total <= 0) return;
     const wanted = Math.min(Math.ceil(total / Math.max(1, grain)), workers.length === 0 ? 1 : PIECES_PER_THREAD * threads, PIECE_MASK);
-    if (wanted <= 1) {
-      functions[kernel](0, total, ...args);
-      return;
-    }
+    if (wanted <= 1) return runAlone(kernel, total, args);
     const chunk = Math.ceil(total / wanted);
     const pieces = Math.ceil(total / chunk);
     publish(kernel, total, chunk, pieces, args);
     const failure = takePieces(functions[kernel], total, chunk, args);
     awaitOthers(pieces);
-    if (failure !== undefined) throw failure;
-    if (words[layout.FAILURE] !== 0) throw workerError(`${kernel} failed in a worker: ${failureText(memory, words[layout.FAILURE])}`);
+    if (failure !== undefined) throw kernelError(kernel, String(failure), failure);
+    if (words[layout.FAILURE] !== 0) throw kernelError(kernel, `in a worker, ${failureText(memory, words[layout.FAILURE])}`);
   }
 
   function stop(): void {
@@ -115,7 +125,7 @@ export async function createTeam({ module, memory, functions, threads, scratchOf
   }
 
   workers = await Promise.all(
-    Array.from({ length: threads - 1 }, (_, index) => startWorker(WORKER_SOURCE, { module, memory, scratch: scratchOf(index), names })),
+    Array.from({ length: threads - 1 }, (_, index) => start(WORKER_SOURCE, { module, memory, scratch: scratchOf(index), names })),
   );
   try {
     await Promise.all(workers.map(({ ready }) => ready));
@@ -134,6 +144,14 @@ export async function createTeam({ module, memory, functions, threads, scratchOf
 function failureText(memory: WasmMemory, length: number): string {
   // A copy: text decoders refuse shared memory, and so does String.fromCharCode of none of it.
   return String.fromCharCode(...new Uint16Array(memory.buffer, layout.FAILURE_TEXT_BYTE, length));
+}
+
+function kernelError(kernel: string, problem: string, cause?: unknown): XMoEError {
+  return new XMoEError('backend', `the compiled kernel ${kernel} failed: ${problem}`, {
+    op: 'cpu:wasm',
+    hint: 'this is a defect of xmoe: please report the operation and its shapes; createCpuBackend computes the same without it',
+    cause,
+  });
 }
 
 function workerError(message: string, cause?: unknown): XMoEError {
