@@ -3,13 +3,25 @@ import { createEngine, isXMoEError } from '@xmoe/core';
 import { openBackend } from '../apps/lm-pretrain/src/backends.js';
 import type { Device } from './forward-backward.js';
 
-/** Not tfjs:cpu: the TensorFlow.js build that is slower than our own plain loops. */
+/** Not the slow ones: cpu:plain, the readable oracle, and tfjs:cpu, slower still. `cpu` is the compiled engine where it runs. */
 const CANDIDATES = ['cpu', 'tfjs:wasm', 'tfjs:node', 'tfjs:cuda'];
 
 export interface Devices {
   readonly devices: readonly Device[];
   /** `name: why not` of candidates that nobody asked for by name. */
   readonly absent: readonly string[];
+}
+
+/** What --peers needs: our CPU engine, and the TensorFlow.js adapter where it loads. */
+export async function openPeerDevices(): Promise<Devices> {
+  const { devices: [cpu] } = await openDevices(['cpu']);
+  try {
+    const { devices: [tfjs] } = await openDevices(['tfjs:wasm']);
+    return { devices: [cpu, tfjs], absent: [] };
+  } catch (error) {
+    if (!isXMoEError(error)) throw error;
+    return { devices: [cpu], absent: [] }; // named with its peer
+  }
 }
 
 /** @throws XMoEError `backend` when a backend that was asked for is unknown or does not work here */
@@ -19,7 +31,8 @@ export async function openDevices(names: readonly string[] | null): Promise<Devi
   for (const name of names ?? CANDIDATES) {
     try {
       const { backend } = await openBackend(name);
-      devices.push({ name: backend.name, engine: createEngine(backend) });
+      // The plain backend calls itself cpu, which as a name of --backend means the best of this package.
+      devices.push({ name: backend.name === 'cpu' ? 'cpu:plain' : backend.name, engine: createEngine(backend) });
     } catch (error) {
       if (names !== null || !isXMoEError(error)) throw error;
       absent.push(`${name} (${error.message.replace(/^loadTfjs: /, '')})`);

@@ -11,18 +11,21 @@ export interface Environment {
   /** Running processes over the last minute, before the first measurement. */
   readonly load: number;
   readonly backends: readonly string[];
-  /** Backends that do not work here, with the reason. */
+  /** Other libraries with their versions and threads. */
+  readonly peers: readonly string[];
+  /** Backends and peers that do not work here, with the reason. */
   readonly absent: readonly string[];
   readonly warnings: readonly string[];
 }
 
 export interface BackendNames {
   readonly backends: readonly string[];
+  readonly peers: readonly string[];
   readonly absent: readonly string[];
 }
 
 /** Looks at the machine now. `quick` results are marked. */
-export function describeEnvironment({ backends, absent }: BackendNames, options: { quick: boolean; repeat: number }): Environment {
+export function describeEnvironment({ backends, peers, absent }: BackendNames, options: { quick: boolean; repeat: number }): Environment {
   const cores = availableParallelism();
   const [load] = loadavg();
   return {
@@ -34,6 +37,7 @@ export function describeEnvironment({ backends, absent }: BackendNames, options:
     platform: `${platform()} ${arch()}`,
     load,
     backends,
+    peers,
     absent,
     warnings: warningsFor(load, cores, options),
   };
@@ -51,13 +55,14 @@ function warningsFor(load: number, cores: number, { quick, repeat }: { quick: bo
 
 /** The lines above the tables. */
 export function environmentMarkdown(environment: Environment): string {
-  const { date, cpu, cores, memoryGiB, node, platform: system, load, backends, absent, warnings } = environment;
+  const { date, cpu, cores, memoryGiB, node, platform: system, load, backends, peers, absent, warnings } = environment;
   return [
     '# xmoe benchmarks',
     '',
     `- ${date}`,
     `- ${cpu}, ${cores} ${cores === 1 ? 'core' : 'cores'}, ${memoryGiB} GiB, ${system}, Node ${node}, load ${load.toFixed(2)} at the start`,
     ...backends.map((backend) => `- backend ${backend}`),
+    ...peers.map((peer) => `- peer ${peer}`),
     ...absent.map((reason) => `- absent: ${reason}`),
     ...warnings.map((warning) => `- **Warning:** ${warning}`),
     '',

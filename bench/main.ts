@@ -1,13 +1,15 @@
 // The entry of `pnpm bench`: flags, sections in order, tables out. What is measured is in the file of each section.
 import { writeFile } from 'node:fs/promises';
 import { isXMoEError } from '@xmoe/core';
-import { openDevices } from './devices.js';
+import { openDevices, openPeerDevices, type Devices } from './devices.js';
 import { describeEnvironment, environmentMarkdown } from './environment.js';
 import type { Device } from './forward-backward.js';
 import { benchGemm } from './gemm.js';
 import type { MeasureOptions } from './measure.js';
 import { benchMoeLayer } from './moe-layer.js';
-import { HELP, parseOptions, type BenchOptions, type Section } from './options.js';
+import { HELP, parseOptions, type BenchOptions, type PeerSection, type Section } from './options.js';
+import { openPeers } from './peers/open.js';
+import { benchPeers } from './peers/sections.js';
 import { benchRouters } from './router.js';
 import { scaleOf } from './scale.js';
 import { toMarkdown, type Table } from './table.js';
@@ -26,10 +28,42 @@ const BENCHES: Readonly<Record<Section, Bench>> = {
   step: benchTrainStep,
 };
 
+interface Measured extends Devices {
+  readonly peers: readonly string[];
+  measure(section: Section, options: MeasureOptions): Promise<Table[]>;
+  close(): Promise<void>;
+}
+
+async function openBackends({ backends, quick }: BenchOptions): Promise<Measured> {
+  const opened = await openDevices(backends);
+  return { ...opened, peers: [], measure: (section, options) => BENCHES[section](opened.devices, quick, options), close: async () => undefined };
+}
+
+async function openCpuAndPeers({ quick }: BenchOptions): Promise<Measured> {
+  const { devices } = await openPeerDevices();
+  const peers = await openPeers();
+  return {
+    devices,
+    peers: [peers.tfjs, peers.jax, peers.torch].flatMap((peer) => (peer ? [peer.description] : [])),
+    absent: peers.absent,
+    measure: (section, options) => benchPeers(section as PeerSection, devices, peers, quick, options),
+    close: async () => peers.torch?.close(),
+  };
+}
+
 async function main(options: BenchOptions): Promise<void> {
-  const { devices, absent } = await openDevices(options.backends);
-  const environment = describeEnvironment({ backends: devices.map(({ engine: { backend } }) => `${backend.name}: ${backend.description}`), absent }, options);
-  const measure: MeasureOptions = { repeat: options.repeat, sampleMs: options.quick ? 0 : 20 };
+  const measured = await (options.peers ? openCpuAndPeers(options) : openBackends(options));
+  try {
+    await report(measured, options);
+  } finally {
+    await measured.close();
+    for (const { engine } of measured.devices) engine.dispose();
+  }
+}
+
+async function report({ devices, peers, absent, measure }: Measured, options: BenchOptions): Promise<void> {
+  const environment = describeEnvironment({ backends: devices.map(({ name, engine }) => `${name}: ${engine.backend.description}`), peers, absent }, options);
+  const rounds: MeasureOptions = { repeat: options.repeat, sampleMs: options.quick ? 0 : 20 };
   const texts: string[] = [];
   const print = (text: string): void => {
     texts.push(text);
@@ -39,13 +73,12 @@ async function main(options: BenchOptions): Promise<void> {
   const tables: Table[] = [];
   for (const section of options.sections) {
     process.stderr.write(`measuring ${section} …\n`);
-    const found = await BENCHES[section](devices, options.quick, measure);
+    const found = await measure(section, rounds);
     tables.push(...found);
     found.forEach((table) => print(toMarkdown(table)));
   }
   if (options.json) await writeFile(options.json, `${JSON.stringify({ environment, repeat: options.repeat, tables }, null, 2)}\n`);
   if (options.markdown) await writeFile(options.markdown, texts.join('\n'));
-  for (const { engine } of devices) engine.dispose();
 }
 
 try {

@@ -5,8 +5,14 @@ import { nearestName, XMoEError } from '@xmoe/core';
 export const SECTIONS = ['gemm', 'router', 'moe', 'step'] as const;
 export type Section = (typeof SECTIONS)[number];
 
+/** Those that --peers has; it takes turns within each. */
+export const PEER_SECTIONS = ['gemm', 'step', 'moe'] as const satisfies readonly Section[];
+export type PeerSection = (typeof PEER_SECTIONS)[number];
+
 export interface BenchOptions {
   readonly sections: readonly Section[];
+  /** Our CPU engine beside other libraries, instead of our backends beside each other. */
+  readonly peers: boolean;
   /** null: every one that works here. */
   readonly backends: readonly string[] | null;
   readonly quick: boolean;
@@ -20,6 +26,7 @@ export interface BenchOptions {
 const FLAGS = {
   only: { type: 'string' },
   backend: { type: 'string' },
+  peers: { type: 'boolean' },
   quick: { type: 'boolean' },
   repeat: { type: 'string' },
   json: { type: 'string' },
@@ -29,8 +36,10 @@ const FLAGS = {
 
 export const HELP = `pnpm bench [options]
   --only LIST      sections, separated by commas: ${SECTIONS.join(', ')} (default: all)
-  --backend LIST   backends, separated by commas: cpu, tfjs:wasm, tfjs:node, tfjs:cuda, tfjs:cpu
-                   (default: all that work here, but tfjs:cpu)
+  --backend LIST   backends, separated by commas: cpu, cpu:plain, tfjs:wasm, tfjs:node, tfjs:cuda, tfjs:cpu
+                   (default: all that work here, but cpu:plain and tfjs:cpu)
+  --peers          the CPU engine beside TensorFlow.js wasm, jax-js and PyTorch (${PEER_SECTIONS.join(', ')}); those that are
+                   not installed are left out: node bench/install-peers.mjs
   --repeat N       rounds after the warm-up (default: 5)
   --quick          tiny shapes and two rounds: shows that it runs, measures nothing
   --json FILE      also write the results as JSON
@@ -42,8 +51,14 @@ export const HELP = `pnpm bench [options]
 export function parseOptions(args: readonly string[]): BenchOptions {
   const values = readFlags(args[0] === '--' ? args.slice(1) : args); // pnpm hands its own separator on
   const quick = values.quick ?? false;
+  const peers = values.peers ?? false;
+  if (peers && values.backend !== undefined) {
+    throw new XMoEError('config', '--peers and --backend exclude each other', { op: 'bench', hint: '--peers measures the CPU engine; XMOE_THREADS sets its threads' });
+  }
+  const known = peers ? PEER_SECTIONS : SECTIONS;
   return {
-    sections: values.only === undefined ? SECTIONS : list('--only', values.only).map(requireSection),
+    sections: values.only === undefined ? known : list('--only', values.only).map((name) => requireSection(name, known)),
+    peers,
     backends: values.backend === undefined ? null : list('--backend', values.backend),
     quick,
     repeat: values.repeat === undefined ? (quick ? 2 : 5) : requireCount(values.repeat),
@@ -69,10 +84,10 @@ function list(flag: string, text: string): string[] {
   return names;
 }
 
-function requireSection(name: string): Section {
-  const found = SECTIONS.find((section) => section === name);
+function requireSection(name: string, known: readonly Section[]): Section {
+  const found = known.find((section) => section === name);
   if (found) return found;
-  throw unknownName('section', name, SECTIONS);
+  throw unknownName('section', name, known);
 }
 
 function unknownName(kind: string, name: string, known: readonly string[], prefix = ''): XMoEError {

@@ -14,14 +14,14 @@ import type { Table } from './table.js';
 
 const PRESET = 'tiny';
 const BATCHES = 16;
-const QUICK_BATCH = ['train.batchSize=1', 'model.contextLength=16'];
+export const QUICK_BATCH = ['train.batchSize=1', 'model.contextLength=16'];
 
 export async function benchTrainStep(devices: readonly Device[], quick: boolean, options: MeasureOptions): Promise<Table[]> {
   const set = quick ? QUICK_BATCH : [];
   const sparse = await resolveConfig({ preset: PRESET, set });
   const dense = await resolveConfig({ preset: PRESET, router: 'dense', set });
   const trainers: Trainer<TokenBatch>[] = [];
-  const contestants = devices.flatMap(({ engine }) => [contestant(engine, sparse, 'XMoE', trainers), contestant(engine, dense, 'dense', trainers)]);
+  const contestants = devices.flatMap(({ engine }) => [stepContestant(engine, sparse, 'XMoE', trainers), stepContestant(engine, dense, 'dense', trainers)]);
   const timings = await measureInterleaved(contestants, options);
   for (const trainer of trainers) trainer.dispose();
   const tokens = sparse.train.batchSize * sparse.model.contextLength;
@@ -51,7 +51,8 @@ function describe({ model, moe }: Config): string {
   return `${model.layers} layers, d = ${model.width}, ${experts}×${expertHidden} experts in every ${moe!.every === 2 ? 'second' : `${moe!.every}th`} layer, ${router.type} router, ${dispatch} dispatch, γ = ${capacityFactor}`;
 }
 
-function contestant(engine: Engine, config: Config, name: string, trainers: Trainer<TokenBatch>[]): Contestant {
+/** Steps of a new trainer, which goes into `trainers`, to be disposed by the caller. */
+export function stepContestant(engine: Engine, config: Config, name: string, trainers: Trainer<TokenBatch>[]): Contestant {
   const trainer = makeTrainer(engine, config);
   trainers.push(trainer);
   const batches = Array.from({ length: BATCHES }, (_, index) => zipfBatch(config, index));
@@ -89,7 +90,7 @@ function makeTrainer(engine: Engine, config: Config): Trainer<TokenBatch> {
   });
 }
 
-function vocabularyOf({ data: { tokenizer } }: Config): number {
+export function vocabularyOf({ data: { tokenizer } }: Config): number {
   return tokenizer.type === 'bpe' ? tokenizer.vocabularySize : 50_257;
 }
 

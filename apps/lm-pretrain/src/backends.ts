@@ -1,9 +1,28 @@
 // From the name after --backend to a backend, with the reason. The only place of this program that knows backends.
-import { createCpuBackend } from '@xmoe/backend-cpu';
+import { createCpuBackend, createWasmBackend } from '@xmoe/backend-cpu';
 import { createTfjsBackendFor } from '@xmoe/backend-tfjs/node';
 import { nearestName, XMoEError, type Backend } from '@xmoe/core';
 
-export const BACKEND_NAMES = ['auto', 'cpu', 'tfjs', 'tfjs:cuda', 'tfjs:node', 'tfjs:wasm', 'tfjs:cpu'] as const;
+/** Names that stand for one backend each. */
+const OPENERS = {
+  'tfjs:cuda': () => createTfjsBackendFor('cuda'),
+  'cpu:wasm': () => createWasmBackend(),
+  'tfjs:node': () => createTfjsBackendFor('node'),
+  'tfjs:wasm': () => createTfjsBackendFor('wasm'),
+  'cpu:plain': async () => createCpuBackend(),
+  'tfjs:cpu': () => createTfjsBackendFor('cpu'),
+} as const satisfies Record<string, () => Promise<Backend>>;
+
+type SingleName = keyof typeof OPENERS;
+
+/** Names that stand for the first of several that works, fastest first. */
+const PREFERENCES = {
+  auto: ['tfjs:cuda', 'cpu:wasm', 'tfjs:node', 'tfjs:wasm', 'cpu:plain'],
+  cpu: ['cpu:wasm', 'cpu:plain'],
+  tfjs: ['tfjs:cuda', 'tfjs:node', 'tfjs:wasm'],
+} as const satisfies Record<string, readonly SingleName[]>;
+
+export const BACKEND_NAMES = ['auto', 'cpu', 'cpu:wasm', 'cpu:plain', 'tfjs', 'tfjs:cuda', 'tfjs:node', 'tfjs:wasm', 'tfjs:cpu'] as const;
 export type BackendName = (typeof BACKEND_NAMES)[number];
 
 export interface ChosenBackend {
@@ -12,29 +31,30 @@ export interface ChosenBackend {
   reason: string;
 }
 
-/** Builds of TensorFlow.js, fastest first. */
-const TFJS_BUILDS = ['cuda', 'node', 'wasm'] as const;
-
-/** Opens the backend `name`; `auto` takes the fastest that works here. */
+/** Opens the backend `name`; `auto`, `cpu` and `tfjs` take the fastest that works here. */
 export async function openBackend(name: string): Promise<ChosenBackend> {
-  if (!(BACKEND_NAMES as readonly string[]).includes(name)) {
+  if (!isBackendName(name)) {
     const near = nearestName(name, BACKEND_NAMES);
     throw new XMoEError('backend', `there is no backend ${JSON.stringify(name)}${near ? `, did you mean ${near}?` : ''}`, {
       hint: `one of ${BACKEND_NAMES.join(', ')}`,
     });
   }
   const named = (backend: Backend, why: string): ChosenBackend => ({ backend, reason: `${backend.description}; ${why}` });
-  if (name === 'cpu') return named(createCpuBackend(), 'asked for');
-  if (name.startsWith('tfjs:')) return named(await createTfjsBackendFor(name.slice('tfjs:'.length) as 'wasm'), 'asked for');
+  if (!(name in PREFERENCES)) return named(await OPENERS[name as SingleName](), 'asked for');
   const absent: string[] = [];
-  for (const build of TFJS_BUILDS) {
+  for (const candidate of PREFERENCES[name as keyof typeof PREFERENCES]) {
     try {
-      const why = absent.length > 0 ? `the fastest here; not available: ${absent.join(', ')}` : 'the fastest there is';
-      return named(await createTfjsBackendFor(build), why);
-    } catch {
-      absent.push(`tfjs:${build}`);
+      const why = absent.length > 0 ? `the fastest here; not available: ${absent.join(', ')}` : name === 'auto' ? 'the fastest there is' : 'asked for';
+      return named(await OPENERS[candidate](), why);
+    } catch (error) {
+      // A bad setting of the user's is not a missing backend.
+      if (error instanceof XMoEError && error.code === 'config') throw error;
+      absent.push(candidate);
     }
   }
-  if (name === 'tfjs') throw new XMoEError('backend', 'no TensorFlow.js build works here', { hint: 'use --backend tfjs:wasm to see why, or --backend cpu' });
-  return named(createCpuBackend(), `not available: ${absent.join(', ')}`);
+  throw new XMoEError('backend', `none of ${absent.join(', ')} works here`, { hint: `use --backend ${absent.at(-1)} to see why, or --backend cpu` });
+}
+
+function isBackendName(name: string): name is BackendName {
+  return (BACKEND_NAMES as readonly string[]).includes(name);
 }

@@ -1,5 +1,6 @@
 // The command line of xmoe-lm: options and help, and how errors end it. What the commands do is in commands/.
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { cpuEngine, doctorCommand } from './commands/doctor.js';
 import { evalCommand } from './commands/eval.js';
 import { inspectCommand } from './commands/inspect.js';
 import { prepareCommand } from './commands/prepare.js';
@@ -56,11 +57,12 @@ function withTrainOptions(command: Command, preset: string): Command {
 }
 
 function createProgram(terminal: Terminal): Command {
+  const version = locateVersion(import.meta.url);
   // Before the commands: each inherits these when it is added.
   const program = new Command('xmoe-lm')
     .exitOverride()
     .configureOutput({ writeOut: (text) => terminal.output.write(text), writeErr: (text) => terminal.messages.write(text) });
-  program.description('Pretrain, evaluate and inspect XMoE language models.').version(locateVersion(import.meta.url));
+  program.description('Pretrain, evaluate and inspect XMoE language models.').version(version);
   withTrainOptions(program.command('start').description('train a small XMoE on real text and show what it learned'), 'tiny').action((options, command) => trainCommand(terminal, options, command));
   withTrainOptions(program.command('train').description('train a preset'), 'tiny').action((options, command) => trainCommand(terminal, options, command));
   withConfigOptions(program.command('prepare').description('corpus to tokenizer to shards; training does this by itself'), 'tiny')
@@ -99,6 +101,7 @@ function createProgram(terminal: Terminal): Command {
     .option('--html <file>', 'where the page goes (default: RUN/inspect.html)')
     .action((run, options) => inspectCommand(terminal, run, options));
   program.command('presets').description('list the presets').action(() => presetsCommand(terminal));
+  program.command('doctor').description('what this machine offers: Node, WebAssembly, and each backend with the reason where it does not work').action(() => doctorCommand(terminal, version));
   return program;
 }
 
@@ -112,6 +115,8 @@ export async function runProgram(args: readonly string[], streams: Pick<Terminal
     await createProgram(terminal).parseAsync(args, { from: 'user' });
     return terminal.exitCode;
   } catch (error) {
+    // Commander has told the version; which engine computes belongs to it.
+    if (error instanceof CommanderError && error.code === 'commander.version') terminal.output.write(`CPU engine: ${await cpuEngine()}\n`);
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has told why
     terminal.messages.write(`${errorText(error)}\n`);
     return 1;

@@ -60,7 +60,7 @@ it('without capacity, the two perplexities are those of the same computation', a
 });
 
 it('the plain TypeScript backend computes the same losses', async () => {
-  const [cpu, wasm] = [await train('cpu', '--backend', 'cpu', '--test-windows', '1'), await train('wasm', '--test-windows', '1')];
+  const [cpu, wasm] = [await train('cpu', '--backend', 'cpu:plain', '--test-windows', '1'), await train('wasm', '--test-windows', '1')];
   expect(cpu.summary.backend).toBe('cpu');
   cpu.rows.forEach(({ loss }, index) => {
     if (loss !== undefined) expect(loss / wasm.rows[index]!.loss!).toBeCloseTo(1, 3);

@@ -14,7 +14,7 @@ const CUBIC: f32 = 0.07135481627260025;
 
 @inline
 function activate(kind: i32, x: v128): v128 {
-  if (kind == RELU) return f32x4.max(x, f32x4.splat(0));
+  if (kind == RELU) return f32x4.pmax(x, f32x4.splat(0));
   if (kind == GELU_TANH) {
     const u = f32x4.mul(x, madd(f32x4.mul(x, x), f32x4.splat(CUBIC), f32x4.splat(LINEAR)));
     return f32x4.div(x, f32x4.add(f32x4.splat(1), expSaturated4(f32x4.neg(u))));

@@ -2,6 +2,7 @@
 import { loadTail, maxLanes, storeTail } from './lanes';
 import { exp4, expNegative4, log4 } from './math';
 import { sumLanes } from './simd';
+import { maxOfRun } from './softmax';
 
 export function crossEntropyStats(
   begin: i32, end: i32, logits: usize, targets: usize, lse: usize, picked: usize, total: usize, columns: i32, offset: i32,
@@ -14,19 +15,21 @@ export function crossEntropyStats(
     let i = 0;
     for (; i + 4 <= columns; i += 4) {
       const value = v128.load(from + (i << 2));
-      largest4 = f32x4.max(largest4, value);
+      largest4 = f32x4.pmax(largest4, value);
       sum4 = f32x4.add(sum4, value);
     }
     const left = columns - i;
     if (left > 0) {
-      largest4 = f32x4.max(largest4, loadTail(from + (i << 2), left, lowest));
+      largest4 = f32x4.pmax(largest4, loadTail(from + (i << 2), left, lowest));
       sum4 = f32x4.add(sum4, loadTail(from + (i << 2), left, f32x4.splat(0)));
     }
-    const largest = maxLanes(largest4);
+    // pmax passes a NaN over; the sum of the logits has it.
+    const sum = sumLanes(sum4);
+    const largest = isNaN<f32>(sum) ? maxOfRun(from, columns) : maxLanes(largest4);
     store<f32>(lse + (row << 2), largest == -Infinity ? largest : largest + logOfExpSum(from, columns, largest));
     const column = load<i32>(targets + (row << 2)) - offset;
     store<f32>(picked + (row << 2), column >= 0 && column < columns ? load<f32>(from + (column << 2)) : 0);
-    store<f32>(total + (row << 2), sumLanes(sum4));
+    store<f32>(total + (row << 2), sum);
   }
 }
 

@@ -18,7 +18,7 @@ function applyUnary(op: i32, x: v128): v128 {
     case 9: return tanh4(x);
     case 10: return erf4(x);
     case 11: return sigmoid4(x);
-    case 12: return f32x4.max(x, f32x4.splat(0));
+    case 12: return f32x4.pmax(x, f32x4.splat(0)); // NaN stays: it is not below 0
     case 13: return f32x4.floor(x);
     default: return f32x4.ceil(x);
   }

@@ -1,5 +1,5 @@
 // One block of a matrix product, on one thread: cuts K, packs what does not already lie well, and runs tiles over the rest.
-// The cut of K depends on K alone, and every sum runs in ascending k, so an element does not depend on the block it is in.
+// Every sum runs in ascending k and goes on where the last slice of K ended: an element does not depend on the block it is in.
 import { evenSteps, packAcross, packAlong, panelBytes } from './gemm-pack';
 import { SPILL_BYTES, TILE_COLUMNS, TILE_ROWS, multiplyEdge, multiplyTile } from './gemm-tile';
 import { threadScratch } from './thread';

@@ -10,7 +10,8 @@ import { availableThreads, environment } from './engine/platform.js';
 import { createRuntime, type RuntimeControl } from './engine/runtime.js';
 import { createSharedPool } from './engine/shared-pool.js';
 import { createTeam } from './engine/team.js';
-import { loadVariant } from './engine/variants.js';
+import { passesSelfCheck } from './engine/self-check.js';
+import { loadVariant, type LoadedVariant } from './engine/variants.js';
 import { webAssembly, type WasmMemory } from './engine/webassembly.js';
 import type { WasmVariant } from './wasm-files.js';
 
@@ -29,19 +30,31 @@ const DEFAULT_MAXIMUM_THREADS = 8;
  * and in browsers (there with several threads only on a cross-origin isolated page).
  * Error `backend` where WebAssembly SIMD is missing (use createCpuBackend), `config` for a bad number of threads.
  */
-export async function createWasmBackend({ threads, variant: wanted = 'auto' }: WasmBackendOptions = {}): Promise<Backend> {
+export async function createWasmBackend({ threads, variant = 'auto' }: WasmBackendOptions = {}): Promise<Backend> {
   const count = threads === undefined ? await defaultThreads() : checkedThreads(threads, 'threads');
-  const { variant, module } = await loadVariant(wanted);
+  const loaded = await loadVariant(variant);
+  const backend = await assemble(loaded, count);
+  if (await passesSelfCheck(backend)) return backend;
+  backend.dispose();
+  // A browser or processor whose relaxed instructions are wrong may still have the plain ones.
+  if (variant === 'auto' && loaded.variant === 'relaxed') return createWasmBackend({ threads, variant: 'simd' });
+  throw new XMoEError('backend', `the ${loaded.variant} kernels compute wrong numbers on this machine`, {
+    op: 'cpu:wasm',
+    hint: 'use createCpuBackend, which is plain TypeScript',
+  });
+}
+
+async function assemble({ variant, module }: LoadedVariant, threads: number): Promise<Backend> {
   const memory = createMemory();
   const { exports: functions } = await webAssembly!.instantiate(module, { env: { memory } });
   const pool = createSharedPool(memory, functions.heapBase());
-  functions.initializeThread(pool.reserve(THREAD_SCRATCH_BYTES));
-  const team = await createTeam({ module, memory, functions, threads: count, scratchOf: () => pool.reserve(THREAD_SCRATCH_BYTES) });
-  const control = createRuntime(memory, functions, pool, team, variant);
+  const threadScratch = (): number => pool.region(THREAD_SCRATCH_BYTES).offset;
+  functions.initializeThread(threadScratch());
+  const team = await createTeam({ module, memory, functions, threads, scratchOf: threadScratch });
   return createHostBackend({
     name: 'cpu:wasm',
-    description: `CPU, ${count === 1 ? 'one thread' : `${count} threads`}, WebAssembly ${variant === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`,
-    kernels: combineKernels(control),
+    description: `CPU, ${threads === 1 ? 'one thread' : `${threads} threads`}, WebAssembly ${variant === 'relaxed' ? 'relaxed SIMD' : 'SIMD'}`,
+    kernels: combineKernels(createRuntime(memory, functions, pool, team, variant)),
     pool,
     dispose() {
       team.stop();

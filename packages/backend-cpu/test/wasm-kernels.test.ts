@@ -32,7 +32,9 @@ describe('element-wise', () => {
 
   it('biasActivation and its gradient take any segments', () => {
     const activation = fc.constantFrom<Activation>('none', 'relu', 'gelu-tanh', 'gelu-erf');
-    fc.assert(fc.property(fc.integer({ min: 1, max: 300 }), size, fc.array(fc.nat(400), { minLength: 1, maxLength: 9 }), activation, seed, (R, C, cuts, kind, s) => {
+    const rows = fc.integer({ min: 1, max: 300 });
+    const cutting = fc.array(fc.nat(400), { minLength: 1, maxLength: 9 });
+    fc.assert(fc.property(rows, size, cutting, activation, seed, (R, C, cuts, kind, s) => {
       const offsets = offsetsOf(cuts, R);
       const groups = offsets.length - 1;
       const given = { x: input([R, C], s), bias: input([groups, C], s + 1), offsets: input([groups + 1], offsets, 'int32') };
@@ -115,7 +117,9 @@ describe('routing', () => {
   const value = fc.constantFrom(-Infinity, -1, -0.5, -0, 0, 0.25, 0.5, 1, Infinity, NaN);
 
   it('topK and thresholdSelect order as the plain kernels do, ties and NaN included', () => {
-    const shaped = fc.integer({ min: 1, max: 70 }).chain((C) => fc.tuple(fc.constant(C), fc.integer({ min: 1, max: C }), fc.array(value, { minLength: 3 * C, maxLength: 3 * C })));
+    const shaped = fc.integer({ min: 1, max: 70 }).chain((C) =>
+      fc.tuple(fc.constant(C), fc.integer({ min: 1, max: C }), fc.array(value, { minLength: 3 * C, maxLength: 3 * C })),
+    );
     fc.assert(fc.property(shaped, fc.double({ min: 0, max: 1.2, noNaN: true }), ([C, k, values], threshold) => {
       const x = input([3, C], values);
       expect(rig.error({ x, best: output([3, k]), ids: output([3, k], 'int32') }, (kernels, o) => kernels.topK(o.x, o.best, o.ids))).toBe(0);
@@ -188,7 +192,8 @@ describe('movement', () => {
   });
 
   it('rows are gathered, added and joined in any width', () => {
-    fc.assert(fc.property(size, fc.integer({ min: 1, max: 70 }), fc.array(fc.integer({ min: -2, max: 45 }), { minLength: 1, maxLength: 60 }), seed, (R, D, rows, s) => {
+    const any = fc.array(fc.integer({ min: -2, max: 45 }), { minLength: 1, maxLength: 60 });
+    fc.assert(fc.property(size, fc.integer({ min: 1, max: 70 }), any, seed, (R, D, rows, s) => {
       const indices = input([rows.length], rows, 'int32');
       const gathered = { x: input([R, D], s), indices, out: output([rows.length, D]) };
       expect(rig.error(gathered, (k, o) => k.gatherRows(o.x, o.indices, o.out))).toBe(0);

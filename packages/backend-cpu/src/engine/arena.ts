@@ -25,6 +25,8 @@ export interface Arena {
 export const ALIGNMENT = 64;
 /** Classes per power of two: a request is rounded up by at most an eighth. */
 const STEPS = 8;
+/** Sizes are told apart by 32-bit logarithms; a region larger than this cannot be addressed anyway. */
+const LIMIT_BYTES = 2 ** 32 - 2 ** 29;
 
 /** `bytes` rounded up to the sizes of its class. */
 export function roundToClass(bytes: number): number {
@@ -40,104 +42,113 @@ function classOf(bytes: number): number {
   return power * STEPS + Math.floor((bytes - 2 ** power) / step);
 }
 
-/** `grow(bytes)` lengthens the memory at its end by at least `bytes` and returns by how many, or 0. */
-export function createArena(start: number, grow: (bytes: number) => number): Arena {
-  const lists = new Array<Block | undefined>(33 * STEPS).fill(undefined);
-  let last: Block | undefined;
-  let end = Math.ceil(start / ALIGNMENT) * ALIGNMENT;
-  let taken = 0;
+/** Lengthens the memory at its end by at least `bytes`; returns by how many, or 0. */
+export type Grow = (bytes: number) => number;
 
-  function link(block: Block): void {
-    const list = classOf(block.bytes);
-    block.free = true;
-    block.previous = undefined;
-    block.next = lists[list];
-    if (block.next) block.next.previous = block;
-    lists[list] = block;
+/** An arena of the addresses from `start` on, all of which `grow` adds. */
+export function createArena(start: number, grow: Grow): Arena {
+  return new SegregatedFit(start, grow);
+}
+
+class SegregatedFit implements Arena {
+  /** The first free block of each class. */
+  private readonly lists = new Array<Block | undefined>(33 * STEPS).fill(undefined);
+  private last: Block | undefined;
+  private end: number;
+  private takenBytes = 0;
+
+  constructor(start: number, private readonly grow: Grow) {
+    this.end = start;
   }
 
-  function unlink(block: Block): void {
-    if (block.next) block.next.previous = block.previous;
-    if (block.previous) block.previous.next = block.next;
-    else lists[classOf(block.bytes)] = block.next;
-    block.free = false;
-  }
-
-  function append(bytes: number): Block {
-    const block: Block = { offset: end, bytes, free: false, before: last, after: undefined, previous: undefined, next: undefined };
-    if (last) last.after = block;
-    last = block;
-    end += bytes;
+  take(wanted: number): Block | undefined {
+    if (!(wanted < LIMIT_BYTES)) return undefined;
+    const bytes = roundToClass(wanted);
+    const block = this.find(bytes) ?? (this.extend(bytes) ? this.find(bytes) : undefined);
+    if (block === undefined) return undefined;
+    this.unlink(block);
+    if (block.bytes - bytes >= ALIGNMENT) this.trim(block, bytes);
+    this.takenBytes += block.bytes;
     return block;
   }
 
-  function extend(bytes: number): boolean {
-    const missing = last?.free ? bytes - last.bytes : bytes;
-    const grown = grow(missing);
-    if (grown < missing) return false;
-    if (last?.free) {
-      unlink(last);
-      last.bytes += grown;
-      end += grown;
-      link(last);
-    } else {
-      link(append(grown));
+  give(block: Block): void {
+    this.takenBytes -= block.bytes;
+    let whole = block;
+    const { before, after } = block;
+    if (after?.free) {
+      this.unlink(after);
+      this.join(whole, after);
     }
-    return true;
+    if (before?.free) {
+      this.unlink(before);
+      this.join(before, whole);
+      whole = before;
+    }
+    this.link(whole);
   }
 
-  function find(bytes: number): Block | undefined {
-    for (let list = classOf(bytes); list < lists.length; list++) {
-      if (lists[list]) return lists[list];
+  taken(): number {
+    return this.takenBytes;
+  }
+
+  private find(bytes: number): Block | undefined {
+    for (let list = classOf(bytes); list < this.lists.length; list++) {
+      if (this.lists[list]) return this.lists[list];
     }
     return undefined;
   }
 
-  /** Cuts what a block has beyond `bytes` off into a free block. */
-  function trim(block: Block, bytes: number): void {
-    const rest: Block = {
-      offset: block.offset + bytes, bytes: block.bytes - bytes, free: false,
-      before: block, after: block.after, previous: undefined, next: undefined,
-    };
-    if (block.after) block.after.before = rest;
-    else last = rest;
-    block.after = rest;
-    block.bytes = bytes;
-    link(rest);
+  private link(block: Block): void {
+    const list = classOf(block.bytes);
+    block.free = true;
+    block.previous = undefined;
+    block.next = this.lists[list];
+    if (block.next) block.next.previous = block;
+    this.lists[list] = block;
   }
 
-  /** Joins `second` into `first`, both unlinked. */
-  function join(first: Block, second: Block): Block {
+  private unlink(block: Block): void {
+    if (block.next) block.next.previous = block.previous;
+    if (block.previous) block.previous.next = block.next;
+    else this.lists[classOf(block.bytes)] = block.next;
+    block.free = false;
+  }
+
+  /** Adds `bytes` of free memory at the end, less what is free there already. */
+  private extend(bytes: number): boolean {
+    const tail = this.last?.free ? this.last : undefined;
+    const missing = bytes - (tail?.bytes ?? 0);
+    const grown = this.grow(missing);
+    if (grown < missing) return false;
+    const added = createBlock(this.end, grown, this.last, undefined);
+    if (this.last) this.last.after = added;
+    this.last = added;
+    this.end += grown;
+    this.takenBytes += grown;
+    this.give(added);
+    return true;
+  }
+
+  /** Cuts what a block has beyond `bytes` off into a free block. */
+  private trim(block: Block, bytes: number): void {
+    const rest = createBlock(block.offset + bytes, block.bytes - bytes, block, block.after);
+    if (block.after) block.after.before = rest;
+    else this.last = rest;
+    block.after = rest;
+    block.bytes = bytes;
+    this.link(rest);
+  }
+
+  /** Adds `second` to `first`; neither is in a list. */
+  private join(first: Block, second: Block): void {
     first.bytes += second.bytes;
     first.after = second.after;
     if (second.after) second.after.before = first;
-    else last = first;
-    return first;
+    else this.last = first;
   }
+}
 
-  return {
-    take(wanted) {
-      const bytes = roundToClass(wanted);
-      const block = find(bytes) ?? (extend(bytes) ? find(bytes) : undefined);
-      if (block === undefined) return undefined;
-      unlink(block);
-      if (block.bytes - bytes >= ALIGNMENT) trim(block, bytes);
-      taken += block.bytes;
-      return block;
-    },
-    give(block) {
-      taken -= block.bytes;
-      let whole = block;
-      if (whole.after?.free) {
-        unlink(whole.after);
-        whole = join(whole, whole.after);
-      }
-      if (whole.before?.free) {
-        unlink(whole.before);
-        whole = join(whole.before, whole);
-      }
-      link(whole);
-    },
-    taken: () => taken,
-  };
+function createBlock(offset: number, bytes: number, before: Block | undefined, after: Block | undefined): Block {
+  return { offset, bytes, free: false, before, after, previous: undefined, next: undefined };
 }

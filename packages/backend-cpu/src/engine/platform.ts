@@ -19,9 +19,30 @@ interface NodeProcess {
 const host = globalThis as { process?: NodeProcess; crossOriginIsolated?: boolean; navigator?: { hardwareConcurrency?: number } };
 const inNode = typeof host.process?.versions?.node === 'string';
 
+/** The parts of Node's modules that are used here. Named by value, so that no bundler for browsers looks for them. */
+interface NodeModules {
+  'node:fs/promises': { readFile(url: URL): Promise<Uint8Array> };
+  'node:v8': { setFlagsFromString(flags: string): void };
+  'node:os': { availableParallelism(): number };
+  'node:worker_threads': { Worker: new (code: string, options: object) => NodeWorker };
+}
+
+interface NodeWorker {
+  once(event: 'message', listener: () => void): void;
+  once(event: 'error', listener: (error: Error) => void): void;
+  once(event: 'exit', listener: (status: number) => void): void;
+  postMessage(data: object): void;
+  terminate(): Promise<number>;
+  unref(): void;
+}
+
+async function nodeModule<Name extends keyof NodeModules>(name: Name): Promise<NodeModules[Name]> {
+  return (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as NodeModules[Name];
+}
+
 export async function readBinary(url: URL): Promise<Uint8Array> {
   if (inNode && url.protocol === 'file:') {
-    const { readFile } = await import('node:fs/promises');
+    const { readFile } = await nodeModule('node:fs/promises');
     return readFile(url);
   }
   const response = await fetch(url);
@@ -32,13 +53,13 @@ export async function readBinary(url: URL): Promise<Uint8Array> {
 /** Node 20 has relaxed SIMD behind a flag; where it is on or unknown this changes nothing. */
 export async function enableRelaxedSimd(): Promise<void> {
   if (!inNode) return;
-  const { setFlagsFromString } = await import('node:v8');
+  const { setFlagsFromString } = await nodeModule('node:v8');
   setFlagsFromString('--experimental-wasm-relaxed-simd');
 }
 
 /** Threads that the machine runs at once, where workers may share memory with this one; otherwise 1. */
 export async function availableThreads(): Promise<number> {
-  if (inNode) return (await import('node:os')).availableParallelism();
+  if (inNode) return (await nodeModule('node:os')).availableParallelism();
   return host.crossOriginIsolated ? (host.navigator?.hardwareConcurrency ?? 1) : 1;
 }
 
@@ -58,7 +79,7 @@ export async function startWorker(code: string, data: object): Promise<PlatformW
 }
 
 async function startNodeWorker(code: string, data: object): Promise<PlatformWorker> {
-  const { Worker } = await import('node:worker_threads');
+  const { Worker } = await nodeModule('node:worker_threads');
   const worker = new Worker(`const { parentPort: port } = require('node:worker_threads');\n${code}`, {
     eval: true, execArgv: [], env: {}, stdin: false, name: 'xmoe-cpu',
   });

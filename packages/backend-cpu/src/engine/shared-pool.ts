@@ -12,75 +12,36 @@ const MIB = 2 ** 20;
 const GROWTH_FLOOR_BYTES = 16 * MIB;
 
 export interface SharedPool extends BufferPool {
-  /** A region for the engine itself: its address. Never returned. Error `memory`. */
-  reserve(bytes: number): number;
-  /** A region that `release` takes back. Error `memory`. */
+  /** A region for the engine itself. Error `memory` when there is no room. */
   region(bytes: number): Block;
   release(block: Block): void;
 }
 
-/** Regions of `memory` from address `start` on. */
+/** Regions of `memory` from address `start` on; whole pages after it are the arena's. */
 export function createSharedPool(memory: WasmMemory, start: number): SharedPool {
-  const arena = createArena(start, grow);
+  const first = Math.ceil(start / PAGE_BYTES) * PAGE_BYTES;
+  growTo(memory, first);
+  const arena = createArena(first, (bytes) => growBy(memory, bytes));
   const blocks = new Map<number, Block>();
-  growTo(start);
 
-  /** `memory.grow` throws when the system or the maximum refuses; then `false`. */
-  function growPages(pages: number): boolean {
-    try {
-      memory.grow(pages);
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  function growTo(address: number): void {
-    const missing = Math.ceil((address - memory.buffer.byteLength) / PAGE_BYTES);
-    if (missing > 0 && !growPages(missing)) throw exhausted(address);
-  }
-
-  function grow(bytes: number): number {
-    // What the first page has beyond `start` is given to the arena with the first growth.
-    const held = memory.buffer.byteLength;
-    const wanted = Math.ceil(bytes / PAGE_BYTES);
-    const generous = Math.ceil(Math.max(bytes, GROWTH_FLOOR_BYTES, held / 16) / PAGE_BYTES);
-    if (growPages(generous)) return generous * PAGE_BYTES;
-    return growPages(wanted) ? wanted * PAGE_BYTES : 0;
-  }
-
-  function exhausted(bytes: number): XMoEError {
-    const [wanted, used] = [bytes / MIB, arena.taken() / MIB].map((size) => size.toFixed(1));
-    return new XMoEError('memory', `no room for ${wanted} MiB: ${used} MiB are in use and the memory of the engine ends at 4 GiB`, {
-      op: 'cpu:wasm',
-      hint: 'make the batch or the model smaller, or use the plain backend (createCpuBackend), whose buffers lie outside',
-    });
-  }
-
-  function takeBlock(bytes: number): Block {
+  function region(bytes: number): Block {
     const block = arena.take(bytes);
-    if (block === undefined) throw exhausted(bytes);
+    if (block === undefined) throw exhausted(bytes, arena.taken());
     return block;
   }
 
   return {
+    region,
+    release: (block) => arena.give(block),
     take(dtype, length) {
-      const block = takeBlock(bytesPerElement(dtype) * length);
+      const block = region(bytesPerElement(dtype) * length);
       blocks.set(block.offset, block);
       return createView(dtype, memory.buffer, block.offset, length);
     },
     give(_dtype, data) {
       const block = blocks.get(data.byteOffset);
-      if (block === undefined) return;
+      if (block === undefined) return; // cleared before
       blocks.delete(data.byteOffset);
-      arena.give(block);
-    },
-    reserve: (bytes) => takeBlock(bytes).offset,
-    region(bytes) {
-      const block = takeBlock(bytes);
-      return block;
-    },
-    release(block) {
       arena.give(block);
     },
     bytes: () => memory.buffer.byteLength,
@@ -91,8 +52,41 @@ export function createSharedPool(memory: WasmMemory, start: number): SharedPool 
   };
 }
 
+function growTo(memory: WasmMemory, address: number): void {
+  const missing = (address - memory.buffer.byteLength) / PAGE_BYTES;
+  if (missing > 0 && !growPages(memory, missing)) throw exhausted(address, 0);
+}
+
+/** By a generous step where the system allows it, else by just enough, else not at all. */
+function growBy(memory: WasmMemory, bytes: number): number {
+  const generous = Math.max(bytes, GROWTH_FLOOR_BYTES, memory.buffer.byteLength / 16);
+  for (const wanted of [generous, bytes]) {
+    const pages = Math.ceil(wanted / PAGE_BYTES);
+    if (growPages(memory, pages)) return pages * PAGE_BYTES;
+  }
+  return 0;
+}
+
+/** `memory.grow` throws when the system or the maximum refuses. */
+function growPages(memory: WasmMemory, pages: number): boolean {
+  try {
+    memory.grow(pages);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function exhausted(bytes: number, taken: number): XMoEError {
+  const [wanted, used] = [bytes / MIB, taken / MIB].map((size) => size.toFixed(1));
+  return new XMoEError('memory', `no room for ${wanted} MiB beside the ${used} MiB in use: the memory of the engine ends at 4 GiB`, {
+    op: 'cpu:wasm',
+    hint: 'make the batch or the model smaller, or use createCpuBackend, whose buffers lie outside',
+  });
+}
+
 /** The elements at `offset` of `buffer` as an array of the dtype. */
-export function createView(dtype: DType, buffer: SharedArrayBuffer, offset: number, length: number): NumericArray {
+function createView(dtype: DType, buffer: SharedArrayBuffer, offset: number, length: number): NumericArray {
   switch (dtype) {
     case 'float32':
       return new Float32Array(buffer, offset, length);

@@ -1,5 +1,5 @@
 // The script of a worker, as text: it must load from a bundle, from source and in a page, where no file lies beside it. It
-// waits for a ticket, takes pieces of the job until none is left, and waits again. The protocol is explained in team.ts.
+// waits for a ticket, takes pieces of the job until none is left, and waits again. The protocol is explained in job.ts.
 import * as layout from './layout.js';
 
 /** Looks at the ticket this often before it sleeps: jobs come every few microseconds. */

@@ -3,10 +3,9 @@ import type { AttentionOptions, Kernels, Operand } from '@xmoe/core';
 import type { WasmRuntime } from '../runtime.js';
 import { grainOf } from './grain.js';
 
-/** The scores of one block of queries: half of a thread's scratch holds those of the gradient, which has two. */
-const BLOCK_SCORES = 2 ** 16;
-const LONGEST_BLOCK = 32;
-const SHORTEST_BLOCK = 4;
+/** Query rows of one work item, and the most keys whose scores for them fit a thread's scratch twice: assembly/attention.ts. */
+const BLOCK = 16;
+const LONGEST = 4096;
 const LARGEST_HEAD = 256;
 
 interface Plan {
@@ -16,17 +15,14 @@ interface Plan {
   readonly D: number;
   /** Keys with the padding to whole panels. */
   readonly padded: number;
-  readonly blockRows: number;
 }
 
-/** Undefined where the compiled kernels do not apply. The plan depends on shapes alone. */
+/** Undefined where the compiled kernels do not apply. */
 function planOf(q: Operand, k: Operand): Plan | undefined {
   const [heads, Tq, D] = q.shape;
   const Tk = k.shape[1];
-  const padded = Math.ceil(Tk / 8) * 8;
-  if (D % 8 !== 0 || D > LARGEST_HEAD || D * Tk === 0 || padded > BLOCK_SCORES / SHORTEST_BLOCK) return undefined;
-  const fitting = Math.floor(BLOCK_SCORES / padded / 4) * 4;
-  return { heads, Tq, Tk, D, padded, blockRows: Math.min(LONGEST_BLOCK, fitting) };
+  if (D % 8 !== 0 || D > LARGEST_HEAD || D * Tk === 0 || Tk > LONGEST) return undefined;
+  return { heads, Tq, Tk, D, padded: Math.ceil(Tk / 8) * 8 };
 }
 
 export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'attention' | 'attentionGrad'> {
@@ -38,17 +34,17 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
     return panels;
   }
 
-  function optionsOf({ Tq, Tk, D, blockRows }: Plan, { heads, causal, scale, stream, dropoutRate }: AttentionOptions): number[] {
-    return [heads, Tq, Tk, D, Number(causal), scale, blockRows, stream, dropoutRate, 1 / (1 - dropoutRate)];
+  function optionsOf({ Tq, Tk, D }: Plan, { heads, causal, scale, stream, dropoutRate }: AttentionOptions): number[] {
+    return [heads, Tq, Tk, D, Number(causal), scale, stream, dropoutRate, 1 / (1 - dropoutRate)];
   }
 
   return {
     attention(q, k, v, keyMask, key, out, lse, attributes) {
       const plan = planOf(q, k);
       if (plan === undefined) return plain.attention(q, k, v, keyMask, key, out, lse, attributes);
-      const { heads, Tq, Tk, D, blockRows } = plan;
+      const { heads, Tq, Tk, D } = plan;
       const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
-      runtime.parallel('attention', heads * Math.ceil(Tq / blockRows), grainOf(blockRows * Tk * (D / 4 + 4)), [
+      runtime.parallel('attention', heads * Math.ceil(Tq / BLOCK), grainOf(BLOCK * Tk * (D / 4 + 4)), [
         pointer(q), pack(k, plan), pointer(v), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(lse),
         ...optionsOf(plan, attributes),
       ]);

@@ -30,56 +30,55 @@ function mergeAxes(extents: readonly number[], strides: readonly number[]): View
 /** The most axes in front of the runs that the kernel walks. */
 const MOST_AXES = 4;
 
+/** Copies the view of x from element `start` on into out; false if it does not consist of runs. */
+function copyRuns(runtime: WasmRuntime, x: Operand, start: number, { extents, strides }: View, out: Operand): boolean {
+  const axes = extents.length - 1;
+  const isDense = axes < 0;
+  if (!isDense && (strides[axes] !== 1 || axes > MOST_AXES)) return false;
+  const size = bytesPerElement(x.dtype);
+  const bytes = (isDense ? 1 : extents[axes]) * size;
+  // One or two axes are walked as the third and fourth, so that there are items to share.
+  const front = Math.max(0, axes <= 2 ? 2 : MOST_AXES - axes);
+  const [n, step] = [[1, 1, 1, 1], [0, 0, 0, 0]];
+  for (let axis = 0; axis < axes; axis++) {
+    n[front + axis] = extents[axis];
+    step[front + axis] = strides[axis] * size;
+  }
+  runtime.parallel('copyRuns', n[0] * n[1] * n[2], grainOf((n[3] * (bytes + 16)) / 4), [
+    runtime.pointer(x) + start * size, runtime.pointer(out), n[1], n[2], n[3], ...step, bytes,
+  ]);
+  return true;
+}
+
+/** A matrix, or several one after the other, with rows and columns exchanged. */
+function transposeMatrices(runtime: WasmRuntime, x: Operand, { extents, strides }: View, out: Operand): boolean {
+  const [batch, columns, rows] = extents.length === 2 ? [1, ...extents] : extents;
+  const [, fromColumn, fromRow] = extents.length === 2 ? [0, ...strides] : strides;
+  const isStack = extents.length === 2 || (extents.length === 3 && strides[0] === rows * columns);
+  if (!isStack || fromColumn !== 1 || fromRow !== columns || bytesPerElement(x.dtype) !== 4) return false;
+  runtime.parallel('transposeMatrices', batch * Math.ceil(columns / 4), grainOf(8 * rows), [runtime.pointer(x), runtime.pointer(out), rows, columns]);
+  return true;
+}
+
 export function createMovement(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'transpose' | 'slice' | 'broadcast' | 'concat'> {
   const { pointer } = runtime;
-
-  /** Copies the view of x from element `start` on into out; false if it does not consist of runs. */
-  function copyRuns(x: Operand, start: number, { extents, strides }: View, out: Operand): boolean {
-    const axes = extents.length - 1;
-    const isDense = axes < 0;
-    if (!isDense && (strides[axes] !== 1 || axes > MOST_AXES)) return false;
-    const size = bytesPerElement(x.dtype);
-    const bytes = (isDense ? 1 : extents[axes]) * size;
-    // One or two axes are walked as the third and fourth, so that there are items to share.
-    const front = Math.max(0, axes <= 2 ? 2 : MOST_AXES - axes);
-    const [n, step] = [[1, 1, 1, 1], [0, 0, 0, 0]];
-    for (let axis = 0; axis < axes; axis++) {
-      n[front + axis] = extents[axis];
-      step[front + axis] = strides[axis] * size;
-    }
-    runtime.parallel('copyRuns', n[0] * n[1] * n[2], grainOf((n[3] * (bytes + 16)) / 4), [
-      pointer(x) + start * size, pointer(out), n[1], n[2], n[3], ...step, bytes,
-    ]);
-    return true;
-  }
-
-  /** A matrix, or several one after the other, with rows and columns exchanged. */
-  function transposeMatrices(x: Operand, { extents, strides }: View, out: Operand): boolean {
-    const [batch, columns, rows] = extents.length === 2 ? [1, ...extents] : extents;
-    const [, fromColumn, fromRow] = extents.length === 2 ? [0, ...strides] : strides;
-    const isStack = extents.length === 2 || (extents.length === 3 && strides[0] === rows * columns);
-    if (!isStack || fromColumn !== 1 || fromRow !== columns || bytesPerElement(x.dtype) !== 4) return false;
-    runtime.parallel('transposeMatrices', batch * Math.ceil(columns / 4), grainOf(8 * rows), [pointer(x), pointer(out), rows, columns]);
-    return true;
-  }
-
   return {
     transpose(x, out, attributes) {
       if (sizeOf(out.shape) === 0) return;
       const strides = stridesOf(x.shape);
       const view = mergeAxes(out.shape, attributes.permutation.map((axis) => strides[axis]));
-      if (!copyRuns(x, 0, view, out) && !transposeMatrices(x, view, out)) plain.transpose(x, out, attributes);
+      if (!copyRuns(runtime, x, 0, view, out) && !transposeMatrices(runtime, x, view, out)) plain.transpose(x, out, attributes);
     },
     slice(x, out, attributes) {
       if (sizeOf(out.shape) === 0) return;
       const strides = stridesOf(x.shape);
       const start = attributes.begin.reduce((sum, index, axis) => sum + index * strides[axis], 0);
-      if (!copyRuns(x, start, mergeAxes(out.shape, strides), out)) plain.slice(x, out, attributes);
+      if (!copyRuns(runtime, x, start, mergeAxes(out.shape, strides), out)) plain.slice(x, out, attributes);
     },
     broadcast(x, out) {
       if (sizeOf(out.shape) === 0) return;
       const strides = stridesOf(x.shape).map((stride, axis) => (x.shape[axis] === 1 ? 0 : stride));
-      if (!copyRuns(x, 0, mergeAxes(out.shape, strides), out)) plain.broadcast(x, out);
+      if (!copyRuns(runtime, x, 0, mergeAxes(out.shape, strides), out)) plain.broadcast(x, out);
     },
     concat(inputs, out, { axis }) {
       const outer = sizeOf(out.shape.slice(0, axis));

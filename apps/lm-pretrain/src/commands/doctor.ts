@@ -1,0 +1,73 @@
+// doctor: what this machine offers and which backends compute here, with the reason where one does not. Changes nothing.
+import { availableParallelism } from 'node:os';
+import { createEngine, isXMoEError, matmul, sum, type Backend } from '@xmoe/core';
+import { BACKEND_NAMES, openBackend } from '../backends.js';
+import { facts, type Terminal } from '../terminal.js';
+import { wasmFeatures } from '../wasm-features.js';
+
+type Finding = readonly [name: string, text: string];
+
+/** Exit code 1 when not even the default backend works. */
+export async function doctorCommand(terminal: Terminal, version: string): Promise<void> {
+  const before = wasmFeatures();
+  const findings: Finding[] = [];
+  for (const name of BACKEND_NAMES) findings.push([name, await diagnose(name)]);
+  const features = wasmFeatures().map(([name, accepted], index) => {
+    if (accepted) return before[index]![1] ? name : `${name} (switched on by the engine)`;
+    return `no ${name}`;
+  });
+  terminal.output.write([
+    `xmoe-lm ${version}`,
+    facts([
+      ['Node', `${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} hardware threads`],
+      ['WebAssembly', features.join(', ')],
+      ['CPU engine', await cpuEngine()],
+    ]),
+    '',
+    'Backends',
+    facts(findings),
+    '',
+  ].join('\n'));
+  if (findings.some(([name, text]) => name === 'auto' && !text.startsWith(WORKS))) terminal.exitCode = 1;
+}
+
+const WORKS = 'works: ';
+
+/** One line: whether `name` opens and multiplies correctly. */
+async function diagnose(name: string): Promise<string> {
+  try {
+    const { backend, reason } = await openBackend(name);
+    const found = await smallProduct(backend);
+    return found === EXPECTED ? `${WORKS}${reason}` : `wrong: ones [4, 6] times ones [6, 5] sum to ${found} instead of ${EXPECTED} (${reason})`;
+  } catch (error) {
+    return `no: ${problemOf(error)}`;
+  }
+}
+
+const EXPECTED = 120;
+
+async function smallProduct(backend: Backend): Promise<number> {
+  const engine = createEngine(backend);
+  try {
+    return await sum(matmul(engine.ones([4, 6]), engine.ones([6, 5]))).item();
+  } finally {
+    engine.dispose();
+  }
+}
+
+/** The variant and the threads of the engine that `--backend cpu` is, in one line. */
+export async function cpuEngine(): Promise<string> {
+  try {
+    const { backend } = await openBackend('cpu');
+    backend.dispose();
+    return backend.name === 'cpu:wasm' ? backend.description : `${backend.description} (--backend cpu:wasm says why)`;
+  } catch (error) {
+    return problemOf(error);
+  }
+}
+
+/** An error in one line, with what to do about it. */
+function problemOf(error: unknown): string {
+  const [first] = (error instanceof Error ? error.message : String(error)).split('\n');
+  return isXMoEError(error) && error.hint ? `${first}; ${error.hint}` : first!;
+}

@@ -1,0 +1,135 @@
+"""PyTorch's side of the peer benchmark: GEMM, a dense feed-forward layer and two MoE layers, forward and backward.
+
+It measures what it is told and prints numbers; what is measured, and against what, is in the TypeScript files beside it.
+One JSON object per line: requests on stdin, answers on stdout (protocol in python.ts).
+"""
+import json
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+
+AUX_COEFFICIENT = 0.01
+
+
+def formula(shape, seed, scale):
+    """The tensor that formulaValues of formula.ts makes: both sides compute with the same numbers."""
+    size = 1
+    for extent in shape:
+        size *= extent
+    index = torch.arange(size, dtype=torch.int64)
+    return (((index * (7919 + 2 * seed) + 31 * seed) % 10007).double() / 10007 - 0.5).mul(scale).float().reshape(shape)
+
+
+def gemm(spec):
+    a = formula([spec["M"], spec["K"]], 1, 1)
+    b = formula([spec["N"], spec["K"]] if spec["transposeB"] else [spec["K"], spec["N"]], 2, 1)
+    right = b.t() if spec["transposeB"] else b
+    return (lambda: torch.mm(a, right)), torch.mm(a, right)[-1, -1].item()
+
+
+def dense_layer(x, w1, b1, w2, b2):
+    return torch.addmm(b2, F.gelu(torch.addmm(b1, x, w1), approximate="tanh"), w2), 0
+
+
+def route(x, gate, choices):
+    """The gate with forced-uniform choices: weights p of the chosen experts [T, K], and the balance loss."""
+    tokens, experts = x.shape[0], gate.shape[1]
+    p = torch.softmax(x @ gate, dim=-1)
+    share = torch.bincount(p.argmax(-1), minlength=experts).float() / tokens
+    return p.gather(1, choices), AUX_COEFFICIENT * experts * (share * p.mean(0)).sum()
+
+
+def sorted_layer(x, gate, w1, b1, w2, b2, choices):
+    """Claims sorted by expert, rows gathered, one product per expert, then per token the weighted sum of its claims."""
+    tokens, width = x.shape
+    k = choices.shape[1]
+    weights, aux = route(x, gate, choices)
+    order = torch.argsort(choices.reshape(-1), stable=True)
+    counts = torch.bincount(choices.reshape(-1), minlength=gate.shape[1]).tolist()
+    rows = x.index_select(0, torch.div(order, k, rounding_mode="floor")).split(counts)
+    # unbind, not w1[e]: its gradient is one stack instead of a zero tensor of all experts for each of them.
+    experts = zip(rows, w1.unbind(0), b1.unbind(0), w2.unbind(0), b2.unbind(0))
+    outputs = [dense_layer(part, *parameters)[0] for part, *parameters in experts]
+    place = torch.empty_like(order)
+    place[order] = torch.arange(order.numel())
+    claims = torch.cat(outputs).index_select(0, place).view(tokens, k, width)
+    return torch.bmm(weights.unsqueeze(1), claims).squeeze(1), aux
+
+
+def einsum_layer(x, gate, w1, b1, w2, b2, choices):
+    """Dense dispatch as in the published code: masks [T, N, C] and an einsum over them on both sides of the experts.
+
+    The masks are filled by one scatter, which is cheaper than a product of one-hot tensors per choice.
+    """
+    tokens, experts = x.shape[0], gate.shape[1]
+    k = choices.shape[1]
+    capacity = -(-tokens * k // experts)
+    weights, aux = route(x, gate, choices)
+    claimed = F.one_hot(choices, experts).sum(1)  # [T, N]
+    slots = (claimed.cumsum(0) - 1).gather(1, choices)  # [T, K]
+    token = torch.arange(tokens).unsqueeze(1).expand(-1, k)
+    combine = torch.zeros(tokens, experts, capacity).index_put((token, choices, slots), weights)
+    dispatch = (combine.detach() > 0).to(x.dtype)
+    rows = torch.einsum("tnc,td->ncd", dispatch, x)
+    hidden = F.gelu(torch.baddbmm(b1.unsqueeze(1), rows, w1), approximate="tanh")
+    outputs = torch.baddbmm(b2.unsqueeze(1), hidden, w2)
+    return torch.einsum("tnc,ncd->td", combine, outputs), aux
+
+
+def layer(spec):
+    """Forward, then the gradients of the input and of all weights."""
+    tokens, width, kind = spec["tokens"], spec["width"], spec["layer"]
+    x = formula([tokens, width], 1, 2).requires_grad_()
+    dy = formula([tokens, width], 2, 2)
+    parameters = [formula(shape, 3 + i, 2 * shape[-2] ** -0.5 if len(shape) > 1 else 0.1).requires_grad_() for i, shape in enumerate(spec["shapes"])]
+    if kind == "dense":
+        apply = lambda: dense_layer(x, *parameters)
+    else:
+        experts, k = spec["experts"], spec["k"]
+        choices = torch.arange(tokens * k).remainder(experts).view(tokens, k)
+        function = {"sorted": sorted_layer, "einsum": einsum_layer}[kind]
+        apply = lambda: function(x, *parameters, choices)
+
+    def run():
+        output, aux = apply()
+        loss = (output * dy).sum() + aux
+        return loss, torch.autograd.grad(loss, [x, *parameters])
+
+    # The loss, and a number that every gradient enters.
+    loss, gradients = run()
+    return run, [loss.item()] + [(g * formula(list(g.shape), 9, 1)).double().sum().item() for g in gradients]
+
+
+PREPARE = {"gemm": gemm, "layer": layer}
+
+
+def answer(request, work):
+    kind = request["request"]
+    if kind == "prepare":
+        work[request["id"]], value = PREPARE[request["kind"]](request["spec"])
+        return {"value": value}
+    if kind == "drop":
+        work.clear()
+        return {}
+    run = work[request["id"]]
+    start = time.perf_counter()
+    for _ in range(request["loops"]):
+        run()
+    return {"ms": 1000 * (time.perf_counter() - start)}
+
+
+def main():
+    torch.set_num_threads(int(sys.argv[1]))
+    work = {}
+    print(json.dumps({"version": torch.__version__, "threads": torch.get_num_threads()}), flush=True)
+    for line in sys.stdin:
+        try:
+            reply = answer(json.loads(line), work)
+        except Exception as error:  # whatever it is, the other side reports it
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), flush=True)
+
+
+main()

@@ -1,0 +1,18 @@
+// The sections of `pnpm bench --peers`, in order. What is measured is in the file of each.
+import type { Device } from '../forward-backward.js';
+import type { MeasureOptions } from '../measure.js';
+import type { PeerSection } from '../options.js';
+import type { Table } from '../table.js';
+import { benchPeerGemm } from './gemm.js';
+import { benchPeerLayer } from './layer.js';
+import type { Peers } from './open.js';
+import { benchPeerStep } from './step.js';
+
+/** `devices`: our CPU engine, then the TensorFlow.js wasm adapter where it loads. */
+export async function benchPeers(
+  section: PeerSection, [ours, adapter = null]: readonly Device[], peers: Peers, quick: boolean, options: MeasureOptions,
+): Promise<Table[]> {
+  if (section === 'gemm') return benchPeerGemm(ours, [peers.tfjs, peers.jax, peers.torch].filter((peer) => peer !== null), quick, options);
+  if (section === 'step') return benchPeerStep(ours, adapter, quick, options);
+  return benchPeerLayer(ours, peers.torch, quick, options);
+}
