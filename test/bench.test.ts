@@ -8,6 +8,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { measureInterleaved, median, ratioOf, type Contestant, type Timing } from '../bench/measure.js';
 import { parseOptions } from '../bench/options.js';
+import { requireAgreement } from '../bench/peers/formula.js';
+import { startPython } from '../bench/peers/python.js';
+import { TARGETS, verdict } from '../bench/peers/target.js';
 import { MOE_SHAPES } from '../bench/shapes.js';
 import { toMarkdown, type Table } from '../bench/table.js';
 
@@ -15,7 +18,13 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
 function bench(...args: string[]) {
-  return spawnSync(process.execPath, ['--conditions=@xmoe/source', '--import', tsx, join(root, 'bench', 'main.ts'), ...args], { cwd: root, encoding: 'utf8' });
+  return benchIn({}, ...args);
+}
+
+function benchIn(environment: Record<string, string>, ...args: string[]) {
+  return spawnSync(process.execPath, ['--conditions=@xmoe/source', '--import', tsx, join(root, 'bench', 'main.ts'), ...args], {
+    cwd: root, encoding: 'utf8', env: { ...process.env, ...environment },
+  });
 }
 
 describe('a quick run', () => {
@@ -33,14 +42,14 @@ describe('a quick run', () => {
 
   it('measures every section on both backends', () => {
     expect(results.tables.map(({ id }) => id)).toEqual([
-      'gemm', 'router', 'moe-layer cpu', 'moe-summary cpu', 'moe-layer tfjs:wasm', 'moe-summary tfjs:wasm', 'train-step',
+      'gemm', 'router', 'moe-layer cpu:wasm', 'moe-summary cpu:wasm', 'moe-layer tfjs:wasm', 'moe-summary tfjs:wasm', 'train-step',
     ]);
     const rows = (id: string) => results.tables.find((table) => table.id === id)!.rows;
     expect(rows('gemm')).toHaveLength(2 * 3);
     expect(rows('router').map(({ router }) => router)).toEqual(expect.arrayContaining(['threshold t=0.9', 'switch', 'hash', 'base', 'uniform k=8']));
-    expect(rows('moe-layer cpu')).toHaveLength(1 + 4 * 5);
+    expect(rows('moe-layer cpu:wasm')).toHaveLength(1 + 4 * 5);
     expect(rows('moe-summary tfjs:wasm')).toHaveLength(5);
-    expect(rows('train-step').map(({ backend, model }) => `${backend} ${model}`)).toEqual(['cpu XMoE', 'cpu dense', 'tfjs:wasm XMoE', 'tfjs:wasm dense']);
+    expect(rows('train-step').map(({ backend, model }) => `${backend} ${model}`)).toEqual(['cpu:wasm XMoE', 'cpu:wasm dense', 'tfjs:wasm XMoE', 'tfjs:wasm dense']);
   });
 
   it('has a positive finite number in every cell that is a number', () => {
@@ -77,6 +86,67 @@ describe('a quick run', () => {
   });
 });
 
+describe('a quick run beside peers', () => {
+  it('measures without the optional ones, and says how to install them', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'xmoe-peers-'));
+    try {
+      const file = join(folder, 'peers.json');
+      const run = benchIn({ XMOE_PEERS: folder, XMOE_PYTHON: join(folder, 'no-python') }, '--peers', '--quick', '--json', file);
+      expect(run.status, run.stderr).toBe(0);
+      expect(run.stdout).toContain('- absent: jax-js (not installed; node bench/install-peers.mjs jax)');
+      expect(run.stdout).toMatch(/- absent: PyTorch \(.*no-python.*; node bench\/install-peers\.mjs torch\)/);
+      const { tables } = JSON.parse(readFileSync(file, 'utf8')) as { tables: Table[] };
+      expect(tables.map(({ id }) => id)).toEqual(['peers-gemm', 'peers-step', 'peers-layer', 'peers-layer-summary']);
+      expect(tables[0].rows.map(({ who }) => who).slice(0, 2)).toEqual(['cpu:wasm', 'TensorFlow.js wasm']);
+      expect(tables[1].rows.map(({ preset, who }) => `${preset} ${who}`)).toEqual(['tiny cpu:wasm', 'tiny tfjs:wasm', 'small cpu:wasm', 'small tfjs:wasm']);
+      expect(tables[2].rows.map(({ dispatch }) => dispatch).slice(0, 4)).toEqual(['dense', 'grouped', 'budget', 'budget']);
+      for (const row of tables.flatMap(({ rows }) => rows)) expect(Object.values(row)).not.toContain(null); // how JSON writes NaN
+      // Sizes that the targets are not for.
+      expect(tables.flatMap(({ rows }) => rows).some((row) => 'met' in row)).toBe(false);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }, 120_000);
+
+  it('judges ratios by their targets', () => {
+    expect(verdict({ min: 2.5, median: 2 }, TARGETS.gemmTfjs)).toEqual({ ratioMin: 2.5, ratioMedian: 2, target: '≥ 2.5', met: 'yes' });
+    expect(verdict({ min: 2.49, median: 3 }, TARGETS.gemmTfjs)).toMatchObject({ met: 'no' });
+    expect(verdict({ min: 1.2, median: 1 }, TARGETS.tax)).toMatchObject({ target: '≤ 1.2', met: 'yes' });
+    expect(verdict({ min: 1.21, median: 1 }, TARGETS.tax)).toMatchObject({ met: 'no' });
+    expect(verdict({ min: 1, median: 2 }, null)).toEqual({ ratioMin: 1, ratioMedian: 2 });
+  });
+
+  it('refuses to time a peer that computes something else', () => {
+    requireAgreement('GEMM', 'peer', [1000, 0.001], [1001, 0.0005]);
+    expect(() => requireAgreement('GEMM', 'peer', [1, 2], [1, 2.01])).toThrow('GEMM: peer computes 1, 2.01 where we have 1, 2');
+    expect(() => requireAgreement('GEMM', 'peer', [1], [Number.NaN])).toThrow('peer computes NaN');
+    expect(() => requireAgreement('GEMM', 'peer', [1], [1, 2])).toThrow('peer computes 1, 2');
+  });
+});
+
+describe('a process beside ours', () => {
+  // Node stands in for Python: the protocol is the same.
+  const start = (script: string) => startPython(process.execPath, ['-e', script]);
+  const echo = `console.log('{"version":"1"}'); require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
+    const { loops } = JSON.parse(line); console.log(JSON.stringify(loops > 5 ? { error: 'ValueError: too many' } : { ms: 10 * loops })); });`;
+
+  it('answers until it is closed, and its own clock counts', async () => {
+    const python = await start(echo);
+    expect(python.hello).toEqual({ version: '1' });
+    const time = async (loops: number): Promise<number> => (await python.ask({ loops })).ms as number;
+    const [timing] = await measureInterleaved([{ name: 'echo', run: async () => void (await time(1)), time }], { repeat: 2, sampleMs: 20 });
+    expect(timing.samples).toEqual([10, 10]);
+    await expect(python.ask({ loops: 6 })).rejects.toThrow('ValueError: too many');
+    await python.close();
+    await expect(python.ask({ loops: 1 })).rejects.toThrow('ended');
+  });
+
+  it('says why it does not start', async () => {
+    await expect(start('console.error("trace"); console.error("No module named torch"); process.exit(1)')).rejects.toThrow('No module named torch');
+    await expect(startPython(join(root, 'no-such-python'), [])).rejects.toThrow('ENOENT');
+  });
+});
+
 it('refuses bad flags in one line', () => {
   const refused = bench('--only', 'gem');
   expect(refused.status).toBe(2);
@@ -85,13 +155,16 @@ it('refuses bad flags in one line', () => {
 
 describe('flags', () => {
   it('has defaults, and takes lists', () => {
-    expect(parseOptions([])).toEqual({ sections: ['gemm', 'router', 'moe', 'step'], backends: null, quick: false, repeat: 5, json: null, markdown: null, help: false });
+    expect(parseOptions([])).toEqual({ sections: ['gemm', 'router', 'moe', 'step'], peers: false, backends: null, quick: false, repeat: 5, json: null, markdown: null, help: false });
     expect(parseOptions(['--', '--only', 'moe, step,moe', '--backend=cpu', '--repeat', '7'])).toMatchObject({ sections: ['moe', 'step'], backends: ['cpu'], repeat: 7 });
     expect(parseOptions(['--quick']).repeat).toBe(2);
+    expect(parseOptions(['--peers'])).toMatchObject({ peers: true, sections: ['gemm', 'step', 'moe'] });
   });
 
   it.each([
     [['--quik'], 'there is no option --quik, did you mean --quick?'],
+    [['--peers', '--backend', 'cpu'], '--peers and --backend exclude each other'],
+    [['--peers', '--only', 'router'], 'there is no section router'],
     [['--repeat', '2.5'], '--repeat is "2.5"'],
     [['--repeat', ''], '--repeat is ""'],
     [['--backend', ','], '--backend names nothing'],

@@ -11,16 +11,21 @@ export async function layerValues({ engine, shape }: Setting, { layer }: Layer):
   const [x, dy] = [made(rows, 1, 2), made(rows, 2, 2)];
   // Scales as in moe_torch.py.
   const weights = layer.parameters.map(({ name, shape: size }, index) => [name, made(size, 3 + index, size.length > 1 ? 2 * size.at(-2)! ** -0.5 : 0.1)] as const);
-  const { loss, gradients } = valueAndGrad(engine, ({ x: input, ...parameters }) => {
-    const { output, auxLoss } = layer.apply(parameters, input, TRAINING);
+  const parameters: Record<string, Tensor> = { x, ...Object.fromEntries(weights) };
+  const { loss, gradients } = valueAndGrad(engine, ({ x: input, ...others }: Record<string, Tensor>) => {
+    const { output, auxLoss } = layer.apply(others, input, TRAINING);
     return scalarLoss(output, dy, auxLoss);
-  }, { x, ...Object.fromEntries(weights) });
+  }, parameters);
   const values = [(await loss.data())[0]];
-  for (const name of ['x', ...weights.map(([weight]) => weight)]) {
+  for (const name of Object.keys(parameters)) {
     const gradient = await gradients[name].data();
     const sequence = formulaValues(gradient.length, 9, 1);
-    values.push(gradient.reduce<number>((sum, value, index) => sum + value * sequence[index], 0));
+    let total = 0;
+    gradient.forEach((value, index) => {
+      total += value * sequence[index];
+    });
+    values.push(total);
   }
-  disposeAll([x, dy, weights.map(([, tensor]) => tensor), loss, gradients]);
+  disposeAll([dy, parameters, loss, gradients]);
   return values;
 }

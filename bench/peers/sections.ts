@@ -7,11 +7,17 @@ import { benchPeerGemm } from './gemm.js';
 import { benchPeerLayer } from './layer.js';
 import type { Peers } from './open.js';
 import { benchPeerStep } from './step.js';
+import { withoutVerdicts } from './target.js';
 
 /** `devices`: our CPU engine, then the TensorFlow.js wasm adapter where it loads. */
 export async function benchPeers(
-  section: PeerSection, [ours, adapter = null]: readonly Device[], peers: Peers, quick: boolean, options: MeasureOptions,
+  section: PeerSection, [ours, adapter]: readonly Device[], peers: Peers, quick: boolean, options: MeasureOptions,
 ): Promise<Table[]> {
+  const tables = await measure(section, ours, adapter ?? null, peers, quick, options);
+  return quick ? tables.map(withoutVerdicts) : tables;
+}
+
+function measure(section: PeerSection, ours: Device, adapter: Device | null, peers: Peers, quick: boolean, options: MeasureOptions): Promise<Table[]> {
   if (section === 'gemm') return benchPeerGemm(ours, [peers.tfjs, peers.jax, peers.torch].filter((peer) => peer !== null), quick, options);
   if (section === 'step') return benchPeerStep(ours, adapter, quick, options);
   return benchPeerLayer(ours, peers.torch, quick, options);

@@ -1,6 +1,6 @@
 // What the CPU engine promises against its peers, and whether a ratio keeps the promise. It measures nothing.
 import type { Ratio } from '../measure.js';
-import type { Column } from '../table.js';
+import type { Column, Table } from '../table.js';
 
 export interface Target {
   readonly bound: 'at least' | 'at most';
@@ -30,6 +30,10 @@ export function verdict({ min, median }: Ratio, target: Target | null): Record<s
   const met = target.bound === 'at least' ? min >= target.value : min <= target.value;
   return { ratioMin: min, ratioMedian: median, target: `${target.bound === 'at least' ? '≥' : '≤'} ${target.value}`, met: met ? 'yes' : 'no' };
 }
+
+/** For sizes that the targets do not hold for. */
+export const withoutVerdicts = (table: Table): Table =>
+  ({ ...table, rows: table.rows.map((row) => Object.fromEntries(Object.entries(row).filter(([key]) => key !== 'target' && key !== 'met'))) });
 
 /** The columns of {@link verdict}; `what` is ours / theirs or the like. */
 export const verdictColumns = (what: string, digits = 2): Column[] => [

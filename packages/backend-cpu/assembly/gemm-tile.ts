@@ -67,7 +67,7 @@ export function multiplyEdge(
   rows: i32, columns: i32, spill: usize,
 ): void {
   const bytes = <usize>columns << 2;
-  if (K < 0) {
+  if (accumulate) {
     for (let i: usize = 0; i < <usize>rows; i++) memory.copy(spill + i * SPILL_STRIDE, c + i * strideC, bytes);
   }
   multiplyTile(K, a, stepA, b, stepB, spill, SPILL_STRIDE, accumulate);

@@ -45,20 +45,20 @@ export function layerNorm(
       squares = madd(deviation, deviation, squares);
     }
     const shift = sumLanes(shifts) / count;
-    const average = rough + shift;
     const inverse = <f32>1 / sqrt<f32>(max<f32>(sumLanes(squares) / count - shift * shift, 0) + epsilon);
-    const average4 = f32x4.splat(average);
+    // x − rough is exact for numbers near the mean; x − (rough + shift) would have the rounding of that sum in it.
+    const shift4 = f32x4.splat(shift);
     const inverse4 = f32x4.splat(inverse);
     for (let i = 0; i < whole; i += 4) {
-      const normal = f32x4.mul(f32x4.sub(v128.load(from + (i << 2)), average4), inverse4);
+      const normal = f32x4.mul(f32x4.sub(f32x4.sub(v128.load(from + (i << 2)), rough4), shift4), inverse4);
       v128.store(to + (i << 2), madd(normal, v128.load(gamma + (i << 2)), v128.load(beta + (i << 2))));
     }
     if (left > 0) {
-      const normal = f32x4.mul(f32x4.sub(loadTail(from + (whole << 2), left, average4), average4), inverse4);
+      const normal = f32x4.mul(f32x4.sub(f32x4.sub(loadTail(from + (whole << 2), left, rough4), rough4), shift4), inverse4);
       const scale = loadTail(gamma + (whole << 2), left, inverse4);
       storeTail(to + (whole << 2), left, madd(normal, scale, loadTail(beta + (whole << 2), left, inverse4)));
     }
-    store<f32>(mean + (row << 2), average);
+    store<f32>(mean + (row << 2), rough + shift);
     store<f32>(rstd + (row << 2), inverse);
   }
 }

@@ -48,5 +48,5 @@ function decodedOperand(operand: Operand, isOutput: boolean, scratch: FloatScrat
   const bits = elements(operand) as Uint16Array;
   const data = scratch(bits.length);
   if (!isOutput) decodeHalves(bits, data);
-  return { buffer: new CpuBuffer(data), shape: operand.shape, dtype: 'float32' };
+  return { buffer: new CpuBuffer(data, 'float32'), shape: operand.shape, dtype: 'float32' };
 }

@@ -1,5 +1,5 @@
 // What every backend on host memory shares: buffers, freeing, transfers. Where arrays lie and who computes is given.
-import { XMoEError, formatShape, sizeOf, type Backend, type DType, type Operand, type TensorData } from '@xmoe/core';
+import { XMoEError, formatShape, sizeOf, type Backend, type Operand, type TensorData } from '@xmoe/core';
 import { decodeHalves, encodeHalves } from './half.js';
 import type { BufferPool } from './pool.js';
 import { CpuBuffer, elements } from './storage.js';
@@ -10,8 +10,6 @@ export interface HostBackendParts extends Pick<Backend, 'name' | 'description' |
 }
 
 export function createHostBackend({ name, description, kernels, pool, dispose }: HostBackendParts): Backend {
-  const dtypes = new WeakMap<CpuBuffer, DType>();
-
   function readSync(operand: Operand): TensorData {
     const data = elements(operand);
     return data instanceof Uint16Array ? decodeHalves(data) : data.slice();
@@ -22,20 +20,15 @@ export function createHostBackend({ name, description, kernels, pool, dispose }:
     description,
     capabilities: { float16: true, maxBufferBytes: 2 ** 31 },
     kernels,
-    allocate(dtype, length) {
-      const buffer = new CpuBuffer(pool.take(dtype, length));
-      dtypes.set(buffer, dtype);
-      return buffer;
-    },
+    allocate: (dtype, length) => new CpuBuffer(pool.take(dtype, length), dtype),
     free(buffer) {
-      const dtype = buffer instanceof CpuBuffer ? dtypes.get(buffer) : undefined;
-      if (!(buffer instanceof CpuBuffer) || buffer.data === undefined || dtype === undefined) {
+      if (!(buffer instanceof CpuBuffer) || buffer.data === undefined) {
         throw new XMoEError('disposed', 'a buffer was freed twice or belongs to another backend', {
           op: 'free',
           hint: 'free each buffer once, on the backend that made it',
         });
       }
-      pool.give(dtype, buffer.data);
+      pool.give(buffer.dtype, buffer.data);
       buffer.data = undefined;
     },
     write(operand, data) {

@@ -13,9 +13,12 @@ export class CpuBuffer implements BackendBuffer {
   declare readonly __backendBuffer?: never;
   /** Undefined once freed, so that a stale handle fails loudly instead of reading a reused array. */
   data: NumericArray | undefined;
+  /** As allocated: the pool takes it back as such. */
+  readonly dtype: DType;
 
-  constructor(data: NumericArray) {
+  constructor(data: NumericArray, dtype: DType) {
     this.data = data;
+    this.dtype = dtype;
   }
 }
 

@@ -4,15 +4,16 @@ import { afterAll, expect, it, vi } from 'vitest';
 import { foldIn, hashName, randomKey, sizeOf, type Backend, type Kernels, type Operand, type TensorData } from '@xmoe/core';
 import { createCpuBackend, createWasmBackend } from '@xmoe/backend-cpu';
 import { conformanceCases } from '@xmoe/testing';
+import type * as team from '../src/engine/team.js';
 
 type Case = ReturnType<typeof conformanceCases>[number];
 
 // As the real team, with pieces as small as they get.
 vi.mock('../src/engine/team.js', async (original) => {
-  const real = await original<typeof import('../src/engine/team.js')>();
+  const real = await original<typeof team>();
   const createTeam: typeof real.createTeam = async (options) => {
-    const team = await real.createTeam(options);
-    return { ...team, run: (kernel, total, _grain, args) => team.run(kernel, total, 1, args) };
+    const made = await real.createTeam(options);
+    return { ...made, run: (kernel, total, _grain, args) => made.run(kernel, total, 1, args) };
   };
   return { ...real, createTeam };
 });

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { hostPermutation, type Activation } from '@xmoe/core';
+import { randoms } from './support.js';
 import { createRig, input, output } from './wasm-support.js';
 
 const rig = await createRig();
@@ -89,6 +90,12 @@ describe('rows', () => {
       ];
       for (const error of errors) expect(error).toBeLessThan(1e-5);
     }), runs);
+  });
+
+  it('layerNorm keeps the digits of rows far from zero', () => {
+    const x = input([5, 257], randoms(5 * 257, 8).map((value) => 10_000 + value));
+    const given = { x, gamma: input([257], 1), beta: input([257], 2), out: output([5, 257]), mean: output([5]), rstd: output([5]) };
+    expect(rig.error(given, (k, o) => k.layerNorm(o.x, o.gamma, o.beta, o.out, o.mean, o.rstd, { epsilon: 1e-5 }))).toBeLessThan(2e-6);
   });
 
   it('a NaN among the logits shows in softmax, and reduce keeps it', () => {

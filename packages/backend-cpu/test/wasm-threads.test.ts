@@ -6,9 +6,17 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Backend, Operand } from '@xmoe/core';
 import { createWasmBackend } from '@xmoe/backend-cpu';
 import { startWorker } from '../src/engine/platform.js';
+import type * as selfCheck from '../src/engine/self-check.js';
 import { createTeam, type TeamOptions } from '../src/engine/team.js';
 import { loadVariant } from '../src/engine/variants.js';
 import { webAssembly } from '../src/engine/webassembly.js';
+
+/** Answers of the self-check, before the real ones. */
+const verdicts: boolean[] = [];
+vi.mock('../src/engine/self-check.js', async (original) => {
+  const real = await original<typeof selfCheck>();
+  return { passesSelfCheck: (backend: Backend) => verdicts.shift() ?? real.passesSelfCheck(backend) };
+});
 
 /** A team on a memory of its own, whose workers run a script that `change` made of theirs. */
 async function teamWith(change: (code: string) => string, more: Partial<TeamOptions> = {}) {
@@ -100,6 +108,13 @@ describe('settings', () => {
     vi.stubEnv('XMOE_THREADS', 'many');
     await expect(createWasmBackend()).rejects.toThrow(/XMOE_THREADS is NaN/);
     for (const threads of [0, -1, 1.5, 65, NaN]) await expect(createWasmBackend({ threads })).rejects.toThrow(/threads is/);
+  });
+
+  it('fall back to plain SIMD where relaxed instructions compute wrong numbers, but not when asked for', async () => {
+    verdicts.push(false);
+    expect(await described({ threads: 1 })).toContain('WebAssembly SIMD');
+    verdicts.push(false);
+    await expect(createWasmBackend({ threads: 1, variant: 'relaxed' })).rejects.toThrow(/relaxed kernels compute wrong numbers/);
   });
 
   it('fall back to plain SIMD, and say so where there is none', async () => {

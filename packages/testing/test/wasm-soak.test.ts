@@ -39,7 +39,7 @@ it('2,000 steps keep memory flat', async () => {
   await run(WARM_UP + 100, STEPS);
   expect(engine.memory()).toEqual({ buffers, bytes, peakBytes });
   expect(backend.memory().bytes).toBe(pages);
-  // What growing added, less nothing: a leak of 64 bytes a step would take 30 probes, an eighth of which is noise of placement.
+  // Nothing is gone from the room but what placement may differ by: 64 bytes a step would be 30 probes.
   const grown = (pages - bytesBefore) / (4 * PROBE);
   expect(Math.abs(room(backend) - (roomBefore + grown))).toBeLessThan(4);
-});
+}, 180_000);

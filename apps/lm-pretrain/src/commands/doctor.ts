@@ -38,7 +38,8 @@ async function diagnose(name: string): Promise<string> {
   try {
     const { backend, reason } = await openBackend(name);
     const found = await smallProduct(backend);
-    return found === EXPECTED ? `${WORKS}${reason}` : `wrong: ones [4, 6] times ones [6, 5] sum to ${found} instead of ${EXPECTED} (${reason})`;
+    if (found === EXPECTED) return `${WORKS}${reason.replace(/; asked for$/, '')}`;
+    return `wrong: ones [4, 6] times ones [6, 5] sum to ${found} instead of ${EXPECTED} (${reason})`;
   } catch (error) {
     return `no: ${problemOf(error)}`;
   }
@@ -69,5 +70,6 @@ export async function cpuEngine(): Promise<string> {
 /** An error in one line, with what to do about it. */
 function problemOf(error: unknown): string {
   const [first] = (error instanceof Error ? error.message : String(error)).split('\n');
-  return isXMoEError(error) && error.hint ? `${first}; ${error.hint}` : first!;
+  if (!isXMoEError(error)) return first!;
+  return `${first!.replace(`${error.op}: `, '')}${error.hint ? `; ${error.hint}` : ''}`;
 }

@@ -23,23 +23,29 @@ export interface Arena {
 }
 
 export const ALIGNMENT = 64;
-/** Classes per power of two: a request is rounded up by at most an eighth. */
-const STEPS = 8;
+/** Classes per power of two, as a power of two: a request is rounded up by at most an eighth. */
+const STEP_BITS = 3;
+const ALIGNMENT_BITS = 6;
+const CLASSES = 32 << STEP_BITS;
 /** Sizes are told apart by 32-bit logarithms; a region larger than this cannot be addressed anyway. */
 const LIMIT_BYTES = 2 ** 32 - 2 ** 29;
+
+/** Within the power of two of `bytes`, the bits that do not tell classes apart. */
+function fineBits(bytes: number): number {
+  return Math.max(ALIGNMENT_BITS, 31 - Math.clz32(bytes) - STEP_BITS);
+}
 
 /** `bytes` rounded up to the sizes of its class. */
 export function roundToClass(bytes: number): number {
   const aligned = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
-  const step = Math.max(ALIGNMENT, 2 ** (31 - Math.clz32(aligned)) / STEPS);
+  const step = 1 << fineBits(aligned);
   return Math.ceil(aligned / step) * step;
 }
 
 /** The highest class whose sizes are all ≤ `bytes`. */
 function classOf(bytes: number): number {
   const power = 31 - Math.clz32(bytes);
-  const step = Math.max(ALIGNMENT, 2 ** power / STEPS);
-  return power * STEPS + Math.floor((bytes - 2 ** power) / step);
+  return (power << STEP_BITS) | ((bytes >>> fineBits(bytes)) & ((1 << Math.min(STEP_BITS, power - ALIGNMENT_BITS)) - 1));
 }
 
 /** Lengthens the memory at its end by at least `bytes`; returns by how many, or 0. */
@@ -51,8 +57,9 @@ export function createArena(start: number, grow: Grow): Arena {
 }
 
 class SegregatedFit implements Arena {
-  /** The first free block of each class. */
-  private readonly lists = new Array<Block | undefined>(33 * STEPS).fill(undefined);
+  /** The first free block of each class, and one bit for each class that has one. */
+  private readonly lists = new Array<Block | undefined>(CLASSES).fill(undefined);
+  private readonly filled = new Int32Array(CLASSES / 32);
   private last: Block | undefined;
   private end: number;
   private takenBytes = 0;
@@ -92,11 +99,13 @@ class SegregatedFit implements Arena {
     return this.takenBytes;
   }
 
+  /** The first block of the lowest class that serves `bytes`, a size of a class. */
   private find(bytes: number): Block | undefined {
-    for (let list = classOf(bytes); list < this.lists.length; list++) {
-      if (this.lists[list]) return this.lists[list];
-    }
-    return undefined;
+    const list = classOf(bytes);
+    let word = list >>> 5;
+    let bits = this.filled[word] & (-1 << (list & 31));
+    while (bits === 0 && ++word < this.filled.length) bits = this.filled[word];
+    return bits === 0 ? undefined : this.lists[(word << 5) + 31 - Math.clz32(bits & -bits)];
   }
 
   private link(block: Block): void {
@@ -106,12 +115,18 @@ class SegregatedFit implements Arena {
     block.next = this.lists[list];
     if (block.next) block.next.previous = block;
     this.lists[list] = block;
+    this.filled[list >>> 5] |= 1 << (list & 31);
   }
 
   private unlink(block: Block): void {
     if (block.next) block.next.previous = block.previous;
-    if (block.previous) block.previous.next = block.next;
-    else this.lists[classOf(block.bytes)] = block.next;
+    if (block.previous) {
+      block.previous.next = block.next;
+    } else {
+      const list = classOf(block.bytes);
+      this.lists[list] = block.next;
+      if (block.next === undefined) this.filled[list >>> 5] &= ~(1 << (list & 31));
+    }
     block.free = false;
   }
 

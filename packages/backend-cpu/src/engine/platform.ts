@@ -79,8 +79,9 @@ export async function startWorker(code: string, data: object): Promise<PlatformW
 }
 
 async function startNodeWorker(code: string, data: object): Promise<PlatformWorker> {
-  const { Worker } = await nodeModule('node:worker_threads');
-  const worker = new Worker(`const { parentPort: port } = require('node:worker_threads');\n${code}`, {
+  const name = 'node:worker_threads';
+  const { Worker } = await nodeModule(name);
+  const worker = new Worker(`const { parentPort: port } = require(${JSON.stringify(name)});\n${code}`, {
     eval: true, execArgv: [], env: {}, stdin: false, name: 'xmoe-cpu',
   });
   const death = deathOf(worker.terminate.bind(worker));
@@ -103,6 +104,12 @@ interface BrowserWorker {
 }
 
 async function startBrowserWorker(code: string, data: object): Promise<PlatformWorker> {
+  if (host.crossOriginIsolated === false) {
+    throw new XMoEError('backend', 'this page may not share memory with workers: it is not cross-origin isolated', {
+      op: 'cpu:wasm',
+      hint: 'serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp, or give threads: 1',
+    });
+  }
   const { Worker } = globalThis as unknown as { Worker: new (url: string, options: { name: string }) => BrowserWorker };
   const url = URL.createObjectURL(new Blob([`const port = self;\n${code}`], { type: 'text/javascript' }));
   const worker = new Worker(url, { name: 'xmoe-cpu' });

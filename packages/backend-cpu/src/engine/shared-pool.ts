@@ -21,7 +21,13 @@ export interface SharedPool extends BufferPool {
 export function createSharedPool(memory: WasmMemory, start: number): SharedPool {
   const first = Math.ceil(start / PAGE_BYTES) * PAGE_BYTES;
   growTo(memory, first);
-  const arena = createArena(first, (bytes) => growBy(memory, bytes));
+  // Asking the memory for its buffer costs more than all the rest of an allocation.
+  let buffer = memory.buffer;
+  const arena = createArena(first, (bytes) => {
+    const grown = growBy(memory, bytes);
+    buffer = memory.buffer;
+    return grown;
+  });
   const blocks = new Map<number, Block>();
 
   function region(bytes: number): Block {
@@ -36,7 +42,7 @@ export function createSharedPool(memory: WasmMemory, start: number): SharedPool 
     take(dtype, length) {
       const block = region(bytesPerElement(dtype) * length);
       blocks.set(block.offset, block);
-      return createView(dtype, memory.buffer, block.offset, length);
+      return createView(dtype, buffer, block.offset, length);
     },
     give(_dtype, data) {
       const block = blocks.get(data.byteOffset);
@@ -44,7 +50,7 @@ export function createSharedPool(memory: WasmMemory, start: number): SharedPool 
       blocks.delete(data.byteOffset);
       arena.give(block);
     },
-    bytes: () => memory.buffer.byteLength,
+    bytes: () => buffer.byteLength,
     clear() {
       for (const block of blocks.values()) arena.give(block);
       blocks.clear();
