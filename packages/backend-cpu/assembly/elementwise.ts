@@ -3,25 +3,39 @@
 import { loadTail, storeTail } from './lanes';
 import { erf4, exp4, log4, sigmoid4, tanh4 } from './math';
 
+const NEGATE = 0;
+const ABS = 1;
+const SIGN = 2;
+const EXP = 3;
+const LOG = 4;
+const SQRT = 5;
+const RSQRT = 6;
+const SQUARE = 7;
+const RECIPROCAL = 8;
+const TANH = 9;
+const ERF = 10;
+const SIGMOID = 11;
+const RELU = 12;
+const FLOOR = 13;
+const CEIL = 14;
+
 @inline
 function applyUnary(op: i32, x: v128): v128 {
-  switch (op) {
-    case 0: return f32x4.neg(x);
-    case 1: return f32x4.abs(x);
-    case 2: return signOf(x);
-    case 3: return exp4(x);
-    case 4: return log4(x);
-    case 5: return f32x4.sqrt(x);
-    case 6: return f32x4.div(f32x4.splat(1), f32x4.sqrt(x));
-    case 7: return f32x4.mul(x, x);
-    case 8: return f32x4.div(f32x4.splat(1), x);
-    case 9: return tanh4(x);
-    case 10: return erf4(x);
-    case 11: return sigmoid4(x);
-    case 12: return f32x4.pmax(x, f32x4.splat(0)); // NaN stays: it is not below 0
-    case 13: return f32x4.floor(x);
-    default: return f32x4.ceil(x);
-  }
+  if (op == NEGATE) return f32x4.neg(x);
+  if (op == ABS) return f32x4.abs(x);
+  if (op == SIGN) return signOf(x);
+  if (op == EXP) return exp4(x);
+  if (op == LOG) return log4(x);
+  if (op == SQRT) return f32x4.sqrt(x);
+  if (op == RSQRT) return f32x4.div(f32x4.splat(1), f32x4.sqrt(x));
+  if (op == SQUARE) return f32x4.mul(x, x);
+  if (op == RECIPROCAL) return f32x4.div(f32x4.splat(1), x);
+  if (op == TANH) return tanh4(x);
+  if (op == ERF) return erf4(x);
+  if (op == SIGMOID) return sigmoid4(x);
+  if (op == RELU) return f32x4.pmax(x, f32x4.splat(0)); // NaN stays: it is not below 0
+  if (op == FLOOR) return f32x4.floor(x);
+  return f32x4.ceil(x);
 }
 
 /** ±1, and x itself where it is zero or NaN. */
@@ -40,25 +54,51 @@ function unaryLoop(op: i32, begin: i32, end: i32, x: usize, out: usize): void {
   if (left > 0) storeTail(out + (at << 2), left, applyUnary(op, loadTail(x + (at << 2), left, f32x4.splat(1))));
 }
 
-/** out[i] = op(x[i]). The codes of `op` are those of src/engine/kernels/elementwise.ts. */
-export function unary(begin: i32, end: i32, x: usize, out: usize, op: i32): void {
-  switch (op) {
-    case 0: unaryLoop(0, begin, end, x, out); break;
-    case 1: unaryLoop(1, begin, end, x, out); break;
-    case 2: unaryLoop(2, begin, end, x, out); break;
-    case 3: unaryLoop(3, begin, end, x, out); break;
-    case 4: unaryLoop(4, begin, end, x, out); break;
-    case 5: unaryLoop(5, begin, end, x, out); break;
-    case 6: unaryLoop(6, begin, end, x, out); break;
-    case 7: unaryLoop(7, begin, end, x, out); break;
-    case 8: unaryLoop(8, begin, end, x, out); break;
-    case 9: unaryLoop(9, begin, end, x, out); break;
-    case 10: unaryLoop(10, begin, end, x, out); break;
-    case 11: unaryLoop(11, begin, end, x, out); break;
-    case 12: unaryLoop(12, begin, end, x, out); break;
-    case 13: unaryLoop(13, begin, end, x, out); break;
-    default: unaryLoop(14, begin, end, x, out);
-  }
+// One function per op: in a switch of loops the optimiser would fold all loops into one with the switch inside.
+export function negate(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(NEGATE, begin, end, x, out);
+}
+export function abs(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(ABS, begin, end, x, out);
+}
+export function sign(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(SIGN, begin, end, x, out);
+}
+export function exp(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(EXP, begin, end, x, out);
+}
+export function log(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(LOG, begin, end, x, out);
+}
+export function sqrt(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(SQRT, begin, end, x, out);
+}
+export function rsqrt(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(RSQRT, begin, end, x, out);
+}
+export function square(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(SQUARE, begin, end, x, out);
+}
+export function reciprocal(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(RECIPROCAL, begin, end, x, out);
+}
+export function tanh(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(TANH, begin, end, x, out);
+}
+export function erf(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(ERF, begin, end, x, out);
+}
+export function sigmoid(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(SIGMOID, begin, end, x, out);
+}
+export function relu(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(RELU, begin, end, x, out);
+}
+export function floor(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(FLOOR, begin, end, x, out);
+}
+export function ceil(begin: i32, end: i32, x: usize, out: usize): void {
+  unaryLoop(CEIL, begin, end, x, out);
 }
 
 @inline

@@ -3,21 +3,21 @@ import { collapseBroadcast, sizeOf, type BinaryOp, type Kernels, type UnaryOp } 
 import type { WasmRuntime } from '../runtime.js';
 import { grainOf } from './grain.js';
 
-/** Code and cost of each op in assembly/elementwise.ts. */
-const UNARY: Partial<Record<UnaryOp, readonly [code: number, cost: number]>> = {
-  negate: [0, 1], abs: [1, 1], sign: [2, 1], exp: [3, 4], log: [4, 6], sqrt: [5, 2], rsqrt: [6, 3], square: [7, 1],
-  reciprocal: [8, 2], tanh: [9, 8], erf: [10, 10], sigmoid: [11, 6], relu: [12, 1], floor: [13, 1], ceil: [14, 1],
+/** The ops that assembly/elementwise.ts has a function of the same name for, and their cost. */
+const UNARY: Partial<Record<UnaryOp, number>> = {
+  negate: 1, abs: 1, sign: 1, exp: 4, log: 6, sqrt: 2, rsqrt: 3, square: 1, reciprocal: 2, tanh: 8, erf: 10, sigmoid: 6, relu: 1,
+  floor: 1, ceil: 1,
 };
 
+/** Code of each op in assembly/elementwise.ts. */
 const BINARY: Partial<Record<BinaryOp, number>> = { add: 0, subtract: 1, multiply: 2, divide: 3, maximum: 4, minimum: 5 };
 
 export function createElementwise(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'unary' | 'binary'> {
   return {
     unary(x, out, attributes) {
-      const known = UNARY[attributes.op];
-      if (known === undefined || x.dtype !== 'float32') return plain.unary(x, out, attributes);
-      const [code, cost] = known;
-      runtime.parallel('unary', sizeOf(out.shape), grainOf(cost), [runtime.pointer(x), runtime.pointer(out), code]);
+      const cost = UNARY[attributes.op];
+      if (cost === undefined || x.dtype !== 'float32') return plain.unary(x, out, attributes);
+      runtime.parallel(attributes.op, sizeOf(out.shape), grainOf(cost), [runtime.pointer(x), runtime.pointer(out)]);
     },
 
     binary(a, b, out, attributes) {
