@@ -120,7 +120,7 @@ describe('a resumed run', () => {
     const before = await resolveConfig({ preset: 'tiny' });
     const check = async (flags: Record<string, string>) => checkResumable(before, await resolveConfig({ preset: 'ignored', base: before, flags }), 'run');
     await check({ 'eval-every': '7', 'test-windows': 'null', 'keep-checkpoints': '5' });
-    await expect(check({ 'max-steps': '7' })).rejects.toThrow('run belongs to another configuration: train.steps was 2000 and is now 7');
+    await expect(check({ 'max-steps': '7' })).rejects.toThrow('run belongs to another configuration: train.steps was 4000 and is now 7');
     await expect(check({ seed: '7' })).rejects.toThrow('train.seed was 1 and is now 7');
     const dense = await resolveConfig({ preset: 'ignored', base: before, router: 'dense' });
     expect(() => checkResumable(before, dense, 'run')).toThrow(/moe\.experts was 8 and is now absent/);

@@ -65,7 +65,9 @@ describe('a worker', () => {
   });
 
   it('that dies later is an error of the next call', async () => {
-    const team = await teamWith(replace("port.postMessage('ready');", "port.postMessage('ready'); throw new Error('struck by lightning');"));
+    // Dead at once, it might be taken for one that never started.
+    const pause = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);';
+    const team = await teamWith(replace("port.postMessage('ready');", `port.postMessage('ready'); ${pause} throw new Error('struck by lightning');`));
     await vi.waitFor(() => expect(() => team.run('gemm', 64, 1, GEMM)).toThrow(/a worker died: struck by lightning/), { timeout: 20_000 });
     team.stop();
   });
