@@ -38,7 +38,9 @@ export function createSplitter(fractions: SplitFractions, salt = ''): Splitter {
   checkFractions(fractions);
   const wanted = splitNames.filter((name) => name === 'train' || fractions[name] > 0);
   const held: Record<SplitName, Held[]> = { train: [], validation: [], test: [] };
-  const counts: Record<SplitName, number> = { train: 0, validation: 0, test: 0 }; // distinct hashes, as far as known
+  const released = new Set<SplitName>(); // splits with more documents than are held back
+  /** Documents of a split, as far as it matters; equal in any order of arrival, which the number released is not. */
+  const sizeOf = (name: SplitName): number => held[name].length + (released.has(name) ? 1 : 0);
 
   return {
     push(document) {
@@ -50,24 +52,22 @@ export function createSplitter(fractions: SplitFractions, salt = ''): Splitter {
         twin.documents.push(document);
         return [];
       }
-      counts[split]++;
       reserve.push({ hash, documents: [document] });
       reserve.sort((a, b) => a.hash - b.hash);
       // The smallest hashes stay: which ones those are does not depend on the order of arrival.
-      const released = reserve.length > HELD_BACK ? reserve.pop()!.documents : [];
-      return released.map((item) => ({ split, document: item }));
+      if (reserve.length <= HELD_BACK) return [];
+      released.add(split);
+      return reserve.pop()!.documents.map((item) => ({ split, document: item }));
     },
     finish() {
       const priority = fillOrder.filter((name) => wanted.includes(name));
       for (const [rank, empty] of priority.entries()) {
-        if (counts[empty] > 0) continue;
+        if (sizeOf(empty) > 0) continue;
         // From the split with the most; its last document only where the empty split matters more.
-        const donors = priority.filter((name, other) => counts[name] >= (other > rank ? 1 : 2));
+        const donors = priority.filter((name, other) => held[name].length > 0 && sizeOf(name) >= (other > rank ? 1 : 2));
         if (donors.length === 0) continue;
-        const donor = donors.reduce((best, name) => (counts[name] >= counts[best] ? name : best));
+        const donor = donors.reduce((best, name) => (sizeOf(name) > sizeOf(best) ? name : best));
         held[empty].push(held[donor].shift()!);
-        counts[donor]--;
-        counts[empty]++;
       }
       return splitNames.flatMap((split) =>
         held[split].flatMap((entry) => entry.documents.map((document) => ({ split, document }))),

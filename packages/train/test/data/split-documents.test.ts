@@ -28,6 +28,15 @@ describe('splitDocuments', () => {
     );
   });
 
+  it('fills an empty split alike when equal texts come far apart', () => {
+    const texts = Array.from({ length: 8 }, (_, i) => `document ${i}`);
+    for (let salt = 0; salt < 300; salt++) {
+      const split = (list: string[]) => textsOf(splitDocuments(toDocuments(list), { validation: 0.3, test: 0.05 }, String(salt)));
+      const [together, apart] = [split([...texts, ...texts].sort()), split([...texts, ...texts])];
+      expect(apart).toEqual(together);
+    }
+  });
+
   it('keeps to the fractions', () => {
     const splits = splitDocuments(toDocuments(Array.from({ length: 5000 }, (_, i) => `document ${i}`)), fractions);
     expect(splits.validation.length / 5000).toBeCloseTo(0.2, 1);
