@@ -1,13 +1,11 @@
 // One update of the `tiny` preset, data loading and reports aside: forward, backward, clipping, AdamW. XMoE and the dense
 // model of equal FLOPs take turns on every backend.
 import { hostUniform, initializeParameters, randomKey, type Engine } from '@xmoe/core';
-import type { RoutingTrace } from '@xmoe/moe';
-import type { LanguageModelBatch } from '@xmoe/nn';
-import { createTrainer, type TokenBatch, type Trainer } from '@xmoe/train';
+import type { TokenBatch, Trainer } from '@xmoe/train';
 import type { Config } from '../apps/lm-pretrain/src/config.js';
 import { buildModel } from '../apps/lm-pretrain/src/model.js';
 import { resolveConfig } from '../apps/lm-pretrain/src/resolve-config.js';
-import { routingReader } from '../apps/lm-pretrain/src/routing-summary.js';
+import { createLanguageModelTrainer } from '../apps/lm-pretrain/src/train-run.js';
 import type { Device } from './forward-backward.js';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions } from './measure.js';
 import type { Table } from './table.js';
@@ -66,28 +64,10 @@ export function stepContestant(engine: Engine, config: Config, name: string, tra
 }
 
 function makeTrainer(engine: Engine, config: Config): Trainer<TokenBatch> {
-  const { train, model: { contextLength } } = config;
-  const shape = { batch: train.batchSize, length: contextLength };
   const model = buildModel(engine, config, vocabularyOf(config));
-  const inputs = engine.zeros([shape.batch * shape.length], 'int32').keep();
-  const targets = engine.zeros([shape.batch * shape.length], 'int32').keep();
-  return createTrainer<TokenBatch, LanguageModelBatch, RoutingTrace>({
-    engine,
-    specs: model.parameters,
-    parameters: initializeParameters(engine, model.parameters, randomKey(train.seed)),
-    optimizer: { beta1: train.beta1, beta2: train.beta2, epsilon: train.epsilon, weightDecay: train.weightDecay, clipNorm: train.clipNorm },
-    schedule: { type: 'constant', peak: train.learningRate, warmupSteps: train.warmupSteps },
-    seed: train.seed,
-    computeDType: train.precision,
-    upload(batch) {
-      inputs.write(batch.inputs);
-      targets.write(batch.targets);
-      return { shape, inputs, targets };
-    },
-    countTargets: (batch) => batch.targets.length,
-    loss: (weights, batch, context, options) => model.loss(weights, batch, context, options),
-    summarizeTrace: routingReader(config, 3),
-  });
+  const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
+  const constant: Config = { ...config, train: { ...config.train, schedule: 'constant' } };
+  return createLanguageModelTrainer(engine, constant, model, parameters);
 }
 
 export function vocabularyOf({ data: { tokenizer } }: Config): number {

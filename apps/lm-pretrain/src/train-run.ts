@@ -74,7 +74,7 @@ async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedD
   const { tokenizer } = data;
   const model = buildModel(engine, config, tokenizer.vocabularySize);
   const parameters = initializeParameters(engine, model.parameters, randomKey(train.seed));
-  const trainer = makeTrainer(engine, config, model, parameters);
+  const trainer = createLanguageModelTrainer(engine, config, model, parameters);
   const sampler = createBatchSampler({ split: data.dataset.split('train'), batchSize: train.batchSize, sequenceLength: config.model.contextLength, seed: train.seed });
   const lock = await lockRunDirectory(out);
   let trained = false;
@@ -137,7 +137,8 @@ async function beginOrResume(request: TrainRequest, data: PreparedData, backend:
   return false;
 }
 
-function makeTrainer(engine: Engine, config: Config, model: XMoELanguageModel, parameters: Record<string, Tensor>): Trainer<TokenBatch> {
+/** The trainer of a language model: batches go to two tensors that live as long as the engine. */
+export function createLanguageModelTrainer(engine: Engine, config: Config, model: XMoELanguageModel, parameters: Record<string, Tensor>): Trainer<TokenBatch> {
   const { train } = config;
   const shape = { batch: train.batchSize, length: config.model.contextLength };
   const inputs = engine.zeros([shape.batch * shape.length], 'int32').keep();
