@@ -1,6 +1,6 @@
 // The backends under measurement: the ones asked for, or all that work here.
 import { createEngine, isXMoEError } from '@xmoe/core';
-import { openBackend } from '../apps/lm-pretrain/src/backends.js';
+import { openBackend } from '@xmoe/backends';
 import type { Device } from './forward-backward.js';
 
 /** Not the slow ones: cpu:plain, the readable oracle, and tfjs:cpu, slower still. `cpu` is the compiled engine where it runs. */

@@ -7,7 +7,7 @@ import { prepareCommand } from './commands/prepare.js';
 import { presetsCommand } from './commands/presets.js';
 import { sampleCommand } from './commands/sample.js';
 import { trainCommand } from './commands/train.js';
-import { BACKEND_NAMES } from './backends.js';
+import { BACKEND_NAMES } from '@xmoe/backends';
 import { locateVersion } from './package-root.js';
 import { errorText, type Terminal } from './terminal.js';
 

@@ -8,7 +8,7 @@ import {
   type BytePairTokenizer, type JsonObject, type LoadedCheckpoint, type TokenDataset,
 } from '@xmoe/train';
 import { z } from 'zod';
-import { openBackend } from './backends.js';
+import { openBackend } from '@xmoe/backends';
 import { configSchema } from './config.js';
 import { buildModel, type XMoELanguageModel } from './model.js';
 

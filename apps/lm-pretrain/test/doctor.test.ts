@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import type { Kernels } from '@xmoe/core';
-import * as backends from '../src/backends.js';
+import * as backends from '@xmoe/backends';
 import { mustRun, runHere } from './support.js';
 
-vi.mock('../src/backends.js', { spy: true });
+vi.mock('@xmoe/backends', { spy: true });
 
 afterEach(() => {
   vi.unstubAllEnvs();

@@ -1,7 +1,7 @@
 // doctor: what this machine offers and which backends compute here, with the reason where one does not. Changes nothing.
 import { availableParallelism } from 'node:os';
 import { createEngine, isXMoEError, matmul, sum, type Backend } from '@xmoe/core';
-import { BACKEND_NAMES, openBackend } from '../backends.js';
+import { BACKEND_NAMES, openBackend } from '@xmoe/backends';
 import { facts, type Terminal } from '../terminal.js';
 import { wasmFeatures } from '../wasm-features.js';
 

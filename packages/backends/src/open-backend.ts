@@ -1,4 +1,4 @@
-// From the name after --backend to a backend, with the reason. The only place of this program that knows backends.
+// From the name after --backend to a backend, with the reason. Apps, benchmarks and tests open backends here, and nowhere else.
 import { createCpuBackend, createWasmBackend } from '@xmoe/backend-cpu';
 import { createTfjsBackendFor } from '@xmoe/backend-tfjs/node';
 import { nearestName, XMoEError, type Backend } from '@xmoe/core';
