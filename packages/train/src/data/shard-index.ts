@@ -22,7 +22,7 @@ const shardSchema = z.object({
   documents: count,
   sha256,
 });
-const splitSchema = z.object({
+export const splitSchema = z.object({
   tokens: count,
   documents: count,
   /** UTF-8 bytes of the documents' texts; the end-of-text tokens count as none. For bits per byte. */

@@ -1,0 +1,5 @@
+// Public exports of the parallel-text pipeline.
+export * from './special-tokens.js';
+export * from './pairs.js';
+export * from './parallel-batch.js';
+export { readParallelIndex, type ParallelIndex, type ParallelSplitIndex } from './parallel-index.js';
