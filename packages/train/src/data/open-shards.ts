@@ -44,7 +44,7 @@ export async function openShards(directory: string, options: OpenShardsOptions =
   const index = await readShardIndex(directory);
   await checkShardSizes(directory, index);
   if (options.verify === 'sha256') await checkShardHashes(directory, index);
-  const pages = createPageCache(directory, Math.max(1, Math.floor((options.cacheBytes ?? 1 << 26) / PAGE_BYTES)));
+  const pages = createPageCache(directory, options.cacheBytes);
   return {
     directory,
     index,
@@ -53,7 +53,11 @@ export async function openShards(directory: string, options: OpenShardsOptions =
   };
 }
 
-function createSplit(name: SplitName, index: ShardIndex, readPage: PageReader): TokenSplit {
+/** What of an index says where the tokens of each split lie. */
+export type TokenLayout = Pick<ShardIndex, 'dtype' | 'splits'>;
+
+/** One split of shards, read through `readPage` of {@link createPageCache}. */
+export function createSplit(name: SplitName, index: TokenLayout, readPage: PageReader): TokenSplit {
   const { tokens: length, bytes, documents, shards } = index.splits[name];
   const width = bytesPerToken(index);
   const pageTokens = PAGE_BYTES / width;
@@ -86,7 +90,8 @@ type Page = Uint16Array | Uint32Array;
 type PageReader = (shard: ShardEntry, number: number, width: number) => Page;
 
 /** The latest pages of all shards, and their open files. */
-function createPageCache(directory: string, capacity: number) {
+export function createPageCache(directory: string, cacheBytes = 1 << 26) {
+  const capacity = Math.max(1, Math.floor(cacheBytes / PAGE_BYTES));
   const files = new Map<string, number>();
   const pages = new Map<string, Page>(); // in the order of use, the oldest first
   let closed = false;
@@ -126,7 +131,7 @@ function createPageCache(directory: string, capacity: number) {
 }
 
 /** Throws unless every shard has the size the index says. */
-export async function checkShardSizes(directory: string, index: ShardIndex): Promise<void> {
+export async function checkShardSizes(directory: string, index: TokenLayout): Promise<void> {
   for (const shard of allShards(index)) {
     const path = join(directory, shard.file);
     const entry = await stat(path).catch((cause: unknown) => {
@@ -137,7 +142,8 @@ export async function checkShardSizes(directory: string, index: ShardIndex): Pro
   }
 }
 
-async function checkShardHashes(directory: string, index: ShardIndex): Promise<void> {
+/** Throws unless every shard has the sha256 the index says. Reads every byte. */
+export async function checkShardHashes(directory: string, index: TokenLayout): Promise<void> {
   for (const shard of allShards(index)) {
     const path = join(directory, shard.file);
     const hash = createHash('sha256');
@@ -146,11 +152,11 @@ async function checkShardHashes(directory: string, index: ShardIndex): Promise<v
   }
 }
 
-function allShards(index: ShardIndex): ShardEntry[] {
+function allShards(index: TokenLayout): ShardEntry[] {
   return splitNames.flatMap((name) => index.splits[name].shards);
 }
 
-function damagedShard(path: string, problem: string, cause?: unknown): XMoEError {
+export function damagedShard(path: string, problem: string, cause?: unknown): XMoEError {
   return new XMoEError('data', `${path} ${problem}`, {
     op: 'openShards',
     hint: 'the prepared data are damaged: remove the directory and prepare the corpus again',

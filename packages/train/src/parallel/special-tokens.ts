@@ -10,9 +10,6 @@ export const BEGIN_OF_SENTENCE = '<|beginofsentence|>';
 /** Ends every source and every target: the end-of-text token of the tokenizers. */
 export const END_OF_SENTENCE = END_OF_TEXT;
 
-/** Value of `ParallelBatch.targetOutput` where there is nothing to predict. */
-export const IGNORED_TARGET = -1;
-
 /** Ids of the special tokens. */
 export interface TranslationTokens {
   readonly padding: number;
