@@ -1,1 +1,4 @@
-export {};
+// The public surface of @xmoe/backend-webgpu.
+export { createWebGpuBackend, type WebGpuBackend, type WebGpuBackendOptions } from './backend.js';
+export { openDevice, type OpenDeviceOptions, type OpenedDevice } from './device/open-device.js';
+export type { DeviceTraits, SubgroupMatrixShape } from './device/traits.js';

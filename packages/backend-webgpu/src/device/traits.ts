@@ -1,0 +1,65 @@
+// What a device can do, as data: kernels choose tiles and variants by it and never ask the device again.
+
+/** A matrix shape that subgroups multiply in one instruction: float16 operands, float32 sums. */
+export interface SubgroupMatrixShape {
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+}
+
+export interface DeviceTraits {
+  /** For people: vendor, architecture, description. */
+  readonly label: string;
+  /** Computed by a CPU (lavapipe, SwiftShader, WARP): used only when asked for. */
+  readonly software: boolean;
+  readonly float16: boolean;
+  readonly subgroups: boolean;
+  /** Smallest and largest number of lanes that run together; 1 without subgroups. */
+  readonly subgroupMinSize: number;
+  readonly subgroupMaxSize: number;
+  readonly timestamps: boolean;
+  /** Largest single binding, in bytes. Larger buffers are bound in windows. */
+  readonly bindingBytes: number;
+  readonly bufferBytes: number;
+  readonly workgroupMemoryBytes: number;
+  readonly maxInvocations: number;
+  readonly maxGroupsPerDimension: number;
+  /** Bytes that the offset of a storage binding must be a multiple of. */
+  readonly bindingAlignment: number;
+  readonly argumentAlignment: number;
+  readonly subgroupMatrix: readonly SubgroupMatrixShape[];
+}
+
+/** Names of adapters that are CPUs; `isFallbackAdapter` says so too where it is set. */
+const SOFTWARE = /llvmpipe|lavapipe|swiftshader|basic render|warp/i;
+
+/** Experimental: not in the types yet. */
+interface MatrixConfiguration extends SubgroupMatrixShape {
+  readonly componentType: string;
+  readonly resultComponentType: string;
+}
+type Info = GPUAdapterInfo & { readonly subgroupMatrixConfigs?: Iterable<MatrixConfiguration> };
+
+export function traitsOf(device: GPUDevice, info: Info): DeviceTraits {
+  const { features, limits } = device;
+  const subgroups = features.has('subgroups');
+  const words = [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(' ');
+  const matrices = features.has('chromium-experimental-subgroup-matrix' as GPUFeatureName) ? [...(info.subgroupMatrixConfigs ?? [])] : [];
+  return {
+    label: info.description || words || 'unnamed adapter',
+    software: info.isFallbackAdapter === true || SOFTWARE.test(words),
+    float16: features.has('shader-f16'),
+    subgroups,
+    subgroupMinSize: subgroups ? (info.subgroupMinSize ?? 4) : 1,
+    subgroupMaxSize: subgroups ? (info.subgroupMaxSize ?? 128) : 1,
+    timestamps: features.has('timestamp-query'),
+    bindingBytes: limits.maxStorageBufferBindingSize,
+    bufferBytes: limits.maxBufferSize,
+    workgroupMemoryBytes: limits.maxComputeWorkgroupStorageSize,
+    maxInvocations: limits.maxComputeInvocationsPerWorkgroup,
+    maxGroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
+    bindingAlignment: limits.minStorageBufferOffsetAlignment,
+    argumentAlignment: limits.minUniformBufferOffsetAlignment,
+    subgroupMatrix: matrices.filter(({ componentType, resultComponentType }) => componentType === 'f16' && resultComponentType === 'f32'),
+  };
+}

@@ -1,0 +1,62 @@
+// Errors that WebGPU reports late: a shader that does not compile, a validation error, a lost device. Kept until the next call
+// that can raise them; the first one is the cause of the others.
+import { XMoEError } from '@xmoe/core';
+
+export interface Failures {
+  /** Keeps what `check` finds. */
+  watch(check: Promise<XMoEError | undefined>): void;
+  /** Raises the first failure known so far. */
+  raise(): void;
+  /** Waits for every check under way, then raises the first failure. */
+  settle(): Promise<void>;
+  /** From here on a lost device is no failure: it was closed on purpose. */
+  close(): void;
+}
+
+export function createFailures(device: GPUDevice): Failures {
+  const pending = new Set<Promise<void>>();
+  let cause: XMoEError | undefined;
+  let consequence: XMoEError | undefined;
+  let closed = false;
+
+  const note = (error: XMoEError | undefined): void => {
+    if (error && !closed) cause ??= error;
+  };
+  // A shader that does not compile makes every command with it invalid, which is often reported first.
+  const uncaptured = (event: GPUUncapturedErrorEvent): void => {
+    event.preventDefault(); // it is raised, not printed
+    const memory = event.error instanceof GPUOutOfMemoryError;
+    if (!closed) consequence ??= new XMoEError(memory ? 'memory' : 'backend', event.error.message, {
+      op: 'webgpu',
+      hint: memory ? 'use a smaller batch' : 'this is a mistake in xmoe or in the driver: please report it',
+    });
+  };
+  device.addEventListener('uncapturederror', uncaptured);
+  void device.lost.then(({ reason, message }) => {
+    note(new XMoEError('backend', `the GPU device was lost (${reason || 'unknown'})${message ? `: ${message}` : ''}`, {
+      op: 'webgpu',
+      hint: 'make a new backend; a training run goes on from its last checkpoint with --resume',
+    }));
+  });
+
+  const raise = (): void => {
+    const first = cause ?? (pending.size === 0 ? consequence : undefined);
+    if (first) throw first;
+  };
+  return {
+    watch(check) {
+      const watched = check.then(note, (error: unknown) => note(new XMoEError('backend', String(error), { op: 'webgpu', cause: error })));
+      pending.add(watched);
+      void watched.then(() => pending.delete(watched));
+    },
+    raise,
+    async settle() {
+      while (pending.size > 0) await Promise.all(pending);
+      raise();
+    },
+    close() {
+      closed = true;
+      device.removeEventListener('uncapturederror', uncaptured);
+    },
+  };
+}
