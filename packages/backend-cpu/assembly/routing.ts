@@ -82,28 +82,6 @@ function sortRow(from: usize, count: i32, kept: i32, values: usize, ids: usize):
   }
 }
 
-/** XMoE, Algorithm 1; partial sums are rounded, left to right. `all`: the threshold is at least 1, all N are wanted. */
-export function thresholdSelect(
-  begin: i32, end: i32, p: usize, values: usize, ids: usize, counts: usize, columns: i32, threshold: f32, all: i32,
-): void {
-  for (let row = begin; row < end; row++) {
-    const at = (row * columns) << 2;
-    sortRow(p + at, columns, columns, values + at, ids + at);
-    let wanted = columns;
-    if (all == 0) {
-      let sum: f32 = 0;
-      for (let j = 0; j < columns; j++) {
-        sum += load<f32>(values + at + (j << 2));
-        if (sum >= threshold) {
-          wanted = j + 1;
-          break;
-        }
-      }
-    }
-    store<i32>(counts + (row << 2), wanted);
-  }
-}
-
 /** Puts a candidate among the best so far (`held` of at most k, in order): before what is smaller, after its equals. */
 @inline
 function insert(value: f32, candidate: i32, held: i32, k: i32, values: usize, ids: usize): void {
@@ -137,12 +115,49 @@ function insertLargest(from: usize, count: i32, k: i32, values: usize, ids: usiz
 /** The most choices that are found by insertion. */
 const INSERTED = 16;
 
+/** The k largest of a row, descending. More than INSERTED of them: of at most 256 columns, by sorting the row. */
+@inline
+function selectLargest(from: usize, columns: i32, k: i32, values: usize, ids: usize): void {
+  if (k <= INSERTED) insertLargest(from, columns, k, values, ids);
+  else sortRow(from, columns, k, values, ids);
+}
+
+/**
+ * XMoE, Algorithm 1; partial sums are rounded, left to right. `mask` may be 0. `all`: the threshold is at least 1, all K are
+ * wanted.
+ */
+export function thresholdSelect(
+  begin: i32, end: i32, p: usize, mask: usize, values: usize, ids: usize, counts: usize, columns: i32, k: i32, threshold: f32, all: i32,
+): void {
+  for (let row = begin; row < end; row++) {
+    const at = (row * k) << 2;
+    let wanted = 0;
+    if (mask == 0 || load<u8>(mask + row) != 0) {
+      selectLargest(p + ((row * columns) << 2), columns, k, values + at, ids + at);
+      wanted = all == 0 ? countTo(values + at, k, threshold) : k;
+    }
+    const rest = (k - wanted) << 2;
+    memory.fill(values + at + (wanted << 2), 0, rest);
+    memory.fill(ids + at + (wanted << 2), 0xff, rest); // −1
+    store<i32>(counts + (row << 2), wanted);
+  }
+}
+
+/** The smallest m whose first m values sum to the threshold, at most k. */
+@inline
+function countTo(values: usize, k: i32, threshold: f32): i32 {
+  let sum: f32 = 0;
+  for (let j = 0; j < k; j++) {
+    sum += load<f32>(values + (j << 2));
+    if (sum >= threshold) return j + 1;
+  }
+  return k;
+}
+
 export function topK(begin: i32, end: i32, x: usize, values: usize, ids: usize, columns: i32, k: i32): void {
   for (let row = begin; row < end; row++) {
-    const from = x + ((row * columns) << 2);
     const at = (row * k) << 2;
-    if (k <= INSERTED) insertLargest(from, columns, k, values + at, ids + at);
-    else sortRow(from, columns, k, values + at, ids + at);
+    selectLargest(x + ((row * columns) << 2), columns, k, values + at, ids + at);
   }
 }
 

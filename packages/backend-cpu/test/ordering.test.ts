@@ -72,9 +72,10 @@ describe('thresholdSelect', () => {
       return row.map((value) => value / sum);
     });
     const [values, indices, counts] = [make([T, N]), make([T, N], undefined, 'int32'), make([T], undefined, 'int32')];
-    kernels.thresholdSelect(make([T, N], p.flat()), values, indices, counts, { threshold });
+    kernels.thresholdSelect(make([T, N], p.flat()), null, values, indices, counts, { threshold });
     expect(read(counts)).toEqual(p.map((row) => naiveCount(row, threshold)));
-    expect(read(indices)).toEqual(p.flatMap((row) => argsort(row, true)));
-    expect(read(values)).toEqual(p.flatMap((row) => argsort(row, true).map((index) => row[index])));
+    const taken = (row: readonly number[]): number[] => argsort(row, true).map((index, rank) => (rank < naiveCount(row, threshold) ? index : -1));
+    expect(read(indices)).toEqual(p.flatMap(taken));
+    expect(read(values)).toEqual(p.flatMap((row) => taken(row).map((index) => row[index] ?? 0)));
   });
 });

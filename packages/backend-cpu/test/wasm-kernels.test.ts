@@ -130,8 +130,9 @@ describe('routing', () => {
     fc.assert(fc.property(shaped, fc.double({ min: 0, max: 1.2, noNaN: true }), ([C, k, values], threshold) => {
       const x = input([3, C], values);
       expect(rig.error({ x, best: output([3, k]), ids: output([3, k], 'int32') }, (kernels, o) => kernels.topK(o.x, o.best, o.ids))).toBe(0);
-      const selected = { x, best: output([3, C]), ids: output([3, C], 'int32'), counts: output([3], 'int32') };
-      expect(rig.error(selected, (kernels, o) => kernels.thresholdSelect(o.x, o.best, o.ids, o.counts, { threshold }))).toBe(0);
+      const selected = { x, mask: input([3], [1, 0, 1], 'bool'), best: output([3, k]), ids: output([3, k], 'int32'), counts: output([3], 'int32') };
+      expect(rig.error(selected, (kernels, o) => kernels.thresholdSelect(o.x, null, o.best, o.ids, o.counts, { threshold }))).toBe(0);
+      expect(rig.error(selected, (kernels, o) => kernels.thresholdSelect(o.x, o.mask, o.best, o.ids, o.counts, { threshold }))).toBe(0);
     }), { numRuns: 100 });
   });
 

@@ -54,6 +54,10 @@ const table: Record<KernelName, Row> = {
   adamStep: ['host', 'native', 'composed'],
   sumSquares: ['host', 'host', 'composed'],
   thresholdSelect: ['host', 'host', 'composed'],
+  dispatchClaims: ['composed', 'composed', 'composed'],
+  groupedLinear: ['composed', 'composed', 'composed'],
+  groupedLinearWeightGrad: ['composed', 'composed', 'composed'],
+  expertsGrad: ['composed', 'composed', 'composed'],
   combineExperts: ['host', 'host', 'composed'],
   combineExpertsGrad: ['host', 'host', 'composed'],
 };

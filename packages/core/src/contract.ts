@@ -39,6 +39,12 @@ export type ReduceOp = 'sum' | 'max' | 'min';
 
 export type Activation = 'none' | 'relu' | 'gelu-tanh' | 'gelu-erf';
 
+/**
+ * Which claims keep a row. `padded`: of each expert its C best, in C slots. `grouped`: every claim. `budget`: the best B
+ * over all experts.
+ */
+export type DispatchPath = 'padded' | 'grouped' | 'budget';
+
 /** x seen as [outer, size, inner]; the middle axis is reduced or scanned. */
 export interface AxisView {
   readonly outer: number;
@@ -174,10 +180,58 @@ export interface FusedKernels {
   /** out float32 [1] = Σ x². */
   sumSquares(x: Operand, out: Operand): void;
   /**
-   * XMoE Algorithm 1: sorts p [T, N] descending (ties by lowest id) and counts the smallest m whose running sum is ≥ t,
-   * at least 1; t ≥ 1 is all N. values float32 [T, N], indices int32 [T, N] (both the whole sorted rows), counts int32 [T].
+   * XMoE Algorithm 1: of the K largest p of each token, descending (ties by lowest id), those that it takes: the
+   * first m with m the smallest whose running sum is ≥ t, at least 1, at most K; t ≥ 1 takes all K. A token whose mask is false takes none.
+   * p [T, N], mask bool [T] or null; values float32 [T, K] and indices int32 [T, K] (0 and −1 from the count on), counts
+   * int32 [T]; K ≤ N.
    */
-  thresholdSelect(p: Operand, values: Operand, indices: Operand, counts: Operand, attributes: { threshold: number }): void;
+  thresholdSelect(p: Operand, mask: Operand | null, values: Operand, indices: Operand, counts: Operand, attributes: { threshold: number }): void;
+  /**
+   * The dispatch plan of one routing group (XMoE, Section 3.2). Claim c = t·K + j is token t's choice j, unused where its id is
+   * outside 0 … N−1. Priority: rank j, then larger score, then lower token; with `rankOnly` rank, then lower token.
+   * padded: of each expert its R/N best claims, row = expert·R/N + slot, by priority. grouped: every claim, by expert, then
+   * claim; the caller gives R ≥ claims. budget: the R best claims over all experts, by expert, then priority.
+   * expertIds int32 [T, K], scores float32 [T, K] → rowClaim int32 [R] (−1: empty row), rowToken int32 [R] (its token, −1),
+   * claimRow int32 [T, K] (the inverse; −1: unused or dropped), offsets int32 [N + 1] (where each expert's rows begin; padded:
+   * multiples of R/N; else empty rows come last), wanted int32 [N] (claims before dropping), load int32 [N] (claims with a row).
+   */
+  dispatchClaims(
+    expertIds: Operand, scores: Operand, rowClaim: Operand, rowToken: Operand, claimRow: Operand, offsets: Operand, wanted: Operand, load: Operand,
+    attributes: { dispatch: DispatchPath; rankOnly: boolean },
+  ): void;
+  /**
+   * out[r] = activation(x[rows[r]] · w[g] + bias[g]) for the rows r of segment g (offsets[g] ≤ r < offsets[g+1]): a grouped matmul
+   * with gather on load, and bias and activation in its epilogue. Zero (out and pre) where rows[r] is outside 0 … X−1 and from
+   * offsets[G] on; such rows should cost nothing.
+   * x [X, K]; rows int32 [R], or null for r itself (X = R); w [G, K, M] ([G, M, K] if transposeW); bias float32 or x's dtype
+   * [G, M], or null; offsets int32 [G + 1] ascending from 0; out [R, M]; pre [R, M], or null: what the activation was applied to.
+   */
+  groupedLinear(
+    x: Operand, rows: Operand | null, w: Operand, bias: Operand | null, offsets: Operand, out: Operand, pre: Operand | null,
+    attributes: { transposeW: boolean; activation: Activation },
+  ): void;
+  /**
+   * dw[g] = Σ_r scale[r] · x[xRows[r]]ᵀ · dy[dyRows[r]] and dbias[g] = Σ_r scale[r] · dy[dyRows[r]] over the rows r of segment g,
+   * ascending r; zero for an empty segment. An index outside is a row of zeros.
+   * x [X, K], dy [Y, M], xRows and dyRows int32 [R], or null for r itself, scale float32 [R] or null for 1, offsets int32 [G + 1],
+   * dw [G, K, M] and dbias [G, M] (or null) float32 or x's dtype.
+   */
+  groupedLinearWeightGrad(
+    x: Operand, xRows: Operand | null, dy: Operand, dyRows: Operand | null, scale: Operand | null, offsets: Operand, dw: Operand, dbias: Operand | null,
+  ): void;
+  /**
+   * The middle of the experts' backward pass, from what goes into the activation instead of saved expert outputs. For row r of
+   * expert g with claim c = rowClaim[r] of token t, h = activation(pre[r]) and u = dHidden[r], which is dy[t] · w2[g]ᵀ without the
+   * claim's weight: hidden[r] = h; dPre[r] = weights[c] · u ∘ activation'(pre[r]); dWeights[c] = h·u + b2[g]·dy[t];
+   * rowWeight[r] = weights[c]. All zero for an empty row; dWeights 0 for a claim without a row.
+   * pre, dHidden, dPre, hidden [R, S]; weights, dWeights float32 [T, K]; b2 float32 or pre's dtype [G, D]; dy [T, D];
+   * rowClaim int32 [R]; claimRow int32 [T, K]; offsets int32 [G + 1]; rowWeight float32 [R]. dWeights may be null: not wanted,
+   * and b2, dy, claimRow and offsets are not read.
+   */
+  expertsGrad(
+    pre: Operand, dHidden: Operand, weights: Operand, b2: Operand, dy: Operand, rowClaim: Operand, claimRow: Operand, offsets: Operand,
+    dPre: Operand, hidden: Operand, dWeights: Operand | null, rowWeight: Operand, attributes: { activation: Activation },
+  ): void;
   /**
    * out[t] = Σ_j weights[t, j] · expertOut[claimRow[t, j]] (skipping −1). expertOut [R, D], weights float32 [T, K],
    * claimRow int32 [T, K], rowClaim int32 [R] (its inverse: t·K + j of each row, −1 for an empty row), out [T, D].
@@ -199,6 +253,20 @@ export interface BackendCapabilities {
   readonly maxBufferBytes: number;
 }
 
+/** Launches that were recorded once and run again without their host code. */
+export interface CommandRecording {
+  /** Runs all of it again, on whatever its inputs now hold, into the outputs of the first time. */
+  replay(): void;
+  dispose(): void;
+}
+
+/** Time of one kernel over the calls that were measured. */
+export interface KernelTime {
+  readonly name: string;
+  readonly calls: number;
+  readonly milliseconds: number;
+}
+
 /** A device behind the contract. Make one with the backend package's `createXBackend`, give it to `createEngine`. */
 export interface Backend {
   /** e.g. `cpu`, `tfjs:wasm`. */
@@ -216,6 +284,14 @@ export interface Backend {
   read(operand: Operand): Promise<TensorData>;
   /** As `read`, where the device can answer at once. Absent elsewhere. */
   readSync?(operand: Operand): TensorData;
+  /**
+   * Runs `fn` and keeps its kernel launches, where replaying them is cheaper than calling the kernels again. What `fn` reads
+   * and does not make must stay alive; what it makes and keeps holds the results of each replay. `refused` says why not: the
+   * host wrote or read a tensor inside.
+   */
+  record?(fn: () => void): CommandRecording | { readonly refused: string };
+  /** Time per kernel, measured by the device. Slower while it runs. */
+  readonly profiler?: { start(): void; stop(): Promise<readonly KernelTime[]> };
   /** Bytes that the backend holds, pools included. */
   memory(): { bytes: number };
   dispose(): void;

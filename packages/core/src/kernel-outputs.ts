@@ -42,7 +42,11 @@ export const KERNEL_OUTPUTS = {
   dropout: [2],
   adamStep: [0, 2, 3],
   sumSquares: [1],
-  thresholdSelect: [1, 2, 3],
+  thresholdSelect: [2, 3, 4],
+  dispatchClaims: [2, 3, 4, 5, 6, 7],
+  groupedLinear: [5, 6],
+  groupedLinearWeightGrad: [6, 7],
+  expertsGrad: [8, 9, 10, 11],
   combineExperts: [4],
   combineExpertsGrad: [5, 6],
 } as const satisfies Record<KernelName, readonly number[]>;

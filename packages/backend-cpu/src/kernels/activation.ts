@@ -7,7 +7,7 @@ import { erf } from './erf.js';
 const TANH_SCALE = Math.sqrt(2 / Math.PI);
 const TANH_CUBIC = 0.044715;
 
-const FORWARD: Record<Activation, (x: number) => number> = {
+export const FORWARD: Record<Activation, (x: number) => number> = {
   none: (x) => x,
   relu: (x) => Math.max(0, x),
   'gelu-tanh': (x) => 0.5 * x * (1 + Math.tanh(TANH_SCALE * (x + TANH_CUBIC * x * x * x))),
@@ -15,7 +15,7 @@ const FORWARD: Record<Activation, (x: number) => number> = {
 };
 
 /** Slopes; that of ReLU at 0 is 0. */
-const SLOPE: Record<Activation, (x: number) => number> = {
+export const SLOPE: Record<Activation, (x: number) => number> = {
   none: () => 1,
   relu: (x) => (x > 0 ? 1 : 0),
   'gelu-tanh': (x) => {

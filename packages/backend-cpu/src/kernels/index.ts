@@ -6,8 +6,10 @@ import { biasActivation, biasActivationGrad } from './activation.js';
 import { attention, attentionGrad } from './attention.js';
 import { binary, compare, select } from './broadcasting.js';
 import { crossEntropyGrad, crossEntropyStats } from './cross-entropy.js';
+import { dispatchClaims } from './dispatch.js';
 import { dropout } from './dropout.js';
 import { cast, fill, iota, random, unary } from './elementwise.js';
+import { expertsGrad, groupedLinear, groupedLinearWeightGrad } from './experts.js';
 import { addAlongLast, gatherRows, scatterAddRows, takeAlongLast } from './indexing.js';
 import { groupedMatmul, groupedMatmulWeightGrad, matmul } from './matmul.js';
 import { broadcast, concat, slice, transpose } from './movement.js';
@@ -59,6 +61,10 @@ export function createKernels(): Kernels {
     adamStep,
     sumSquares: withHalf('sumSquares', sumSquares),
     thresholdSelect: withHalf('thresholdSelect', thresholdSelect),
+    dispatchClaims,
+    groupedLinear: withHalf('groupedLinear', groupedLinear),
+    groupedLinearWeightGrad: withHalf('groupedLinearWeightGrad', groupedLinearWeightGrad),
+    expertsGrad: withHalf('expertsGrad', expertsGrad),
     combineExperts: withHalf('combineExperts', combineExperts),
     combineExpertsGrad: withHalf('combineExpertsGrad', combineExpertsGrad),
   };

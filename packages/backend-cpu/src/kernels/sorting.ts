@@ -1,17 +1,19 @@
-// Kernels that order: sortByKey and topK, and the stable merge sort they share with thresholdSelect.
+// Kernels that order: sortByKey and topK, and the stable merge sort that they share.
 // NaN comes after every number, in ascending and in descending order. −0 and +0 are equal.
 import { stableArgsort, type Operand } from '@xmoe/core';
 import { elements, floats, int32s, type NumericArray } from '../storage.js';
 
 export function sortByKey(keys: Operand, permutation: Operand): void {
-  const values = elements(keys);
-  const order = int32s(permutation);
-  if (values instanceof Float64Array) {
+  argsort(elements(keys), int32s(permutation));
+}
+
+/** The stable ascending order of the keys into `order`, which it returns. */
+export function argsort(keys: NumericArray, order: Int32Array = new Int32Array(keys.length)): Int32Array {
+  if (keys instanceof Float64Array) {
     for (let i = 0; i < order.length; i++) order[i] = i;
-    sortRow(values, 0, order, 0, order.length, false);
-    return;
-  }
-  stableArgsort(values as Float32Array | Int32Array, order);
+    sortRow(keys, 0, order, 0, order.length, false);
+  } else stableArgsort(keys as Float32Array | Int32Array, order);
+  return order;
 }
 
 export function topK(x: Operand, values: Operand, indices: Operand): void {
@@ -53,7 +55,7 @@ let spare = new Int32Array(0);
 /**
  * Stable merge sort of order[at … at + n) by keys[base + order[i]]. Insertion sort up to 8, then merging runs.
  */
-export function sortRow(keys: NumericArray, base: number, order: Int32Array, at: number, n: number, descending: boolean): void {
+function sortRow(keys: NumericArray, base: number, order: Int32Array, at: number, n: number, descending: boolean): void {
   if (spare.length < n) spare = new Int32Array(n);
   const before = descending ? isBefore : (a: number, b: number): boolean => a < b || (Number.isNaN(b) && !Number.isNaN(a));
   for (let start = at; start < at + n; start += 8) {

@@ -1,26 +1,28 @@
 // thresholdSelect and combineExperts with its gradient on the host.
 import type { FusedKernels } from '@xmoe/core';
 import type { Memory } from '../memory.js';
+import { present } from './host-activation.js';
 import { largestOfRow } from './host-sorting.js';
 
 export function hostRouting(memory: Memory): Pick<FusedKernels, 'thresholdSelect' | 'combineExperts' | 'combineExpertsGrad'> {
   return {
-    thresholdSelect: (p, values, indices, counts, { threshold }) =>
-      memory.run([values, indices, counts], [p], ([sorted, order, wanted], [source]) => {
-        const [T, N] = p.shape;
+    thresholdSelect: (p, mask, values, indices, counts, { threshold }) =>
+      memory.run([values, indices, counts], [p, ...present(mask)], ([sorted, order, wanted], [source, real]) => {
+        const [T, K] = indices.shape;
+        const N = p.shape[1];
         const limit = Math.fround(threshold);
-        for (let t = 0, row = 0; t < T; t++, row += N) {
-          largestOfRow(source, row, N, N, order, row);
+        for (let t = 0, row = 0, base = 0; t < T; t++, row += K, base += N) {
+          if (K > 0) largestOfRow(source, base, N, K, order, row);
           let mass = 0;
           let m = 0;
-          for (let j = 0; j < N; j++) {
-            const value = source[row + order[row + j]];
-            sorted[row + j] = value;
-            // Algorithm 1: expert j is taken while the mass before it is below t. Float32 sums, so all backends agree.
-            if (j === m && (j === 0 || mass < limit)) m++;
-            mass = Math.fround(mass + value);
+          // Algorithm 1: expert j is taken while the mass before it is below t. Float32 sums, so all backends agree.
+          for (; m < K && (m === 0 || mass < limit || threshold >= 1) && (!real || real[t]); m++) {
+            sorted[row + m] = source[base + order[row + m]];
+            mass = Math.fround(mass + sorted[row + m]);
           }
-          wanted[t] = threshold >= 1 ? N : m;
+          sorted.fill(0, row + m, row + K);
+          order.fill(-1, row + m, row + K);
+          wanted[t] = m;
         }
       }),
     combineExperts: (expertOut, weights, claimRow, _rowClaim, out) =>

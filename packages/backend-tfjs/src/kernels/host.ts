@@ -13,7 +13,7 @@ import { hostReduce } from './host-reduce.js';
 import { hostRouting } from './host-routing.js';
 import { hostSorting } from './host-sorting.js';
 
-export type HostKernels = RequiredKernels & Omit<FusedKernels, 'attention' | 'attentionGrad'>;
+export type HostKernels = RequiredKernels & Omit<FusedKernels, 'attention' | 'attentionGrad' | 'dispatchClaims' | 'groupedLinear' | 'groupedLinearWeightGrad' | 'expertsGrad'>;
 
 export function hostKernels(memory: Memory): HostKernels {
   return {

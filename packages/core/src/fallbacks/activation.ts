@@ -55,7 +55,7 @@ export function dropout(
   scratch.copy(scratch.binary('multiply', scratch.cast(x, 'float32'), scale), out);
 }
 
-interface Segments {
+export interface Segments {
   /** Segment of each row, int32 [R]; G for rows after the last. */
   groups: Operand;
   /** bool [R, 1]: the row belongs to a segment. */
@@ -63,7 +63,7 @@ interface Segments {
 }
 
 /** Row r is in the segment with as many segment ends at or before it. */
-function segmentsOf(scratch: Scratch, x: Operand, offsets: Operand | null): Segments | null {
+export function segmentsOf(scratch: Scratch, x: Operand, offsets: Operand | null): Segments | null {
   if (!offsets) return null;
   const rows = x.shape[0]!;
   const count = offsets.shape[0]! - 1;
@@ -75,18 +75,18 @@ function segmentsOf(scratch: Scratch, x: Operand, offsets: Operand | null): Segm
   return { groups: reshape(groups, [rows]), routed: scratch.compare('less', groups, count) };
 }
 
-function withBias(scratch: Scratch, x: Operand, bias: Operand | null, segments: Segments | null): Operand {
+export function withBias(scratch: Scratch, x: Operand, bias: Operand | null, segments: Segments | null): Operand {
   const values = scratch.cast(x, 'float32');
   if (!bias) return values;
   const wide = scratch.cast(bias, 'float32');
   return scratch.binary('add', values, segments ? scratch.gatherRows(wide, segments.groups) : wide);
 }
 
-function onlyRouted(scratch: Scratch, x: Operand, segments: Segments | null): Operand {
+export function onlyRouted(scratch: Scratch, x: Operand, segments: Segments | null): Operand {
   return segments ? scratch.select(segments.routed, x, 0) : x;
 }
 
-function activate(scratch: Scratch, x: Operand, activation: Activation): Operand {
+export function activate(scratch: Scratch, x: Operand, activation: Activation): Operand {
   if (activation === 'none') return x;
   if (activation === 'relu') return scratch.unary('relu', x);
   const gate = activation === 'gelu-tanh' ? tanhGate(scratch, x) : erfGate(scratch, x);
@@ -105,7 +105,7 @@ function erfGate(scratch: Scratch, x: Operand): Operand {
 }
 
 /** Derivative of the activation at x; null where it is 1 everywhere. */
-function derivative(scratch: Scratch, x: Operand, activation: Activation): Operand | null {
+export function derivative(scratch: Scratch, x: Operand, activation: Activation): Operand | null {
   if (activation === 'none') return null;
   if (activation === 'relu') return scratch.cast(scratch.compare('greater', x, 0), 'float32');
   const square = scratch.unary('square', x);

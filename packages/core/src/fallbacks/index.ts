@@ -3,6 +3,8 @@ import type { Backend, FusedKernels } from '../contract.js';
 import { biasActivation, biasActivationGrad, dropout } from './activation.js';
 import { attention, attentionGrad } from './attention.js';
 import { crossEntropyGrad, crossEntropyStats } from './cross-entropy.js';
+import { dispatchClaims } from './dispatch.js';
+import { expertsGrad, groupedLinear, groupedLinearWeightGrad } from './experts.js';
 import { layerNorm, layerNormGrad } from './normalization.js';
 import { adamStep, sumSquares } from './optimizer.js';
 import { combineExperts, combineExpertsGrad, thresholdSelect } from './routing.js';
@@ -27,6 +29,10 @@ const FALLBACKS: { [Name in keyof FusedKernels]: Fallback<Parameters<FusedKernel
   adamStep,
   sumSquares,
   thresholdSelect,
+  dispatchClaims,
+  groupedLinear,
+  groupedLinearWeightGrad,
+  expertsGrad,
   combineExperts,
   combineExpertsGrad,
 };

@@ -6,23 +6,34 @@ import { reshape, type Scratch } from './scratch.js';
 export function thresholdSelect(
   scratch: Scratch,
   p: Operand,
+  mask: Operand | null,
   values: Operand,
   indices: Operand,
   counts: Operand,
   { threshold }: { threshold: number },
 ): void {
-  const [tokens, experts] = p.shape as [number, number];
-  scratch.kernels.topK(p, values, indices);
-  if (threshold >= 1) {
-    // Float sums may reach 1 early: all N is said outright.
-    scratch.kernels.fill(counts, { value: experts });
-    return;
-  }
-  const mass = scratch.empty([tokens, experts]);
+  const [tokens, choices] = indices.shape as [number, number];
+  const sorted = scratch.empty(indices.shape, 'int32');
+  const largest = scratch.empty(indices.shape, p.dtype);
+  scratch.kernels.topK(p, largest, sorted);
+  const wide = scratch.cast(largest, 'float32');
+  // Float sums may reach 1 early: all K is said outright.
+  const wanted = threshold >= 1 ? scratch.full([tokens], choices, 'int32') : countsOf(scratch, wide, threshold);
+  if (mask) scratch.binary('multiply', wanted, scratch.cast(reshape(mask, [tokens]), 'int32'), counts);
+  else scratch.copy(wanted, counts);
+  const taken = scratch.compare('less', reshape(scratch.iota(choices), [1, choices]), reshape(counts, [tokens, 1])); // [T, K]
+  scratch.select(taken, sorted, -1, indices);
+  scratch.select(taken, wide, 0, values);
+}
+
+/** int32 [T]: how many of the sorted values [T, K] have less than t before them, at least 1 of any. */
+function countsOf(scratch: Scratch, values: Operand, threshold: number): Operand {
+  const [tokens, choices] = values.shape as [number, number];
+  const mass = scratch.empty([tokens, choices]);
   scratch.kernels.cumsum(values, mass, { exclusive: true });
-  const taken = scratch.cast(scratch.compare('less', mass, threshold), 'int32');
-  const wanted = scratch.reduce('sum', taken, 1);
-  scratch.binary('maximum', reshape(wanted, [tokens]), 1, counts);
+  const below = scratch.cast(scratch.compare('less', mass, threshold), 'int32');
+  const count = reshape(scratch.reduce('sum', below, 1), [tokens]);
+  return scratch.binary('maximum', count, Math.min(1, choices));
 }
 
 /** Weighs each row, then adds rows to their tokens. The order per token is by row, where a native kernel goes by rank. */

@@ -3,28 +3,45 @@ import { XMoEError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import { requireDType, requireExtent, requireFloat, requireRank, requireSameEngine } from './check.js';
 import { addAlongLast } from './indexing.js';
+import { view } from './view.js';
 
 export interface ThresholdSelection {
-  /** p sorted descending: float32 [T, N]. Differentiable. */
+  /** p of the experts that the token takes, descending, then 0: float32 [T, K]. Differentiable. */
   values: Tensor;
-  /** Expert ids in that order: int32 [T, N]. */
+  /** Their ids, then −1: int32 [T, K]. */
   indices: Tensor;
-  /** How many of them the token takes: int32 [T], 1 … N. */
+  /** How many it takes: int32 [T], 1 … K; 0 for a masked token. */
   counts: Tensor;
 }
 
-/** XMoE Algorithm 1, Eq. 5: the fewest experts whose probabilities reach t. p float32 [T, N]. t ≥ 1 takes all N. */
-export function thresholdSelect(p: Tensor, threshold: number): ThresholdSelection {
+export interface ThresholdSelectOptions {
+  /** K, the most experts of one token. Default: N. */
+  choices?: number;
+  /** bool [T]: a token whose entry is false takes none. */
+  mask?: Tensor | null;
+}
+
+/** XMoE Algorithm 1, Eq. 5: the fewest experts whose probabilities reach t. p float32 [T, N]. t ≥ 1 takes all K. */
+export function thresholdSelect(p: Tensor, threshold: number, options: ThresholdSelectOptions = {}): ThresholdSelection {
   const op = 'thresholdSelect';
   const { engine } = p;
   requireRank(op, 'p', p, 2);
   requireDType(op, 'p', p, 'float32');
+  const [tokens, experts] = p.shape as [number, number];
+  const { choices = experts, mask = null } = options;
   if (Number.isNaN(threshold)) throw new XMoEError('value', 'the threshold is NaN', { op, hint: 'pass a number; t ≥ 1 takes every expert' });
-  const values = engine.empty(p.shape);
-  const indices = engine.empty(p.shape, 'int32');
-  const counts = engine.empty([p.shape[0]!], 'int32');
-  engine.kernels.thresholdSelect(p, values, indices, counts, { threshold });
-  const experts = p.shape[1]!;
+  if (!Number.isInteger(choices) || choices < 0 || choices > experts) {
+    throw new XMoEError('value', `choices is ${choices}, there are ${experts} experts`, { op, hint: `pass a whole number from 0 to ${experts}` });
+  }
+  if (mask) {
+    requireSameEngine(op, p, mask);
+    requireDType(op, 'mask', mask, 'bool');
+    requireExtent(op, 'the size of mask', mask.size, tokens);
+  }
+  const values = engine.empty([tokens, choices]);
+  const indices = engine.empty([tokens, choices], 'int32');
+  const counts = engine.empty([tokens], 'int32');
+  engine.kernels.thresholdSelect(p, mask && view(mask, [tokens]), values, indices, counts, { threshold });
   engine.tape?.record({ op, inputs: [p], outputs: [values], saved: [indices], backward: ([dy], [at]) => [addAlongLast(dy!, at!, experts)] });
   return { values, indices, counts };
 }

@@ -1,6 +1,6 @@
 // Registers the conformance tests of one backend with a test framework: every primitive, native and as fallback, against
 // backend-cpu. Framework-light: pass vitest's describe, it and expect.
-import { createFallbacks, sizeOf, DTYPES, type Backend, type DType, type FusedKernels, type Kernels } from '@xmoe/core';
+import { createFallbacks, sizeOf, DTYPES, type Backend, type DType, type FusedKernels, type KernelName, type Kernels } from '@xmoe/core';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { largestOperand, type ConformanceCase } from './case.js';
 import { CONFORMANCE_CASES, isFused } from './cases/index.js';
@@ -20,6 +20,13 @@ export interface ConformanceOptions {
   skip?: (item: ConformanceCase) => string | undefined;
   /** Leaves out cases with a larger operand. */
   maxElements?: number;
+  /** Only these. Default: all. */
+  primitives?: readonly KernelName[];
+  /**
+   * `native`: fused primitives only as the backend's own kernels (one that is missing fails), not as fallbacks on top of its
+   * required ones. Default `both`.
+   */
+  variants?: 'native' | 'both';
 }
 
 /** All cases, in the order of the contract. */
@@ -41,6 +48,7 @@ export function runConformance(
   describe(`conformance of ${name}`, () => {
     it('stores every dtype', async () => expect(await storageProblems(await backendOnce(), options)).toEqual([]));
     for (const [primitive, cases] of Object.entries(CONFORMANCE_CASES)) {
+      if (options.primitives?.includes(primitive as KernelName) === false) continue;
       describe(primitive, () => {
         const kept = cases.filter((item) => reasonToSkip(item, options) === undefined);
         if (kept.length === 0) {
@@ -49,7 +57,7 @@ export function runConformance(
         }
         for (const item of kept) {
           it(`${item.label} ${item.dtype}`, async () => {
-            expect(await caseProblems(item, await backendOnce(), reference)).toEqual([]);
+            expect(await caseProblems(item, await backendOnce(), reference, options)).toEqual([]);
           });
         }
       });
@@ -65,12 +73,15 @@ function reasonToSkip(item: ConformanceCase, { dtypes = DTYPES, skip, maxElement
   return skip?.(item);
 }
 
-async function caseProblems(item: ConformanceCase, backend: Backend, reference: Backend): Promise<string[]> {
+async function caseProblems(
+  item: ConformanceCase, backend: Backend, reference: Backend, { variants: wanted = 'both' }: ConformanceOptions,
+): Promise<string[]> {
   const expected = await expectationOf(item, reference);
   const problems: string[] = [];
   const variants: [string, Partial<Kernels>][] = [];
-  if (!isFused(item.primitive) || backend.kernels[item.primitive] !== undefined) variants.push(['native', backend.kernels]);
-  if (isFused(item.primitive)) variants.push(['fallback', fallbacksOf(backend)]);
+  const required = wanted === 'native' || !isFused(item.primitive);
+  if (required || backend.kernels[item.primitive] !== undefined) variants.push(['native', backend.kernels]);
+  if (wanted === 'both' && isFused(item.primitive)) variants.push(['fallback', fallbacksOf(backend)]);
   for (const [variant, kernels] of variants) {
     const found = await problemsOf(item, backend, kernels, expected);
     problems.push(...found.map((line) => `${variant}: ${line}`));

@@ -1,7 +1,7 @@
 // Gradient cases of ops that move elements: reshape, slices, gathers, sorting and the random ops (which have none).
 import * as core from '@xmoe/core';
 import type { Engine, Tensor } from '@xmoe/core';
-import { apart, gradientCase, int32, type CaseTable } from './case.js';
+import { apart, bool, gradientCase, int32, type CaseTable } from './case.js';
 
 /** All tensors of a list in one, each multiplied by a different number. */
 const joined = (parts: readonly Tensor[]): Tensor => core.concat(parts.map((part, index) => core.multiply(core.reshape(part, [-1]), index + 1)), 0);
@@ -69,7 +69,9 @@ export const MOVEMENT: CaseTable = {
   thresholdSelect: [
     gradientCase('the values', ([x]) => core.thresholdSelect(core.softmax(x!), 0.7).values, apart(3, 4)),
     gradientCase('t = 1', ([x]) => core.thresholdSelect(core.softmax(x!), 1).values, apart(2, 3)),
+    gradientCase('at most 2, masked', ([x], engine) => core.thresholdSelect(core.softmax(x!), 0.99, { choices: 2, mask: bool(engine, [1, 0, 1]) }).values, apart(3, 4)),
   ],
+  dispatchClaims: 'no gradient',
   sortByKey: 'no gradient',
   bincount: 'no gradient',
   randomUniform: 'no gradient',

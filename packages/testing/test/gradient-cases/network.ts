@@ -48,6 +48,30 @@ function groupedCases(): GradientCase[] {
   );
 }
 
+function groupedLinearCases(): GradientCase[] {
+  const segments: readonly (readonly [string, readonly number[], readonly number[]])[] = [
+    ['full', [0, 2, 5], [3, 0, 0, 1, 2]],
+    ['an empty segment, rows after the last, indices outside', [0, 2, 2, 4], [1, -1, 4, 0, 2, 1]],
+    ['all empty', [0, 0, 0], [1, 0, 2]],
+    ['no rows', [0, 0], []],
+  ];
+  return segments.flatMap(([label, offsets, rows]) =>
+    [false, true].flatMap((transposeW) => {
+      const groups = offsets.length - 1;
+      const w = transposeW ? [groups, 2, 3] : [groups, 3, 2];
+      const note = `${label}${transposeW ? ', W transposed' : ''}`;
+      return [
+        gradientCase(`${note}, gathered, bias, gelu`, ([x, weight, bias], engine) =>
+          core.groupedLinear(x!, weight!, int32(engine, offsets), { rows: int32(engine, rows), bias: bias!, transposeW, activation: 'gelu-tanh' }), [4, 3], w, [groups, 2]),
+        gradientCase(`${note}, bias`, ([x, weight, bias], engine) =>
+          core.groupedLinear(x!, weight!, int32(engine, offsets), { bias: bias!, transposeW }), [rows.length, 3], w, [groups, 2]),
+        gradientCase(`${note}, gelu`, ([x, weight], engine) =>
+          core.groupedLinear(x!, weight!, int32(engine, offsets), { rows: int32(engine, rows), transposeW, activation: 'gelu-erf' }), [4, 3], w),
+      ];
+    }),
+  );
+}
+
 function activationCases(): GradientCase[] {
   const activations: readonly Activation[] = ['none', 'relu', 'gelu-tanh', 'gelu-erf'];
   return activations.flatMap((activation) => [
@@ -104,6 +128,7 @@ function lossCases(linear: boolean): GradientCase[] {
 export const NETWORK: CaseTable = {
   matmul: matmulCases(),
   groupedMatmul: groupedCases(),
+  groupedLinear: groupedLinearCases(),
   softmax: [[2, 3], [4], [2, 2, 2], [3, 1], [0, 3], [3, 0]].map((shape) => gradientCase(`[${shape}]`, ([x]) => core.softmax(x!), shape)),
   logSoftmax: [[2, 3], [4], [2, 2, 2], [3, 1], [0, 3]].map((shape) => gradientCase(`[${shape}]`, ([x]) => core.logSoftmax(x!), shape)),
   logSumExp: [[2, 3], [4], [2, 2, 2], [3, 1], [0, 3]].map((shape) => gradientCase(`[${shape}]`, ([x]) => core.logSumExp(x!), shape)),

@@ -1,5 +1,6 @@
 // The kernels of mixture-of-experts routing on the compiled ones: topK, thresholdSelect, combineExperts and its gradient.
 import type { Kernels } from '@xmoe/core';
+import { int32s } from '../../storage.js';
 import type { WasmRuntime } from '../runtime.js';
 import { grainOf } from './grain.js';
 
@@ -20,12 +21,14 @@ export function createRouting(runtime: WasmRuntime, plain: Kernels): RoutingKern
       if (k === 0) return;
       runtime.parallel('topK', R, grainOf(k <= FEW_CHOICES ? 2 * C : (C * C) / 4), [pointer(x), pointer(values), pointer(indices), C, k]);
     },
-    thresholdSelect(p, values, indices, counts, attributes) {
-      const [T, N] = p.shape;
-      if (N > RANKED_COLUMNS) return plain.thresholdSelect(p, values, indices, counts, attributes);
+    thresholdSelect(p, mask, values, indices, counts, attributes) {
+      const [T, K] = indices.shape;
+      const N = p.shape[1];
+      if (N > RANKED_COLUMNS && K > FEW_CHOICES) return plain.thresholdSelect(p, mask, values, indices, counts, attributes);
+      if (K === 0) return void int32s(counts).fill(0);
       const { threshold } = attributes;
-      runtime.parallel('thresholdSelect', T, grainOf((N * N) / 4 + 4 * N), [
-        pointer(p), pointer(values), pointer(indices), pointer(counts), N, threshold, Number(threshold >= 1),
+      runtime.parallel('thresholdSelect', T, grainOf((K <= FEW_CHOICES ? 2 * N : (N * N) / 4) + 4 * K), [
+        pointer(p), mask === null ? 0 : pointer(mask), pointer(values), pointer(indices), pointer(counts), N, K, threshold, Number(threshold >= 1),
       ]);
     },
     combineExperts(expertOut, weights, claimRow, _rowClaim, out) {

@@ -5,8 +5,10 @@ import * as activation from './activation.js';
 import * as attention from './attention.js';
 import * as broadcasting from './broadcasting.js';
 import * as crossEntropy from './cross-entropy.js';
+import * as dispatch from './dispatch.js';
 import * as dropout from './dropout.js';
 import * as elementwise from './elementwise.js';
+import * as experts from './experts.js';
 import * as indexing from './indexing.js';
 import * as matmul from './matmul.js';
 import * as movement from './movement.js';
@@ -33,6 +35,10 @@ const FUSED: Record<keyof FusedKernels, readonly ConformanceCase[]> = {
   adamStep: optimizer.adamStep,
   sumSquares: reduce.sumSquares,
   thresholdSelect: routing.thresholdSelect,
+  dispatchClaims: dispatch.dispatchClaims,
+  groupedLinear: experts.groupedLinear,
+  groupedLinearWeightGrad: experts.groupedLinearWeightGrad,
+  expertsGrad: experts.expertsGrad,
   combineExperts: routing.combineExperts,
   combineExpertsGrad: routing.combineExpertsGrad,
 };

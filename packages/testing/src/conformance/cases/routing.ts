@@ -1,22 +1,34 @@
 // Cases of the routing primitives: thresholdSelect, combineExperts, combineExpertsGrad.
 import { hostPermutation, hostUniform, type FloatDType, type RandomKey } from '@xmoe/core';
 import { defineCase, FLOATS, input, output, sumTolerance, type ConformanceCase, type OperandSpec } from '../case.js';
-import { cycle, uniform } from '../data.js';
+import { coin, cycle, uniform } from '../data.js';
 
-function thresholdCase(T: number, N: number, threshold: number, dtype: FloatDType): ConformanceCase {
+interface ThresholdCase {
+  readonly T: number;
+  readonly N: number;
+  /** Default: N. */
+  readonly K?: number;
+  readonly threshold: number;
+  readonly dtype?: FloatDType;
+  /** The chance of a token to be real. Default: no mask. */
+  readonly real?: number;
+}
+
+function thresholdCase({ T, N, K = N, threshold, dtype = 'float32', real }: ThresholdCase): ConformanceCase {
   return defineCase('thresholdSelect', {
-    label: `[${T}, ${N}] at ${threshold}`,
+    label: `${K} of [${T}, ${N}] at ${threshold}${real === undefined ? '' : ', masked'}`,
     dtype,
     operands: {
       logits: input([T, N], dtype, uniform(-3, 3)),
       p: input([T, N], dtype, uniform(0, 1)),
-      values: output([T, N], 'float32'),
-      indices: output([T, N], 'int32'),
+      mask: input([T], 'bool', coin(real ?? 1)),
+      values: output([T, K], 'float32'),
+      indices: output([T, K], 'int32'),
       counts: output([T], 'int32'),
     },
     tolerance: 'exact',
     prepare: (kernels, { logits, p }) => kernels.softmax(logits, p),
-    run: (kernel, { p, values, indices, counts }) => kernel(p, values, indices, counts, { threshold }),
+    run: (kernel, { p, mask, values, indices, counts }) => kernel(p, real === undefined ? null : mask, values, indices, counts, { threshold }),
   });
 }
 
@@ -31,27 +43,34 @@ function equalThresholdCase(N: number, threshold: number): ConformanceCase {
       counts: output([5], 'int32'),
     },
     tolerance: 'exact',
-    run: (kernel, { p, values, indices, counts }) => kernel(p, values, indices, counts, { threshold }),
+    run: (kernel, { p, values, indices, counts }) => kernel(p, null, values, indices, counts, { threshold }),
   });
 }
 
 export const thresholdSelect: readonly ConformanceCase[] = [
-  ...[-1, 0, 0.5, 0.9, 0.999, 1, 1.5].map((threshold) => thresholdCase(13, 7, threshold, 'float32')),
-  ...[0.5, 0.9, 1].map((threshold) => thresholdCase(13, 8, threshold, 'float16')),
-  thresholdCase(29, 64, 0.9, 'float32'),
-  thresholdCase(1, 1, 0.9, 'float32'),
-  thresholdCase(0, 4, 0.9, 'float32'),
-  thresholdCase(65537, 3, 0.9, 'float32'),
+  ...[-1, 0, 0.5, 0.9, 0.999, 1, 1.5].map((threshold) => thresholdCase({ T: 13, N: 7, threshold })),
+  ...[0.5, 0.9, 1].map((threshold) => thresholdCase({ T: 13, N: 8, threshold, dtype: 'float16' })),
+  thresholdCase({ T: 29, N: 64, threshold: 0.9 }),
+  thresholdCase({ T: 1, N: 1, threshold: 0.9 }),
+  thresholdCase({ T: 0, N: 4, threshold: 0.9 }),
+  thresholdCase({ T: 65537, N: 3, threshold: 0.9 }),
+  ...[1, 2, 5].flatMap((K) => [0.3, 0.9, 1].map((threshold) => thresholdCase({ T: 13, N: 7, K, threshold }))),
+  thresholdCase({ T: 5, N: 4, K: 0, threshold: 0.9 }),
+  thresholdCase({ T: 17, N: 300, K: 20, threshold: 0.9 }),
+  thresholdCase({ T: 17, N: 300, K: 4, threshold: 0.05 }),
+  ...[0.5, 1].map((threshold) => thresholdCase({ T: 31, N: 6, threshold, real: 0.6 })),
+  thresholdCase({ T: 31, N: 6, K: 3, threshold: 0.9, real: 0.6, dtype: 'float16' }),
+  thresholdCase({ T: 3, N: 4, threshold: 0.9, real: 0 }),
   ...[0.1, 0.25, 0.5, 0.75, 0.9].map((threshold) => equalThresholdCase(8, threshold)),
 ];
 
-interface Plan {
+export interface Plan {
   readonly claimRow: Int32Array;
   readonly rowClaim: Int32Array;
 }
 
 /** Gives random claims of T·K distinct rows of R, some claims and some rows left out. */
-function createPlan(T: number, K: number, R: number, key: RandomKey): Plan {
+export function createPlan(T: number, K: number, R: number, key: RandomKey): Plan {
   const claimRow = new Int32Array(T * K).fill(-1);
   const rowClaim = new Int32Array(R).fill(-1);
   const claims = hostPermutation(key, T * K);

@@ -1,0 +1,140 @@
+// The experts over dispatched rows: groupedLinear, its weight gradient, and the middle of the backward pass. Rows that are
+// used are packed next to each other first, so empty ones are not computed; the arithmetic is in gemm.ts.
+import type { Activation, Operand } from '@xmoe/core';
+import { floats, int32s, type FloatArray } from '../storage.js';
+import { FORWARD, SLOPE } from './activation.js';
+import { gemm, matrixAt } from './gemm.js';
+
+export function groupedLinear(
+  x: Operand, rows: Operand | null, w: Operand, bias: Operand | null, offsets: Operand, out: Operand, pre: Operand | null,
+  { transposeW, activation }: { transposeW: boolean; activation: Activation },
+): void {
+  const [weights, target, bounds] = [floats(w), floats(out), int32s(offsets)];
+  const shift = bias === null ? undefined : floats(bias);
+  const before = pre === null ? undefined : floats(pre);
+  const source = rowsOf(x, rows);
+  const [K, M] = [source.width, out.shape[1]];
+  const apply = FORWARD[activation];
+  target.fill(0);
+  before?.fill(0);
+  for (let group = 0; group < w.shape[0]; group++) {
+    const used = rowsInside(bounds[group], bounds[group + 1], source);
+    const product = new Float64Array(used.length * M);
+    gemm(
+      used.length, M, K,
+      matrixAt(packRows(source, used), 0, used.length, K, false),
+      matrixAt(weights, group * K * M, K, M, transposeW),
+      matrixAt(product, 0, used.length, M, false),
+    );
+    used.forEach((row, index) => {
+      for (let j = 0; j < M; j++) {
+        const value = product[index * M + j] + (shift === undefined ? 0 : shift[group * M + j]);
+        if (before !== undefined) before[row * M + j] = value;
+        target[row * M + j] = apply(value);
+      }
+    });
+  }
+}
+
+export function groupedLinearWeightGrad(
+  x: Operand, xRows: Operand | null, dy: Operand, dyRows: Operand | null, scale: Operand | null, offsets: Operand, dw: Operand, dbias: Operand | null,
+): void {
+  const [target, bounds] = [floats(dw), int32s(offsets)];
+  const biasSums = dbias === null ? undefined : floats(dbias);
+  const [groups, K, M] = dw.shape;
+  const [source, upstream] = [rowsOf(x, xRows), rowsOf(dy, dyRows, scale)];
+  for (let group = 0; group < groups; group++) {
+    const [from, to] = [bounds[group], bounds[group + 1]];
+    const used = rowsInside(from, to, source, upstream);
+    gemm(
+      K, M, used.length,
+      matrixAt(packRows(source, used), 0, K, used.length, true),
+      matrixAt(packRows(upstream, used), 0, used.length, M, false),
+      matrixAt(target, group * K * M, K, M, false),
+    );
+    biasSums?.set(sumRows(packRows(upstream, rowsInside(from, to, upstream)), M), group * M);
+  }
+}
+
+export function expertsGrad(
+  pre: Operand, dHidden: Operand, weights: Operand, b2: Operand, dy: Operand, rowClaim: Operand, claimRow: Operand, offsets: Operand,
+  dPre: Operand, hidden: Operand, dWeights: Operand | null, rowWeight: Operand,
+  { activation }: { activation: Activation },
+): void {
+  const [before, u, factors, claims] = [floats(pre), floats(dHidden), floats(weights), int32s(rowClaim)];
+  const [flow, h, weightOfRow] = [floats(dPre), floats(hidden), floats(rowWeight)];
+  const [R, S] = pre.shape;
+  const [apply, slope] = [FORWARD[activation], SLOPE[activation]];
+  for (let row = 0, at = 0; row < R; row++) {
+    const isEmpty = claims[row] < 0;
+    const weight = isEmpty ? 0 : factors[claims[row]];
+    weightOfRow[row] = weight;
+    for (let j = 0; j < S; j++, at++) {
+      h[at] = isEmpty ? 0 : apply(before[at]);
+      flow[at] = isEmpty ? 0 : weight * u[at] * slope(before[at]);
+    }
+  }
+  if (dWeights === null) return;
+  const [biases, upstream, gradient, rows, bounds] = [floats(b2), floats(dy), floats(dWeights), int32s(claimRow), int32s(offsets)];
+  const D = dy.shape[1];
+  const K = weights.shape[1];
+  const groupOf = groupsOfRows(bounds, R);
+  for (let claim = 0; claim < rows.length; claim++) {
+    const row = rows[claim];
+    const [b, y] = [groupOf[row] * D, Math.floor(claim / K) * D];
+    let dot = 0;
+    for (let j = 0; row >= 0 && j < S; j++) dot += h[row * S + j] * u[row * S + j];
+    for (let j = 0; row >= 0 && j < D; j++) dot += biases[b + j] * upstream[y + j];
+    gradient[claim] = dot;
+  }
+}
+
+/** Rows as a kernel sees them: of an array, by index where there are indices, times a factor each where there are factors. */
+interface Rows {
+  readonly data: FloatArray;
+  readonly count: number;
+  readonly width: number;
+  readonly indices: Int32Array | undefined;
+  readonly factors: FloatArray | undefined;
+}
+
+function rowsOf(x: Operand, indices: Operand | null, factors: Operand | null = null): Rows {
+  const [count, width] = x.shape;
+  return {
+    data: floats(x), count, width,
+    indices: indices === null ? undefined : int32s(indices),
+    factors: factors === null ? undefined : floats(factors),
+  };
+}
+
+/** The rows from … to − 1 that are inside of all that is given. */
+function rowsInside(from: number, to: number, ...all: readonly Rows[]): number[] {
+  const inside: number[] = [];
+  for (let row = from; row < to; row++) {
+    if (all.every(({ indices, count }) => indices === undefined || (indices[row] >= 0 && indices[row] < count))) inside.push(row);
+  }
+  return inside;
+}
+
+/** The rows that `used` names, next to each other: [used.length, width]. */
+function packRows({ data, width, indices, factors }: Rows, used: readonly number[]): Float64Array {
+  const packed = new Float64Array(used.length * width);
+  used.forEach((row, index) => {
+    const from = (indices === undefined ? row : indices[row]) * width;
+    const factor = factors === undefined ? 1 : factors[row];
+    for (let j = 0; j < width; j++) packed[index * width + j] = factor * data[from + j];
+  });
+  return packed;
+}
+
+function sumRows(rows: Float64Array, width: number): Float64Array {
+  const sums = new Float64Array(width);
+  for (let at = 0; at < rows.length; at++) sums[at % width] += rows[at];
+  return sums;
+}
+
+function groupsOfRows(bounds: Int32Array, rows: number): Int32Array {
+  const groups = new Int32Array(rows);
+  for (let group = 0; group + 1 < bounds.length; group++) groups.fill(group, bounds[group], bounds[group + 1]);
+  return groups;
+}

@@ -1,0 +1,99 @@
+// Fallbacks of the experts' linear layers over dispatched rows, their weight gradient, and the middle of the backward pass.
+// They do materialise gathered rows; native kernels must not.
+import type { Activation, Operand } from '../contract.js';
+import { activate, derivative, onlyRouted, segmentsOf, withBias } from './activation.js';
+import { reshape, type Scratch } from './scratch.js';
+
+export function groupedLinear(
+  scratch: Scratch,
+  x: Operand,
+  rows: Operand | null,
+  w: Operand,
+  bias: Operand | null,
+  offsets: Operand,
+  out: Operand,
+  pre: Operand | null,
+  { transposeW, activation }: { transposeW: boolean; activation: Activation },
+): void {
+  const gathered = rows ? scratch.gatherRows(x, rows) : x; // [R, K], zero where the index is outside
+  const product = bias || pre || activation !== 'none' ? scratch.empty(out.shape, out.dtype) : out;
+  scratch.kernels.groupedMatmul(gathered, w, offsets, product, { transposeW });
+  if (product === out) return;
+  const segments = segmentsOf(scratch, product, offsets);
+  const biased = onlyRouted(scratch, withBias(scratch, product, bias, segments), segments);
+  const clean = rows && bias ? scratch.select(insideOf(scratch, rows, x.shape[0]!), biased, 0) : biased;
+  if (pre) scratch.copy(clean, pre);
+  scratch.copy(activate(scratch, clean, activation), out); // every activation of 0 is 0
+}
+
+export function groupedLinearWeightGrad(
+  scratch: Scratch,
+  x: Operand,
+  xRows: Operand | null,
+  dy: Operand,
+  dyRows: Operand | null,
+  scale: Operand | null,
+  offsets: Operand,
+  dw: Operand,
+  dbias: Operand | null,
+): void {
+  const inputs = rowsOf(scratch, x, xRows); // [R, K]
+  const upstream = rowsOf(scratch, dy, dyRows); // [R, M]
+  const scaled = scale ? scratch.binary('multiply', upstream, reshape(scale, [scale.shape[0]!, 1])) : upstream;
+  const sum = dw.dtype === 'float32' ? dw : scratch.empty(dw.shape);
+  scratch.kernels.groupedMatmulWeightGrad(inputs, scaled, offsets, sum);
+  if (sum !== dw) scratch.copy(sum, dw);
+  if (!dbias) return;
+  const biasSum = dbias.dtype === 'float32' ? dbias : scratch.empty(dbias.shape);
+  scratch.kernels.scatterAddRows(scaled, segmentsOf(scratch, scaled, offsets)!.groups, biasSum);
+  if (biasSum !== dbias) scratch.copy(biasSum, dbias);
+}
+
+export function expertsGrad(
+  scratch: Scratch,
+  pre: Operand,
+  dHidden: Operand,
+  weights: Operand,
+  b2: Operand,
+  dy: Operand,
+  rowClaim: Operand,
+  claimRow: Operand,
+  offsets: Operand,
+  dPre: Operand,
+  hidden: Operand,
+  dWeights: Operand | null,
+  rowWeight: Operand,
+  { activation }: { activation: Activation },
+): void {
+  const [rows, claims, choices] = [pre.shape[0]!, weights.shape[0]! * weights.shape[1]!, weights.shape[1]!];
+  const used = reshape(scratch.compare('greaterEqual', rowClaim, 0), [rows, 1]);
+  const before = scratch.cast(pre, 'float32');
+  const upstream = scratch.cast(dHidden, 'float32');
+  const after = scratch.select(used, activate(scratch, before, activation), 0); // [R, S]
+  scratch.copy(after, hidden);
+  scratch.gatherRows(reshape(weights, [claims, 1]), rowClaim, reshape(rowWeight, [rows, 1]));
+  const weighted = scratch.binary('multiply', upstream, reshape(rowWeight, [rows, 1]));
+  const slope = derivative(scratch, before, activation);
+  const flow = slope ? scratch.binary('multiply', weighted, slope) : weighted;
+  scratch.copy(scratch.select(used, flow, 0), dPre);
+  if (!dWeights) return;
+  // E(x)·dy = h·(dy·w2ᵀ) + b2·dy, without the output of the expert.
+  const token = scratch.binary('floorDivide', rowClaim, Math.max(1, choices));
+  const biases = scratch.gatherRows(scratch.cast(b2, 'float32'), segmentsOf(scratch, pre, offsets)!.groups); // [R, D]
+  const fromBias = scratch.binary('multiply', biases, rowsOf(scratch, dy, token));
+  const fromHidden = scratch.binary('multiply', after, upstream);
+  const dots = scratch.binary('add', scratch.reduce('sum', fromHidden, 1), scratch.reduce('sum', fromBias, 1)); // [R, 1]
+  scratch.gatherRows(dots, reshape(claimRow, [claims]), reshape(dWeights, [claims, 1])); // 0 for a claim without a row
+}
+
+/** x[rows] in float32, zero where the index is outside; x itself without rows. */
+function rowsOf(scratch: Scratch, x: Operand, rows: Operand | null): Operand {
+  const wide = scratch.cast(x, 'float32');
+  return rows ? scratch.gatherRows(wide, rows) : wide;
+}
+
+/** bool [R, 1]: which indices are those of one of `count` rows. */
+function insideOf(scratch: Scratch, rows: Operand, count: number): Operand {
+  const inside = scratch.binary('logicalAnd', scratch.compare('greaterEqual', rows, 0), scratch.compare('less', rows, count));
+  return reshape(inside, [rows.shape[0]!, 1]);
+}
