@@ -124,10 +124,8 @@ export function createBlockPool(device: GPUDevice, { evict, destroyed }: { evict
     },
     bytes: () => live + idleBytes,
     clear() {
-      for (const [bytes, blocks] of [...idle]) {
-        idle.delete(bytes);
-        destroy(blocks);
-      }
+      for (const blocks of idle.values()) destroy(blocks);
+      idle.clear();
     },
   };
 }

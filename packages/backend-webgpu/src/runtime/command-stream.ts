@@ -1,6 +1,7 @@
 // The order of everything the device does: kernels gather in one compute pass of one command buffer, submitted when a result is
 // read or the batch is long. Uploads and downloads keep their place in that order.
 import type { DeviceBlock } from './buffers.js';
+import { Downloads } from './downloads.js';
 import type { Failures } from './failures.js';
 import type { Profiler } from './profiler.js';
 
@@ -18,157 +19,105 @@ export interface Command {
 const LONGEST_BATCH = 8192;
 /** Uploads into buffers that the open batch uses are staged here, without breaking the batch. */
 const UPLOAD_BYTES = 2 ** 18;
-/** Small downloads of one moment share a buffer of this size. */
-const DOWNLOAD_BYTES = 2 ** 16;
 
 export interface StreamStatistics {
   dispatches: number;
   submits: number;
 }
 
-export interface CommandStream {
-  dispatch(command: Command): void;
-  /** Replaces the first bytes of a block. `data` is a multiple of 4 bytes. */
-  upload(block: DeviceBlock, data: ArrayBufferView): void;
-  /** The first `bytes` (a multiple of 4) of a block as they are at this point of the stream. */
-  download(block: DeviceBlock, bytes: number): Promise<ArrayBuffer>;
-  flush(): void;
+export class CommandStream {
   /** Counted since the start. */
-  readonly statistics: Readonly<StreamStatistics>;
-}
+  readonly statistics: StreamStatistics = { dispatches: 0, submits: 0 };
+  readonly #device: GPUDevice;
+  readonly #profiler: Profiler;
+  readonly #downloads: Downloads;
+  #encoder: GPUCommandEncoder | undefined;
+  #pass: GPUComputePassEncoder | undefined;
+  #pipeline: GPUComputePipeline | undefined;
+  /** Number of the open batch, and the launches in it. */
+  #batch = 0;
+  #length = 0;
+  #staging: GPUBuffer | undefined;
+  #staged = 0;
 
-interface Download {
-  readonly offset: number;
-  readonly bytes: number;
-  readonly resolve: (data: ArrayBuffer) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-interface DownloadBatch {
-  readonly buffer: GPUBuffer;
-  readonly size: number;
-  used: number;
-  readonly items: Download[];
-}
-
-export function createCommandStream(device: GPUDevice, failures: Failures, profiler: Profiler): CommandStream {
-  const { queue } = device;
-  const statistics: StreamStatistics = { dispatches: 0, submits: 0 };
-  let encoder: GPUCommandEncoder | undefined;
-  let pass: GPUComputePassEncoder | undefined;
-  let batch = 0;
-  let length = 0;
-  let lastPipeline: GPUComputePipeline | undefined;
-  let staging: GPUBuffer | undefined;
-  let staged = 0;
-  let downloads: DownloadBatch | undefined;
-  const idleDownloads: GPUBuffer[] = [];
-
-  const openEncoder = (): GPUCommandEncoder => (encoder ??= device.createCommandEncoder());
-
-  function endPass(): void {
-    pass?.end();
-    pass = undefined;
-    lastPipeline = undefined;
+  constructor(device: GPUDevice, failures: Failures, profiler: Profiler) {
+    this.#device = device;
+    this.#profiler = profiler;
+    this.#downloads = new Downloads(device, failures, () => this.flush());
   }
 
-  function flush(): void {
-    if (!encoder) return;
-    endPass();
-    const resolved = profiler.resolve(encoder);
-    queue.submit([encoder.finish()]);
-    resolved?.();
-    encoder = undefined;
-    statistics.submits++;
-    batch++;
-    length = 0;
-    staged = 0;
-  }
-
-  function encode(into: GPUComputePassEncoder, { pipeline, bindings, args, groups }: Command): void {
-    if (pipeline !== lastPipeline) into.setPipeline(pipeline);
-    lastPipeline = pipeline;
-    into.setBindGroup(0, bindings);
-    if (args) into.setBindGroup(1, args);
-    into.dispatchWorkgroups(groups[0], groups[1], groups[2]);
-  }
-
-  function dispatch(command: Command): void {
-    for (const block of command.blocks) block.usedInBatch = batch;
-    const commands = openEncoder();
+  dispatch(command: Command): void {
+    for (const block of command.blocks) block.usedInBatch = this.#batch;
+    const commands = this.#commands();
+    const profiler = this.#profiler;
     if (profiler.running) {
-      endPass();
-      pass = commands.beginComputePass(profiler.time(command.name));
-      encode(pass, command);
-      endPass();
-      if (profiler.full) flush();
+      this.#endPass();
+      this.#pass = commands.beginComputePass(profiler.time(command.name));
+      this.#encode(this.#pass, command);
+      this.#endPass();
     } else {
-      encode((pass ??= commands.beginComputePass()), command);
+      this.#encode((this.#pass ??= commands.beginComputePass()), command);
     }
-    statistics.dispatches++;
-    if (++length >= LONGEST_BATCH) flush();
+    this.statistics.dispatches++;
+    if (++this.#length >= LONGEST_BATCH || profiler.full) this.flush();
   }
 
-  function upload(block: DeviceBlock, data: ArrayBufferView): void {
+  /** Replaces the first bytes of a block. `data` is a multiple of 4 bytes. */
+  upload(block: DeviceBlock, data: ArrayBufferView): void {
     const bytes = data.byteLength;
-    if (encoder && block.usedInBatch === batch) {
-      if (bytes <= UPLOAD_BYTES - staged) {
-        staging ??= device.createBuffer({ label: 'uploads', size: UPLOAD_BYTES, usage: GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
-        queue.writeBuffer(staging, staged, data.buffer, data.byteOffset, bytes);
-        endPass();
-        encoder.copyBufferToBuffer(staging, staged, block.gpu, 0, bytes);
-        staged += Math.ceil(bytes / 4) * 4;
+    const { queue } = this.#device;
+    if (this.#encoder && block.usedInBatch === this.#batch) {
+      if (bytes <= UPLOAD_BYTES - this.#staged) {
+        const usage = GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+        this.#staging ??= this.#device.createBuffer({ label: 'uploads', size: UPLOAD_BYTES, usage });
+        queue.writeBuffer(this.#staging, this.#staged, data.buffer, data.byteOffset, bytes);
+        this.#endPass();
+        this.#encoder.copyBufferToBuffer(this.#staging, this.#staged, block.gpu, 0, bytes);
+        this.#staged += bytes;
         return;
       }
-      flush();
+      this.flush();
     }
     queue.writeBuffer(block.gpu, 0, data.buffer, data.byteOffset, bytes);
   }
 
-  function openDownloads(bytes: number): DownloadBatch {
-    if (downloads && downloads.size - downloads.used >= bytes) return downloads;
-    const size = Math.max(Math.ceil(bytes / 8) * 8, DOWNLOAD_BYTES); // mapped ranges begin at multiples of 8
-    const reused = size === DOWNLOAD_BYTES ? idleDownloads.pop() : undefined;
-    const buffer = reused ?? device.createBuffer({ label: 'downloads', size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-    const opened: DownloadBatch = { buffer, size, used: 0, items: [] };
-    downloads = opened;
-    // Reads of one moment travel together.
-    queueMicrotask(() => {
-      if (downloads === opened) downloads = undefined;
-      flush();
-      void deliver(opened);
-    });
-    return opened;
+  /** The first `bytes` (a multiple of 4) of a block as they are at this point of the stream. */
+  download(block: DeviceBlock, bytes: number): Promise<ArrayBuffer> {
+    const { buffer, offset, data } = this.#downloads.reserve(bytes);
+    this.#endPass();
+    this.#commands().copyBufferToBuffer(block.gpu, 0, buffer, offset, bytes);
+    block.usedInBatch = this.#batch;
+    return data;
   }
 
-  async function deliver({ buffer, size, used, items }: DownloadBatch): Promise<void> {
-    try {
-      await buffer.mapAsync(GPUMapMode.READ, 0, used);
-      await failures.settle();
-      const mapped = buffer.getMappedRange(0, used);
-      for (const { offset, bytes, resolve } of items) resolve(mapped.slice(offset, offset + bytes));
-      buffer.unmap();
-      if (size === DOWNLOAD_BYTES) idleDownloads.push(buffer);
-      else buffer.destroy();
-    } catch (error) {
-      const cause = await failures.settle().then(() => error, (failure: unknown) => failure);
-      for (const { reject } of items) reject(cause);
-    }
+  flush(): void {
+    if (!this.#encoder) return;
+    this.#endPass();
+    const afterSubmit = this.#profiler.resolve(this.#encoder);
+    this.#device.queue.submit([this.#encoder.finish()]);
+    afterSubmit?.();
+    this.#encoder = undefined;
+    this.statistics.submits++;
+    this.#batch++;
+    this.#length = 0;
+    this.#staged = 0;
   }
 
-  return {
-    dispatch,
-    upload,
-    download(block, bytes) {
-      const target = openDownloads(bytes);
-      endPass();
-      openEncoder().copyBufferToBuffer(block.gpu, 0, target.buffer, target.used, bytes);
-      block.usedInBatch = batch;
-      const offset = target.used;
-      target.used += Math.ceil(bytes / 8) * 8;
-      return new Promise((resolve, reject) => target.items.push({ offset, bytes, resolve, reject }));
-    },
-    flush,
-    statistics,
-  };
+  #commands(): GPUCommandEncoder {
+    return (this.#encoder ??= this.#device.createCommandEncoder());
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = undefined;
+    this.#pipeline = undefined;
+  }
+
+  #encode(pass: GPUComputePassEncoder, { pipeline, bindings, args, groups }: Command): void {
+    if (pipeline !== this.#pipeline) pass.setPipeline(pipeline);
+    this.#pipeline = pipeline;
+    pass.setBindGroup(0, bindings);
+    if (args) pass.setBindGroup(1, args);
+    pass.dispatchWorkgroups(groups[0], groups[1], groups[2]);
+  }
 }

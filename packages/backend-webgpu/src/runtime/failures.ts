@@ -9,6 +9,8 @@ export interface Failures {
   raise(): void;
   /** Waits for every check under way, then raises the first failure. */
   settle(): Promise<void>;
+  /** What an error of a late call goes back to: the first failure, else the error itself. */
+  causeOf(error: unknown): Promise<unknown>;
   /** From here on a lost device is no failure: it was closed on purpose. */
   close(): void;
 }
@@ -43,6 +45,10 @@ export function createFailures(device: GPUDevice): Failures {
     const first = cause ?? (pending.size === 0 ? consequence : undefined);
     if (first) throw first;
   };
+  const settle = async (): Promise<void> => {
+    while (pending.size > 0) await Promise.all(pending);
+    raise();
+  };
   return {
     watch(check) {
       const watched = check.then(note, (error: unknown) => note(new XMoEError('backend', String(error), { op: 'webgpu', cause: error })));
@@ -50,10 +56,8 @@ export function createFailures(device: GPUDevice): Failures {
       void watched.then(() => pending.delete(watched));
     },
     raise,
-    async settle() {
-      while (pending.size > 0) await Promise.all(pending);
-      raise();
-    },
+    settle,
+    causeOf: (error) => settle().then(() => error, (failure: unknown) => failure),
     close() {
       closed = true;
       device.removeEventListener('uncapturederror', uncaptured);

@@ -50,36 +50,34 @@ export interface RuntimeParts {
   readonly free: (buffer: Operand['buffer']) => void;
 }
 
-export interface RuntimeControl {
-  readonly runtime: Runtime;
-  /** Runs a kernel and frees its scratch. */
-  call(kernel: () => void): void;
-}
+export class DeviceRuntime implements Runtime {
+  readonly traits: DeviceTraits;
+  readonly #parts: RuntimeParts;
+  readonly #temporaries: Operand['buffer'][] = [];
 
-export function createRuntime({ traits, pipelines, bindGroups, argumentBlocks, issue, allocate, free }: RuntimeParts): RuntimeControl {
-  const temporaries: Operand['buffer'][] = [];
-
-  function bind(program: CompiledProgram, name: string, binding: Binding | undefined): BoundBlock {
-    if (!binding) throw new TypeError(`${program.name}: no buffer for ${name}`);
-    if ('operand' in binding) {
-      const size = DEVICE_BYTES[binding.operand.dtype];
-      // Whole words: a window of float16 may end inside one.
-      return { block: blockOf(binding.operand), offset: binding.start * size, bytes: Math.ceil((binding.length * size) / 4) * 4 };
-    }
-    const block = blockOf(binding);
-    if (block.bytes <= traits.bindingBytes) return { block, offset: 0, bytes: 0 };
-    const needed = Math.ceil((sizeOf(binding.shape) * DEVICE_BYTES[binding.dtype]) / 4) * 4;
-    if (needed <= traits.bindingBytes) return { block, offset: 0, bytes: needed };
-    throw new XMoEError('memory', `${name} ${binding.dtype} [${binding.shape.join(', ')}] has ${needed} bytes, the device binds at most ${traits.bindingBytes}`, {
-      op: program.name,
-      hint: 'use a smaller batch, or an op that works in chunks',
-    });
+  constructor(parts: RuntimeParts) {
+    this.traits = parts.traits;
+    this.#parts = parts;
   }
 
-  function run(program: CompiledProgram, buffers: Readonly<Record<string, Binding>>, args: Readonly<Record<string, number>>, groups: Groups): void {
+  /** Runs a kernel and frees its scratch. */
+  call(kernel: () => void): void {
+    try {
+      kernel();
+    } finally {
+      for (const buffer of this.#temporaries.splice(0)) this.#parts.free(buffer);
+    }
+  }
+
+  program(name: string, spec: () => ProgramSpec): CompiledProgram {
+    return this.#parts.pipelines.get(name, spec);
+  }
+
+  run(program: CompiledProgram, buffers: Readonly<Record<string, Binding>>, args: Readonly<Record<string, number>>, groups: Groups): void {
     const [x, y = 1, z = 1] = groups;
     if (x === 0 || y === 0 || z === 0) return;
-    const bound = program.bufferNames.map((name) => bind(program, name, buffers[name]));
+    const { bindGroups, argumentBlocks, issue } = this.#parts;
+    const bound = program.bufferNames.map((name) => this.#bind(program, name, buffers[name]));
     issue({
       name: program.name,
       pipeline: program.pipeline,
@@ -90,44 +88,46 @@ export function createRuntime({ traits, pipelines, bindGroups, argumentBlocks, i
     });
   }
 
-  function fold(count: number): Groups {
-    const x = Math.min(count, traits.maxGroupsPerDimension);
+  runElements(program: CompiledProgram, buffers: Readonly<Record<string, Operand>>, args: Readonly<Record<string, number>>, length: number): void {
+    const windowed = Object.entries(buffers).filter(([, operand]) => sizeOf(operand.shape) === length);
+    const widest = Math.max(1, ...windowed.map(([, { dtype }]) => DEVICE_BYTES[dtype]));
+    const step = Math.floor(this.traits.bindingBytes / widest / ELEMENT_GROUP) * ELEMENT_GROUP;
+    if (length <= step) {
+      this.run(program, buffers, { ...args, start: 0, length }, this.fold(Math.ceil(length / ELEMENT_GROUP)));
+      return;
+    }
+    for (let start = 0; start < length; start += step) {
+      const part = Math.min(step, length - start);
+      const windows = windowed.map(([name, operand]): [string, Window] => [name, { operand, start, length: part }]);
+      this.run(program, { ...buffers, ...Object.fromEntries(windows) }, { ...args, start, length: part }, this.fold(Math.ceil(part / ELEMENT_GROUP)));
+    }
+  }
+
+  fold(count: number): Groups {
+    const x = Math.min(count, this.traits.maxGroupsPerDimension);
     return x === 0 ? [0] : [x, Math.ceil(count / x)];
   }
 
-  const runtime: Runtime = {
-    traits,
-    program: pipelines.get,
-    run,
-    runElements(program, buffers, args, length) {
-      const windowed = Object.entries(buffers).filter(([, operand]) => sizeOf(operand.shape) === length);
-      const widest = Math.max(1, ...windowed.map(([, { dtype }]) => DEVICE_BYTES[dtype]));
-      const step = Math.floor(traits.bindingBytes / widest / ELEMENT_GROUP) * ELEMENT_GROUP;
-      if (length <= step) {
-        run(program, buffers, { ...args, start: 0, length }, fold(Math.ceil(length / ELEMENT_GROUP)));
-        return;
-      }
-      for (let start = 0; start < length; start += step) {
-        const part = Math.min(step, length - start);
-        const windows = windowed.map(([name, operand]): [string, Window] => [name, { operand, start, length: part }]);
-        run(program, { ...buffers, ...Object.fromEntries(windows) }, { ...args, start, length: part }, fold(Math.ceil(part / ELEMENT_GROUP)));
-      }
-    },
-    fold,
-    scratch(dtype, shape) {
-      const buffer = allocate(dtype, sizeOf(shape));
-      temporaries.push(buffer);
-      return { buffer, shape, dtype };
-    },
-  };
-  return {
-    runtime,
-    call(kernel) {
-      try {
-        kernel();
-      } finally {
-        for (const buffer of temporaries.splice(0)) free(buffer);
-      }
-    },
-  };
+  scratch(dtype: DType, shape: readonly number[]): Operand {
+    const buffer = this.#parts.allocate(dtype, sizeOf(shape));
+    this.#temporaries.push(buffer);
+    return { buffer, shape, dtype };
+  }
+
+  #bind(program: CompiledProgram, name: string, binding: Binding | undefined): BoundBlock {
+    if (!binding) throw new TypeError(`${program.name}: no buffer for ${name}`);
+    if ('operand' in binding) {
+      const size = DEVICE_BYTES[binding.operand.dtype];
+      // Whole words: a window of float16 may end inside one.
+      return { block: blockOf(binding.operand), offset: binding.start * size, bytes: Math.ceil((binding.length * size) / 4) * 4 };
+    }
+    const block = blockOf(binding);
+    if (block.bytes <= this.traits.bindingBytes) return { block, offset: 0, bytes: 0 };
+    const needed = Math.ceil((sizeOf(binding.shape) * DEVICE_BYTES[binding.dtype]) / 4) * 4;
+    if (needed <= this.traits.bindingBytes) return { block, offset: 0, bytes: needed };
+    throw new XMoEError('memory', `${name} ${binding.dtype} [${binding.shape.join(', ')}] has ${needed} bytes, the device binds at most ${this.traits.bindingBytes}`, {
+      op: program.name,
+      hint: 'use a smaller batch, or an op that works in chunks',
+    });
+  }
 }
