@@ -38,8 +38,8 @@ export interface MalformedRows {
   report(place: string, reason: string): void;
 }
 
-/** Counts malformed rows and keeps the first ones. With `strict` the first one throws. */
-export function createMalformedRows(strict: boolean): MalformedRows {
+/** Counts malformed rows and keeps the first ones. With `strict` the first one throws, naming `op`. */
+export function createMalformedRows(strict: boolean, op = 'readDocuments'): MalformedRows {
   const first: MalformedRow[] = [];
   let count = 0;
   return {
@@ -49,7 +49,7 @@ export function createMalformedRows(strict: boolean): MalformedRows {
     report(place, reason) {
       if (strict) {
         throw new XMoEError('data', `${place}: ${reason}`, {
-          op: 'readDocuments',
+          op,
           hint: 'mend or remove the row, or leave out strict to count such rows and go on',
         });
       }

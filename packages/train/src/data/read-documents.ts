@@ -38,7 +38,7 @@ export interface DocumentStream extends AsyncIterable<TextDocument> {
 
 /**
  * The documents of files, directories and `name*` patterns: plain text (a document per file, or separated by lines
- * `<|endoftext|>`), JSON lines, both also gzipped, and Parquet. Memory is bounded by a row group or a document. Throws on
+ * `<|endoftext|>`), JSON lines, both also as .gz or .zst, and Parquet. Memory is bounded by a row group or a document. Throws on
  * sources that are missing, cut short, or hold no document at all.
  */
 export function readDocuments(sources: string | readonly string[], options: ReadDocumentsOptions = {}): DocumentStream {

@@ -1,10 +1,9 @@
 // One reader per file format: text lines, JSON lines, Parquet rows. A row is not yet a document: see document-joiners.ts.
 import { isUtf8 } from 'node:buffer';
 import { nearestName, XMoEError } from '@xmoe/core';
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
 import { readByteLines } from './byte-lines.js';
 import type { MalformedRows } from './documents.js';
+import { openParquet } from './parquet-table.js';
 import type { SourceFile } from './source-files.js';
 
 /** `text` is undefined where the row was malformed (and has been reported). */
@@ -21,13 +20,13 @@ export interface RowReaderOptions {
 
 /** The rows of a file in order, several per step. Lines of plain text keep their line feed. */
 export function readRows(file: SourceFile, options: RowReaderOptions): AsyncGenerator<Row[]> {
-  if (file.format === 'parquet') return readParquetRows(file.path, options);
+  if (file.format === 'parquet') return readParquetRows(file, options);
   return readLineRows(file, options);
 }
 
 async function* readLineRows(file: SourceFile, { field, malformed }: RowReaderOptions): AsyncGenerator<Row[]> {
   let number = 0;
-  for await (const lines of readByteLines(file.path, file.gzip)) {
+  for await (const lines of readByteLines(file.path, file.compression, 'readDocuments')) {
     const rows: Row[] = [];
     for (const bytes of lines) {
       const place = `${file.path}:${++number}`;
@@ -66,43 +65,24 @@ function textOfJson(line: string, field: string, place: string, malformed: Malfo
   return undefined;
 }
 
-async function* readParquetRows(path: string, { field, malformed }: RowReaderOptions): AsyncGenerator<Row[]> {
-  const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
-  // Bytes that are not UTF-8 stay bytes, so that the row can be named instead of filled with U+FFFD.
-  const stringFromBytes = (bytes: Uint8Array | undefined) => (bytes && isUtf8(bytes) ? utf8.decode(bytes) : bytes);
-  const file = await damaged(path, asyncBufferFromFile(path));
-  const metadata = await damaged(path, parquetMetadataAsync(file));
-  const columns = metadata.schema.slice(1).map((element) => element.name);
-  if (!columns.includes(field)) {
-    const near = nearestName(field, columns);
-    throw new XMoEError('data', `${path} has no column "${field}" (it has ${columns.join(', ')})`, {
+async function* readParquetRows(file: SourceFile, { field, malformed }: RowReaderOptions): AsyncGenerator<Row[]> {
+  const { path } = file;
+  const table = await openParquet(path, file.compression, 'readDocuments');
+  if (!table.columns.includes(field)) {
+    const near = nearestName(field, table.columns);
+    throw new XMoEError('data', `${path} has no column "${field}" (it has ${table.columns.join(', ')})`, {
       op: 'readDocuments',
       hint: near === undefined ? 'name the text column' : `did you mean "${near}"?`,
     });
   }
   let row = 0;
-  for (const group of metadata.row_groups) {
-    const rowEnd = row + Number(group.num_rows);
-    const options = { file, metadata, columns: [field], rowStart: row, rowEnd, compressors, parsers: { stringFromBytes } };
-    const objects = await damaged(path, parquetReadObjects(options));
-    yield objects.map((object: Record<string, unknown>): Row => {
+  for await (const objects of table.read([field])) {
+    yield objects.map((object): Row => {
       const place = `${path} row ${row++}`;
       const text = object[field];
       if (typeof text === 'string') return { text, place };
       malformed.report(place, text instanceof Uint8Array ? 'invalid UTF-8' : `no text in column "${field}"`);
       return { text: undefined, place };
-    });
-  }
-}
-
-async function damaged<Result>(path: string, reading: Promise<Result>): Promise<Result> {
-  try {
-    return await reading;
-  } catch (cause) {
-    throw new XMoEError('data', `${path}: not readable as Parquet: ${cause instanceof Error ? cause.message : cause}`, {
-      op: 'readDocuments',
-      hint: 'the file is cut short or of another format: fetch it again, or name the format',
-      cause,
     });
   }
 }

@@ -3,14 +3,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
+import { compressionOf, withoutCompression, type Compression } from './compressed-bytes.js';
 
 export type SourceFormat = 'text' | 'jsonl' | 'parquet';
 
-export interface SourceFile {
-  readonly path: string;
-  readonly format: SourceFormat;
-  readonly gzip: boolean;
-}
+export type SourceFile = FoundFile<SourceFormat>;
 
 const FORMATS: Readonly<Record<string, SourceFormat>> = {
   txt: 'text',
@@ -24,6 +21,13 @@ const FORMATS: Readonly<Record<string, SourceFormat>> = {
   parquet: 'parquet',
 };
 
+const DOCUMENT_FILES: FileKinds<SourceFormat> = {
+  formats: FORMATS,
+  fallback: 'text',
+  what: 'text, JSON lines or Parquet',
+  op: 'readDocuments',
+};
+
 /**
  * The files behind `sources`, in the order named; within a directory or pattern sorted by name. A directory gives its
  * files with a known ending (not its subdirectories). `format` overrides the ending. Throws when a source names nothing.
@@ -33,48 +37,74 @@ export async function listSourceFiles(sources: readonly string[], format?: Sourc
     throw new XMoEError('data', 'no sources', { op: 'readDocuments', hint: 'name at least one file or directory' });
   }
   const files: SourceFile[] = [];
-  for (const source of sources) {
-    const found = await expand(source, format);
-    if (found.length === 0) {
-      throw new XMoEError('data', `${source} holds no text, JSON lines or Parquet files`, {
-        op: 'readDocuments',
-        hint: `known endings: ${Object.keys(FORMATS).join(', ')}, each also with .gz (not Parquet); or name the format`,
-      });
-    }
-    files.push(...found);
-  }
+  for (const source of sources) files.push(...(await expandSource(source, DOCUMENT_FILES, format)));
   return files;
 }
 
-async function expand(source: string, format: SourceFormat | undefined): Promise<SourceFile[]> {
-  const entry = await stat(source).catch(() => undefined);
-  if (entry?.isFile()) return [describeFile(source, format ?? formatOf(source) ?? 'text')];
-  const pattern = entry === undefined && /[*?]/.test(basename(source));
-  if (entry === undefined && !pattern) notFound(source);
-  const directory = pattern ? dirname(source) : source;
-  const matches = pattern ? wildcard(basename(source)) : /^[^.]/;
-  const entries = await readdir(directory, { withFileTypes: true }).catch(() => notFound(directory));
-  const names = entries.filter((item) => !item.isDirectory() && matches.test(item.name)).map((item) => item.name);
-  return names.sort().flatMap((name) => {
-    const known = format ?? formatOf(name) ?? (pattern ? 'text' : undefined);
-    return known === undefined ? [] : [describeFile(join(directory, name), known)];
+/** What a reader takes. */
+export interface FileKinds<Format extends string> {
+  /** Format by the ending of the file name, `.gz` and `.zst` aside. */
+  readonly formats: Readonly<Record<string, Format>>;
+  /** Format of a file that is named on purpose and has another ending; undefined: refused. */
+  readonly fallback: Format | undefined;
+  /** For messages: `text, JSON lines or Parquet`. */
+  readonly what: string;
+  readonly op: string;
+}
+
+/** A file with its format and compression. */
+export interface FoundFile<Format extends string> {
+  readonly path: string;
+  readonly format: Format;
+  readonly compression: Compression | undefined;
+}
+
+/** The files behind one file, directory or `name*` pattern. Throws when it names none. */
+export async function expandSource<Format extends string>(
+  source: string,
+  kinds: FileKinds<Format>,
+  format?: Format,
+): Promise<FoundFile<Format>[]> {
+  const found = await expand(source, kinds, format);
+  if (found.length > 0) return found;
+  throw new XMoEError('data', `${source} holds no ${kinds.what} files`, {
+    op: kinds.op,
+    hint: `known endings: ${Object.keys(kinds.formats).join(', ')}, each also with .gz or .zst; or name the format`,
   });
 }
 
-function notFound(path: string): never {
+async function expand<Format extends string>(
+  source: string,
+  { formats, fallback, op }: FileKinds<Format>,
+  format: Format | undefined,
+): Promise<FoundFile<Format>[]> {
+  const known = (name: string, otherwise: Format | undefined) => format ?? formatOf(name, formats) ?? otherwise;
+  const describe = (path: string, otherwise: Format | undefined): FoundFile<Format>[] => {
+    const found = known(path, otherwise);
+    return found === undefined ? [] : [{ path, format: found, compression: compressionOf(path) }];
+  };
+  const entry = await stat(source).catch(() => undefined);
+  if (entry?.isFile()) return describe(source, fallback);
+  const pattern = entry === undefined && /[*?]/.test(basename(source));
+  if (entry === undefined && !pattern) notFound(source, op);
+  const directory = pattern ? dirname(source) : source;
+  const matches = pattern ? wildcard(basename(source)) : /^[^.]/;
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => notFound(directory, op));
+  const names = entries.filter((item) => !item.isDirectory() && matches.test(item.name)).map((item) => item.name);
+  return names.sort().flatMap((name) => describe(join(directory, name), pattern ? fallback : undefined));
+}
+
+/** Refuses a path that does not exist. */
+export function notFound(path: string, op: string): never {
   throw new XMoEError('data', `${path} does not exist`, {
-    op: 'readDocuments',
+    op,
     hint: 'check the path; it is taken relative to the current directory',
   });
 }
 
-function formatOf(name: string): SourceFormat | undefined {
-  const ending = name.toLowerCase().replace(/\.gz$/, '').split('.').at(-1)!;
-  return Object.hasOwn(FORMATS, ending) ? FORMATS[ending] : undefined;
-}
-
-function describeFile(path: string, format: SourceFormat): SourceFile {
-  return { path, format, gzip: path.toLowerCase().endsWith('.gz') };
+function formatOf<Format extends string>(name: string, formats: Readonly<Record<string, Format>>): Format | undefined {
+  const ending = withoutCompression(name.toLowerCase()).split('.').at(-1)!;
+  return Object.hasOwn(formats, ending) ? formats[ending] : undefined;
 }
 
 /** `*` stands for any characters and `?` for one, within one name. */
