@@ -1,17 +1,12 @@
-// Sampling text from a language model: temperature, top-k and nucleus, seeded.
+// Sampling text from a language model, seeded. The choice of one token is in @xmoe/nn.
 import { foldIn, hostUniform, randomKey, XMoEError, type Engine, type FloatDType, type ForwardContext, type Parameters } from '@xmoe/core';
+import { checkSampling, sampleToken, type TokenSampling } from '@xmoe/nn';
 import type { Tokenizer } from '@xmoe/train';
 import type { XMoELanguageModel } from './model.js';
 
-export interface SamplingOptions {
+export interface SamplingOptions extends TokenSampling {
   /** Tokens to add. */
   maxTokens: number;
-  /** Divides the logits; 0 takes the likeliest token. */
-  temperature: number;
-  /** Only the k likeliest tokens; 0: all. */
-  topK: number;
-  /** Only the fewest likeliest tokens that reach this mass (Holtzman et al. 2020); 1: all. */
-  topP: number;
   seed: number;
 }
 
@@ -30,7 +25,7 @@ export async function* generate(
   options: SamplingOptions,
   computeDType: FloatDType = 'float32',
 ): AsyncGenerator<number, void, undefined> {
-  checkSampling(options);
+  checkOptions(options);
   const { contextLength } = model.config;
   const tokens = prompt === '' ? [tokenizer.endOfText] : [...tokenizer.encode(prompt)];
   const key = foldIn(randomKey(options.seed), 'sample');
@@ -52,32 +47,9 @@ export async function* generate(
   }
 }
 
-/** The token that the uniform number `u` in [0, 1) picks from softmax(logits / temperature) after top-k and nucleus. */
-export function sampleToken(logits: ArrayLike<number>, u: number, options: Pick<SamplingOptions, 'temperature' | 'topK' | 'topP'>): number {
-  const order = Array.from({ length: logits.length }, (_, id) => id).sort((a, b) => logits[b]! - logits[a]! || a - b);
-  if (options.temperature === 0) return order[0]!;
-  const peak = logits[order[0]!]!;
-  const candidates = options.topK > 0 ? order.slice(0, options.topK) : order;
-  const weights = candidates.map((id) => Math.exp((logits[id]! - peak) / options.temperature));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  let count = 0;
-  let mass = 0;
-  while (count < weights.length && (count === 0 || mass < options.topP * total)) mass += weights[count++]!;
-  let rest = u * mass;
-  for (let index = 0; index < count; index++) {
-    rest -= weights[index]!;
-    if (rest < 0) return candidates[index]!;
-  }
-  return candidates[count - 1]!;
-}
-
 /** @throws XMoEError `value` naming the option that makes no sense */
-export function checkSampling({ maxTokens, temperature, topK, topP }: SamplingOptions): void {
-  const fail = (problem: string, hint: string): never => {
-    throw new XMoEError('value', problem, { op: 'sample', hint });
-  };
-  if (!Number.isInteger(maxTokens) || maxTokens < 0) fail(`the number of tokens is ${maxTokens}`, 'pass a whole number');
-  if (!(temperature >= 0)) fail(`the temperature is ${temperature}`, 'pass a number from 0');
-  if (!Number.isInteger(topK) || topK < 0) fail(`top-k is ${topK}`, 'pass a whole number; 0 keeps all tokens');
-  if (!(topP > 0 && topP <= 1)) fail(`top-p is ${topP}`, 'pass a number above 0 up to 1');
+export function checkOptions(options: SamplingOptions): void {
+  checkSampling(options);
+  const { maxTokens } = options;
+  if (!Number.isInteger(maxTokens) || maxTokens < 0) throw new XMoEError('value', `the number of tokens is ${maxTokens}`, { op: 'sample', hint: 'pass a whole number' });
 }

@@ -1,4 +1,11 @@
 // The public surface of @xmoe/nn.
+export * from './decoding/beam.js';
+export * from './decoding/beam-search.js';
+export * from './decoding/decoder-state.js';
+export * from './decoding/decoding-session.js';
+export * from './decoding/hypothesis.js';
+export * from './decoding/sample-sequences.js';
+export * from './decoding/sampling.js';
 export * from './layers/attention.js';
 export * from './layers/dropout.js';
 export * from './layers/feed-forward.js';

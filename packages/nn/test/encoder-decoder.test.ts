@@ -1,34 +1,19 @@
 // The encoder-decoder: padding changes nothing, gradients, label smoothing, cross-attention, positions, checkpointing.
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Tensor } from '@xmoe/core';
-import type { DispatchPath, RoutingTrace } from '@xmoe/moe';
-import { createEncoderDecoder, sinusoids, type EncoderDecoderConfig, type SequenceBatch, type TranslationBatch } from '@xmoe/nn';
+import { sinusoids, type SequenceBatch, type TranslationBatch } from '@xmoe/nn';
 import { checkGradients } from '@xmoe/testing';
 import { drawnParameters, EVALUATION, expectClose, float64, lossAndGradients, read, tinyFeedForward, trainingWith } from './tiny.js';
+import { createTinyTranslator, paddedRows, type TinyTranslatorOptions } from './tiny-translator.js';
 
 const engine = float64();
 afterAll(() => engine.dispose());
 
-type Options = Partial<EncoderDecoderConfig<RoutingTrace>> & { dispatch?: DispatchPath };
-
-/** Experts, when asked for, are in layer 1 of the encoder. */
-function tinyTranslator({ dispatch, ...config }: Options = {}) {
-  return createEncoderDecoder<RoutingTrace>(engine, {
-    vocabularySize: 7, contextLength: 6, width: 4, heads: 2, encoderLayers: 1, decoderLayers: 1, dropout: 0, initStd: 0.4, labelSmoothing: 0.1,
-    norm: 'post', positions: 'sinusoidal',
-    feedForward: ({ side, name, std, outputStd }) => tinyFeedForward(side === 'encoder' ? dispatch : undefined, name, std, outputStd),
-    ...config,
-  });
-}
+const tinyTranslator = (options: TinyTranslatorOptions = {}) => createTinyTranslator(engine, options);
+const sequences = (rows: readonly (readonly number[])[], length: number): SequenceBatch => paddedRows(engine, rows, length);
 
 const SOURCES = [[3, 1, 4], [2, 6]];
 const TARGETS = [[5, 2], [1, 4, 6]];
-
-function sequences(rows: readonly (readonly number[])[], length: number): SequenceBatch {
-  const padded = rows.flatMap((row) => Array.from({ length }, (_, index) => row[index] ?? 0));
-  const mask = rows.flatMap((row) => Array.from({ length }, (_, index) => index < row.length));
-  return { shape: { batch: rows.length, length }, tokens: engine.tensor(Int32Array.from(padded)).keep(), mask: engine.tensor(mask).keep() };
-}
 
 /** Decoder inputs begin with token 0; the labels are the targets, ended by 0. */
 function translation(sourceLength: number, targetLength: number): TranslationBatch {
@@ -40,14 +25,16 @@ function translation(sourceLength: number, targetLength: number): TranslationBat
   };
 }
 
-const KINDS = [
-  { kind: 'dense, pre-norm, learned positions', dispatch: undefined, norm: 'pre', positions: 'learned' },
-  { kind: 'grouped experts, post-norm, sinusoids', dispatch: 'grouped', norm: 'post', positions: 'sinusoidal' },
-] as const;
+const bothSides: TinyTranslatorOptions['feedForward'] = ({ name, std, outputStd }) => tinyFeedForward('grouped', name, std, outputStd);
+const KINDS: readonly [string, TinyTranslatorOptions][] = [
+  ['dense, pre-norm, learned positions', { norm: 'pre', positions: 'learned', tiedEmbeddings: 'decoder' }],
+  ['grouped experts in the encoder, post-norm, sinusoids', { dispatch: 'grouped', norm: 'post', positions: 'sinusoidal', tiedEmbeddings: 'all' }],
+  ['grouped experts on both sides, pre-norm, sinusoids', { feedForward: bothSides, norm: 'pre', positions: 'sinusoidal', tiedEmbeddings: 'all' }],
+];
 
-describe.each(KINDS)('$kind', ({ dispatch, norm, positions }) => {
+describe.each(KINDS)('%s', (_, shape) => {
   it('the gradient of every parameter equals central differences', async () => {
-    const model = tinyTranslator({ dispatch, norm, positions, dropout: 0.2 });
+    const model = tinyTranslator({ ...shape, dropout: 0.2 });
     const parameters = drawnParameters(engine, model.parameters);
     const context = trainingWith(engine, 3);
     const batch = translation(3, 4);
@@ -57,7 +44,7 @@ describe.each(KINDS)('$kind', ({ dispatch, norm, positions }) => {
   });
 
   it('padding changes neither states, nor loss, nor gradients', () => {
-    const model = tinyTranslator({ dispatch, norm, positions });
+    const model = tinyTranslator({ ...shape });
     const parameters = drawnParameters(engine, model.parameters);
     const context = { ...trainingWith(engine, 3), collect: 'statistics' as const };
     const states = (length: number): number[] => {
@@ -73,9 +60,9 @@ describe.each(KINDS)('$kind', ({ dispatch, norm, positions }) => {
   });
 
   it('checkpointing gives the same loss and gradients', () => {
-    const parameters = drawnParameters(engine, tinyTranslator({ dispatch, norm, positions }).parameters);
+    const parameters = drawnParameters(engine, tinyTranslator({ ...shape }).parameters);
     const [plain, recomputed] = [false, true].map((checkpointing) => {
-      const model = tinyTranslator({ dispatch, norm, positions, dropout: 0.2, checkpointing });
+      const model = tinyTranslator({ ...shape, dropout: 0.2, checkpointing });
       return lossAndGradients(engine, (weights) => model.loss(weights, translation(4, 5), { ...trainingWith(engine, 2), collect: 'statistics' }), parameters);
     });
     expect(recomputed!.loss).toBe(plain!.loss);
@@ -136,7 +123,7 @@ describe('loss', () => {
   });
 
   it('sums the auxiliary losses of both sides and reports both traces', () => {
-    const both = tinyTranslator({ feedForward: ({ name, std, outputStd }) => tinyFeedForward('grouped', name, std, outputStd) });
+    const both = tinyTranslator({ feedForward: bothSides });
     const weights = drawnParameters(engine, both.parameters);
     const context = { ...trainingWith(engine, 1), collect: 'statistics' as const };
     const memory = both.encode(weights, batch.source, context);
@@ -151,14 +138,17 @@ describe('loss', () => {
 
 describe('parameters and positions', () => {
   it('names both sides; final norms with pre-norm only; a table of positions only when learned', () => {
-    const names = (options: Options): string[] => tinyTranslator(options).parameters.map(({ name }) => name);
+    const names = (options: TinyTranslatorOptions): string[] => tinyTranslator(options).parameters.map(({ name }) => name);
     const published = names({});
     expect(published).toContain('encoder.h.0.attn.c_attn.weight');
     expect(published).toContain('decoder.h.0.crossattention.q_attn.weight');
     expect(published.filter((name) => name.includes('encoder') && name.includes('cross'))).toEqual([]);
-    expect(published.filter((name) => name.includes('ln_f') || name.startsWith('wpe'))).toEqual([]);
-    expect(names({ norm: 'pre', positions: 'learned' }).filter((name) => name.includes('ln_f') || name.startsWith('wpe')))
-      .toEqual(['wpe.weight', 'encoder.ln_f.weight', 'encoder.ln_f.bias', 'decoder.ln_f.weight', 'decoder.ln_f.bias']);
+    const ofOptions = (all: string[]): string[] => all.filter((name) => /ln_f|wpe|wte/.test(name));
+    expect(ofOptions(published)).toEqual(['wte.weight']);
+    expect(ofOptions(names({ norm: 'pre', positions: 'learned', tiedEmbeddings: 'decoder' }))).toEqual([
+      'encoder.wte.weight', 'decoder.wte.weight',
+      'encoder.wpe.weight', 'encoder.ln_f.weight', 'encoder.ln_f.bias', 'decoder.wpe.weight', 'decoder.ln_f.weight', 'decoder.ln_f.bias',
+    ]);
   });
 
   it('sinusoids are sin and cos of position / 10000^(2i/d)', () => {
@@ -172,7 +162,7 @@ describe('parameters and positions', () => {
 
   it('sinusoids go on beyond the context, learned positions do not', () => {
     const long = sequences([[1, 2, 3, 4, 5, 6, 0, 1]], 8);
-    const encode = (options: Options) => {
+    const encode = (options: TinyTranslatorOptions) => {
       const model = tinyTranslator(options);
       return read(model.encode(drawnParameters(engine, model.parameters), long, EVALUATION).x);
     };

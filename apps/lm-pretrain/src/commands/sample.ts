@@ -1,5 +1,5 @@
 // sample: continues a prompt, token by token on standard output.
-import { checkSampling, generate } from '../generate.js';
+import { checkOptions, generate } from '../generate.js';
 import { leakFree } from '../finish.js';
 import { buildModel } from '../model.js';
 import { openRun } from '../session.js';
@@ -17,7 +17,7 @@ interface SampleOptions {
 }
 
 export async function sampleCommand(terminal: Terminal, directory: string, options: SampleOptions): Promise<void> {
-  checkSampling(options);
+  checkOptions(options);
   const run = await openRun(directory, { ...options, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   try {
     const { engine } = run.device;

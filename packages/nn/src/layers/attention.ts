@@ -1,7 +1,7 @@
 // Multi-head attention layers: self-attention with one fused projection (GPT-2), and cross-attention. The attention itself
 // is an op of core.
 import {
-  attention, hashName, reshape, split, transpose, XMoEError,
+  attention, concat, hashName, reshape, split, transpose, XMoEError,
   type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 import { linear, linearParameters } from './linear.js';
@@ -37,6 +37,12 @@ export function selfAttentionParameters(name: string, config: AttentionConfig): 
   ];
 }
 
+/** Keys and values: [B·heads, T, D] each. */
+export interface KeyValues {
+  readonly k: Tensor;
+  readonly v: Tensor;
+}
+
 /** x [B·T, d] → [B·T, d]. keyMask bool [B, T] hides padding. */
 export function selfAttention(
   parameters: Parameters,
@@ -47,13 +53,28 @@ export function selfAttention(
   context: ForwardContext,
   options: { causal: boolean; keyMask: Tensor | null },
 ): Tensor {
-  const { batch, length } = shape;
-  const { heads, width } = config;
-  const projected = linear(parameters, `${name}.c_attn`, x); // [B·T, 3d]
-  const parts = transpose(reshape(projected, [batch, length, 3, heads, width / heads]), [2, 0, 3, 1, 4]); // [3, B, H, T, D]
-  const [q, k, v] = split(reshape(parts, [3 * batch * heads, length, width / heads]), [batch * heads, batch * heads, batch * heads]);
+  const [q, k, v] = projectHeads(parameters, `${name}.c_attn`, x, shape, config.heads, 3);
   const mixed = attend(q!, k!, v!, name, config, context, options);
-  return linear(parameters, `${name}.c_proj`, mergeHeads(mixed, shape, heads));
+  return linear(parameters, `${name}.c_proj`, mergeHeads(mixed, shape, config.heads));
+}
+
+/**
+ * Causal self-attention of one more position: x [R, d] is the last position of R sequences, `past` holds the keys and values
+ * of those before it. `keyValues` are the past with the new ones at the end.
+ */
+export function extendSelfAttention(
+  parameters: Parameters,
+  name: string,
+  x: Tensor,
+  past: KeyValues | null,
+  config: AttentionConfig,
+  context: ForwardContext,
+): { output: Tensor; keyValues: KeyValues } {
+  const shape = { batch: x.shape[0]!, length: 1 };
+  const [q, k, v] = projectHeads(parameters, `${name}.c_attn`, x, shape, config.heads, 3);
+  const keyValues = past ? { k: concat([past.k, k!], 1), v: concat([past.v, v!], 1) } : { k: k!, v: v! };
+  const mixed = attend(q!, keyValues.k, keyValues.v, name, config, context, { causal: false, keyMask: null });
+  return { output: linear(parameters, `${name}.c_proj`, mergeHeads(mixed, shape, config.heads)), keyValues };
 }
 
 /** Specs of `name.q_attn` [d, d], `name.c_attn` [d, 2d] (keys and values) and `name.c_proj` [d, d]. */
@@ -78,14 +99,39 @@ export function crossAttention(
   config: AttentionConfig,
   context: ForwardContext,
 ): Tensor {
-  const { batch } = shape;
-  const { heads, width } = config;
-  const q = splitHeads(linear(parameters, `${name}.q_attn`, x), shape, heads);
-  const projected = linear(parameters, `${name}.c_attn`, memory); // [B·Tk, 2d]
-  const parts = transpose(reshape(projected, [batch, memoryLength, 2, heads, width / heads]), [2, 0, 3, 1, 4]); // [2, B, H, Tk, D]
-  const [k, v] = split(reshape(parts, [2 * batch * heads, memoryLength, width / heads]), [batch * heads, batch * heads]);
-  const mixed = attend(q, k!, v!, name, config, context, { causal: false, keyMask: memoryMask });
-  return linear(parameters, `${name}.c_proj`, mergeHeads(mixed, shape, heads));
+  const keyValues = crossKeyValues(parameters, name, memory, { batch: shape.batch, length: memoryLength }, config);
+  return attendMemory(parameters, name, x, shape, keyValues, memoryMask, config, context);
+}
+
+/** The keys and values of a memory [B·Tk, d], which are the same for every query. */
+export function crossKeyValues(parameters: Parameters, name: string, memory: Tensor, shape: BatchShape, config: AttentionConfig): KeyValues {
+  const [k, v] = projectHeads(parameters, `${name}.c_attn`, memory, shape, config.heads, 2);
+  return { k: k!, v: v! };
+}
+
+/** {@link crossAttention} over the keys and values of {@link crossKeyValues}. */
+export function attendMemory(
+  parameters: Parameters,
+  name: string,
+  x: Tensor,
+  shape: BatchShape,
+  keyValues: KeyValues,
+  memoryMask: Tensor | null,
+  config: AttentionConfig,
+  context: ForwardContext,
+): Tensor {
+  const [q] = projectHeads(parameters, `${name}.q_attn`, x, shape, config.heads, 1);
+  const mixed = attend(q!, keyValues.k, keyValues.v, name, config, context, { causal: false, keyMask: memoryMask });
+  return linear(parameters, `${name}.c_proj`, mergeHeads(mixed, shape, config.heads));
+}
+
+/** One linear layer to `parts` tensors side by side: x [B·T, d] → parts × [B·heads, T, D]. */
+function projectHeads(parameters: Parameters, name: string, x: Tensor, { batch, length }: BatchShape, heads: number, parts: number): Tensor[] {
+  const projected = linear(parameters, name, x); // [B·T, parts·d]
+  const size = projected.shape[1]! / (parts * heads);
+  const byHead = transpose(reshape(projected, [batch, length, parts, heads, size]), [2, 0, 3, 1, 4]); // [parts, B, H, T, D]
+  const joined = reshape(byHead, [parts * batch * heads, length, size]);
+  return parts === 1 ? [joined] : split(joined, new Array<number>(parts).fill(batch * heads));
 }
 
 function attend(
@@ -100,12 +146,6 @@ function attend(
   const active = context.training && context.key !== null && config.dropout > 0;
   const dropout = active ? { key: context.key!, rate: config.dropout, stream: hashName(`${name}.attn_dropout`) } : null;
   return attention(q, k, v, { heads: config.heads, causal: options.causal, keyMask: options.keyMask, dropout });
-}
-
-/** [B·T, d] → [B·heads, T, d/heads]. */
-function splitHeads(x: Tensor, { batch, length }: BatchShape, heads: number): Tensor {
-  const size = x.shape[1]! / heads;
-  return reshape(transpose(reshape(x, [batch, length, heads, size]), [0, 2, 1, 3]), [batch * heads, length, size]);
 }
 
 /** [B·heads, T, d/heads] → [B·T, d]. */

@@ -4,8 +4,8 @@ import {
   type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 import {
-  crossAttention, crossAttentionParameters, selfAttention, selfAttentionParameters,
-  type AttentionConfig, type BatchShape,
+  attendMemory, crossAttention, crossAttentionParameters, crossKeyValues, extendSelfAttention, selfAttention, selfAttentionParameters,
+  type AttentionConfig, type BatchShape, type KeyValues,
 } from './attention.js';
 import { dropoutAt } from './dropout.js';
 import { layerNormParameters, normalize } from './linear.js';
@@ -34,10 +34,29 @@ export interface TransformerLayerInput {
   memory?: { x: Tensor; length: number; mask: Tensor | null };
 }
 
+/** One more position of R sequences. */
+export interface LayerStepInput {
+  /** [R, d] */
+  x: Tensor;
+  /** Of the positions before; null at the first. */
+  past: KeyValues | null;
+  /** Of S sequences that R / S rows each attend to, with mask bool [S, Ts] or null. */
+  memory: { keyValues: KeyValues; sequences: number; mask: Tensor | null };
+}
+
+export interface LayerStepResult<Trace> extends LayerResult<Trace> {
+  /** The past with the new position at the end. */
+  keyValues: KeyValues;
+}
+
 export interface TransformerLayer<Trace> {
   readonly name: string;
   readonly parameters: readonly ParameterSpec[];
   apply(parameters: Parameters, input: TransformerLayerInput, context: ForwardContext): LayerResult<Trace>;
+  /** Keys and values of the memory [S·Ts, d] for {@link step}. */
+  remember(parameters: Parameters, memory: Tensor, shape: BatchShape): KeyValues;
+  /** As `apply` with `causal` and `cross`, for one position after those in `past`. */
+  step(parameters: Parameters, input: LayerStepInput, context: ForwardContext): LayerStepResult<Trace>;
 }
 
 export interface LayerResult<Trace> {
@@ -62,36 +81,56 @@ export function createTransformerLayer<Trace>(config: TransformerLayerConfig<Tra
     ...layerNormParameters(`${name}.ln_2`, width),
     ...feedForward.parameters,
   ];
+
+  /** The residual branches in order, whatever its attention looks at: [R, d] → [R, d]. */
+  const run = (weights: Parameters, start: Tensor, self: Branch, cross: Branch | null, context: ForwardContext): LayerResult<Trace> => {
+    // x + dropout(f(norm(x))) or norm(x + dropout(f(x))).
+    const residual = (x: Tensor, normName: string, site: string, branch: Branch): Tensor => {
+      const pre = config.norm === 'pre';
+      const out = branch(pre ? normalize(weights, normName, x) : x);
+      const sum = add(x, dropoutAt(`${name}.${site}`, out, config.dropout, context));
+      return pre ? sum : normalize(weights, normName, sum);
+    };
+    let auxLoss: Tensor | null = null;
+    let trace: Trace | null = null;
+    let x = residual(start, `${name}.ln_1`, 'attn', self);
+    if (cross) x = residual(x, `${name}.ln_cross_attn`, 'crossattention', cross);
+    x = residual(x, `${name}.ln_2`, 'mlp', (h) => {
+      const result = feedForward.apply(weights, h, context);
+      auxLoss = result.auxLoss;
+      trace = result.trace;
+      return result.output;
+    });
+    return { x, auxLoss, trace };
+  };
+
   return {
     name,
     parameters,
-    apply(weights, input, context) {
-      // x + dropout(f(norm(x))) or norm(x + dropout(f(x))).
-      const residual = (x: Tensor, normName: string, site: string, branch: (x: Tensor) => Tensor): Tensor => {
-        const pre = config.norm === 'pre';
-        const out = branch(pre ? normalize(weights, normName, x) : x);
-        const sum = add(x, dropoutAt(`${name}.${site}`, out, config.dropout, context));
-        return pre ? sum : normalize(weights, normName, sum);
-      };
-      let auxLoss: Tensor | null = null;
-      let trace: Trace | null = null;
-      const { memory, shape } = input;
-      let x = residual(input.x, `${name}.ln_1`, 'attn', (h) =>
-        selfAttention(weights, `${name}.attn`, h, shape, attention, context, { causal: config.causal, keyMask: input.keyMask }),
-      );
-      if (config.cross) {
-        if (!memory) throw new XMoEError('value', `${name} attends over an encoder, but there is no memory`, { op: 'transformerLayer', hint: 'pass the states of the encoder as memory' });
-        x = residual(x, `${name}.ln_cross_attn`, 'crossattention', (h) =>
-          crossAttention(weights, `${name}.crossattention`, h, shape, memory.x, memory.length, memory.mask, attention, context),
-        );
+    apply(weights, { x, shape, keyMask, memory }, context) {
+      if (config.cross && !memory) {
+        throw new XMoEError('value', `${name} attends over an encoder, but there is no memory`, { op: 'transformerLayer', hint: 'pass the states of the encoder as memory' });
       }
-      x = residual(x, `${name}.ln_2`, 'mlp', (h) => {
-        const result = feedForward.apply(weights, h, context);
-        auxLoss = result.auxLoss;
-        trace = result.trace;
-        return result.output;
-      });
-      return { x, auxLoss, trace };
+      const self: Branch = (h) => selfAttention(weights, `${name}.attn`, h, shape, attention, context, { causal: config.causal, keyMask });
+      const cross: Branch = (h) => crossAttention(weights, `${name}.crossattention`, h, shape, memory!.x, memory!.length, memory!.mask, attention, context);
+      return run(weights, x, self, config.cross ? cross : null, context);
+    },
+    remember: (weights, memory, shape) => crossKeyValues(weights, `${name}.crossattention`, memory, shape, attention),
+    step(weights, { x, past, memory }, context) {
+      let keyValues: KeyValues | undefined;
+      const self: Branch = (h) => {
+        const extended = extendSelfAttention(weights, `${name}.attn`, h, past, attention, context);
+        ({ keyValues } = extended);
+        return extended.output;
+      };
+      // The rows of one sequence are queries side by side: its keys and values are there once.
+      const shape = { batch: memory.sequences, length: x.shape[0]! / memory.sequences };
+      const cross: Branch = (h) => attendMemory(weights, `${name}.crossattention`, h, shape, memory.keyValues, memory.mask, attention, context);
+      const result = run(weights, x, self, cross, context);
+      return { ...result, keyValues: keyValues! };
     },
   };
 }
+
+/** What a residual branch computes: [R, d] → [R, d]. */
+type Branch = (x: Tensor) => Tensor;

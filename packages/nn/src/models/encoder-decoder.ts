@@ -3,6 +3,7 @@ import {
   add, cast, linearCrossEntropy, matmul, multiply, parameter, reshape,
   type Engine, type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
+import type { DecoderState } from '../decoding/decoder-state.js';
 import { checkHeads, type BatchShape } from '../layers/attention.js';
 import { dropoutAt } from '../layers/dropout.js';
 import { embedding, embeddingParameters, layerNormParameters, normalize } from '../layers/linear.js';
@@ -12,9 +13,11 @@ import { addPositions, learnedPositions, sinusoidalPositions } from './positions
 import { applyStack, type StackResult } from './stack.js';
 
 export interface EncoderDecoderConfig<Trace = unknown> {
-  /** Joint vocabulary of both sides; all embeddings and the output projection are tied. */
+  /** Joint vocabulary of both sides. */
   vocabularySize: number;
-  /** Longest sequence of learned positions. */
+  /** What shares the output projection's weight (Press and Wolf 2017). `decoder`: the decoder's embedding; `all`: both embeddings. */
+  tiedEmbeddings: 'decoder' | 'all';
+  /** Longest sequence of learned positions, which each side has of its own. */
   contextLength: number;
   width: number;
   heads: number;
@@ -54,54 +57,71 @@ export interface EncoderDecoder<Trace = unknown> {
   loss(parameters: Parameters, batch: TranslationBatch, context: ForwardContext, options?: LossOptions): ModelLoss<Trace>;
   /** Logits of decoder states [R, d]: float32 [R, V]. */
   logits(parameters: Parameters, states: Tensor): Tensor;
+  /** Encodes the source and computes what each decoder layer keeps of it. No position is decoded yet; R = S. */
+  startDecoding(parameters: Parameters, source: SequenceBatch, context: ForwardContext): DecoderState;
+  /** Decodes one more position: tokens int32 [R] → states [R, d], as the last ones of `decode` over the whole prefix. */
+  decodeStep(parameters: Parameters, state: DecoderState, tokens: Tensor, context: ForwardContext): { x: Tensor; state: DecoderState };
 }
 
 /** Output of one side: states [B·T, d]. */
 export type Side<Trace> = StackResult<Trace>;
 
 /**
- * Vaswani et al. 2017. Embeddings are scaled by √d (section 3.4) and tied to the output projection; `post` is the published
- * norm, `pre` adds a final one to each side. Label smoothing applies in training only.
+ * Vaswani et al. 2017. Embeddings are scaled by √d (section 3.4); `post` is the published norm, `pre` adds a final one to each
+ * side. Label smoothing applies in training only.
  * @throws XMoEError `config` when the heads do not divide the width
  */
 export function createEncoderDecoder<Trace = unknown>(engine: Engine, config: EncoderDecoderConfig<Trace>): EncoderDecoder<Trace> {
   checkHeads('encoderDecoder', config);
-  const { vocabularySize, contextLength, width, initStd } = config;
-  const encoder = createSide(config, 'encoder');
-  const decoder = createSide(config, 'decoder');
-  const positions = config.positions === 'learned' ? learnedPositions('wpe', { contextLength, width, std: initStd }) : sinusoidalPositions(width);
+  const encoder = createSide(engine, config, 'encoder');
+  const decoder = createSide(engine, config, 'decoder');
+  const outputWeight = (weights: Parameters, like: Tensor): Tensor => cast(parameter(weights, `${decoder.embedding}.weight`), like.dtype);
 
-  const run = (name: SideName, layers: readonly TransformerLayer<Trace>[], weights: Parameters, batch: SequenceBatch, context: ForwardContext, memory?: Memory): Side<Trace> => {
-    const { shape, tokens, mask } = batch;
-    const embedded = multiply(embedding(weights, 'wte', tokens, context), Math.sqrt(width));
-    const start = addPositions(embedded, positions.rows(engine, weights, shape.length), shape);
-    const x = dropoutAt(`${name}.embd`, start, config.dropout, context);
-    const input = { x, shape, keyMask: keyMaskOf(batch), ...(memory ? { memory } : {}) };
-    const stack = applyStack(engine, layers, weights, input, { ...context, tokenIds: tokens, mask }, { checkpointing: config.checkpointing ?? false });
-    return { ...stack, x: config.norm === 'pre' ? normalize(weights, `${name}.ln_f`, stack.x) : stack.x };
-  };
-  const encode: EncoderDecoder<Trace>['encode'] = (weights, source, context) => run('encoder', encoder, weights, source, context);
+  const encode: EncoderDecoder<Trace>['encode'] = (weights, source, context) => encoder.run(weights, source, context);
   const decode: EncoderDecoder<Trace>['decode'] = (weights, target, source, memory, context) =>
-    run('decoder', decoder, weights, target, context, { x: memory, length: source.shape.length, mask: keyMaskOf(source) });
+    decoder.run(weights, target, context, { x: memory, length: source.shape.length, mask: keyMaskOf(source) });
 
   return {
     config,
     parameters: [
-      ...embeddingParameters('wte', vocabularySize, width, initStd),
-      ...positions.parameters,
-      ...[...encoder, ...decoder].flatMap((layer) => layer.parameters),
-      ...(config.norm === 'pre' ? [...layerNormParameters('encoder.ln_f', width), ...layerNormParameters('decoder.ln_f', width)] : []),
+      ...[...new Set([encoder.embedding, decoder.embedding])].flatMap((name) => embeddingParameters(name, config.vocabularySize, config.width, config.initStd)),
+      ...encoder.parameters,
+      ...decoder.parameters,
     ],
     encode,
     decode,
-    logits: (weights, states) => matmul(states, tiedWeight(weights, states), { transposeB: true, dtype: 'float32' }),
+    logits: (weights, states) => matmul(states, outputWeight(weights, states), { transposeB: true, dtype: 'float32' }),
     loss(weights, { source, target, labels }, context, options = {}) {
       const memory = encode(weights, source, context);
       const states = decode(weights, target, source, memory.x, context);
       const labelSmoothing = context.training ? config.labelSmoothing : 0;
-      const losses = linearCrossEntropy(states.x, tiedWeight(weights, states.x), labels, { labelSmoothing });
+      const losses = linearCrossEntropy(states.x, outputWeight(weights, states.x), labels, { labelSmoothing });
       const auxLoss = memory.auxLoss && states.auxLoss ? add(memory.auxLoss, states.auxLoss) : (memory.auxLoss ?? states.auxLoss);
       return { ...combineLosses(losses, labels, auxLoss, options), traces: [...memory.traces, ...states.traces] };
+    },
+    startDecoding(weights, source, context) {
+      const { x } = encode(weights, source, context);
+      const sequences = source.shape.batch;
+      return {
+        sequences,
+        rows: sequences,
+        length: 0,
+        past: decoder.layers.map(() => null),
+        memory: decoder.layers.map((layer) => layer.remember(weights, x, source.shape)),
+        memoryMask: keyMaskOf(source),
+      };
+    },
+    decodeStep(weights, state, tokens, context) {
+      const { sequences, memoryMask: mask } = state;
+      let x = decoder.embed(weights, tokens, { batch: state.rows, length: 1 }, context, state.length);
+      const past = decoder.layers.map((layer, index) => {
+        const input = { x, past: state.past[index]!, memory: { keyValues: state.memory[index]!, sequences, mask } };
+        const result = engine.scope(() => layer.step(weights, input, { ...context, tokenIds: tokens, mask: null }));
+        x.dispose();
+        x = result.x;
+        return result.keyValues;
+      });
+      return { x: decoder.end(weights, x), state: { ...state, length: state.length + 1, past } };
     },
   };
 }
@@ -109,16 +129,51 @@ export function createEncoderDecoder<Trace = unknown>(engine: Engine, config: En
 type SideName = 'encoder' | 'decoder';
 type Memory = NonNullable<TransformerLayerInput['memory']>;
 
-/** The mask of a batch as attention wants it: bool [B, T]. */
-function keyMaskOf({ mask, shape }: SequenceBatch): Tensor {
-  return reshape(mask, [shape.batch, shape.length]);
+/** The encoder or the decoder: embedding, positions, layers, final norm. */
+interface SideModel<Trace> {
+  /** Name of the embedding's parameters, which both sides may share. */
+  readonly embedding: string;
+  /** All others. */
+  readonly parameters: readonly ParameterSpec[];
+  readonly layers: readonly TransformerLayer<Trace>[];
+  /** Tokens int32 [B·T] at positions from `start` → [B·T, d]. */
+  embed(weights: Parameters, tokens: Tensor, shape: BatchShape, context: ForwardContext, start?: number): Tensor;
+  /** What comes after the layers. */
+  end(weights: Parameters, x: Tensor): Tensor;
+  run(weights: Parameters, batch: SequenceBatch, context: ForwardContext, memory?: Memory): Side<Trace>;
 }
 
-function tiedWeight(weights: Parameters, like: Tensor): Tensor {
-  return cast(parameter(weights, 'wte.weight'), like.dtype);
+function createSide<Trace>(engine: Engine, config: EncoderDecoderConfig<Trace>, side: SideName): SideModel<Trace> {
+  const { width, contextLength, initStd, norm, checkpointing = false } = config;
+  const embeddingName = config.tiedEmbeddings === 'all' ? 'wte' : `${side}.wte`;
+  const positions = config.positions === 'learned' ? learnedPositions(`${side}.wpe`, { contextLength, width, std: initStd }) : sinusoidalPositions(width);
+  const layers = createLayers(config, side);
+  const embed: SideModel<Trace>['embed'] = (weights, tokens, shape, context, start = 0) => {
+    const embedded = multiply(embedding(weights, embeddingName, tokens, context), Math.sqrt(width));
+    const x = addPositions(embedded, positions.rows(engine, weights, shape.length, start), shape);
+    return dropoutAt(`${side}.embd`, x, config.dropout, context);
+  };
+  const end = (weights: Parameters, x: Tensor): Tensor => (norm === 'pre' ? normalize(weights, `${side}.ln_f`, x) : x);
+  return {
+    embedding: embeddingName,
+    parameters: [
+      ...positions.parameters,
+      ...layers.flatMap((layer) => layer.parameters),
+      ...(norm === 'pre' ? layerNormParameters(`${side}.ln_f`, width) : []),
+    ],
+    layers,
+    embed,
+    end,
+    run(weights, batch, context, memory) {
+      const { shape, tokens, mask } = batch;
+      const input = { x: embed(weights, tokens, shape, context), shape, keyMask: keyMaskOf(batch), ...(memory ? { memory } : {}) };
+      const stack = applyStack(engine, layers, weights, input, { ...context, tokenIds: tokens, mask }, { checkpointing });
+      return { ...stack, x: end(weights, stack.x) };
+    },
+  };
 }
 
-function createSide<Trace>(config: EncoderDecoderConfig<Trace>, side: SideName): TransformerLayer<Trace>[] {
+function createLayers<Trace>(config: EncoderDecoderConfig<Trace>, side: SideName): TransformerLayer<Trace>[] {
   const depth = side === 'encoder' ? config.encoderLayers : config.decoderLayers;
   const outputStd = config.initStd / Math.sqrt(2 * depth);
   return Array.from({ length: depth }, (_, index) => {
@@ -133,4 +188,9 @@ function createSide<Trace>(config: EncoderDecoderConfig<Trace>, side: SideName):
       cross: side === 'decoder',
     });
   });
+}
+
+/** The mask of a batch as attention wants it: bool [B, T]. */
+function keyMaskOf({ mask, shape }: SequenceBatch): Tensor {
+  return reshape(mask, [shape.batch, shape.length]);
 }

@@ -8,8 +8,8 @@ import { embeddingParameters } from '../layers/linear.js';
 
 export interface Positions {
   readonly parameters: readonly ParameterSpec[];
-  /** The encodings of positions 0 … length − 1: float32 [length, d]. */
-  rows(engine: Engine, parameters: Parameters, length: number): Tensor;
+  /** The encodings of `length` positions from `start`, which is 0 by default: float32 [length, d]. */
+  rows(engine: Engine, parameters: Parameters, length: number, start?: number): Tensor;
 }
 
 /** A trained row of `name.weight` [contextLength, d] for each position (GPT-2). Refuses longer sequences. */
@@ -17,26 +17,27 @@ export function learnedPositions(name: string, options: { contextLength: number;
   const { contextLength, width, std } = options;
   return {
     parameters: embeddingParameters(name, contextLength, width, std),
-    rows(_engine, parameters, length) {
-      if (length > contextLength) {
-        throw new XMoEError('shape', `sequences of ${length} tokens exceed the context of ${contextLength}`, {
+    rows(_engine, parameters, length, start = 0) {
+      if (start + length > contextLength) {
+        throw new XMoEError('shape', `sequences of ${start + length} tokens exceed the context of ${contextLength}`, {
           op: 'learnedPositions',
           hint: 'shorten the sequences, or train with a larger contextLength',
         });
       }
-      return slice(parameter(parameters, `${name}.weight`), [0, 0], [length, width]);
+      return slice(parameter(parameters, `${name}.weight`), [start, 0], [length, width]);
     },
   };
 }
 
 /** Fixed {@link sinusoids}, for sequences of any length. */
 export function sinusoidalPositions(width: number): Positions {
-  let table = new Float32Array(0); // of the longest sequence so far; shorter ones are its beginning
+  let table = new Float32Array(0); // shorter sequences are its beginning; doubled, because decoding asks for one more at a time
   return {
     parameters: [],
-    rows(engine, _parameters, length) {
-      if (table.length < length * width) table = sinusoids(length, width);
-      return engine.tensor(table.subarray(0, length * width), [length, width]);
+    rows(engine, _parameters, length, start = 0) {
+      const end = (start + length) * width;
+      if (table.length < end) table = sinusoids(Math.max(start + length, (2 * table.length) / width), width);
+      return engine.tensor(table.subarray(start * width, end), [length, width]);
     },
   };
 }

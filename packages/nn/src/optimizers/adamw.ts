@@ -25,11 +25,15 @@ export interface AdamW {
   /** First and second moments by parameter name: the state that a checkpoint holds. */
   readonly firstMoments: Parameters;
   readonly secondMoments: Parameters;
-  /**
-   * Updates the parameters in place. Returns the global gradient norm before clipping, float32 []. A norm that is not
-   * finite (see {@link isFiniteNorm}) skips the whole update, on the device.
-   */
+  /** `prepare`, then `apply`. */
   step(parameters: Parameters, gradients: Parameters, input: StepInput): Tensor;
+  /** Writes what changes from step to step to the device. */
+  prepare(input: StepInput): void;
+  /**
+   * Updates the parameters in place, as prepared. Returns the global gradient norm before clipping, float32 []. A norm that is
+   * not finite (see {@link isFiniteNorm}) skips the whole update, on the device.
+   */
+  apply(parameters: Parameters, gradients: Parameters): Tensor;
   dispose(): void;
 }
 
@@ -52,12 +56,18 @@ export function createAdamW(engine: Engine, specs: readonly ParameterSpec[], con
   return {
     firstMoments,
     secondMoments,
-    step(parameters, gradients, { learningRate, step, lossScale = 1 }) {
+    step(parameters, gradients, input) {
+      this.prepare(input);
+      return this.apply(parameters, gradients);
+    },
+    prepare({ learningRate, step, lossScale = 1 }) {
       host.write([
         learningRate, config.beta1, config.beta2, config.epsilon, config.weightDecay,
         1 - config.beta1 ** step, 1 - config.beta2 ** step,
       ]);
       scaleInput.write([1 / lossScale]);
+    },
+    apply(parameters, gradients) {
       return engine.scope(() => {
         const norm = multiply(globalNorm(engine, specs.map((spec) => parameter(gradients, spec.name))), scaleInput);
         const hyper = concat([host, multiply(clipScale(norm, config.clipNorm), scaleInput)], 0);
