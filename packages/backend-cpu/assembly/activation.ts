@@ -4,9 +4,9 @@ import { addRun, loadTail, storeTail } from './lanes';
 import { erf4, expSaturated4 } from './math';
 import { madd } from './simd';
 
-const RELU = 1;
-const GELU_TANH = 2;
-const GELU_ERF = 3;
+export const RELU = 1;
+export const GELU_TANH = 2;
+export const GELU_ERF = 3;
 
 /** 2u = x·(LINEAR + CUBIC·x²), with u = √(2/π)·(x + 0.044715·x³). */
 const LINEAR: f32 = 1.5957691216057308;
@@ -26,44 +26,95 @@ function activate(kind: i32, x: v128): v128 {
   return x;
 }
 
-/** d activation / dx; that of ReLU at 0 is 0. */
+/** What activation and slope share: e^−2u of the tanh form, Φ(x) of the erf form, nothing of the others. */
 @inline
-function slope(kind: i32, x: v128): v128 {
+export function gateOf(kind: i32, x: v128): v128 {
+  if (kind == GELU_TANH) {
+    const u = f32x4.mul(x, madd(f32x4.mul(x, x), f32x4.splat(CUBIC), f32x4.splat(LINEAR)));
+    return expSaturated4(f32x4.neg(u));
+  }
+  if (kind == GELU_ERF) return madd(erf4(f32x4.mul(x, f32x4.splat(0.7071067811865476))), f32x4.splat(0.5), f32x4.splat(0.5));
+  return x;
+}
+
+/** activation(x), with gate = gateOf(x). */
+@inline
+export function activateGated(kind: i32, x: v128, gate: v128): v128 {
+  if (kind == RELU) return f32x4.pmax(x, f32x4.splat(0));
+  if (kind == GELU_TANH) return f32x4.mul(x, f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), gate)));
+  if (kind == GELU_ERF) return f32x4.mul(x, gate);
+  return x;
+}
+
+/** d activation / dx, with gate = gateOf(x); that of ReLU at 0 is 0. */
+@inline
+export function slopeGated(kind: i32, x: v128, gate: v128): v128 {
   const one = f32x4.splat(1);
   if (kind == RELU) return v128.and(one, f32x4.gt(x, f32x4.splat(0)));
   const square = f32x4.mul(x, x);
   if (kind == GELU_TANH) {
-    const u = f32x4.mul(x, madd(square, f32x4.splat(CUBIC), f32x4.splat(LINEAR)));
-    const e = expSaturated4(f32x4.neg(u));
-    const s = f32x4.div(one, f32x4.add(one, e));
+    const s = f32x4.div(one, f32x4.add(one, gate));
     // s + x·s·(1 − s)·(2u)', and 1 − s = e·s without cancellation.
-    const inner = f32x4.mul(f32x4.mul(x, f32x4.mul(e, s)), madd(square, f32x4.splat(3 * CUBIC), f32x4.splat(LINEAR)));
+    const inner = f32x4.mul(f32x4.mul(x, f32x4.mul(gate, s)), madd(square, f32x4.splat(3 * CUBIC), f32x4.splat(LINEAR)));
     return madd(s, inner, s);
   }
   if (kind == GELU_ERF) {
-    const cumulative = madd(erf4(f32x4.mul(x, f32x4.splat(0.7071067811865476))), f32x4.splat(0.5), f32x4.splat(0.5));
     const density = f32x4.mul(expSaturated4(f32x4.mul(square, f32x4.splat(-0.5))), f32x4.splat(0.3989422804014327));
-    return madd(x, density, cumulative);
+    return madd(x, density, gate);
   }
   return one;
 }
 
 @inline
-function activateRow(kind: i32, x: usize, bias: usize, out: usize, columns: i32): void {
+function slope(kind: i32, x: v128): v128 {
+  return slopeGated(kind, x, gateOf(kind, x));
+}
+
+/** out = activation(x + bias) and, unless it is 0, pre = x + bias; bias may be 0. */
+@inline
+function activateRow(kind: i32, x: usize, bias: usize, pre: usize, out: usize, columns: i32): void {
   let j = 0;
-  if (bias == 0) {
-    for (; j + 4 <= columns; j += 4) v128.store(out + (j << 2), activate(kind, v128.load(x + (j << 2))));
-  } else {
-    for (; j + 4 <= columns; j += 4) {
-      v128.store(out + (j << 2), activate(kind, f32x4.add(v128.load(x + (j << 2)), v128.load(bias + (j << 2)))));
-    }
+  for (; j + 4 <= columns; j += 4) {
+    let value = v128.load(x + (j << 2));
+    if (bias != 0) value = f32x4.add(value, v128.load(bias + (j << 2)));
+    if (pre != 0) v128.store(pre + (j << 2), value);
+    v128.store(out + (j << 2), activate(kind, value));
   }
   const left = columns - j;
   if (left == 0) return;
   const zero = f32x4.splat(0);
   let value = loadTail(x + (j << 2), left, zero);
   if (bias != 0) value = f32x4.add(value, loadTail(bias + (j << 2), left, zero));
+  if (pre != 0) storeTail(pre + (j << 2), left, value);
   storeTail(out + (j << 2), left, activate(kind, value));
+}
+
+/** activateRow of any kind. */
+function activateAny(kind: i32, x: usize, bias: usize, pre: usize, out: usize, columns: i32): void {
+  if (kind == GELU_TANH) activateRow(GELU_TANH, x, bias, pre, out, columns);
+  else if (kind == GELU_ERF) activateRow(GELU_ERF, x, bias, pre, out, columns);
+  else if (kind == RELU) activateRow(RELU, x, bias, pre, out, columns);
+  else activateRow(0, x, bias, pre, out, columns);
+}
+
+/**
+ * The epilogue of a block of products: activateRow in place on rows `stride` bytes apart, those of `pre` likewise. A row whose entry
+ * of `picked` (0: all are there) is outside 0 … limit − 1 becomes zero.
+ */
+export function activateRows(
+  kind: i32, rows: i32, columns: i32, picked: usize, limit: i32, bias: usize, out: usize, pre: usize, stride: usize,
+): void {
+  const plain = kind == 0 && bias == 0 && pre == 0;
+  for (let row = 0; row < rows; row++) {
+    if (picked != 0 && <u32>load<i32>(picked + (<usize>row << 2)) >= <u32>limit) {
+      memory.fill(out, 0, <usize>columns << 2);
+      if (pre != 0) memory.fill(pre, 0, <usize>columns << 2);
+    } else if (!plain) {
+      activateAny(kind, out, bias, pre, out, columns);
+    }
+    out += stride;
+    if (pre != 0) pre += stride;
+  }
 }
 
 /** The first group whose segment ends after `row`; `groups` if none does. Without offsets all rows are group 0. */
@@ -89,10 +140,7 @@ export function biasActivation(
     const from = x + row * bytes;
     const to = out + row * bytes;
     const shift: usize = bias == 0 ? 0 : bias + group * bytes;
-    if (kind == GELU_TANH) activateRow(GELU_TANH, from, shift, to, columns);
-    else if (kind == GELU_ERF) activateRow(GELU_ERF, from, shift, to, columns);
-    else if (kind == RELU) activateRow(RELU, from, shift, to, columns);
-    else activateRow(0, from, shift, to, columns);
+    activateAny(kind, from, shift, 0, to, columns);
   }
 }
 

@@ -5,7 +5,7 @@ import { SPILL_BYTES, TILE_COLUMNS, TILE_ROWS, multiplyEdge, multiplyTile } from
 import { threadScratch } from './thread';
 
 /** Steps of K at once: a panel of B (12 KiB) stays in the first-level cache while panels of A pass. */
-const DEPTH: i32 = 384;
+export const DEPTH: i32 = 384;
 /** Limit of the columns of a block, as 256 is of its rows: the packed parts, 386 KiB of B and 388 KiB of A, fit the second-level cache and the thread's scratch. */
 const BLOCK_COLUMNS: i32 = 256;
 /** Operands that fit the first-level cache as they lie are not packed. */
@@ -23,8 +23,7 @@ export function multiplyBlock(
   out: usize, strideOut: usize,
 ): void {
   if (K === 0) return clearBlock(rows, columns, out, strideOut);
-  const parts = (K + DEPTH - 1) / DEPTH;
-  const depth = ((K + parts - 1) / parts + 3) & ~3;
+  const depth = depthOf(K);
   for (let k = 0; k < K; k += depth) {
     const height = min(depth, K - k);
     const fromA = a + (transposeA ? <usize>k * strideA : <usize>k << 2);
@@ -33,12 +32,30 @@ export function multiplyBlock(
   }
 }
 
+/** Into which slices K is cut: even ones of whole fours, at most DEPTH. */
+export function depthOf(K: i32): i32 {
+  const parts = (K + DEPTH - 1) / DEPTH;
+  return ((K + parts - 1) / parts + 3) & ~3;
+}
+
+/** Where a thread packs its part of B. */
+@inline
+export function scratchOfB(): usize {
+  return threadScratch() + SPILL_BYTES;
+}
+
+/** Where a thread packs its part of A, beside one of B of K steps. */
+@inline
+export function scratchOfA(K: i32): usize {
+  return scratchOfB() + panelBytes(K, TILE_COLUMNS) * <usize>(BLOCK_COLUMNS / TILE_COLUMNS);
+}
+
 function multiplySlice(
   rows: i32, columns: i32, K: i32,
   a: usize, strideA: usize, transposeA: bool, b: usize, strideB: usize, transposeB: bool,
   out: usize, strideOut: usize, accumulate: bool,
 ): void {
-  const packedB = threadScratch() + SPILL_BYTES;
+  const packedB = scratchOfB();
   const panelB = panelBytes(K, TILE_COLUMNS);
   let stepB = strideB, advanceB: usize = TILE_COLUMNS << 2;
   if (transposeB || !liesWell(K, strideB, columns % TILE_COLUMNS, rows)) {
@@ -48,7 +65,7 @@ function multiplySlice(
     stepB = TILE_COLUMNS << 2;
     advanceB = panelB;
   }
-  const packedA = packedB + panelB * <usize>(BLOCK_COLUMNS / TILE_COLUMNS);
+  const packedA = scratchOfA(K);
   let stepA = strideA, advanceA: usize = TILE_ROWS << 2;
   if (!transposeA || !liesWell(K, strideA, rows % TILE_ROWS, columns)) {
     if (transposeA) packAcross(a, strideA, K, rows, TILE_ROWS, packedA);
@@ -61,7 +78,7 @@ function multiplySlice(
 }
 
 /** All tiles. Where B stays in the first-level cache, A and out pass once; else a panel of B stays and A passes for each. */
-function multiplyPanels(
+export function multiplyPanels(
   rows: i32, columns: i32, K: i32, a: usize, stepA: usize, advanceA: usize, b: usize, stepB: usize, advanceB: usize,
   out: usize, strideOut: usize, accumulate: bool,
 ): void {
@@ -121,11 +138,11 @@ function multiplyEdges(
 
 /** Whether a k-major operand is read in place: whole tiles, and small or read by few. */
 @inline
-function liesWell(K: i32, stride: usize, remainder: i32, readers: i32): bool {
+export function liesWell(K: i32, stride: usize, remainder: i32, readers: i32): bool {
   return remainder === 0 && (K & 1) === 0 && (<usize>K * stride <= SMALL_BYTES || readers <= FEW_ROWS);
 }
 
-function clearBlock(rows: i32, columns: i32, out: usize, strideOut: usize): void {
+export function clearBlock(rows: i32, columns: i32, out: usize, strideOut: usize): void {
   for (let i = 0; i < rows; i++) {
     memory.fill(out, 0, <usize>columns << 2);
     out += strideOut;

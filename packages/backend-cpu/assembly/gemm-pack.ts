@@ -44,7 +44,8 @@ export function packAlong(source: usize, stride: usize, K: i32, lines: i32, widt
   const step = <usize>width << 2;
   const whole = lines & ~3;
   for (let line = 0; line < whole; line += 4) {
-    transposeFour(source + <usize>line * stride, stride, K, placeOf(line, K, width, target), step);
+    const first = source + <usize>line * stride;
+    transposeFour(first, first + stride, first + 2 * stride, first + 3 * stride, K, placeOf(line, K, width, target), step);
   }
   packRest(source + <usize>whole * stride, stride, 4, K, whole, lines, width, target);
   if (K & 1) clearLastStep(K, lines, width, target);
@@ -52,7 +53,7 @@ export function packAlong(source: usize, stride: usize, K: i32, lines: i32, widt
 
 /** Where element 0 of a line lies. */
 @inline
-function placeOf(line: i32, K: i32, width: i32, target: usize): usize {
+export function placeOf(line: i32, K: i32, width: i32, target: usize): usize {
   return target + <usize>(line / width) * panelBytes(K, width) + (<usize>(line % width) << 2);
 }
 
@@ -68,8 +69,8 @@ function copySixteen(from: usize, stride: usize, K: i32, step: usize, to0: usize
   }
 }
 
-function transposeFour(from0: usize, stride: usize, K: i32, to: usize, step: usize): void {
-  let from1 = from0 + stride, from2 = from1 + stride, from3 = from2 + stride;
+/** Elements 0 … K − 1 of four lines, side by side in steps. */
+export function transposeFour(from0: usize, from1: usize, from2: usize, from3: usize, K: i32, to: usize, step: usize): void {
   for (let k = K >> 2; k > 0; k--) {
     const x0 = v128.load(from0), x1 = v128.load(from1), x2 = v128.load(from2), x3 = v128.load(from3);
     const low01 = i32x4.shuffle(x0, x1, 0, 4, 1, 5), high01 = i32x4.shuffle(x0, x1, 2, 6, 3, 7);
@@ -107,7 +108,8 @@ function packRest(
   }
 }
 
-function clearLastStep(K: i32, lines: i32, width: i32, target: usize): void {
+/** The step after the last where K is odd: zeros. */
+export function clearLastStep(K: i32, lines: i32, width: i32, target: usize): void {
   const step = <usize>width << 2;
   for (let line = 0; line < lines; line += width) {
     memory.fill(target + <usize>K * step, 0, step);

@@ -4,7 +4,7 @@ import type { WasmRuntime } from '../runtime.js';
 import { chunksOf, grainOf } from './grain.js';
 
 /** Code and cost of each activation in assembly/activation.ts. */
-const KINDS: Record<Activation, readonly [code: number, cost: number]> = {
+export const KINDS: Record<Activation, readonly [code: number, cost: number]> = {
   none: [0, 1], relu: [1, 1], 'gelu-tanh': [2, 6], 'gelu-erf': [3, 10],
 };
 

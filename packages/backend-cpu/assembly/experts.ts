@@ -1,0 +1,71 @@
+// expertsGrad: the middle of the experts' backward pass. Activation and slope share their exponential where they have one.
+import { GELU_ERF, GELU_TANH, RELU, activateGated, gateOf, slopeGated } from './activation';
+import { dotRun, loadTail, storeTail } from './lanes';
+import { madd, sumLanes } from './simd';
+
+/** hidden = activation(pre) and dPre = weight·u·slope(pre), column by column; returns Σ hidden·u. */
+@inline
+function gradRow(kind: i32, pre: usize, u: usize, weight: f32, dPre: usize, hidden: usize, columns: i32): f32 {
+  const factor = f32x4.splat(weight);
+  const zero = f32x4.splat(0);
+  let products = zero;
+  let j = 0;
+  for (; j + 4 <= columns; j += 4) {
+    const at = j << 2;
+    const x = v128.load(pre + at), upstream = v128.load(u + at);
+    const gate = gateOf(kind, x);
+    const h = activateGated(kind, x, gate);
+    v128.store(hidden + at, h);
+    v128.store(dPre + at, f32x4.mul(f32x4.mul(factor, upstream), slopeGated(kind, x, gate)));
+    products = madd(h, upstream, products);
+  }
+  const left = columns - j;
+  if (left > 0) {
+    const at = j << 2;
+    const x = loadTail(pre + at, left, zero), upstream = loadTail(u + at, left, zero);
+    const gate = gateOf(kind, x);
+    const h = activateGated(kind, x, gate);
+    storeTail(hidden + at, left, h);
+    storeTail(dPre + at, left, f32x4.mul(f32x4.mul(factor, upstream), slopeGated(kind, x, gate)));
+    products = madd(h, upstream, products);
+  }
+  return sumLanes(products);
+}
+
+/** gradRow of any kind. */
+function gradAny(kind: i32, pre: usize, u: usize, weight: f32, dPre: usize, hidden: usize, columns: i32): f32 {
+  if (kind == GELU_TANH) return gradRow(GELU_TANH, pre, u, weight, dPre, hidden, columns);
+  if (kind == GELU_ERF) return gradRow(GELU_ERF, pre, u, weight, dPre, hidden, columns);
+  if (kind == RELU) return gradRow(RELU, pre, u, weight, dPre, hidden, columns);
+  return gradRow(0, pre, u, weight, dPre, hidden, columns);
+}
+
+/**
+ * Items are rows, of pre, dHidden, dPre and hidden [R, S]. dWeights (0: not wanted, then b2, dy and offsets are not read) is zero
+ * before; each row adds its claim.
+ */
+export function expertsGrad(
+  begin: i32, end: i32, pre: usize, dHidden: usize, weights: usize, b2: usize, dy: usize, rowClaim: usize, offsets: usize, groups: i32,
+  dPre: usize, hidden: usize, dWeights: usize, rowWeight: usize, S: i32, D: i32, choices: i32, kind: i32,
+): void {
+  const bytes = <usize>S << 2, outBytes = <usize>D << 2;
+  let group = 0;
+  for (let row = begin; row < end; row++) {
+    const at = <usize>row * bytes;
+    const claim = load<i32>(rowClaim + (<usize>row << 2));
+    if (claim < 0) {
+      memory.fill(dPre + at, 0, bytes);
+      memory.fill(hidden + at, 0, bytes);
+      store<f32>(rowWeight + (<usize>row << 2), 0);
+      continue;
+    }
+    const weight = load<f32>(weights + (<usize>claim << 2));
+    store<f32>(rowWeight + (<usize>row << 2), weight);
+    const products = gradAny(kind, pre + at, dHidden + at, weight, dPre + at, hidden + at, S);
+    if (dWeights == 0) continue;
+    while (group < groups && row >= load<i32>(offsets + (<usize>group << 2), 4)) group++;
+    if (group == groups) continue;
+    const biases = dotRun(b2 + <usize>group * outBytes, dy + <usize>(claim / choices) * outBytes, D);
+    store<f32>(dWeights + (<usize>claim << 2), products + biases);
+  }
+}

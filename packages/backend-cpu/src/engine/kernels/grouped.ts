@@ -1,0 +1,99 @@
+// The products over ragged segments on the compiled kernels: which rows and which blocks each work item gets. Both the fused rows of
+// the contract and the two that they contain; assembly/grouped.ts does the arithmetic.
+import type { Kernels, Operand } from '@xmoe/core';
+import { floats, int32s } from '../../storage.js';
+import type { WasmRuntime } from '../runtime.js';
+import { KINDS } from './activation.js';
+import { chooseBlocks, grainOfBlocks } from './blocks.js';
+
+type GroupedKernels = Pick<Kernels, 'groupedMatmul' | 'groupedMatmulWeightGrad' | 'groupedLinear' | 'groupedLinearWeightGrad'>;
+
+export function createGrouped(runtime: WasmRuntime, plain: Kernels): GroupedKernels {
+  const { pointer } = runtime;
+  const pointerOr0 = (operand: Operand | null): number => (operand === null ? 0 : pointer(operand));
+
+  const groupedLinear: Kernels['groupedLinear'] = (x, rows, w, bias, offsets, out, pre, { transposeW, activation }) => {
+    const [R, M] = out.shape;
+    const [X, K] = x.shape;
+    if (R * M === 0) return;
+    const segments = usedSegments(int32s(offsets), [rows]);
+    const { rows: height, columns } = chooseBlocks(runtime.threads, 1, totalRows(segments), M);
+    const [blocks, count] = rowBlocks(runtime, segments, height);
+    clearBetween(segments, R, M, pre === null ? [out] : [out, pre]);
+    const averageRows = totalRows(segments) / Math.max(1, count);
+    runtime.parallel('groupedLinear', count * Math.ceil(M / columns), grainOfBlocks(averageRows, columns, K), [
+      pointer(x), pointerOr0(rows), X, zeros(runtime, K), pointer(w), Number(transposeW), pointerOr0(bias), pointer(out), pointerOr0(pre),
+      blocks, K, M, columns, KINDS[activation][0],
+    ]);
+  };
+
+  const groupedLinearWeightGrad: Kernels['groupedLinearWeightGrad'] = (x, xRows, dy, dyRows, scale, offsets, dw, dbias) => {
+    const [groups, K, M] = dw.shape;
+    if (groups * K * M === 0) return plain.groupedLinearWeightGrad(x, xRows, dy, dyRows, scale, offsets, dw, dbias);
+    const segments = usedSegments(int32s(offsets), dbias === null ? [xRows, dyRows] : [dyRows]);
+    const bounds = runtime.scratchInts(2 * groups);
+    segments.forEach(([from, to], group) => bounds.set([from, to], 2 * group));
+    const blocks = chooseBlocks(runtime.threads, groups, K, M);
+    const items = groups * Math.ceil(K / blocks.rows) * Math.ceil(M / blocks.columns);
+    runtime.parallel('groupedLinearWeightGrad', items, grainOfBlocks(blocks.rows, blocks.columns, totalRows(segments) / groups), [
+      pointer(x), pointerOr0(xRows), x.shape[0], pointer(dy), pointerOr0(dyRows), dy.shape[0], pointerOr0(scale), zeros(runtime, Math.max(K, M)),
+      bounds.byteOffset, pointer(dw), pointerOr0(dbias), K, M, blocks.rows, blocks.columns,
+    ]);
+  };
+
+  return {
+    groupedLinear,
+    groupedLinearWeightGrad,
+    groupedMatmul: (x, w, offsets, out, { transposeW }) => groupedLinear(x, null, w, null, offsets, out, null, { transposeW, activation: 'none' }),
+    groupedMatmulWeightGrad: (x, dy, offsets, out) => groupedLinearWeightGrad(x, null, dy, null, null, offsets, out, null),
+  };
+}
+
+/** Rows from … to − 1 of a segment. */
+type Segment = readonly [from: number, to: number];
+
+/** The segments, without the rows at their ends that one of the `indices` (null: row r itself) marks as empty: unclaimed slots. */
+function usedSegments(bounds: Int32Array, indices: readonly (Operand | null)[]): Segment[] {
+  const lists = indices.flatMap((list) => (list === null ? [] : [int32s(list)]));
+  return Array.from({ length: bounds.length - 1 }, (_, group): Segment => {
+    const from = bounds[group];
+    let to = bounds[group + 1];
+    while (to > from && lists.some((list) => list[to - 1] < 0)) to--;
+    return [from, to];
+  });
+}
+
+function totalRows(segments: readonly Segment[]): number {
+  return segments.reduce((sum, [from, to]) => sum + to - from, 0);
+}
+
+/** The rows of all segments in blocks of at most `largest`, as [segment, first row, rows] in scratch; their address and number. */
+function rowBlocks(runtime: WasmRuntime, segments: readonly Segment[], largest: number): [address: number, count: number] {
+  const count = segments.reduce((sum, [from, to]) => sum + Math.ceil((to - from) / largest), 0);
+  const table = runtime.scratchInts(3 * count);
+  let at = 0;
+  for (const [group, [from, to]] of segments.entries()) {
+    // Even blocks: 260 rows are 132 + 128, not 256 + 4.
+    const height = Math.ceil((to - from) / Math.ceil((to - from) / largest) / 4) * 4;
+    for (let row = from; row < to; row += height) {
+      table[at++] = group;
+      table[at++] = row;
+      table[at++] = Math.min(height, to - row);
+    }
+  }
+  return [table.byteOffset, at / 3];
+}
+
+/** Clears the rows of `outputs` [R, M] that no segment has. */
+function clearBetween(segments: readonly Segment[], R: number, M: number, outputs: readonly Operand[]): void {
+  let row = 0;
+  for (const [from, to] of [...segments, [R, R]]) {
+    if (from > row) for (const out of outputs) floats(out).fill(0, row * M, from * M);
+    row = to;
+  }
+}
+
+/** The address of `count` zeros in scratch: what a row that is not there is read from. */
+function zeros(runtime: WasmRuntime, count: number): number {
+  return runtime.scratchFloats(count).fill(0).byteOffset;
+}
