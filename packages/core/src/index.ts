@@ -11,6 +11,7 @@ export { KERNEL_OUTPUTS } from './kernel-outputs.js';
 export * from './module.js';
 export * from './ops/index.js';
 export * from './random.js';
+export { createReplay, type Replay, type Segment } from './replay.js';
 export * from './shape.js';
 export type { Backward, Recording } from './tape.js';
 export { collectTensors, Tensor, type TensorTree } from './tensor.js';

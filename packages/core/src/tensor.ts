@@ -151,6 +151,18 @@ export function collectTensors(value: unknown): Tensor[] {
   return found;
 }
 
+/** A copy of a value with `fn` applied to every tensor that {@link collectTensors} would find; anything else stays. */
+export function mapTensors<R>(value: R, fn: (tensor: Tensor) => Tensor): R {
+  const map = (item: unknown): unknown => {
+    if (typeof item !== 'object' || item === null) return item;
+    if (item instanceof Tensor) return fn(item);
+    if (Array.isArray(item)) return item.map(map);
+    if (item instanceof Map) return new Map([...item].map(([key, child]) => [key, map(child)]));
+    return isPlainObject(item) ? Object.fromEntries(Object.entries(item).map(([key, child]) => [key, map(child)])) : item;
+  };
+  return map(value) as R;
+}
+
 export function isPlainObject(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;

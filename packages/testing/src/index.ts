@@ -1,3 +1,4 @@
 // What tests of several packages share: the conformance suite of backends.
 export * from './conformance/index.js';
 export { checkGradients, gradientInput, type GradientCheckOptions, type GradientInput } from './gradient-check.js';
+export * from './recording-backend.js';

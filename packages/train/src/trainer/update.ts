@@ -1,7 +1,7 @@
 // One optimiser update on the device: forward and backward of each micro-batch, the sum of their gradients, AdamW. Reads
 // nothing back; the numbers and the counters are trainer.ts.
 import {
-  add, foldIn, randomKey, valueAndGrad,
+  add, createReplay, foldIn, randomKey, valueAndGrad,
   type Engine, type FloatDType, type ForwardContext, type Parameters, type RandomKey, type Tensor,
 } from '@xmoe/core';
 import type { AdamW, LayerTrace } from '@xmoe/nn';
@@ -16,8 +16,13 @@ export interface LossParts<Trace> {
 
 /** The model and its data, as the trainer sees them. */
 export interface LossFunction<Host, Device, Trace> {
-  /** Puts a micro-batch on the device, in tensors that live as long as the trainer. */
+  /**
+   * Puts a micro-batch on the device, in tensors that live as long as the trainer: the same ones for all batches of one
+   * `shapeOf`, since a step may be recorded and run again on their new contents.
+   */
   upload(batch: Host): Device;
+  /** What tells batches apart whose device work differs. Default: all are of one shape. */
+  shapeOf?(batch: Host): string;
   loss(parameters: Parameters, batch: Device, context: ForwardContext, options: { normalizer: Tensor; auxScale: number }): LossParts<Trace>;
 }
 
@@ -55,6 +60,13 @@ export interface Update<Host, Trace> {
   dispose(): void;
 }
 
+/** What one micro-batch leaves: the gradients so far, or, from the last one, the norm of all. */
+interface Segmented<Trace> {
+  part: LossParts<Trace>;
+  sum: Record<string, Tensor> | null;
+  norm: Tensor | null;
+}
+
 export function createUpdate<Host, Device, Trace>(options: UpdateOptions<Host, Device, Trace>): Update<Host, Trace> {
   const { engine, parameters, optimizer } = options;
   // Rewritten each step, never replaced: a recorded step stays valid.
@@ -62,9 +74,9 @@ export function createUpdate<Host, Device, Trace>(options: UpdateOptions<Host, D
   const normalizer = engine.zeros([]).keep();
   const lossSeed = engine.ones([]).keep();
   const baseKey: RandomKey = foldIn(randomKey(options.seed), 'step');
+  const replay = createReplay(engine);
 
-  const differentiate = (batch: Host, microBatches: number, collectRouting: boolean) => {
-    const device = options.upload(batch);
+  const differentiate = (device: Device, microBatches: number, collectRouting: boolean) => {
     const context: ForwardContext = {
       training: true, key, computeDType: options.computeDType, tokenIds: null, mask: null, collect: collectRouting ? 'statistics' : 'nothing',
     };
@@ -79,19 +91,32 @@ export function createUpdate<Host, Device, Trace>(options: UpdateOptions<Host, D
     run({ batches, step, targets, adamStep, learningRate, lossScale, collectRouting }) {
       normalizer.write([Math.max(1, targets)]);
       lossSeed.write([lossScale]);
-      return engine.scope(() => {
-        const parts: LossParts<Trace>[] = [];
-        let gradients: Record<string, Tensor> | undefined;
-        batches.forEach((batch, index) => {
-          key.write(foldIn(foldIn(baseKey, step), index));
-          const result = differentiate(batch, batches.length, collectRouting);
-          parts.push({ loss: result.loss, ...result.aux });
-          gradients = gradients ? accumulate(gradients, result.gradients) : result.gradients;
-        });
-        return { parts, norm: optimizer.step(parameters, gradients!, { learningRate, step: adamStep, lossScale }) };
-      });
+      optimizer.prepare({ learningRate, step: adamStep, lossScale });
+      const shapes = batches.map((batch) => options.shapeOf?.(batch) ?? '');
+      return engine.scope(() =>
+        replay.run(`${collectRouting} ${shapes.join()}`, (segment) => {
+          const parts: LossParts<Trace>[] = [];
+          let carried: Record<string, Tensor> | null = null;
+          let norm: Tensor | null = null;
+          batches.forEach((batch, index) => {
+            key.write(foldIn(foldIn(baseKey, step), index));
+            const device = options.upload(batch);
+            const before = carried;
+            const done = segment((): Segmented<Trace> => {
+              const { loss, aux, gradients } = differentiate(device, batches.length, collectRouting);
+              const total = before ? accumulate(before, gradients) : gradients;
+              const last = index === batches.length - 1;
+              return { part: { loss, ...aux }, sum: last ? null : total, norm: last ? optimizer.apply(parameters, total) : null };
+            });
+            parts.push(done.part);
+            ({ sum: carried, norm } = done);
+          });
+          return { parts, norm: norm! };
+        }),
+      );
     },
     dispose() {
+      replay.dispose();
       for (const tensor of [key, normalizer, lossSeed]) tensor.dispose();
     },
   };

@@ -1,0 +1,105 @@
+// Repeating device work without its host code, where the backend records: a training step calls hundreds of kernels in the same
+// order every time. Which work may be repeated is the caller's to say; what a recording is, is the backend's.
+import type { CommandRecording } from './contract.js';
+import type { Engine } from './engine.js';
+import { collectTensors, mapTensors } from './tensor.js';
+
+/**
+ * A piece of device work. Its kernels depend on nothing of the host but the signature: what changes from time to time is in
+ * tensors, written outside of segments, and these tensors are the same ones every time.
+ */
+export type Segment = <R>(fn: () => R) => R;
+
+export interface Replay {
+  /**
+   * Runs `body`, whose device work is in segments. From the third time on with one signature, segments are replayed: `fn` is not
+   * called, and the results are those tensors of the second time, with new contents. They are the caller's to dispose, as ever,
+   * and hold their contents until the next replay.
+   */
+  run<R>(signature: string, body: (segment: Segment) => R): R;
+  /** How runs of this signature go now. `refused` has the reason: the host wrote or read a tensor inside a segment. */
+  status(signature: string): 'new' | 'seen' | 'recorded' | { readonly refused: string };
+  /** Frees the recordings and what they hold. */
+  dispose(): void;
+}
+
+/** Beyond this many signatures the others always run as usual: a recording holds its results, and memory of its own. */
+const MOST_SIGNATURES = 8;
+
+interface RecordedSegment {
+  readonly recording: CommandRecording;
+  /** References of its own to the results. */
+  readonly results: unknown;
+}
+
+type Entry = 'seen' | { readonly refused: string } | { readonly segments: readonly RecordedSegment[] };
+
+/** On backends that do not record, runs everything as usual. */
+export function createReplay(engine: Engine): Replay {
+  const record = engine.backend.record;
+  const entries = new Map<string, Entry>();
+
+  const free = (segments: readonly RecordedSegment[]): void => {
+    for (const { recording, results } of segments) {
+      for (const tensor of collectTensors(results)) tensor.dispose();
+      recording.dispose();
+    }
+  };
+
+  function runRecording<R>(signature: string, body: (segment: Segment) => R): R {
+    const segments: RecordedSegment[] = [];
+    let refused: string | undefined;
+    const result = (() => {
+      try {
+        return body((fn) => {
+          if (refused !== undefined) return fn();
+          let made: unknown;
+          const recording = record!(() => (made = engine.scope(fn)));
+          if ('refused' in recording) refused = recording.refused;
+          else segments.push({ recording, results: mapTensors(made, (tensor) => engine.retain(tensor)) });
+          return made as ReturnType<typeof fn>;
+        });
+      } catch (error) {
+        free(segments);
+        throw error;
+      }
+    })();
+    if (refused === undefined) {
+      entries.set(signature, { segments });
+    } else {
+      free(segments);
+      entries.set(signature, { refused });
+    }
+    return result;
+  }
+
+  function runReplaying<R>(segments: readonly RecordedSegment[], body: (segment: Segment) => R): R {
+    let next = 0;
+    return body(<S>(): S => {
+      const { recording, results } = segments[next++]!;
+      recording.replay();
+      return mapTensors(results, (tensor) => engine.alias(tensor)) as S;
+    });
+  }
+
+  return {
+    run(signature, body) {
+      const entry = entries.get(signature);
+      if (typeof entry === 'object' && 'segments' in entry) return runReplaying(entry.segments, body);
+      if (record && entry === 'seen') return runRecording(signature, body);
+      // The first time is the warm-up: constants are made, kernels are compiled.
+      if (record && entry === undefined && entries.size < MOST_SIGNATURES) entries.set(signature, 'seen');
+      return body((fn) => fn());
+    },
+    status(signature) {
+      const entry = entries.get(signature);
+      if (entry === undefined) return 'new';
+      if (entry === 'seen' || 'refused' in entry) return entry;
+      return 'recorded';
+    },
+    dispose() {
+      for (const entry of entries.values()) if (typeof entry === 'object' && 'segments' in entry) free(entry.segments);
+      entries.clear();
+    },
+  };
+}

@@ -1,0 +1,71 @@
+// A backend that records, made of one that does not: its recordings call the same kernels on the same buffers again. It shows on
+// any machine what a caller of `record` must get right; how a GPU backend records is tested there.
+import type { Backend, BackendBuffer, Kernels, Operand } from '@xmoe/core';
+
+export interface RecordingBackend extends Backend {
+  /** Kernels called by host code, and by replays. */
+  readonly calls: { host: number; replayed: number };
+}
+
+/** `backend` with `record`. What is freed inside a recording stays allocated as long as the recording. */
+export function createRecordingBackend(backend: Backend): RecordingBackend {
+  let current: { work: (() => void)[]; made: Set<BackendBuffer>; freed: BackendBuffer[]; refused: string | undefined } | undefined;
+  const calls = { host: 0, replayed: 0 };
+  const kernels = Object.fromEntries(
+    Object.entries(backend.kernels).map(([name, kernel]) => [name, (...given: unknown[]) => {
+      const operands = given.map(withoutTensors);
+      const run = (): void => (kernel as (...rest: unknown[]) => void)(...operands);
+      current?.work.push(run);
+      calls.host++;
+      run();
+    }]),
+  ) as unknown as Kernels;
+  return {
+    ...backend,
+    readSync: undefined,
+    calls,
+    kernels,
+    allocate(dtype, length) {
+      const buffer = backend.allocate(dtype, length);
+      current?.made.add(buffer);
+      return buffer;
+    },
+    free(buffer) {
+      if (current?.made.has(buffer)) current.freed.push(buffer);
+      else backend.free(buffer);
+    },
+    write(operand, data) {
+      if (current) current.refused ??= 'a tensor is written by the host';
+      backend.write(operand, data);
+    },
+    record(fn) {
+      const recording = { work: [] as (() => void)[], made: new Set<BackendBuffer>(), freed: [] as BackendBuffer[], refused: undefined as string | undefined };
+      current = recording;
+      try {
+        fn();
+      } finally {
+        current = undefined;
+      }
+      const dispose = (): void => recording.freed.splice(0).forEach((buffer) => backend.free(buffer));
+      if (recording.refused !== undefined) {
+        dispose();
+        return { refused: recording.refused };
+      }
+      return {
+        replay() {
+          calls.replayed += recording.work.length;
+          for (const run of recording.work) run();
+        },
+        dispose,
+      };
+    },
+  };
+}
+
+/** Operands by their buffers: tensors are disposed before the replay. */
+function withoutTensors(argument: unknown): unknown {
+  if (Array.isArray(argument)) return argument.map(withoutTensors);
+  if (typeof argument !== 'object' || argument === null || !('buffer' in argument)) return argument;
+  const { buffer, shape, dtype } = argument as Operand;
+  return { buffer, shape, dtype };
+}

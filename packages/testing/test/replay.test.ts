@@ -1,0 +1,110 @@
+// Replaying training steps: the same numbers to the bit as calling every kernel, whatever the steps are made of, and the same
+// memory from step to step. The backend records by calling kernels again; WebGPU's recordings are tested in its package.
+import { describe, expect, it } from 'vitest';
+import { createCpuBackend } from '@xmoe/backend-cpu';
+import { add, createEngine, createReplay, multiply, type Backend } from '@xmoe/core';
+import { createRecordingBackend } from '@xmoe/testing';
+import type { Experts } from './tiny-training.js';
+import { batchAt, createTinyTrainer } from './tiny-training.js';
+
+const experts: Experts = { router: { type: 'threshold', threshold: 0.8 }, dispatch: 'budget' };
+
+/** Reports of updates with `accumulation` micro-batches each; routing is collected every third step. */
+async function reportsOf(backend: Backend, accumulation: number, steps: number, afterStep?: (step: number, buffers: number) => void) {
+  const engine = createEngine(backend);
+  const trainer = createTinyTrainer(engine, experts);
+  const reports = [];
+  for (let step = 0; step < steps; step++) {
+    const batches = Array.from({ length: accumulation }, (_, index) => batchAt(step * accumulation + index));
+    reports.push(await trainer.step(batches, { collectRouting: step % 3 === 0 }));
+    afterStep?.(step, engine.memory().buffers);
+  }
+  const { parameters, optimizer } = await trainer.tensors();
+  trainer.dispose();
+  engine.dispose();
+  return { reports, parameters, optimizer };
+}
+
+describe('a trainer on a backend that records', () => {
+  it.each([1, 3])('computes the same to the bit, %i micro-batches', async (accumulation) => {
+    // Without synchronous reads on both sides: the grouped path then has static shapes.
+    const plain = await reportsOf({ ...createCpuBackend(), readSync: undefined }, accumulation, 12);
+    const backend = createRecordingBackend(createCpuBackend());
+    const buffers: number[] = [];
+    const replayed = await reportsOf(backend, accumulation, 12, (_, count) => buffers.push(count));
+    expect(replayed).toEqual(plain);
+    // Steps 1 and 4 warm up and record with routing, 2 and 3 without: 7 to 12 are replayed, and so are 5 and 6.
+    expect(backend.calls.replayed).toBeGreaterThan(backend.calls.host);
+    expect(new Set(buffers.slice(4)).size).toBe(1);
+  });
+});
+
+describe('createReplay', () => {
+  it('replays from the third run of a signature on, and returns tensors that are the caller\'s', async () => {
+    const backend = createRecordingBackend(createCpuBackend());
+    const engine = createEngine(backend);
+    const replay = createReplay(engine);
+    const x = engine.tensor([1, 2]);
+    const run = async (signature: string): Promise<number[]> => {
+      const out = engine.scope(() =>
+        replay.run(signature, (segment) => {
+          const { doubled, label } = segment(() => ({ doubled: add(x, x), label: 'kept as it is' }));
+          expect(label).toBe('kept as it is');
+          return segment(() => multiply(add(doubled, 1), doubled));
+        }),
+      );
+      const data = Array.from(await out.data());
+      out.dispose();
+      return data;
+    };
+    expect(replay.status('a')).toBe('new');
+    expect(await run('a')).toEqual([6, 20]);
+    expect(replay.status('a')).toBe('seen');
+    expect(await run('a')).toEqual([6, 20]);
+    expect(replay.status('a')).toBe('recorded');
+    const { host } = backend.calls;
+    x.write([3, 5]);
+    expect(await run('a')).toEqual([42, 110]);
+    expect(backend.calls.host).toBe(host);
+    expect(replay.status('b')).toBe('new');
+    expect(await run('b')).toEqual([42, 110]);
+    replay.dispose();
+    expect(engine.memory().buffers).toBe(1); // x
+  });
+
+  it('says why it cannot, and then runs as usual', async () => {
+    const engine = createEngine(createRecordingBackend(createCpuBackend()));
+    const replay = createReplay(engine);
+    const run = async (value: number): Promise<number> => {
+      const out = replay.run('', (segment) => segment(() => engine.scope(() => add(engine.tensor([value]), 1))));
+      return (await out.data())[0]!;
+    };
+    for (const value of [1, 2, 3, 4]) expect(await run(value)).toBe(value + 1);
+    expect(replay.status('')).toEqual({ refused: 'a tensor is written by the host' });
+  });
+
+  it('holds a bounded number of recordings', () => {
+    const engine = createEngine(createRecordingBackend(createCpuBackend()));
+    const replay = createReplay(engine);
+    for (let shape = 0; shape < 20; shape++) {
+      for (let time = 0; time < 3; time++) replay.run(String(shape), (segment) => segment(() => null));
+    }
+    expect(Array.from({ length: 20 }, (_, shape) => replay.status(String(shape))).filter((status) => status === 'recorded')).toHaveLength(8);
+  });
+
+  it('frees everything when a segment fails', () => {
+    const engine = createEngine(createRecordingBackend(createCpuBackend()));
+    const replay = createReplay(engine);
+    const run = (fails: boolean): void => engine.scope(() => void replay.run('', (segment) => {
+      segment(() => engine.zeros([3]));
+      segment(() => {
+        if (fails) throw new Error('in the middle');
+        return null;
+      });
+    }));
+    run(false);
+    expect(() => run(true)).toThrow('in the middle');
+    expect(engine.memory().buffers).toBe(0);
+    expect(replay.status('')).toBe('seen');
+  });
+});
