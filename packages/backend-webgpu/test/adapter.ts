@@ -21,6 +21,8 @@ async function probe(): Promise<AdapterAnswer> {
     device.destroy();
     return { available: true, reason: traits.label, float16: traits.float16 };
   } catch (error) {
-    return { available: false, reason: error instanceof Error ? error.message : String(error), float16: false };
+    const reason = error instanceof Error ? error.message : String(error);
+    console.warn(`tests of backend-webgpu are skipped: ${reason}`);
+    return { available: false, reason, float16: false };
   }
 }
