@@ -13,17 +13,29 @@ export const runTotalsSchema = z.object({
   routing: z.array(z.object({ layer: z.string(), summary: layerRoutingSchema })),
   /** The last step with an evaluation, 0 for none. */
   evaluatedAt: z.int().nonnegative(),
+  /** The best metric of all evaluations, lower is better; null when none was finite. */
+  bestMetric: z.number().nullable().default(null),
+  /** Evaluations after that one. */
+  evaluationsSinceBest: z.int().nonnegative().default(0),
 });
 
 export type RunTotals = z.output<typeof runTotalsSchema>;
 
 export function emptyTotals(): RunTotals {
-  return { seconds: 0, budgetedFlops: 0, executedFlops: 0, countedTo: 0, routing: [], evaluatedAt: 0 };
+  return { seconds: 0, budgetedFlops: 0, executedFlops: 0, countedTo: 0, routing: [], evaluatedAt: 0, bestMetric: null, evaluationsSinceBest: 0 };
 }
 
 /** Counts a step that collected routing: it stands for all steps since the one before that did. */
 export function countRouting(totals: RunTotals, step: number, routing: RoutingByLayer): RunTotals {
   return { ...totals, ...flopsAt({ ...totals, routing }, step), countedTo: step, routing };
+}
+
+/** Counts an evaluation of `metric`, lower is better. One that is not finite is never the best. */
+export function countEvaluation(totals: RunTotals, step: number, metric: number): RunTotals {
+  const isBetter = Number.isFinite(metric) && (totals.bestMetric === null || metric < totals.bestMetric);
+  return isBetter
+    ? { ...totals, evaluatedAt: step, bestMetric: metric, evaluationsSinceBest: 0 }
+    : { ...totals, evaluatedAt: step, evaluationsSinceBest: totals.evaluationsSinceBest + 1 };
 }
 
 /** The FLOPs up to `step`: steps after the last collected one count like it. */

@@ -9,7 +9,7 @@ import type { StopSignal } from '../lifecycle/index.js';
 import { createThroughputMeter, type ProgressStream, type ThroughputMeter } from '../metrics/index.js';
 import type { RoutingByLayer } from './layer-routing.js';
 import { openRunOutputs, progressUpdate, stepRows, type RunOutputs } from './run-outputs.js';
-import { countRouting, emptyTotals, flopsAt, runTotalsSchema, type RunTotals } from './run-totals.js';
+import { countEvaluation, countRouting, emptyTotals, flopsAt, runTotalsSchema, type RunTotals } from './run-totals.js';
 import { trainerStateSchema } from './trainer-state.js';
 import type { StepReport, Trainer } from './trainer.js';
 
@@ -28,9 +28,13 @@ export interface RunTrainingOptions<Host> {
   totalSteps: number;
   /** End this session, saved, once this many steps of the run are done. */
   stopAfter?: number;
-  /** Micro-batches per update. */
-  accumulation: number;
+  /** Micro-batches per update, or whether those so far are enough for one. */
+  accumulation: number | ((microBatches: readonly Host[]) => boolean);
   evaluateEvery: number;
+  /** End the run after so many evaluations in a row without a better metric. Default: never. */
+  patience?: number;
+  /** Also save after an evaluation with a better metric than all before. Default false. */
+  saveBest?: boolean;
   checkpointEvery: number;
   keepCheckpoints: number;
   routingEvery: number;
@@ -42,14 +46,24 @@ export interface RunTrainingOptions<Host> {
   files: Readonly<Record<string, string>>;
   /** Raises an error when a checkpoint belongs to another run. */
   checkSaved(saved: JsonObject, where: string): void;
-  evaluate(): Promise<{ loss: number; perplexity?: number; scores?: Record<string, number> }>;
+  evaluate(): Promise<Evaluation>;
   stop: Pick<StopSignal, 'requested' | 'reason'>;
   stream: ProgressStream;
+}
+
+export interface Evaluation {
+  loss: number;
+  perplexity?: number;
+  scores?: Record<string, number>;
+  /** What chooses the best checkpoint, lower is better. Default: the loss. */
+  metric?: number;
 }
 
 export interface RunOutcome {
   /** False when a signal or `stopAfter` ended it early, also between the last step and its evaluation. */
   completed: boolean;
+  /** Ended by `patience`; that is a completed run. */
+  stoppedEarly: boolean;
   step: number;
   /** Targets trained on, over all sessions of the run. */
   targets: number;
@@ -99,14 +113,15 @@ export async function runTraining<Host>(options: RunTrainingOptions<Host>): Prom
   try {
     await nextTurn();
     await settle(session);
-    while (trainer.state.step < lastStep && !stop.requested) {
+    while (trainer.state.step < lastStep && !stop.requested && !isPatienceOver(session)) {
       await trainOnce(session);
       await nextTurn();
       await settle(session);
     }
-    const completed = trainer.state.step >= totalSteps && !evaluationDue(session);
-    if (!completed) {
-      if (session.savedStep !== trainer.state.step) await save(session, null);
+    const completed = isPatienceOver(session) || (trainer.state.step >= totalSteps && !evaluationDue(session));
+    if (session.savedStep !== trainer.state.step) await save(session, null);
+    if (isPatienceOver(session)) outputs.progress.message(`step ${trainer.state.step}: no better for ${session.totals.evaluationsSinceBest} evaluations; the end`);
+    else if (!completed) {
       outputs.progress.message(`stopped${stop.reason ? ` by ${stop.reason}` : ''} at step ${trainer.state.step}; saved, go on with --resume`);
     }
     return outcomeOf(session, completed);
@@ -141,7 +156,9 @@ async function trainOnce<Host>(session: Session<Host>): Promise<void> {
   const { options: { trainer, batches, accumulation, routingEvery, totalSteps }, outputs, meter } = session;
   const started = performance.now();
   const next = trainer.state.step + 1;
-  const microBatches = Array.from({ length: accumulation }, () => batches.next());
+  const isEnough = typeof accumulation === 'number' ? (taken: readonly Host[]): boolean => taken.length >= accumulation : accumulation;
+  const microBatches = [batches.next()];
+  while (!isEnough(microBatches)) microBatches.push(batches.next());
   const collectRouting = next % routingEvery === 0 || next === totalSteps || next === 1;
   const result = await trainer.step(microBatches, { collectRouting });
   const seconds = (performance.now() - started) / 1000;
@@ -157,10 +174,11 @@ async function trainOnce<Host>(session: Session<Host>): Promise<void> {
 
 /** The evaluation and the checkpoint that the current step is due. A stop leaves the evaluation to the resumed run. */
 async function settle<Host>(session: Session<Host>): Promise<void> {
-  const { trainer, checkpointEvery, totalSteps, stop } = session.options;
+  const { trainer, checkpointEvery, totalSteps, stop, saveBest = false } = session.options;
   const { step } = trainer.state;
   const metric = evaluationDue(session) && !stop.requested ? await evaluateNow(session) : null;
-  const checkpointDue = step > 0 && (step % checkpointEvery === 0 || step === totalSteps);
+  const isBest = metric !== null && session.totals.evaluationsSinceBest === 0;
+  const checkpointDue = step > 0 && (step % checkpointEvery === 0 || step === totalSteps || (saveBest && isBest) || isPatienceOver(session));
   if (checkpointDue && (session.savedStep !== step || metric !== null)) await save(session, metric);
 }
 
@@ -172,11 +190,18 @@ function evaluationDue<Host>({ options: { trainer, evaluateEvery, totalSteps }, 
 async function evaluateNow<Host>(session: Session<Host>): Promise<number> {
   const { options, outputs } = session;
   const { step } = options.trainer.state;
-  const { loss, perplexity, scores } = await options.evaluate();
-  session.totals = { ...session.totals, evaluatedAt: step };
+  const { loss, perplexity, scores, metric = loss } = await options.evaluate();
+  session.totals = countEvaluation(session.totals, step, metric);
   outputs.record([{ kind: 'evaluation', step, split: 'validation', loss, perplexity, scores }]);
-  outputs.progress.message(`step ${step}: validation loss ${loss.toFixed(4)}${perplexity === undefined ? '' : `, perplexity ${perplexity.toFixed(2)}`}`);
-  return loss;
+  const shown = [`validation loss ${loss.toFixed(4)}`, ...(perplexity === undefined ? [] : [`perplexity ${perplexity.toFixed(2)}`])];
+  const others = Object.entries(scores ?? {}).map(([name, value]) => `${name} ${value.toFixed(2)}`);
+  outputs.progress.message(`step ${step}: ${[...shown, ...others].join(', ')}`);
+  return metric;
+}
+
+/** Enough evaluations in a row brought nothing better. */
+function isPatienceOver<Host>({ options: { patience = Infinity }, totals }: Session<Host>): boolean {
+  return totals.evaluationsSinceBest >= patience;
 }
 
 /** Metrics first: a checkpoint never knows of steps that the log lost. */
@@ -198,10 +223,12 @@ function restore<Host>({ checkSaved, trainer, batches }: RunTrainingOptions<Host
   return state.totals;
 }
 
-function outcomeOf<Host>({ options: { trainer }, totals, spent }: Session<Host>, completed: boolean): RunOutcome {
+function outcomeOf<Host>(session: Session<Host>, completed: boolean): RunOutcome {
+  const { options: { trainer }, totals, spent } = session;
   const { step, targetsSeen } = trainer.state;
   return {
     completed,
+    stoppedEarly: isPatienceOver(session),
     step,
     targets: targetsSeen,
     seconds: totals.seconds,

@@ -73,6 +73,57 @@ describe('a whole run', () => {
     expect(taken).toEqual([0, 1, 2, 3, 4, 5]);
     expect(stepsOf(directory, 'routing')).toEqual([]);
   });
+
+  it('accumulates until there is enough', async () => {
+    const directory = runDirectory();
+    const { outcome } = await runTiny({ directory, totalSteps: 3, accumulation: (taken) => taken.reduce((sum, { targets }) => sum + targets.length, 0) >= 30 });
+    expect(outcome.targets).toBe(3 * 3 * 12); // three of 12 targets each reach 30
+  });
+});
+
+describe('the best checkpoint', () => {
+  const byStep = (metrics: Record<number, number>) => async (step: number) => ({ loss: 1, scores: { bleu: -metrics[step]! }, metric: metrics[step]! });
+  /** 20 steps, an evaluation every 2. */
+  const run = (directory: string, metrics: Record<number, number>, more: Partial<RunOverrides> = {}) => {
+    let step = 0;
+    const batches = batchSource();
+    return runTiny({
+      directory, totalSteps: 20, evaluateEvery: 2, checkpointEvery: 100, keepCheckpoints: 1, saveBest: true,
+      batches: { ...batches, next: () => (step = (batches.state().index as number) + 1, batches.next()) }, evaluate: () => byStep(metrics)(step), ...more,
+    });
+  };
+  const metrics = { 2: 5, 4: 3, 6: 4, 8: 2, 10: 2, 12: 9, 14: 8, 16: 1, 18: 7, 20: 7 };
+
+  it('is saved where it was measured, and kept', async () => {
+    const directory = runDirectory();
+    const { outcome, messages } = await run(directory, metrics);
+    expect(outcome).toMatchObject({ completed: true, stoppedEarly: false, step: 20 });
+    expect(await store(directory).list()).toMatchObject([{ step: 16, metric: 1 }, { step: 20, metric: 7 }]);
+    expect(messages.join('')).toContain('step 16: validation loss 1.0000, bleu -1.00');
+  });
+
+  it('patience ends the run after so many evaluations without a better one, saved and completed, also when it was interrupted', async () => {
+    const whole = runDirectory();
+    const { outcome, weights } = await run(whole, metrics, { patience: 3 });
+    expect(outcome).toMatchObject({ completed: true, stoppedEarly: true, step: 14 });
+    expect(await store(whole).list()).toMatchObject([{ step: 8, metric: 2 }, { step: 14, metric: 8 }]);
+    const directory = runDirectory();
+    await run(directory, metrics, { patience: 3, stopAfter: 11 });
+    const resumed = await run(directory, metrics, { patience: 3, resume: true });
+    expect(resumed.outcome).toMatchObject({ completed: true, stoppedEarly: true, step: 14 });
+    expect(resumed.weights).toEqual(weights);
+    expect(timeless(directory)).toEqual(timeless(whole));
+    const again = await run(directory, metrics, { patience: 3, resume: true });
+    expect(again.outcome).toMatchObject({ completed: true, stoppedEarly: true, step: 14 });
+    expect(await savedSteps(directory)).toEqual([8, 14]);
+  });
+
+  it('is never one without a number', async () => {
+    const directory = runDirectory();
+    const { outcome } = await run(directory, { ...metrics, 2: Number.NaN, 4: Number.NaN }, { patience: 2 });
+    expect(outcome.step).toBe(4);
+    expect((await store(directory).list()).map(({ metric }) => metric)).toEqual([null]);
+  });
 });
 
 describe('stopping', () => {
