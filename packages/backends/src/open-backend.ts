@@ -1,10 +1,12 @@
 // From the name after --backend to a backend, with the reason. Apps, benchmarks and tests open backends here, and nowhere else.
 import { createCpuBackend, createWasmBackend } from '@xmoe/backend-cpu';
 import { createTfjsBackendFor } from '@xmoe/backend-tfjs/node';
+import { createWebGpuBackend } from '@xmoe/backend-webgpu';
 import { nearestName, XMoEError, type Backend } from '@xmoe/core';
 
 /** Names that stand for one backend each. */
 const OPENERS = {
+  webgpu: () => createWebGpuBackend(),
   'tfjs:cuda': () => createTfjsBackendFor('cuda'),
   'cpu:wasm': () => createWasmBackend(),
   'tfjs:node': () => createTfjsBackendFor('node'),
@@ -17,12 +19,12 @@ type SingleName = keyof typeof OPENERS;
 
 /** Names that stand for the first of several that works, fastest first. */
 const PREFERENCES = {
-  auto: ['tfjs:cuda', 'cpu:wasm', 'tfjs:node', 'tfjs:wasm', 'cpu:plain'],
+  auto: ['webgpu', 'tfjs:cuda', 'cpu:wasm', 'tfjs:node', 'tfjs:wasm', 'cpu:plain'],
   cpu: ['cpu:wasm', 'cpu:plain'],
   tfjs: ['tfjs:cuda', 'tfjs:node', 'tfjs:wasm'],
 } as const satisfies Record<string, readonly SingleName[]>;
 
-export const BACKEND_NAMES = ['auto', 'cpu', 'cpu:wasm', 'cpu:plain', 'tfjs', 'tfjs:cuda', 'tfjs:node', 'tfjs:wasm', 'tfjs:cpu'] as const;
+export const BACKEND_NAMES = ['auto', 'webgpu', 'cpu', 'cpu:wasm', 'cpu:plain', 'tfjs', 'tfjs:cuda', 'tfjs:node', 'tfjs:wasm', 'tfjs:cpu'] as const;
 export type BackendName = (typeof BACKEND_NAMES)[number];
 
 export interface ChosenBackend {
@@ -44,8 +46,8 @@ export async function openBackend(name: string): Promise<ChosenBackend> {
   const absent: string[] = [];
   for (const candidate of PREFERENCES[name as keyof typeof PREFERENCES]) {
     try {
-      const why = absent.length > 0 ? `the fastest here; not available: ${absent.join(', ')}` : name === 'auto' ? 'the fastest there is' : 'asked for';
-      return named(await OPENERS[candidate](), why);
+      const why = absent.length > 0 ? `the fastest here; not available: ${absent.join(', ')} (doctor says why)` : name === 'auto' ? 'the fastest there is' : 'asked for';
+      return named(candidate === 'webgpu' ? await openHardware() : await OPENERS[candidate](), why);
     } catch (error) {
       // A bad setting of the user's is not a missing backend.
       if (error instanceof XMoEError && error.code === 'config') throw error;
@@ -53,6 +55,15 @@ export async function openBackend(name: string): Promise<ChosenBackend> {
     }
   }
   throw new XMoEError('backend', `none of ${absent.join(', ')} works here`, { hint: `use --backend ${absent.at(-1)} to see why, or --backend cpu` });
+}
+
+/** WebGPU on a GPU. A CPU that plays one is slower than the CPU engine: it is used only when asked for by name. */
+async function openHardware(): Promise<Backend> {
+  const backend = await createWebGpuBackend();
+  if (!backend.traits.software) return backend;
+  const { label } = backend.traits;
+  backend.dispose();
+  throw new XMoEError('backend', `the only WebGPU adapter is software: ${label}`, { op: 'webgpu', hint: 'ask for it with --backend webgpu' });
 }
 
 function isBackendName(name: string): name is BackendName {
