@@ -14,17 +14,8 @@ for name in chromium chromium-browser google-chrome google-chrome-stable; do
   fi
 done
 
-if ! command -v apt-get > /dev/null; then
-  echo "there is no apt-get here: install Chromium by other means, or set XMOE_CHROMIUM=/path/to/chromium" >&2
-  exit 1
-fi
-as_root=()
-if [[ $(id -u) -ne 0 ]]; then
-  as_root=(sudo --non-interactive)
-fi
-export DEBIAN_FRONTEND=noninteractive
-# A machine without a network should say so soon.
-patience=(-o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20)
-"${as_root[@]}" apt-get update -qq "${patience[@]}"
-"${as_root[@]}" apt-get install -y -qq "${patience[@]}" --no-install-recommends chromium > /dev/null
+wanted=Chromium otherwise=", or set XMOE_CHROMIUM=/path/to/chromium"
+source "$(dirname "${BASH_SOURCE[0]}")/lib/apt.sh"
+apt_update
+apt_install chromium
 command -v chromium
