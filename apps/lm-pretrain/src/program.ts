@@ -53,6 +53,7 @@ function withTrainOptions(command: Command, preset: string): Command {
     .option('--stop-after <step>', 'end this session, saved, after that step', wholeNumber)
     .option('--dry-run', 'print parameters, FLOPs, memory and steps without training')
     .option('--debug <level>', 'off, nan (find the op that makes a NaN), leaks or all', 'off')
+    .option('--profile', 'print the time of each kernel after training; slower while it measures')
     .addHelpText('after', '\nAny other flag names a key of the configuration, e.g. --max-steps 30 --learning-rate 1e-3 --threshold 0.8 --dispatch grouped.');
 }
 

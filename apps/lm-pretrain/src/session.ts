@@ -36,13 +36,13 @@ export interface Device {
 }
 
 /** Opens the backend `name`, and refuses a precision that it cannot do. */
-export async function openDevice(name: string, precision: FloatDType, debug: EngineOptions['debug'] = 'off'): Promise<Device> {
+export async function openDevice(name: string, precision: FloatDType, options: EngineOptions = {}): Promise<Device> {
   const { backend, reason } = await openBackend(name);
   if (precision === 'float16' && !backend.capabilities.float16) {
     backend.dispose();
     throw new XMoEError('backend', `${backend.name} has no float16`, { hint: 'use --set train.precision=float32, or --backend cpu' });
   }
-  return { engine: createEngine(backend, { debug }), reason };
+  return { engine: createEngine(backend, options), reason };
 }
 
 /** config.json of the run in `directory`. */

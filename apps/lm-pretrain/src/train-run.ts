@@ -11,6 +11,7 @@ import {
 } from '@xmoe/train';
 import { checkResumable, type Config } from './config.js';
 import { openPrepared, prepareData, type Notify, type PreparedData } from './data.js';
+import { profileText } from './profile-text.js';
 import { evaluate } from './evaluate.js';
 import { buildModel, type XMoELanguageModel } from './model.js';
 import { routingReader } from './routing-summary.js';
@@ -29,6 +30,8 @@ export interface TrainRequest {
   /** End this session, saved, after this step. */
   stopAfter?: number;
   debug?: 'off' | 'nan' | 'leaks' | 'all';
+  /** Print the time per kernel after training. */
+  profile?: boolean;
   stream: ProgressStream;
 }
 
@@ -49,7 +52,7 @@ export async function trainRun<R>(request: TrainRequest, use: (trained: TrainedM
   const notify: Notify = (message) => void request.stream.write(`${message}\n`);
   // Whatever can fail without a run directory fails before there is one.
   if (resumeData === undefined) refuseExistingRun(request.out);
-  const device = await openDevice(request.backend, config.train.precision, request.debug);
+  const device = await openDevice(request.backend, config.train.precision, { debug: request.debug, profile: request.profile });
   notify(`Backend: ${device.reason}`);
   let data: PreparedData | undefined;
   try {
@@ -83,6 +86,7 @@ async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedD
   });
   try {
     const resume = await beginOrResume(request, data, engine.backend.name);
+    if (request.profile) engine.profiler?.start();
     const outcome = await runTraining<TokenBatch>({
       directory: out,
       trainer,
@@ -110,6 +114,7 @@ async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedD
       stream,
     });
     trained = outcome.completed;
+    if (request.profile) stream.write(profileText(await engine.profiler?.stop()));
     return await use({ request, device, data, model, parameters, outcome, stop });
   } finally {
     stop.dispose();

@@ -6,6 +6,7 @@ import { watchKernels, type NonFiniteWatch } from './debug.js';
 import { bytesPerElement, inferDType, type DType, type TensorData } from './dtype.js';
 import { XMoEError } from './errors.js';
 import { createFallbacks } from './fallbacks/index.js';
+import { timeKernels } from './kernel-timer.js';
 import type { RandomKey } from './random.js';
 import { formatShape, sizeOf, type Shape } from './shape.js';
 import type { Tape } from './tape.js';
@@ -17,6 +18,8 @@ export interface EngineOptions {
    * name. leaks: every storage remembers where it was made, for `leakReport`. all: both.
    */
   debug?: 'off' | 'nan' | 'leaks' | 'all';
+  /** Give the engine a `profiler` also where the backend has none of its own, by timing kernel calls on the host. */
+  profile?: boolean;
 }
 
 export interface MemoryReport {
@@ -38,6 +41,8 @@ export class Engine {
   readonly backend: Backend;
   /** Every primitive: the backend's own kernel where it has one, else core's fallback. */
   readonly kernels: Kernels;
+  /** Time per kernel: the backend's own, or the host's clock with the option `profile`. */
+  readonly profiler: Backend['profiler'];
   /** Names of the fused primitives that run as fallbacks here. */
   readonly fallbackNames: readonly string[];
   readonly #live = new Set<Storage>();
@@ -58,7 +63,10 @@ export class Engine {
     // A kernel that a backend lists as undefined is as good as absent.
     const own = Object.fromEntries(Object.entries(backend.kernels).filter(([, kernel]) => kernel !== undefined));
     this.fallbackNames = Object.keys(fallbacks).filter((name) => !(name in own));
-    const kernels = { ...fallbacks, ...own } as Kernels;
+    const plain = { ...fallbacks, ...own } as Kernels;
+    const timer = options.profile && !backend.profiler ? timeKernels(plain) : undefined;
+    const kernels = timer?.kernels ?? plain;
+    this.profiler = backend.profiler ?? timer?.profiler;
     if (debug === 'nan' || debug === 'all') {
       this.#watch = watchKernels(kernels, backend);
       this.kernels = this.#watch.kernels;

@@ -7,6 +7,7 @@ export * from './errors.js';
 export { createFallbacks } from './fallbacks/index.js';
 export * from './grad.js';
 export { stableArgsort } from './host-sort.js';
+export { byTime } from './kernel-timer.js';
 export { KERNEL_OUTPUTS } from './kernel-outputs.js';
 export * from './module.js';
 export * from './ops/index.js';

@@ -19,6 +19,7 @@ interface TrainOptions extends ConfigOptions {
   stopAfter?: number;
   dryRun?: boolean;
   debug: string;
+  profile?: boolean;
 }
 
 const DEBUG_LEVELS = ['off', 'nan', 'leaks', 'all'] as const;
@@ -41,7 +42,7 @@ export async function trainCommand(terminal: Terminal, options: TrainOptions, co
   }
   const out = options.out ?? join('runs', `${preset}-${timestamp()}`);
   const request: TrainRequest = {
-    config, out, preset, dataRoot: options.dataRoot, debug: level, stream: terminal.messages,
+    config, out, preset, dataRoot: options.dataRoot, debug: level, profile: options.profile, stream: terminal.messages,
     backend: record && !given('backend') ? record.backend : options.backend,
     ...(record ? { resumeData: record.data } : {}),
     ...(options.stopAfter === undefined ? {} : { stopAfter: options.stopAfter }),

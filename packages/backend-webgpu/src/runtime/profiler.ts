@@ -1,6 +1,6 @@
 // Time per kernel from timestamps of the device. While it runs every kernel has a pass of its own, so the whole is slower than
 // without; the shares are right.
-import type { KernelTime } from '@xmoe/core';
+import { byTime, type KernelTime } from '@xmoe/core';
 
 /** Two timestamps per pass; 4,096 is the largest query set. */
 const PASSES = 2048;
@@ -72,8 +72,7 @@ export function createProfiler(device: GPUDevice): Profiler {
     async stop() {
       running = false;
       await Promise.all(pending);
-      const rows = [...times].map(([name, { calls, milliseconds }]) => ({ name, calls, milliseconds }));
-      return rows.sort((a, b) => b.milliseconds - a.milliseconds);
+      return byTime([...times].map(([name, time]) => ({ name, ...time })));
     },
   };
 }
