@@ -1,4 +1,7 @@
-// Element-wise primitives on this backend.
+// Element-wise primitives on this backend, and cut into pieces as for operands beyond the largest binding.
 import { testFamily } from './conformance.js';
 
-await testFamily(['fill'], { variants: 'native' });
+const ELEMENTWISE = ['fill', 'iota', 'random', 'unary', 'binary', 'compare', 'select', 'cast', 'dropout'] as const;
+
+await testFamily(ELEMENTWISE, { variants: 'native' });
+await testFamily(ELEMENTWISE, { label: 'webgpu in pieces', variants: 'native', backend: { traits: { bindingBytes: 65536 } } });

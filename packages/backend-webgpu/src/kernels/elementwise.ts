@@ -1,38 +1,146 @@
-// Element-wise kernels: one thread per element of the output.
-import { sizeOf, type Kernels, type UnaryOp } from '@xmoe/core';
-import { reads, wgslType, writes } from '../runtime/program.js';
+// Element-wise kernels of one operand or none: fill, iota, random, dropout, unary, cast. Those that broadcast are in broadcasting.ts.
+import { sizeOf, type DType, type Kernels, type UnaryOp } from '@xmoe/core';
+import { reads, wgslType, type ScalarType } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
+import { dropBits, erfWgsl, isNanWgsl, sigmoidWgsl, sineWgsl, tanhWgsl, THREEFRY_WGSL, type FloatWidth } from './math-wgsl.js';
+import { flat, runStrided, storageType, type Lanes, type StridedBody } from './strided.js';
 
-/** WGSL of each op on `v`, an f32 (logicalNot: a u32). */
-const UNARY: Record<UnaryOp, string> = {
-  negate: '-v', abs: 'abs(v)', sign: 'sign(v)', exp: 'exp(v)', log: 'log(v)', sqrt: 'sqrt(v)', rsqrt: 'inverseSqrt(v)', square: 'v * v',
-  reciprocal: '1 / v', tanh: 'tanh(v)', erf: 'erf(v)', sigmoid: '1 / (1 + exp(-v))', relu: 'max(v, 0)', sin: 'sin(v)', cos: 'cos(v)',
-  floor: 'floor(v)', ceil: 'ceil(v)', logicalNot: '1u - v',
+interface FloatOp {
+  readonly value: string;
+  readonly head?: (F: FloatWidth) => string;
+}
+
+/** Each op on `v`, floats of type F. NaN goes through all of them. */
+const FLOAT_UNARY: Record<Exclude<UnaryOp, 'logicalNot'>, FloatOp> = {
+  negate: { value: '-v' },
+  abs: { value: 'abs(v)' },
+  sign: { value: 'select(sign(v), v, isNan(v))', head: isNanWgsl },
+  exp: { value: 'exp(v)' },
+  log: { value: 'log(v)' },
+  sqrt: { value: 'sqrt(v)' },
+  rsqrt: { value: 'inverseSqrt(v)' },
+  square: { value: 'v * v' },
+  reciprocal: { value: '1 / v' },
+  tanh: { value: 'tanhOf(v)', head: tanhWgsl },
+  erf: { value: 'erfOf(v)', head: erfWgsl },
+  sigmoid: { value: 'sigmoidOf(v)', head: sigmoidWgsl },
+  relu: { value: 'select(v, F(0), v < F(0))' },
+  sin: { value: 'sineOf(v, 0)', head: sineWgsl },
+  cos: { value: 'sineOf(v, 1)', head: sineWgsl },
+  floor: { value: 'floor(v)' },
+  ceil: { value: 'ceil(v)' },
 };
+
+const isFloat = (dtype: DType): boolean => dtype === 'float32' || dtype === 'float16';
+
+/** The ops that integers have. */
+const INTEGER_UNARY: Partial<Record<UnaryOp, string>> = { negate: '-x_value', abs: 'abs(x_value)', sign: 'sign(x_value)', logicalNot: '1 - x_value' };
+
+function unaryBody(op: UnaryOp, dtype: DType, types: Lanes): StridedBody {
+  if (op === 'logicalNot' || !isFloat(dtype)) return { value: INTEGER_UNARY[op]! };
+  const { F } = types;
+  const { value, head } = FLOAT_UNARY[op];
+  const apply = `fn apply(v: F) -> F { return ${value}; }`;
+  return { head: [`alias F = ${F};`, head?.(F) ?? '', apply].join('\n'), value: `${storageType(dtype, types)}(apply(F(x_value)))` };
+}
+
+function castBody(from: DType, to: DType, types: Lanes): StridedBody {
+  const { F, U, I } = types;
+  const float = `${F}(x_value)`;
+  const out = storageType(to, types);
+  if (to === 'bool') {
+    // By the bits, so that NaN counts as a number other than 0.
+    const bits = isFloat(from) ? `(bitcast<${U}>(${float}) & ${U}(0x7fffffffu))` : `${U}(x_value)`;
+    return { value: `select(${U}(0), ${U}(1), ${bits} != ${U}(0))` };
+  }
+  if (from === to) return { value: 'x_value' };
+  if (isFloat(from) && to === 'int32') return { value: `${I}(${float})` };
+  if (isFloat(from) && to === 'uint32') return { value: `${U}(${float})` };
+  return { value: `${out}(${to === 'float16' ? float : 'x_value'})` };
+}
+
+/** The two words of a key, from a buffer. */
+const KEY = 'vec2u(key[0], key[1])';
+/** Random bits of the elements at … at + 3. */
+const FOUR_BITS = `${THREEFRY_WGSL}
+fn fourBits(key: vec2u, stream: u32, at: u32) -> vec4u {
+  return vec4u(threefry(key, vec2u(at / 2, stream)), threefry(key, vec2u(at / 2 + 1, stream))) >> vec4u(8);
+}`;
 
 export function elementwiseKernels(runtime: Runtime) {
   return {
     fill(out, { value }) {
-      const length = sizeOf(out.shape);
       // The value travels as an f32, which holds every float16 and bool; whole numbers have their own types.
-      const type = out.dtype === 'int32' ? 'i32' : out.dtype === 'uint32' ? 'u32' : 'f32';
-      const program = runtime.program(`fill ${out.dtype}`, () => ({
-        buffers: { out: writes(out.dtype) },
-        args: { length: 'u32', value: type },
-        code: `fn element(i: u32) { out[i] = ${wgslType(out.dtype)}(args.value); }`,
-        perElement: true,
-      }));
-      runtime.runElements(program, { out }, { value }, length);
+      const type: ScalarType = out.dtype === 'int32' ? 'i32' : out.dtype === 'uint32' || out.dtype === 'bool' ? 'u32' : 'f32';
+      runStrided(runtime, {
+        name: `fill ${out.dtype}`,
+        inputs: {},
+        out: flat(out),
+        shape: [sizeOf(out.shape)],
+        args: { value: { type, value: out.dtype === 'bool' ? Number(value !== 0) : value } },
+        body: (types) => ({ value: `${storageType(out.dtype, types)}(${wgslType(out.dtype)}(args.value))` }),
+      });
+    },
+    iota(out, { start, step }) {
+      const type: ScalarType = out.dtype === 'float32' ? 'f32' : out.dtype === 'int32' ? 'i32' : 'u32';
+      runStrided(runtime, {
+        name: `iota ${out.dtype}`,
+        inputs: {},
+        out: flat(out),
+        shape: [sizeOf(out.shape)],
+        args: { origin: { type, value: start }, step: { type, value: step } },
+        indexed: true,
+        body: () => ({ value: `args.origin + vec4<${type}>(at + vec4u(0, 1, 2, 3)) * args.step` }),
+      });
+    },
+    random(key, out, { stream }) {
+      runStrided(runtime, {
+        name: 'random',
+        inputs: {},
+        out: flat(out),
+        shape: [sizeOf(out.shape)],
+        args: { stream: { type: 'u32', value: stream } },
+        tables: { key: { spec: reads('uint32'), operand: key } },
+        indexed: true,
+        body: () => ({ head: FOUR_BITS, value: `vec4f(fourBits(${KEY}, args.stream, at)) * ${2 ** -24}` }),
+      });
+    },
+    dropout(x, key, out, { rate, stream }) {
+      runStrided(runtime, {
+        name: `dropout ${x.dtype}`,
+        inputs: { x: flat(x) },
+        out: flat(out),
+        shape: [sizeOf(out.shape)],
+        args: {
+          stream: { type: 'u32', value: stream },
+          drop: { type: 'u32', value: dropBits(rate) },
+          keep: { type: 'f32', value: 1 - rate },
+        },
+        tables: { key: { spec: reads('uint32'), operand: key } },
+        indexed: true,
+        body: (types) => ({
+          head: FOUR_BITS,
+          value: `${storageType(out.dtype, types)}(select(vec4f(x_value) / args.keep, vec4f(0), fourBits(${KEY}, args.stream, at) < vec4u(args.drop)))`,
+        }),
+      });
     },
     unary(x, out, { op }) {
-      const compute = x.dtype === 'float32' || x.dtype === 'float16' ? 'f32' : wgslType(x.dtype);
-      const program = runtime.program(`unary ${op} ${x.dtype}`, () => ({
-        buffers: { x: reads(x.dtype), out: writes(out.dtype) },
-        args: { length: 'u32' },
-        code: `fn element(i: u32) { let v = ${compute}(x[i]); out[i] = ${wgslType(out.dtype)}(${UNARY[op]}); }`,
-        perElement: true,
-      }));
-      runtime.runElements(program, { x, out }, {}, sizeOf(out.shape));
+      runStrided(runtime, {
+        name: `unary ${op} ${x.dtype}`,
+        inputs: { x: flat(x) },
+        out: flat(out),
+        shape: [sizeOf(out.shape)],
+        body: (types) => unaryBody(op, x.dtype, types),
+      });
+    },
+    cast(x, out) {
+      runStrided(runtime, {
+        name: `cast ${x.dtype} ${out.dtype}`,
+        inputs: { x: flat(x) },
+        out: flat(out),
+        shape: [sizeOf(out.shape)],
+        body: (types) => castBody(x.dtype, out.dtype, types),
+      });
     },
   } satisfies Partial<Kernels>;
 }

@@ -118,12 +118,12 @@ export class DeviceRuntime implements Runtime {
     if (!binding) throw new TypeError(`${program.name}: no buffer for ${name}`);
     if ('operand' in binding) {
       const size = DEVICE_BYTES[binding.operand.dtype];
-      // Whole words: a window of float16 may end inside one.
-      return { block: blockOf(binding.operand), offset: binding.start * size, bytes: Math.ceil((binding.length * size) / 4) * 4 };
+      // Up to the end of the last vec4: buffers are padded.
+      return { block: blockOf(binding.operand), offset: binding.start * size, bytes: Math.ceil((binding.length * size) / 16) * 16 };
     }
     const block = blockOf(binding);
     if (block.bytes <= this.traits.bindingBytes) return { block, offset: 0, bytes: 0 };
-    const needed = Math.ceil((sizeOf(binding.shape) * DEVICE_BYTES[binding.dtype]) / 4) * 4;
+    const needed = Math.ceil((sizeOf(binding.shape) * DEVICE_BYTES[binding.dtype]) / 16) * 16;
     if (needed <= this.traits.bindingBytes) return { block, offset: 0, bytes: needed };
     throw new XMoEError('memory', `${name} ${binding.dtype} [${binding.shape.join(', ')}] has ${needed} bytes, the device binds at most ${this.traits.bindingBytes}`, {
       op: program.name,
