@@ -90,7 +90,7 @@ export function routingContestant({ engine, shape, x, kept }: Setting, { split, 
   kept.push(dWeights);
   const loss = ({ x: input, weight }: Record<string, Tensor>): Tensor => {
     const routing = router.route({ engine, logits: gate(input, weight), tokens, experts, training: true, losses: { balance: true, z: false } });
-    planDispatch(routing, { dispatch: recipe.dispatch, capacityFactor, counts: false });
+    planDispatch(routing, { dispatch: recipe.dispatch, capacityFactor });
     return routingLoss(routing, dWeights);
   };
   return { name: 'routing', run: () => forwardAndBackward(engine, loss, { x, weight: parameters[`${NAME}.router.weight`] }) };

@@ -222,8 +222,8 @@ export interface FusedKernels {
   /**
    * The middle of the experts' backward pass, from what goes into the activation instead of saved expert outputs. For row r of
    * expert g with claim c = rowClaim[r] of token t, h = activation(pre[r]) and u = dHidden[r], which is dy[t] · w2[g]ᵀ without the
-   * claim's weight: hidden[r] = h; dPre[r] = weights[c] · u ∘ activation'(pre[r]); dWeights[c] = h·u + b2[g]·dy[t];
-   * rowWeight[r] = weights[c]. All zero for an empty row; dWeights 0 for a claim without a row.
+   * claim's weight: hidden[r] = h; dPre[r] = u ∘ activation'(pre[r]), without the weight too: its readers scale by row;
+   * dWeights[c] = h·u + b2[g]·dy[t]; rowWeight[r] = weights[c]. All zero for an empty row; dWeights 0 for a claim without a row.
    * pre, dHidden, dPre, hidden [R, S]; weights, dWeights float32 [T, K]; b2 float32 or pre's dtype [G, D]; dy [T, D];
    * rowClaim int32 [R]; claimRow int32 [T, K]; offsets int32 [G + 1]; rowWeight float32 [R]. dWeights may be null: not wanted,
    * and b2, dy, claimRow and offsets are not read.

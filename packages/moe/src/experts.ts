@@ -1,9 +1,11 @@
-// The experts on dispatched rows: gather, W1, activation, W2, combine. Which row holds what is the plan's matter.
+// The experts of a layer on dispatched rows: their parameters, checks, and which kernels compute them. Which row holds what is
+// the plan's matter; the fused op is in fused-experts.ts.
 import {
-  XMoEError, biasActivation, cast, combineExperts, gatherRows, greater, greaterEqual, groupedMatmul, matmul, reshape, select, sum,
+  XMoEError, biasActivation, cast, combineExperts, gatherRows, greater, greaterEqual, matmul, reshape, select, sum,
   type Activation, type Tensor,
 } from '@xmoe/core';
 import { unknownName } from '@xmoe/routers/reference';
+import { fusedExperts } from './fused-experts.js';
 import type { DispatchPlan } from './plan.js';
 
 export type ExpertActivation = Exclude<Activation, 'none'>;
@@ -22,11 +24,16 @@ export interface ExpertWeights {
   readonly b2: Tensor;
 }
 
+export interface ExpertsOptions {
+  /** Also count hidden units above 0. Default false. */
+  readonly trackPositive?: boolean;
+}
+
 export interface ExpertsResult {
   /** [T, d] in the dtype of x: zero for a token with no kept claim. */
   readonly output: Tensor;
-  /** [R, s] after the activation. */
-  readonly hidden: Tensor;
+  /** int32 []: hidden units above 0 after the activation, over the rows of kept claims; null unless tracked. */
+  readonly positive: Tensor | null;
 }
 
 /** Returns `activation` if experts can use it. @throws XMoEError `config` with the nearest name. */
@@ -36,38 +43,65 @@ export function requireActivation(activation: ExpertActivation): ExpertActivatio
 }
 
 /**
- * y = Σ over kept claims of w · E_i(x). x [T, d] float; weights float32 [T, K]. Matmuls run in the dtype of x. Without
- * gradients every intermediate but `hidden` is freed on the way.
+ * y = Σ over kept claims of w · E_i(x). x [T, d] float; weights float32 [T, K]. Matmuls run in the dtype of x; parameters are
+ * float32 or in that dtype. Empty rows are not computed.
+ * @throws XMoEError `shape` or `dtype` when the parts do not fit each other.
  */
-export function applyExperts(x: Tensor, weights: Tensor, plan: DispatchPlan, experts: ExpertWeights, activation: ExpertActivation): ExpertsResult {
+export function applyExperts(
+  x: Tensor, weights: Tensor, plan: DispatchPlan, experts: ExpertWeights, activation: ExpertActivation,
+  { trackPositive = false }: ExpertsOptions = {},
+): ExpertsResult {
+  checkExperts(experts, plan.experts, x.shape[1]!, experts.b1.shape[1]!);
+  checkOperands(x, weights, plan, experts);
+  const inspect = trackPositive ? (hidden: Tensor): Tensor => countPositive(hidden, plan) : null;
+  if (plan.kind === 'padded' && x.engine.fallbackNames.includes('groupedLinear')) return batchedExperts(x, weights, plan, experts, activation, inspect);
+  const { output, inspected } = fusedExperts({ x, weights, plan, experts, activation, inspect });
+  return { output, positive: inspected };
+}
+
+/**
+ * The padded path by batched matrix products [N, C, ·], empty slots included. For backends without grouped kernels of their
+ * own: a device that is driven kernel by kernel through another library does N small products, and waits for their sizes.
+ */
+function batchedExperts(
+  x: Tensor, weights: Tensor, plan: DispatchPlan, { w1, b1, w2, b2 }: ExpertWeights, activation: Activation,
+  inspect: ((hidden: Tensor) => Tensor) | null,
+): ExpertsResult {
   const { engine } = x;
-  const { offsets } = plan;
-  const layer = (rows: Tensor, w: Tensor, b: Tensor, act: Activation): Tensor =>
-    engine.scope(() => biasActivation(project(rows, cast(w, x.dtype), plan), b, act, offsets));
-  const hidden = engine.scope(() => layer(gatherRows(x, plan.rowToken), experts.w1, experts.b1, activation)); // [R, s]
-  const output = engine.scope(() =>
-    combineExperts(layer(hidden, experts.w2, experts.b2, 'none'), weights, plan.claimRow, plan.rowClaim),
-  );
-  return { output, hidden };
-}
-
-/** Each row times its expert's matrix: rows [R, a], w [N, a, b] → [R, b]. */
-function project(rows: Tensor, w: Tensor, plan: DispatchPlan): Tensor {
-  if (plan.kind !== 'padded') return groupedMatmul(rows, w, plan.offsets);
-  const [N, inputs, outputs] = w.shape as [number, number, number];
-  const slots = reshape(rows, [N, plan.capacity, inputs]);
-  return reshape(matmul(slots, w), [plan.rows, outputs]);
-}
-
-/** Hidden units above 0 over the rows of kept claims, empty rows left out: int32 []. hidden [R, s]. */
-export function countPositive(hidden: Tensor, plan: DispatchPlan): Tensor {
-  const { engine } = hidden;
-  return engine.noGrad(() =>
+  const { experts: N, capacity, rows, offsets } = plan;
+  const layer = (slots: Tensor, w: Tensor, b: Tensor, act: Activation): Tensor =>
     engine.scope(() => {
-      const perRow = sum(cast(greater(hidden, 0), 'int32'), 1); // [R]
-      return sum(plan.kind === 'padded' ? select(greaterEqual(plan.rowClaim, 0), perRow, 0) : perRow);
-    }),
-  );
+      const products = matmul(reshape(slots, [N, capacity, w.shape[1]!]), cast(w, x.dtype)); // [N, C, ·]
+      return biasActivation(reshape(products, [rows, w.shape[2]!]), b, act, offsets);
+    });
+  return engine.scope(() => {
+    const hidden = engine.scope(() => layer(gatherRows(x, plan.rowToken), w1, b1, activation)); // [R, s]
+    const positive = inspect ? engine.noGrad(() => inspect(hidden)) : null;
+    return { output: combineExperts(layer(hidden, w2, b2, 'none'), weights, plan.claimRow, plan.rowClaim), positive };
+  });
+}
+
+/** Hidden units above 0 over the rows of kept claims: int32 []. hidden [R, s]. */
+function countPositive(hidden: Tensor, { kind, rowClaim }: DispatchPlan): Tensor {
+  return hidden.engine.scope(() => {
+    const perRow = sum(cast(greater(hidden, 0), 'int32'), 1); // [R]
+    // Rows after the last claim are 0; slots between claims hold what the bias alone gives where they are computed.
+    return sum(kind === 'padded' ? select(greaterEqual(rowClaim, 0), perRow, 0) : perRow);
+  });
+}
+
+function checkOperands(x: Tensor, weights: Tensor, { claimRow }: DispatchPlan, experts: ExpertWeights): void {
+  const op = 'applyExperts';
+  if (weights.shape.join() !== claimRow.shape.join() || x.shape[0] !== claimRow.shape[0]) {
+    throw new XMoEError('shape', `weights are [${weights.shape.join(', ')}] and x [${x.shape.join(', ')}], the plan is for claims [${claimRow.shape.join(', ')}]`, {
+      op,
+      hint: 'pass the weights of the routing that the plan was made from',
+    });
+  }
+  for (const [name, { dtype }] of Object.entries(experts) as [string, Tensor][]) {
+    if (dtype === 'float32' || dtype === x.dtype) continue;
+    throw new XMoEError('dtype', `${name} is ${dtype}, x is ${x.dtype}`, { op, hint: 'keep parameters in float32' });
+  }
 }
 
 /** Refuses weights that are not those of N experts of one shape. */

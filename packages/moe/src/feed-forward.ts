@@ -6,7 +6,7 @@ import {
 } from '@xmoe/core';
 import { createRouter, gate, type Router, type RouterConfig, type Routing } from '@xmoe/routers';
 import { refuseUnknownKeys, requireFinite, requireInteger, unknownName } from '@xmoe/routers/reference';
-import { applyExperts, checkExperts, countPositive, requireActivation, type ExpertActivation, type ExpertWeights } from './experts.js';
+import { applyExperts, checkExperts, requireActivation, type ExpertActivation, type ExpertWeights } from './experts.js';
 import { planDispatch, type DispatchPath } from './plan.js';
 import { capacityOf } from './reference/capacity.js';
 import { traceRouting, type RoutingTrace } from './trace.js';
@@ -77,15 +77,16 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
       return engine.scope(() => {
         const collecting = context.collect !== 'nothing';
         const routing = routeTokens(settings, parameters, x, context);
-        const plan = planDispatch(routing, { ...settings, counts: collecting });
-        const { output, hidden } = applyExperts(x, routing.weights, plan, weights, settings.activation);
+        const plan = planDispatch(routing, settings);
+        const trackPositive = collecting && settings.trackPositive;
+        const { output, positive } = applyExperts(x, routing.weights, plan, weights, settings.activation, { trackPositive });
         const trace = collecting
           ? traceRouting({
               routing,
               plan,
               mask: context.mask,
               hidden: settings.hidden,
-              positive: settings.trackPositive ? countPositive(hidden, plan) : null,
+              positive,
               perToken: context.collect === 'tokens',
             })
           : null;

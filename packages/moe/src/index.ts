@@ -1,6 +1,6 @@
 // The public surface of @xmoe/moe: the layer on tensors. The same on plain arrays is @xmoe/moe/reference.
 export { type DecomposedWeights, type DenseWeights, splitDense } from './decompose.js';
-export { applyExperts, type ExpertActivation, type ExpertsResult, type ExpertWeights } from './experts.js';
+export { applyExperts, type ExpertActivation, type ExpertsOptions, type ExpertsResult, type ExpertWeights } from './experts.js';
 export { createMoeFeedForward, type MoeFeedForwardConfig } from './feed-forward.js';
 export { denseFlops, equalFlopsHidden, moeFlops, type MoeFlops, type MoeFlopsOptions } from './flops.js';
 export { claimTotals, planDispatch, type DispatchPath, type DispatchPlan, type PlanOptions } from './plan.js';

@@ -66,7 +66,6 @@ export interface RoutingSummary {
 
 export interface TraceParts {
   readonly routing: Routing;
-  /** Made with counts. */
   readonly plan: DispatchPlan;
   readonly mask: Tensor | null;
   readonly hidden: number;
@@ -86,8 +85,8 @@ export function traceRouting({ routing, plan, mask, hidden, positive, perToken }
     rows,
     hidden,
     tokens: mask ? sum(cast(mask, 'int32')) : engine.scalar(plan.tokens, 'int32'),
-    wantedPerExpert: wantedPerExpert!,
-    load: load!,
+    wantedPerExpert,
+    load,
     balanceLoss,
     zLoss,
     positive,

@@ -59,6 +59,6 @@ describe('kernel calls', () => {
     const calls = callsOf(router, dispatch);
     expect(calls.forward).toBeLessThanOrEqual(forward);
     expect(calls.backward).toBeLessThanOrEqual(backward);
-    expect(calls.forward).toBeGreaterThan(15);
+    expect(calls.forward).toBeGreaterThan(10);
   });
 });

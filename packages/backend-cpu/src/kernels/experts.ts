@@ -67,11 +67,10 @@ export function expertsGrad(
   const [apply, slope] = [FORWARD[activation], SLOPE[activation]];
   for (let row = 0, at = 0; row < R; row++) {
     const isEmpty = claims[row] < 0;
-    const weight = isEmpty ? 0 : factors[claims[row]];
-    weightOfRow[row] = weight;
+    weightOfRow[row] = isEmpty ? 0 : factors[claims[row]];
     for (let j = 0; j < S; j++, at++) {
       h[at] = isEmpty ? 0 : apply(before[at]);
-      flow[at] = isEmpty ? 0 : weight * u[at] * slope(before[at]);
+      flow[at] = isEmpty ? 0 : u[at] * slope(before[at]);
     }
   }
   if (dWeights === null) return;

@@ -72,9 +72,8 @@ export function expertsGrad(
   const after = scratch.select(used, activate(scratch, before, activation), 0); // [R, S]
   scratch.copy(after, hidden);
   scratch.gatherRows(reshape(weights, [claims, 1]), rowClaim, reshape(rowWeight, [rows, 1]));
-  const weighted = scratch.binary('multiply', upstream, reshape(rowWeight, [rows, 1]));
   const slope = derivative(scratch, before, activation);
-  const flow = slope ? scratch.binary('multiply', weighted, slope) : weighted;
+  const flow = slope ? scratch.binary('multiply', upstream, slope) : upstream;
   scratch.copy(scratch.select(used, flow, 0), dPre);
   if (!dWeights) return;
   // E(x)·dy = h·(dy·w2ᵀ) + b2·dy, without the output of the expert.

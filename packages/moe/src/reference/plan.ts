@@ -1,16 +1,16 @@
 // Which claims each dispatch path keeps. It moves no data: that is layer.ts here, and kernels in the tensor layer.
+import type { DispatchPath } from '@xmoe/core';
 import { type Priority, type Routing, unknownName } from '@xmoe/routers/reference';
 import { budgetOf, capacityOf } from './capacity.js';
 import { type Claim, comparePriority, listClaims } from './claims.js';
 
-/**
- * `padded`: every expert keeps its C best claims, in C slots. `grouped`: every claim is kept. `budget`: the best
- * min(claims, ⌈γ·T⌉) claims over all experts are kept, with no limit per expert.
- */
-export type DispatchPath = 'padded' | 'grouped' | 'budget';
+export type { DispatchPath } from '@xmoe/core';
 
 export interface PlanOptions {
-  /** Default `padded`. */
+  /**
+   * `padded` (default): every expert keeps its C best claims, in C slots. `grouped`: every claim is kept. `budget`: the best
+   * min(claims, ⌈γ·T⌉) claims over all experts are kept, with no limit per expert.
+   */
   readonly path?: DispatchPath;
   /** γ. Default 1. The grouped path ignores it. */
   readonly capacityFactor?: number;
