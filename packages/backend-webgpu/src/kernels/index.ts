@@ -2,14 +2,24 @@
 import type { Kernels } from '@xmoe/core';
 import type { Runtime } from '../runtime/runtime.js';
 import { broadcastingKernels } from './broadcasting.js';
+import { crossEntropyKernels } from './cross-entropy.js';
 import { elementwiseKernels } from './elementwise.js';
+import { movementKernels } from './movement.js';
 import { matmulKernels } from './matmul.js';
+import { sortByKeyKernel } from './radix-sort.js';
+import { softmaxKernels } from './softmax.js';
 import { createTilings, type Tilings } from './tiles/tilings.js';
+import { topKKernels } from './top-k.js';
 
 export function createKernels(runtime: Runtime, tilings: Tilings = createTilings(runtime.traits)): Kernels {
   return {
     ...elementwiseKernels(runtime),
     ...broadcastingKernels(runtime),
+    ...movementKernels(runtime),
     ...matmulKernels(runtime, tilings),
+    ...softmaxKernels(runtime),
+    ...crossEntropyKernels(runtime),
+    ...sortByKeyKernel(runtime),
+    ...topKKernels(runtime),
   } as unknown as Kernels;
 }

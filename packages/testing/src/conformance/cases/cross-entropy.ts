@@ -16,7 +16,9 @@ const CHUNKS: readonly Chunk[] = [
   { R: 1, C: 1, offset: 0, vocabulary: 1 },
   { R: 0, C: 5, offset: 0, vocabulary: 5 },
   { R: 3, C: 1009, offset: 1009, vocabulary: 3000 },
+  { R: 5, C: 64, offset: 64, vocabulary: 130 },
   { R: 65537, C: 2, offset: 1, vocabulary: 3 },
+  { R: 2, C: 50257, offset: 0, vocabulary: 50257 },
 ];
 
 function chunksOf(dtype: FloatDType): readonly Chunk[] {

@@ -3,7 +3,7 @@ import type { FloatDType } from '@xmoe/core';
 import { defineCase, FLOATS, input, output, shapeLabel, type ConformanceCase } from '../case.js';
 import { cycle, replaced, uniform, type DataGenerator } from '../data.js';
 
-const SHAPES = [[1, 1], [7, 13], [0, 3], [3, 1009], [65537, 2]] as const;
+const SHAPES = [[1, 1], [7, 13], [0, 3], [3, 1009], [65537, 2], [37, 64], [3, 4100], [2, 50257]] as const;
 
 function softmaxCase(
   shape: readonly number[], data: DataGenerator, note: string, dtype: FloatDType, outDType = dtype,
@@ -19,6 +19,7 @@ function softmaxCase(
 export const softmax: readonly ConformanceCase[] = [
   ...SHAPES.map((shape) => softmaxCase(shape, uniform(-3, 3), 'any', 'float32')),
   softmaxCase([7, 13], uniform(-3, 3), 'any', 'float16'),
+  softmaxCase([5, 64], uniform(-3, 3), 'any', 'float16'),
   softmaxCase([7, 13], uniform(-3, 3), 'any', 'float16', 'float32'),
   ...FLOATS.flatMap((dtype) => [
     softmaxCase([5, 8], uniform(-30000, 30000), 'large', dtype),
