@@ -74,6 +74,21 @@ function slope(kind: i32, x: v128): v128 {
 @inline
 function activateRow(kind: i32, x: usize, bias: usize, pre: usize, out: usize, columns: i32): void {
   let j = 0;
+  for (; j + 8 <= columns; j += 8) {
+    const at = j << 2;
+    let x0 = v128.load(x + at), x1 = v128.load(x + at, 16);
+    if (bias != 0) {
+      x0 = f32x4.add(x0, v128.load(bias + at));
+      x1 = f32x4.add(x1, v128.load(bias + at, 16));
+    }
+    if (pre != 0) {
+      v128.store(pre + at, x0);
+      v128.store(pre + at, x1, 16);
+    }
+    const y0 = activate(kind, x0), y1 = activate(kind, x1);
+    v128.store(out + at, y0);
+    v128.store(out + at, y1, 16);
+  }
   for (; j + 4 <= columns; j += 4) {
     let value = v128.load(x + (j << 2));
     if (bias != 0) value = f32x4.add(value, v128.load(bias + (j << 2)));
@@ -149,6 +164,22 @@ export function biasActivation(
 function slopeRow(kind: i32, x: usize, bias: usize, dy: usize, dx: usize, sums: usize, columns: i32): void {
   const zero = f32x4.splat(0);
   let j = 0;
+  for (; j + 8 <= columns; j += 8) {
+    const at = j << 2;
+    let x0 = v128.load(x + at), x1 = v128.load(x + at, 16);
+    if (bias != 0) {
+      x0 = f32x4.add(x0, v128.load(bias + at));
+      x1 = f32x4.add(x1, v128.load(bias + at, 16));
+    }
+    const f0 = f32x4.mul(v128.load(dy + at), slope(kind, x0)), f1 = f32x4.mul(v128.load(dy + at, 16), slope(kind, x1));
+    v128.store(dx + at, f0);
+    v128.store(dx + at, f1, 16);
+    if (sums != 0) {
+      const s0 = f32x4.add(v128.load(sums + at), f0), s1 = f32x4.add(v128.load(sums + at, 16), f1);
+      v128.store(sums + at, s0);
+      v128.store(sums + at, s1, 16);
+    }
+  }
   for (; j + 4 <= columns; j += 4) {
     const at = j << 2;
     let value = v128.load(x + at);

@@ -3,20 +3,35 @@ import { GELU_ERF, GELU_TANH, RELU, activateGated, gateOf, slopeGated } from './
 import { dotRun, loadTail, storeTail } from './lanes';
 import { madd, sumLanes } from './simd';
 
-/** hidden = activation(pre) and dPre = weight·u·slope(pre), column by column; returns Σ hidden·u. */
+/** hidden = activation(pre) and dPre = u·slope(pre), column by column; returns Σ hidden·u. */
 @inline
-function gradRow(kind: i32, pre: usize, u: usize, weight: f32, dPre: usize, hidden: usize, columns: i32): f32 {
-  const factor = f32x4.splat(weight);
+function gradRow(kind: i32, pre: usize, u: usize, dPre: usize, hidden: usize, columns: i32): f32 {
   const zero = f32x4.splat(0);
   let products = zero;
+  let odd = zero;
   let j = 0;
+  for (; j + 8 <= columns; j += 8) {
+    const at = j << 2;
+    const x0 = v128.load(pre + at), x1 = v128.load(pre + at, 16);
+    const u0 = v128.load(u + at), u1 = v128.load(u + at, 16);
+    const g0 = gateOf(kind, x0), g1 = gateOf(kind, x1);
+    const h0 = activateGated(kind, x0, g0), h1 = activateGated(kind, x1, g1);
+    v128.store(hidden + at, h0);
+    v128.store(hidden + at, h1, 16);
+    const d0 = f32x4.mul(u0, slopeGated(kind, x0, g0)), d1 = f32x4.mul(u1, slopeGated(kind, x1, g1));
+    v128.store(dPre + at, d0);
+    v128.store(dPre + at, d1, 16);
+    products = madd(h0, u0, products);
+    odd = madd(h1, u1, odd);
+  }
+  products = f32x4.add(products, odd);
   for (; j + 4 <= columns; j += 4) {
     const at = j << 2;
     const x = v128.load(pre + at), upstream = v128.load(u + at);
     const gate = gateOf(kind, x);
     const h = activateGated(kind, x, gate);
     v128.store(hidden + at, h);
-    v128.store(dPre + at, f32x4.mul(f32x4.mul(factor, upstream), slopeGated(kind, x, gate)));
+    v128.store(dPre + at, f32x4.mul(upstream, slopeGated(kind, x, gate)));
     products = madd(h, upstream, products);
   }
   const left = columns - j;
@@ -26,18 +41,18 @@ function gradRow(kind: i32, pre: usize, u: usize, weight: f32, dPre: usize, hidd
     const gate = gateOf(kind, x);
     const h = activateGated(kind, x, gate);
     storeTail(hidden + at, left, h);
-    storeTail(dPre + at, left, f32x4.mul(f32x4.mul(factor, upstream), slopeGated(kind, x, gate)));
+    storeTail(dPre + at, left, f32x4.mul(upstream, slopeGated(kind, x, gate)));
     products = madd(h, upstream, products);
   }
   return sumLanes(products);
 }
 
 /** gradRow of any kind. */
-function gradAny(kind: i32, pre: usize, u: usize, weight: f32, dPre: usize, hidden: usize, columns: i32): f32 {
-  if (kind == GELU_TANH) return gradRow(GELU_TANH, pre, u, weight, dPre, hidden, columns);
-  if (kind == GELU_ERF) return gradRow(GELU_ERF, pre, u, weight, dPre, hidden, columns);
-  if (kind == RELU) return gradRow(RELU, pre, u, weight, dPre, hidden, columns);
-  return gradRow(0, pre, u, weight, dPre, hidden, columns);
+function gradAny(kind: i32, pre: usize, u: usize, dPre: usize, hidden: usize, columns: i32): f32 {
+  if (kind == GELU_TANH) return gradRow(GELU_TANH, pre, u, dPre, hidden, columns);
+  if (kind == GELU_ERF) return gradRow(GELU_ERF, pre, u, dPre, hidden, columns);
+  if (kind == RELU) return gradRow(RELU, pre, u, dPre, hidden, columns);
+  return gradRow(0, pre, u, dPre, hidden, columns);
 }
 
 /**
@@ -59,9 +74,8 @@ export function expertsGrad(
       store<f32>(rowWeight + (<usize>row << 2), 0);
       continue;
     }
-    const weight = load<f32>(weights + (<usize>claim << 2));
-    store<f32>(rowWeight + (<usize>row << 2), weight);
-    const products = gradAny(kind, pre + at, dHidden + at, weight, dPre + at, hidden + at, S);
+    store<f32>(rowWeight + (<usize>row << 2), load<f32>(weights + (<usize>claim << 2)));
+    const products = gradAny(kind, pre + at, dHidden + at, dPre + at, hidden + at, S);
     if (dWeights == 0) continue;
     while (group < groups && row >= load<i32>(offsets + (<usize>group << 2), 4)) group++;
     if (group == groups) continue;

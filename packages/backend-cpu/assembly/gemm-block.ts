@@ -1,7 +1,8 @@
 // One block of a matrix product, on one thread: cuts K, packs what does not already lie well, and runs tiles over the rest.
 // Every sum runs in ascending k and goes on where the last slice of K ended: an element does not depend on the block it is in.
+import { SPILL_BYTES, multiplyEdge } from './gemm-edge';
 import { evenSteps, packAcross, packAlong, panelBytes } from './gemm-pack';
-import { SPILL_BYTES, TILE_COLUMNS, TILE_ROWS, multiplyEdge, multiplyTile } from './gemm-tile';
+import { TILE_COLUMNS, TILE_ROWS, multiplyTile } from './gemm-tile';
 import { threadScratch } from './thread';
 
 /** Steps of K at once: a panel of B (12 KiB) stays in the first-level cache while panels of A pass. */

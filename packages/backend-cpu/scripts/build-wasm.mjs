@@ -1,5 +1,6 @@
-// Compiles assembly/ into wasm/simd.wasm and wasm/relaxed.wasm: one source, two sets of features. Does nothing when both are
-// newer than what they come from (by hash, so a checkout or a copy does not confuse it). `--force` compiles all the same.
+// Compiles assembly/ into wasm/simd.wasm, wasm/relaxed.wasm and wasm/revectorized.wasm: one source, two sets of features, two tiles.
+// Does nothing when they are newer than what they come from (by hash, so a checkout or a copy does not confuse it). `--force`
+// compiles all the same.
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -14,9 +15,11 @@ const MEMORY_BASE = 1024;
 /** 64 KiB pages: 4 GiB, all that a 32-bit address reaches. */
 const MAXIMUM_PAGES = 65536;
 
+/** Features, and which source takes the place of which. */
 const VARIANTS = {
-  simd: ['simd', 'threads'],
-  relaxed: ['simd', 'threads', 'relaxed-simd'],
+  simd: { features: ['simd', 'threads'], instead: {} },
+  relaxed: { features: ['simd', 'threads', 'relaxed-simd'], instead: {} },
+  revectorized: { features: ['simd', 'threads', 'relaxed-simd'], instead: { 'assembly/gemm-tile.ts': 'assembly/gemm-tile-wide.ts' } },
 };
 
 function argumentsOf(variant, features) {
@@ -49,9 +52,9 @@ async function isCurrent(hash) {
   }
 }
 
-async function compile(variant, features) {
+async function compile(variant, { features, instead }) {
   const { error, stderr } = await asc.main(argumentsOf(variant, features), {
-    readFile: (name, base) => readFile(new URL(name, new URL(`${base}/`, packageRoot)), 'utf8').catch(() => null),
+    readFile: (name, base) => readFile(new URL(instead[name] ?? name, new URL(`${base}/`, packageRoot)), 'utf8').catch(() => null),
     // A reader in another process sees the old file or the new one, never half of one.
     async writeFile(name, contents) {
       const target = new URL(name, packageRoot);
@@ -68,7 +71,7 @@ export async function buildWasm({ force = false } = {}) {
   const hash = await hashOfSources();
   if (!force && (await isCurrent(hash))) return false;
   await mkdir(output, { recursive: true });
-  for (const [variant, features] of Object.entries(VARIANTS)) await compile(variant, features);
+  for (const [variant, options] of Object.entries(VARIANTS)) await compile(variant, options);
   await writeFile(stamp, hash);
   return true;
 }

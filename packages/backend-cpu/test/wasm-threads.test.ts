@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Backend, Operand } from '@xmoe/core';
 import { createWasmBackend } from '@xmoe/backend-cpu';
-import { startWorker } from '../src/engine/platform.js';
+import { startWorker, whyNotRevectorized } from '../src/engine/platform.js';
 import type * as selfCheck from '../src/engine/self-check.js';
 import { createTeam, type TeamOptions } from '../src/engine/team.js';
 import { loadVariant } from '../src/engine/variants.js';
@@ -121,12 +121,45 @@ describe('settings', () => {
 
   it('fall back to plain SIMD, and say so where there is none', async () => {
     const real = webAssembly!.validate.bind(webAssembly);
-    let calls = 0;
-    const validate = vi.spyOn(webAssembly!, 'validate').mockImplementation((bytes) => ++calls > 1 && real(bytes));
+    let calls = 0; // relaxed, relaxed with its flag, simd
+    const validate = vi.spyOn(webAssembly!, 'validate').mockImplementation((bytes) => ++calls > 2 && real(bytes));
     expect(await described({ threads: 1 })).toContain('WebAssembly SIMD');
     validate.mockReturnValue(false);
     await expect(createWasmBackend({ threads: 1 })).rejects.toMatchObject({ code: 'backend', message: /lacks SIMD/, hint: /createCpuBackend/ });
     await expect(createWasmBackend({ threads: 1, variant: 'relaxed' })).rejects.toThrow(/lacks relaxed SIMD/);
+  });
+});
+
+describe('the re-vectorised variant', () => {
+  const node = process.versions.node;
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    vi.restoreAllMocks();
+    Object.defineProperty(process.versions, 'node', { value: node, enumerable: true });
+  });
+
+  const described = async (options: Parameters<typeof createWasmBackend>[0]): Promise<string> => {
+    const backend = await createWasmBackend(options);
+    backend.dispose();
+    return backend.description;
+  };
+
+  it('gives way to the fastest other one with a reason: by option, by XMOE_WASM_VARIANT', async () => {
+    Object.defineProperty(process.versions, 'node', { value: '22.9.0', enumerable: true });
+    const reason = 'CPU, one thread, WebAssembly relaxed SIMD (not re-vectorised: Node 22.9.0 is older than 23.5)';
+    expect(await described({ threads: 1, variant: 'revectorized' })).toBe(reason);
+    vi.stubEnv('XMOE_WASM_VARIANT', 'revectorized');
+    expect(await described({ threads: 1 })).toBe(reason);
+    vi.stubEnv('XMOE_WASM_VARIANT', 'simd');
+    expect(await described({ threads: 1 })).toBe('CPU, one thread, WebAssembly SIMD');
+    vi.stubEnv('XMOE_WASM_VARIANT', 'revectorised');
+    await expect(createWasmBackend()).rejects.toMatchObject({ code: 'config', message: /did you mean revectorized\?/ });
+  });
+
+  it.runIf(whyNotRevectorized() === undefined)('runs here, and gives way when it computes wrong numbers', async () => {
+    expect(await described({ threads: 2, variant: 'revectorized' })).toBe('CPU, 2 threads, WebAssembly relaxed SIMD, products re-vectorised');
+    verdicts.push(false);
+    expect(await described({ threads: 1, variant: 'revectorized' })).toBe('CPU, one thread, WebAssembly relaxed SIMD (not re-vectorised: the kernels computed wrong numbers)');
   });
 });
 

@@ -1,4 +1,4 @@
-// What differs between Node and browsers: reading the compiled files, switching relaxed SIMD on, counting cores, starting a
+// What differs between Node and browsers: reading the compiled files, the switches of the compiler, counting cores, starting a
 // worker. Built-in modules of Node are imported only where there is Node.
 import { XMoEError } from '@xmoe/core';
 
@@ -12,6 +12,7 @@ export interface PlatformWorker {
 }
 
 interface NodeProcess {
+  readonly arch: string;
   readonly versions?: { readonly node?: string };
   readonly env: Record<string, string | undefined>;
 }
@@ -50,11 +51,43 @@ export async function readBinary(url: URL): Promise<Uint8Array> {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-/** Node 20 has relaxed SIMD behind a flag; where it is on or unknown this changes nothing. */
-export async function enableRelaxedSimd(): Promise<void> {
-  if (!inNode) return;
+async function setV8Flags(flags: readonly string[]): Promise<void> {
   const { setFlagsFromString } = await nodeModule('node:v8');
-  setFlagsFromString('--experimental-wasm-relaxed-simd');
+  for (const flag of flags) setFlagsFromString(flag);
+}
+
+/** Node 20 has relaxed SIMD behind a flag. Only where it does not validate: newer ones do not know the flag, and say so on stderr. */
+export async function enableRelaxedSimd(): Promise<void> {
+  if (inNode) await setV8Flags(['--experimental-wasm-relaxed-simd']);
+}
+
+/** Undefined where the compiler can join two 128-bit operations to one of 256 bits, else why it cannot. */
+export function whyNotRevectorized(): string | undefined {
+  if (!inNode) return 'only Node has the switch';
+  const { arch, versions } = host.process as Required<NodeProcess>;
+  const [major, minor] = versions.node!.split('.').map(Number);
+  if (major < 23 || (major === 23 && minor < 5)) return `Node ${versions.node} is older than 23.5`;
+  return arch === 'x64' ? undefined : `the processor is ${arch}, not x64`;
+}
+
+let switched: Promise<unknown> = Promise.resolve();
+
+/**
+ * Runs `work` with the compiler joining operations, and compiling in full what is called for the first time. What is first called
+ * later is compiled as ever, and so is other code of the process: the switches belong to all of it, so one at a time.
+ */
+export async function revectorizing<Result>(work: () => Promise<Result>): Promise<Result> {
+  const run = async (): Promise<Result> => {
+    await setV8Flags(['--experimental-wasm-revectorize', '--no-liftoff']);
+    try {
+      return await work();
+    } finally {
+      await setV8Flags(['--no-experimental-wasm-revectorize', '--liftoff']);
+    }
+  };
+  const result = switched.then(run, run);
+  switched = result.catch(() => undefined);
+  return result;
 }
 
 /** Threads that the machine runs at once, where workers may share memory with this one; otherwise 1. */

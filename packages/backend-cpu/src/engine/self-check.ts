@@ -1,24 +1,51 @@
-// A first product with known numbers, before anything depends on the compiled kernels. Not a test of all of them.
-import type { Backend, Operand } from '@xmoe/core';
+// First products with known numbers, before anything depends on the compiled kernels. Not a test of all of them.
+import type { Backend, DType, Kernels, Operand } from '@xmoe/core';
 
 const [M, K, N] = [19, 401, 23]; // tiles that are not whole, and a cut of K
 
-/** Whether `backend` multiplies small integers exactly, with every instruction that products use. */
+const left = (row: number, k: number): number => ((7 * row + k) % 13) - 6;
+const right = (k: number, column: number): number => ((k + 5 * column) % 11) - 5;
+
+/** Small integers, row by row. */
+function matrix(rows: number, columns: number, value: (row: number, column: number) => number): Float32Array {
+  return Float32Array.from({ length: rows * columns }, (_, i) => value(Math.floor(i / columns), i % columns));
+}
+
+function expectedProduct(): Float32Array {
+  return matrix(M, N, (row, column) => {
+    let sum = 0;
+    for (let k = 0; k < K; k++) sum += left(row, k) * right(k, column);
+    return sum;
+  });
+}
+
+/** Whether `backend` multiplies small integers exactly, by every kernel that products go through. */
 export async function passesSelfCheck(backend: Backend): Promise<boolean> {
-  const make = (rows: number, columns: number, value: (row: number, column: number) => number): Operand => {
-    const operand: Operand = { buffer: backend.allocate('float32', rows * columns), shape: [1, rows, columns], dtype: 'float32' };
-    backend.write(operand, Float32Array.from({ length: rows * columns }, (_, i) => value(Math.floor(i / columns), i % columns)));
+  const made: Operand[] = [];
+  const make = (shape: readonly number[], values: ArrayLike<number>, dtype: DType = 'float32'): Operand => {
+    const operand: Operand = { buffer: backend.allocate(dtype, values.length), shape, dtype };
+    backend.write(operand, values);
+    made.push(operand);
     return operand;
   };
-  const left = (row: number, k: number): number => ((7 * row + k) % 13) - 6;
-  const right = (k: number, column: number): number => ((k + 5 * column) % 11) - 5;
-  const operands = [make(M, K, left), make(K, N, right), make(M, N, () => NaN)] as const;
-  backend.kernels.matmul(...operands, { transposeA: false, transposeB: false });
-  const found = await backend.read(operands[2]);
-  for (const { buffer } of operands) backend.free(buffer);
-  return found.every((value, i) => {
-    let wanted = 0;
-    for (let k = 0; k < K; k++) wanted += left(Math.floor(i / N), k) * right(k, i % N);
-    return value === wanted;
-  });
+  const products = multiplyInAllWays(backend.kernels as Kernels, make);
+  const found = await Promise.all(products.map((product) => backend.read(product)));
+  for (const { buffer } of made) backend.free(buffer);
+  const expected = expectedProduct();
+  return found.every((values) => values.every((value, i) => value === expected[i]));
+}
+
+function multiplyInAllWays(kernels: Kernels, make: (shape: readonly number[], values: ArrayLike<number>, dtype?: DType) => Operand): Operand[] {
+  const a = [make([1, M, K], matrix(M, K, left)), make([1, K, M], matrix(K, M, (k, row) => left(row, k)))];
+  const b = [make([1, K, N], matrix(K, N, right)), make([1, N, K], matrix(N, K, (column, k) => right(k, column)))];
+  const products = Array.from({ length: 6 }, () => make([1, M, N], new Float32Array(M * N).fill(NaN)));
+  for (const [index, out] of products.slice(0, 4).entries()) {
+    const [transposeA, transposeB] = [index >= 2, index % 2 === 1];
+    kernels.matmul(a[Number(transposeA)], b[Number(transposeB)], out, { transposeA, transposeB });
+  }
+  const flat = (operand: Operand): Operand => ({ ...operand, shape: operand.shape.slice(1) });
+  const rows = make([M], Array.from({ length: M }, (_, row) => row), 'int32');
+  kernels.groupedLinear(flat(a[0]), rows, b[0], null, make([2], [0, M], 'int32'), flat(products[4]), null, { transposeW: false, activation: 'none' });
+  kernels.groupedLinearWeightGrad(flat(a[1]), null, flat(b[0]), null, null, make([2], [0, K], 'int32'), products[5], null);
+  return products;
 }

@@ -9,18 +9,18 @@ export interface LoadedVariant {
   readonly module: WasmModule;
 }
 
-/** Fastest first. */
+/** Fastest first. The re-vectorised one only when asked for: what compiles it is experimental. */
 const CANDIDATES: readonly WasmVariant[] = ['relaxed', 'simd'];
 
 /** Compiles the first variant that runs here. Error `backend` when none does. */
 export async function loadVariant(wanted: 'auto' | WasmVariant): Promise<LoadedVariant> {
   if (webAssembly === undefined) throw unsupported('there is no WebAssembly here');
   for (const variant of wanted === 'auto' ? CANDIDATES : [wanted]) {
-    if (variant === 'relaxed') await enableRelaxedSimd();
     const bytes = await readVariant(variant);
+    if (variant !== 'simd' && !webAssembly.validate(bytes)) await enableRelaxedSimd();
     if (webAssembly.validate(bytes)) return { variant, module: await webAssembly.compile(bytes) };
   }
-  throw unsupported(`WebAssembly here lacks ${wanted === 'relaxed' ? 'relaxed SIMD' : 'SIMD or threads'}`);
+  throw unsupported(`WebAssembly here lacks ${wanted === 'auto' || wanted === 'simd' ? 'SIMD or threads' : 'relaxed SIMD'}`);
 }
 
 async function readVariant(variant: WasmVariant): Promise<Uint8Array> {
