@@ -2,9 +2,8 @@
 // model of equal FLOPs take turns on every backend.
 import { hostUniform, initializeParameters, randomKey, type Engine } from '@xmoe/core';
 import type { TokenBatch, Trainer } from '@xmoe/train';
-import type { Config } from '../apps/lm-pretrain/src/config.js';
+import { configs, type Config } from '../apps/lm-pretrain/src/config.js';
 import { buildModel } from '../apps/lm-pretrain/src/model.js';
-import { resolveConfig } from '../apps/lm-pretrain/src/resolve-config.js';
 import { createLanguageModelTrainer } from '../apps/lm-pretrain/src/train-run.js';
 import type { Device } from './forward-backward.js';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions } from './measure.js';
@@ -16,8 +15,8 @@ export const QUICK_BATCH = ['train.batchSize=1', 'model.contextLength=16'];
 
 export async function benchTrainStep(devices: readonly Device[], quick: boolean, options: MeasureOptions): Promise<Table[]> {
   const set = quick ? QUICK_BATCH : [];
-  const sparse = await resolveConfig({ preset: PRESET, set });
-  const dense = await resolveConfig({ preset: PRESET, router: 'dense', set });
+  const sparse = await configs.resolve({ preset: PRESET, set });
+  const dense = await configs.resolve({ preset: PRESET, router: 'dense', set });
   const trainers: Trainer<TokenBatch>[] = [];
   const contestants = devices.flatMap(({ engine }) => [stepContestant(engine, sparse, 'XMoE', trainers), stepContestant(engine, dense, 'dense', trainers)]);
   const timings = await measureInterleaved(contestants, options);

@@ -3,7 +3,7 @@
 import { matmul, type Tensor } from '@xmoe/core';
 import type { TokenBatch, Trainer } from '@xmoe/train';
 import { buildModel, modelSize } from '../../apps/lm-pretrain/src/model.js';
-import { resolveConfig } from '../../apps/lm-pretrain/src/resolve-config.js';
+import { configs } from '../../apps/lm-pretrain/src/config.js';
 import { disposeAll, normalTensor, type Device } from '../forward-backward.js';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions, type Timing } from '../measure.js';
 import { gemmShapes } from '../shapes.js';
@@ -32,7 +32,7 @@ export async function benchPeerStep(ours: Device, tfjs: Device | null, quick: bo
 }
 
 async function compare(preset: string, ours: Device, tfjs: Device | null, quick: boolean, options: MeasureOptions): Promise<Row[]> {
-  const config = await resolveConfig({ preset, set: quick ? QUICK_BATCH : [] });
+  const config = await configs.resolve({ preset, set: quick ? QUICK_BATCH : [] });
   const trainers: Trainer<TokenBatch>[] = [];
   const devices = tfjs ? [ours, tfjs] : [ours];
   const probe = gemmProbe(ours, quick);

@@ -8,8 +8,7 @@ import { evaluate, type EvaluationResult } from './evaluate.js';
 import { DEFAULT_SAMPLING, generate } from './generate.js';
 import { buildModel, modelSize } from './model.js';
 import { routingReader } from './routing-summary.js';
-import { RUN_FILES } from './session.js';
-import { progressLine } from './terminal.js';
+import { droplessExperts, progressLine, RUN_FILES } from '@xmoe/train/program';
 import type { TrainedModel } from './train-run.js';
 import { runReportData } from './run-report.js';
 
@@ -56,7 +55,7 @@ const LEAK_FREE_BATCH_TOKENS = 2048;
 
 /** A configuration whose experts drop nothing. */
 export function leakFree(config: Config): Config {
-  return config.moe ? { ...config, moe: { ...config.moe, dispatch: 'grouped' } } : config;
+  return config.moe ? { ...config, moe: droplessExperts(config.moe) } : config;
 }
 
 /** Windows per batch where nothing is dropped: the batch does not matter there, and large ones are faster. */

@@ -1,22 +1,7 @@
 // Routes one text through a trained model and collects every token's experts by layer.
 import { collectTensors, XMoEError, type ForwardContext } from '@xmoe/core';
-import type { TokenTrace } from '@xmoe/moe';
+import { readTokenRouting, type InspectedText, type TokenRouting } from '@xmoe/train/program';
 import type { TrainedRun } from './session.js';
-
-export interface TokenRouting {
-  /** Expert ids in rank order. */
-  experts: number[];
-  /** Those among them that capacity dropped. */
-  dropped: number[];
-  /** Probability of each, in the same order; empty for routers without one. */
-  probabilities: number[];
-}
-
-export interface InspectedText {
-  /** Text of each token. */
-  tokens: string[];
-  layers: { name: string; experts: number; perToken: TokenRouting[] }[];
-}
 
 /** Runs windows of the context length over `tokens`, with the routing of training. */
 export async function routeText(run: TrainedRun, tokens: ArrayLike<number>): Promise<InspectedText> {
@@ -43,21 +28,7 @@ async function routeWindow(run: TrainedRun, window: readonly number[]) {
     return run.model.hidden(run.parameters, inputs, { batch: 1, length: window.length }, context).traces;
   });
   const out = [];
-  for (const { layer, trace } of traces) out.push({ layer, trace: { experts: trace.experts, perToken: await readTokens(trace.perToken!, window.length, trace.experts) } });
+  for (const { layer, trace } of traces) out.push({ layer, trace: { experts: trace.experts, perToken: await readTokenRouting(trace.perToken!, window.length, trace.experts) } });
   for (const tensor of collectTensors(traces)) tensor.dispose();
   return out;
-}
-
-async function readTokens(trace: TokenTrace, tokens: number, experts: number): Promise<TokenRouting[]> {
-  const [ids, counts, rows] = [await trace.expertIds.data(), await trace.counts.data(), await trace.claimRow.data()];
-  const probabilities = trace.probabilities ? await trace.probabilities.data() : null;
-  const choices = ids.length / tokens;
-  return Array.from({ length: tokens }, (_, token) => {
-    const places = Array.from({ length: counts[token]! }, (_, rank) => token * choices + rank);
-    return {
-      experts: places.map((place) => ids[place]!),
-      dropped: places.filter((place) => rows[place]! < 0).map((place) => ids[place]!),
-      probabilities: probabilities ? places.map((place) => probabilities[token * experts + ids[place]!]!) : [],
-    };
-  });
 }

@@ -2,6 +2,7 @@
 import { countParameters, type Engine, type FeedForward } from '@xmoe/core';
 import { createMoeFeedForward, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createLanguageModel, type LanguageModel } from '@xmoe/nn';
+import { activeExpertWeights, expertSettings } from '@xmoe/train/program';
 import type { Config } from './config.js';
 
 export type XMoELanguageModel = LanguageModel<RoutingTrace>;
@@ -27,23 +28,8 @@ export function buildModel(engine: Engine, config: Config, vocabularySize: numbe
       if (!moe || !hasExperts(config, index)) {
         return createDenseFeedForward({ name: `${name}.mlp`, width: model.width, hidden: model.hidden, activation: model.activation, std, outputStd });
       }
-      const router = moe.router.type === 'hash' ? { ...moe.router, vocabularySize, layer: index, seed: config.train.seed } : moe.router;
-      return createMoeFeedForward({
-        name: `${name}.moe`,
-        width: model.width,
-        hidden: moe.expertHidden,
-        experts: moe.experts,
-        activation: model.activation,
-        router,
-        dispatch: moe.dispatch,
-        capacityFactor: moe.capacityFactor,
-        minCapacity: moe.minCapacity,
-        balanceCoefficient: moe.balanceCoefficient,
-        zCoefficient: moe.zCoefficient,
-        init: moe.init,
-        initStd: std,
-        outputStd,
-      });
+      const settings = expertSettings(moe, { vocabularySize, layer: index, seed: config.train.seed });
+      return createMoeFeedForward({ name: `${name}.moe`, width: model.width, activation: model.activation, initStd: std, outputStd, ...settings });
     },
   });
 }
@@ -65,14 +51,9 @@ export function modelSize(config: Config, model: XMoELanguageModel, vocabularySi
   let active = vocabularySize * width; // the output projection; the input embedding is a look-up
   for (let index = 1; index <= layers; index++) {
     active += 4 * width * width;
-    active += hasExperts(config, index) ? activeInExperts(config.moe!, width) : 2 * width * hidden;
+    active += hasExperts(config, index) ? activeExpertWeights(config.moe!, width) : 2 * width * hidden;
   }
   // Causal attention: on average half of the context, for q·k and for p·v, forward once and backward twice.
   const attention = layers * 2 * contextLength * width;
   return { parameters, activeParameters: active, flopsPerToken: 6 * active + 3 * attention, trainingBytes: parameters * 16 };
-}
-
-/** Weights of one layer with experts that a token meets: γ·s hidden units, and the gate unless the router has none. */
-function activeInExperts({ expertHidden, capacityFactor, experts, router }: NonNullable<Config['moe']>, width: number): number {
-  return 2 * width * expertHidden * capacityFactor + (router.type === 'hash' ? 0 : width * experts);
 }

@@ -1,22 +1,12 @@
 // From a layer's routing trace to the numbers that metrics and reports show.
 import { denseFlops, summarizeTrace, type RoutingTrace } from '@xmoe/moe';
 import type { LayerRouting } from '@xmoe/train';
+import { layerRoutingOf } from '@xmoe/train/program';
 import type { Config } from './config.js';
 
 /** Reads a trace; `passes` is 1 for the forward pass alone and 3 with the backward pass. */
 export function routingReader(config: Config, passes: 1 | 3): (trace: RoutingTrace) => Promise<LayerRouting> {
   const { moe, model } = config;
-  return async (trace) => {
-    const summary = await summarizeTrace(trace);
-    const flopsPerClaim = moe ? denseFlops({ tokens: 1, width: model.width, hidden: moe.expertHidden }) * passes : 0;
-    return {
-      tokens: summary.tokens,
-      expertsPerToken: summary.expertsWantedPerToken,
-      keptPerToken: summary.expertsKeptPerToken,
-      dropRate: summary.dropRate,
-      load: summary.loadShare,
-      budgetedFlops: (moe?.capacityFactor ?? 0) * summary.tokens * flopsPerClaim,
-      executedFlops: summary.executedRows * flopsPerClaim,
-    };
-  };
+  const flopsPerClaim = moe ? denseFlops({ tokens: 1, width: model.width, hidden: moe.expertHidden }) * passes : 0;
+  return async (trace) => layerRoutingOf(await summarizeTrace(trace), { capacityFactor: moe?.capacityFactor ?? 0, flopsPerClaim });
 }

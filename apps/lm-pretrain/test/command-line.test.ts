@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { presetDescriptions } from '../src/resolve-config.js';
+import { configs } from '../src/config.js';
 import { EXPERTS, mustRun, runHere, SMALL, smallTexts, startProcess, temporaryFolder, writeCorpus } from './support.js';
 
 const path = temporaryFolder();
@@ -68,11 +68,11 @@ describe('questions', () => {
 
   it('presets lists them all', async () => {
     const { output } = await mustRun('presets');
-    for (const [name, description] of await presetDescriptions()) expect(output).toMatch(new RegExp(`^  ${name} +${description.slice(0, 20)}`, 'm'));
+    for (const [name, description] of await configs.presets()) expect(output).toMatch(new RegExp(`^  ${name} +${description.slice(0, 20)}`, 'm'));
   });
 
   it('--dry-run tells the size of every preset without training or reading data', async () => {
-    for (const [name] of await presetDescriptions()) {
+    for (const [name] of await configs.presets()) {
       const { output } = await mustRun('train', '--preset', name, '--dry-run', '--out', path('never'));
       expect(output, name).toMatch(/parameters +\S+ \(\d+\)\n/);
       for (const fact of ['FLOPs per token', 'memory', 'steps', 'tokens']) expect(output, name).toContain(fact);

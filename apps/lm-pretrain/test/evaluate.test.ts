@@ -5,7 +5,7 @@ import { createArraySplit, trainBpe } from '@xmoe/train';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate, type EvaluateOptions } from '../src/evaluate.js';
 import { buildModel } from '../src/model.js';
-import { resolveConfig } from '../src/resolve-config.js';
+import { configs } from '../src/config.js';
 import { routingReader } from '../src/routing-summary.js';
 import { smallTexts } from './support.js';
 
@@ -23,7 +23,7 @@ let losses: number[];
 
 beforeAll(async () => {
   const flags = { 'context-length': String(LENGTH), width: '16', heads: '2', hidden: '16', experts: '4', 'expert-hidden': '8', dispatch: 'grouped', threshold: '0.6' };
-  const config = await resolveConfig({ preset: 'tiny', flags });
+  const config = await configs.resolve({ preset: 'tiny', flags });
   const model = buildModel(engine, config, tokenizer.vocabularySize);
   const parameters = initializeParameters(engine, model.parameters, randomKey(1));
   options = { engine, model, parameters, split, tokenizer, batchSize: 2, computeDType: 'float32', summarizeTrace: routingReader(config, 1) };

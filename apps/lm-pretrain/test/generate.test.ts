@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { DEFAULT_SAMPLING, generate } from '../src/generate.js';
 import { leakFree } from '../src/finish.js';
 import { buildModel, type XMoELanguageModel } from '../src/model.js';
-import { resolveConfig } from '../src/resolve-config.js';
+import { configs } from '../src/config.js';
 import { smallTexts } from './support.js';
 
 describe('generate', () => {
@@ -55,7 +55,7 @@ describe('generate', () => {
   });
 
   it('is not changed by what lies behind the last token, with experts that drop nothing', async () => {
-    const config = await resolveConfig({ preset: 'tiny', flags: { width: '16', heads: '2', hidden: '16', 'expert-hidden': '8', experts: '4', 'context-length': '8' } });
+    const config = await configs.resolve({ preset: 'tiny', flags: { width: '16', heads: '2', hidden: '16', 'expert-hidden': '8', experts: '4', 'context-length': '8' } });
     const model = buildModel(engine, leakFree(config), tokenizer.vocabularySize);
     const parameters = initializeParameters(engine, model.parameters, randomKey(3));
     const context = { training: false, key: null, computeDType: 'float32', tokenIds: null, collect: 'nothing' } as const;

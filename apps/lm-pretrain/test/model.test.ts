@@ -2,16 +2,15 @@
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine } from '@xmoe/core';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Config } from '../src/config.js';
+import { configs, type Config } from '../src/config.js';
 import { buildModel, hasExperts, modelSize } from '../src/model.js';
-import { presetDescriptions, resolveConfig } from '../src/resolve-config.js';
 
 const VOCABULARY = 50257;
 const engine = createEngine(createCpuBackend());
 afterAll(() => engine.dispose());
 
 async function sizeOf(preset: string) {
-  const config = await resolveConfig({ preset });
+  const config = await configs.resolve({ preset });
   return { config, size: modelSize(config, buildModel(engine, config, VOCABULARY), VOCABULARY) };
 }
 
@@ -39,7 +38,7 @@ describe('modelSize', () => {
   });
 
   it('every 323M and 556M preset has the size of its name, and costs as much as its dense model but for the gate', async () => {
-    const names = (await presetDescriptions()).map(([name]) => name).filter((name) => /^(323|556)m/.test(name));
+    const names = (await configs.presets()).map(([name]) => name).filter((name) => /^(323|556)m/.test(name));
     for (const name of names) {
       const { config, size } = await sizeOf(name);
       const { width, hidden } = config.model;
@@ -51,10 +50,10 @@ describe('modelSize', () => {
   });
 
   it('puts experts in layers 2, 4, … unless told otherwise', async () => {
-    const config = await resolveConfig({ preset: '323m-xmoe-8x3072' });
+    const config = await configs.resolve({ preset: '323m-xmoe-8x3072' });
     expect(Array.from({ length: 12 }, (_, i) => hasExperts(config, i + 1)).filter(Boolean)).toHaveLength(6);
     expect([hasExperts(config, 1), hasExperts(config, 2)]).toEqual([false, true]);
-    const third = await resolveConfig({ preset: '323m-xmoe-8x3072', flags: { every: '3' } });
+    const third = await configs.resolve({ preset: '323m-xmoe-8x3072', flags: { every: '3' } });
     expect([1, 2, 3, 4, 5, 6].filter((index) => hasExperts(third, index))).toEqual([3, 6]);
   });
 });

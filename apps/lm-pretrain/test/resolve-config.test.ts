@@ -2,56 +2,55 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkResumable, configSchema } from '../src/config.js';
-import { packageRoot } from '../src/package-root.js';
-import { presetDescriptions, resolveConfig, ROUTER_NAMES } from '../src/resolve-config.js';
+import { packageRoot, ROUTER_NAMES } from '@xmoe/train/program';
+import { checkResumable, configs, configSchema } from '../src/config.js';
 import { temporaryFolder } from './support.js';
 
 const path = temporaryFolder();
 
 describe('presets', () => {
   it('all resolve, say what they are and set no unknown key', async () => {
-    const presets = await presetDescriptions();
+    const presets = await configs.presets();
     expect(presets.length).toBeGreaterThan(20);
     for (const [preset, description] of presets) {
       expect(description, preset).not.toBe('');
-      const config = await resolveConfig({ preset });
+      const config = await configs.resolve({ preset });
       expect(configSchema.parse(config), preset).toEqual(config);
     }
   });
 
   it.each(['323m', '556m'])('%s: every router of the paper at equal FLOPs: γ·s is the same', async (size) => {
-    const names = (await presetDescriptions()).map(([name]) => name).filter((name) => name.startsWith(size));
-    const configs = await Promise.all(names.map((preset) => resolveConfig({ preset })));
-    const budgets = configs.map(({ moe }) => moe!.capacityFactor * moe!.expertHidden);
-    expect(new Set(budgets)).toEqual(new Set([configs[0]!.model.hidden]));
-    expect(new Set(configs.map(({ moe }) => moe!.experts * moe!.expertHidden)).size).toBe(1);
-    expect(new Set(configs.map(({ moe }) => moe!.router.type))).toEqual(new Set(['threshold', 'topk', 'switch', 'hash', 'base']));
-    for (const { moe } of configs) if (moe!.router.type === 'topk') expect(moe!.router.k).toBe(moe!.capacityFactor);
+    const names = (await configs.presets()).map(([name]) => name).filter((name) => name.startsWith(size));
+    const all = await Promise.all(names.map((preset) => configs.resolve({ preset })));
+    const budgets = all.map(({ moe }) => moe!.capacityFactor * moe!.expertHidden);
+    expect(new Set(budgets)).toEqual(new Set([all[0]!.model.hidden]));
+    expect(new Set(all.map(({ moe }) => moe!.experts * moe!.expertHidden)).size).toBe(1);
+    expect(new Set(all.map(({ moe }) => moe!.router.type))).toEqual(new Set(['threshold', 'topk', 'switch', 'hash', 'base']));
+    for (const { moe } of all) if (moe!.router.type === 'topk') expect(moe!.router.k).toBe(moe!.capacityFactor);
   });
 
   it('may be a file of one’s own that extends a shipped one', async () => {
     const own = path('mine.json');
     writeFileSync(own, JSON.stringify({ extends: 'tiny', model: { width: 32 } }));
-    const [mine, tiny] = [await resolveConfig({ preset: own }), await resolveConfig({ preset: 'tiny' })];
+    const [mine, tiny] = [await configs.resolve({ preset: own }), await configs.resolve({ preset: 'tiny' })];
     expect(mine).toEqual({ ...tiny, model: { ...tiny.model, width: 32 } });
-    await expect(resolveConfig({ preset: path('none.json') })).rejects.toThrow('cannot read the preset file');
+    await expect(configs.resolve({ preset: path('none.json') })).rejects.toThrow('cannot read the preset file');
     writeFileSync(own, JSON.stringify({ extends: 'tinny' }));
-    await expect(resolveConfig({ preset: own })).rejects.toThrow(/"tinny".*tiny/);
+    await expect(configs.resolve({ preset: own })).rejects.toThrow(/"tinny".*tiny/);
   });
 
   it('fill in what a file leaves out', async () => {
     const file = JSON.parse(readFileSync(join(packageRoot(import.meta.url), 'presets', 'tiny.json'), 'utf8'));
-    const config = await resolveConfig({ preset: 'tiny' });
+    const config = await configs.resolve({ preset: 'tiny' });
     expect(file.train.weightDecay).toBeUndefined();
     expect(config.train).toMatchObject({ weightDecay: 0.1, beta1: 0.9, beta2: 0.95, clipNorm: 1, precision: 'float32', accumulation: 1 });
     expect(config.moe).toMatchObject({ minCapacity: 4, balanceCoefficient: 0.01, init: 'independent' });
-    expect((await resolveConfig({ preset: '124m-dense' })).train.testWindows).toBeNull();
+    expect((await configs.resolve({ preset: '124m-dense' })).train.testWindows).toBeNull();
   });
 });
 
 describe('flags', () => {
-  const withFlags = (flags: Record<string, string | true>, more = {}) => resolveConfig({ preset: 'tiny', flags, ...more });
+  const withFlags = (flags: Record<string, string | true>, more = {}) => configs.resolve({ preset: 'tiny', flags, ...more });
 
   it('set the key of their name, or of their alias', async () => {
     const config = await withFlags({
@@ -95,34 +94,34 @@ describe('flags', () => {
 
 describe('--router', () => {
   it.each(ROUTER_NAMES)('%s replaces the router of the preset', async (router) => {
-    const config = await resolveConfig({ preset: 'tiny', router });
+    const config = await configs.resolve({ preset: 'tiny', router });
     expect(config.moe?.router.type ?? 'dense').toBe(router);
   });
 
   it('keeps the settings of the same router, and gives top-k as many choices as the budget pays for', async () => {
     const flags = { threshold: '0.5' };
-    expect((await resolveConfig({ preset: 'tiny', router: 'threshold', flags })).moe!.router).toEqual({ type: 'threshold', threshold: 0.5 });
-    expect((await resolveConfig({ preset: '323m-xmoe-64x384', router: 'topk' })).moe!.router).toEqual({ type: 'topk', k: 8 });
-    await expect(resolveConfig({ preset: 'tiny', router: 'topk', flags: { k: '9' } })).rejects.toThrow('moe.router.k 9 exceeds moe.experts 8');
+    expect((await configs.resolve({ preset: 'tiny', router: 'threshold', flags })).moe!.router).toEqual({ type: 'threshold', threshold: 0.5 });
+    expect((await configs.resolve({ preset: '323m-xmoe-64x384', router: 'topk' })).moe!.router).toEqual({ type: 'topk', k: 8 });
+    await expect(configs.resolve({ preset: 'tiny', router: 'topk', flags: { k: '9' } })).rejects.toThrow('moe.router.k 9 exceeds moe.experts 8');
   });
 
   it('refuses what is no router, and experts for a dense preset', async () => {
-    await expect(resolveConfig({ preset: 'tiny', router: 'treshold' })).rejects.toThrow('did you mean threshold?');
+    await expect(configs.resolve({ preset: 'tiny', router: 'treshold' })).rejects.toThrow('did you mean threshold?');
     for (const flag of ['experts', 'k', 'balance-coefficient']) {
-      await expect(resolveConfig({ preset: 'tiny', router: 'dense', flags: { [flag]: '2' } })).rejects.toThrow(/--[a-z-]+ is about experts, and the model is dense/);
+      await expect(configs.resolve({ preset: 'tiny', router: 'dense', flags: { [flag]: '2' } })).rejects.toThrow(/--[a-z-]+ is about experts, and the model is dense/);
     }
-    await expect(resolveConfig({ preset: '124m-dense', router: 'topk' })).rejects.toThrow('the preset is dense');
+    await expect(configs.resolve({ preset: '124m-dense', router: 'topk' })).rejects.toThrow('the preset is dense');
   });
 });
 
 describe('a resumed run', () => {
   it('may change how often it reports, and nothing else', async () => {
-    const before = await resolveConfig({ preset: 'tiny' });
-    const check = async (flags: Record<string, string>) => checkResumable(before, await resolveConfig({ preset: 'ignored', base: before, flags }), 'run');
+    const before = await configs.resolve({ preset: 'tiny' });
+    const check = async (flags: Record<string, string>) => checkResumable(before, await configs.resolve({ preset: 'ignored', base: before, flags }), 'run');
     await check({ 'eval-every': '7', 'test-windows': 'null', 'keep-checkpoints': '5' });
     await expect(check({ 'max-steps': '7' })).rejects.toThrow('run belongs to another configuration: train.steps was 4000 and is now 7');
     await expect(check({ seed: '7' })).rejects.toThrow('train.seed was 1 and is now 7');
-    const dense = await resolveConfig({ preset: 'ignored', base: before, router: 'dense' });
+    const dense = await configs.resolve({ preset: 'ignored', base: before, router: 'dense' });
     expect(() => checkResumable(before, dense, 'run')).toThrow(/moe\.experts was 8 and is now absent/);
   });
 });

@@ -7,7 +7,7 @@ import { leakFree, leakFreeBatchSize } from '../finish.js';
 import { buildModel } from '../model.js';
 import { routingReader } from '../routing-summary.js';
 import { openRun } from '../session.js';
-import { facts, type Terminal } from '../terminal.js';
+import { facts, type Terminal } from '@xmoe/train/program';
 
 interface EvalOptions {
   backend: string;

@@ -2,10 +2,9 @@
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { replaceFile } from '@xmoe/train';
-import { inspectHtml } from '../inspect-html.js';
-import { routeText, type InspectedText, type TokenRouting } from '../inspect.js';
+import { facts, inspectHtml, tokenRoutingText, type Terminal } from '@xmoe/train/program';
+import { routeText } from '../inspect.js';
 import { openRun, type TrainedRun } from '../session.js';
-import { facts, type Terminal } from '../terminal.js';
 
 interface InspectOptions {
   backend: string;
@@ -22,7 +21,7 @@ export async function inspectCommand(terminal: Terminal, directory: string, opti
     const inspected = await routeText(run, tokens);
     const path = options.html ?? join(directory, 'inspect.html');
     await replaceFile(path, inspectHtml(inspected, run.record.preset));
-    terminal.output.write(`${terminalText(inspected)}\n${facts([['page', path]])}\n`);
+    terminal.output.write(`${tokenRoutingText(inspected)}\n${facts([['page', path]])}\n`);
   } finally {
     run.close();
   }
@@ -34,29 +33,4 @@ async function testTokens(run: TrainedRun): Promise<Int32Array> {
   const out = new Int32Array(Math.min(split.length, run.model.config.contextLength));
   split.read(0, out.length, out);
   return out;
-}
-
-const MOST_LISTED = 6;
-const MOST_BLOCKS = 8;
-
-/** One token's experts as a bar and their numbers, the first in rank first. */
-function cell({ experts, dropped }: TokenRouting): string {
-  const list = experts.slice(0, MOST_LISTED).map((expert) => (dropped.includes(expert) ? `(${expert})` : String(expert)));
-  const more = experts.length - list.length;
-  return `${'█'.repeat(Math.min(MOST_BLOCKS, experts.length)).padEnd(MOST_BLOCKS)} ${list.join(' ')}${more > 0 ? ` +${more}` : ''}`;
-}
-
-/** Each token with its experts by layer, and the mean by layer. */
-function terminalText({ tokens, layers }: InspectedText): string {
-  const columns = [
-    ['token', ...tokens.map((token) => JSON.stringify(token).slice(1, -1).slice(0, 16))],
-    ...layers.map(({ name, perToken }) => [name, ...perToken.map(cell)]),
-  ].map((column) => {
-    const width = Math.max(...column.map((text) => text.length));
-    return column.map((text) => text.padEnd(width));
-  });
-  const rows = columns[0]!.map((_, row) => `  ${columns.map((column) => column[row]).join('  ').trimEnd()}`);
-  const means = layers.map(({ name, perToken }) => [name, `${(perToken.reduce((sum, { experts }) => sum + experts.length, 0) / perToken.length).toFixed(2)} experts per token`] as const);
-  const anyDropped = layers.some(({ perToken }) => perToken.some(({ dropped }) => dropped.length > 0));
-  return [...rows, '', facts(means), ...(anyDropped ? ['  (n): dropped by capacity'] : [])].join('\n');
 }

@@ -2,11 +2,11 @@
 import type { Command } from 'commander';
 import { formatCompact } from '@xmoe/train';
 import { prepareData } from '../data.js';
-import { facts, type Terminal } from '../terminal.js';
-import { configOf, type ConfigOptions } from './config-options.js';
+import { configOf, facts, type ConfigOptions, type Terminal } from '@xmoe/train/program';
+import { configs } from '../config.js';
 
 export async function prepareCommand(terminal: Terminal, options: ConfigOptions & { out?: string }, command: Command): Promise<void> {
-  const config = await configOf(options, command);
+  const config = await configOf(configs, options, command);
   const { shards, dataset } = await prepareData(config, options.dataRoot, (message) => terminal.messages.write(`${message}\n`), options.out);
   dataset.close();
   const { index, directory, reused } = shards;

@@ -1,7 +1,7 @@
 // presets: the names and descriptions of what --preset takes.
-import { presetDescriptions } from '../resolve-config.js';
-import { facts, type Terminal } from '../terminal.js';
+import { configs } from '../config.js';
+import { facts, type Terminal } from '@xmoe/train/program';
 
 export async function presetsCommand(terminal: Terminal): Promise<void> {
-  terminal.output.write(`${facts(await presetDescriptions())}\n`);
+  terminal.output.write(`${facts(await configs.presets())}\n`);
 }

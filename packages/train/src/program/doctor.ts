@@ -1,27 +1,36 @@
 // doctor: what this machine offers and which backends compute here, with the reason where one does not. Changes nothing.
 import { availableParallelism } from 'node:os';
 import { createEngine, isXMoEError, matmul, sum, type Backend } from '@xmoe/core';
-import { BACKEND_NAMES, openBackend } from '@xmoe/backends';
-import { facts, type Terminal } from '../terminal.js';
-import { wasmFeatures } from '../wasm-features.js';
+import type { BackendOpener } from './device.js';
+import { facts, type Terminal } from './terminal.js';
+import { wasmFeatures } from './wasm-features.js';
 
 type Finding = readonly [name: string, text: string];
 
+export interface DoctorOptions {
+  /** Name and version of the program. */
+  program: string;
+  version: string;
+  /** What --backend takes, and what opens it. */
+  backendNames: readonly string[];
+  openBackend: BackendOpener;
+}
+
 /** Exit code 1 when not even the default backend works. */
-export async function doctorCommand(terminal: Terminal, version: string): Promise<void> {
+export async function doctorCommand(terminal: Terminal, { program, version, backendNames, openBackend }: DoctorOptions): Promise<void> {
   const before = wasmFeatures();
   const findings: Finding[] = [];
-  for (const name of BACKEND_NAMES) findings.push([name, await diagnose(name)]);
+  for (const name of backendNames) findings.push([name, await diagnose(name, openBackend)]);
   const features = wasmFeatures().map(([name, accepted], index) => {
     if (accepted) return before[index]![1] ? name : `${name} (switched on by the engine)`;
     return `no ${name}`;
   });
   terminal.output.write([
-    `xmoe-lm ${version}`,
+    `${program} ${version}`,
     facts([
       ['Node', `${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} hardware threads`],
       ['WebAssembly', features.join(', ')],
-      ['CPU engine', await cpuEngine()],
+      ['CPU engine', await cpuEngine(openBackend)],
     ]),
     '',
     'Backends',
@@ -34,7 +43,7 @@ export async function doctorCommand(terminal: Terminal, version: string): Promis
 const WORKS = 'works: ';
 
 /** One line: whether `name` opens and multiplies correctly. */
-async function diagnose(name: string): Promise<string> {
+async function diagnose(name: string, openBackend: BackendOpener): Promise<string> {
   try {
     const { backend, reason } = await openBackend(name);
     const found = await smallProduct(backend);
@@ -57,7 +66,7 @@ async function smallProduct(backend: Backend): Promise<number> {
 }
 
 /** The variant and the threads of the engine that `--backend cpu` is, in one line. */
-export async function cpuEngine(): Promise<string> {
+export async function cpuEngine(openBackend: BackendOpener): Promise<string> {
   try {
     const { backend } = await openBackend('cpu');
     backend.dispose();

@@ -1,6 +1,6 @@
 // The page of `inspect`: text and names are escaped, tokens carry their experts. Not how it looks.
 import { describe, expect, it } from 'vitest';
-import { inspectHtml } from '../src/inspect-html.js';
+import { inspectHtml } from '@xmoe/train/program';
 
 const page = inspectHtml(
   {

@@ -1,8 +1,6 @@
 // The page of `inspect`: the text with each token shaded by how many experts it took, one block per layer. Self-contained.
-import type { InspectedText, TokenRouting } from './inspect.js';
-
-const ESCAPES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => ESCAPES[character]!);
+import { escapeHtml } from '../report/html.js';
+import type { InspectedText, TokenRouting } from './token-routing.js';
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #1c2024; --page: #fcfcfd; --line: #d9dce1; --shade: 37, 99, 235; }
@@ -22,11 +20,11 @@ export function inspectHtml({ tokens, layers }: InspectedText, title: string): s
     // Shaded within what occurs: otherwise a layer where all take many would be one colour.
     const spans = perToken.map((routing, index) => tokenSpan(tokens[index]!, routing, (counts[index]! - least) / Math.max(1, most - least))).join('');
     const mean = perToken.reduce((sum, routing) => sum + routing.experts.length, 0) / perToken.length;
-    return `<h2>${escape(name)}: ${mean.toFixed(2)} of ${experts} experts per token, from ${least} to ${most}</h2><div class="text">${spans}</div>${loadTable(perToken, experts)}`;
+    return `<h2>${escapeHtml(name)}: ${mean.toFixed(2)} of ${experts} experts per token, from ${least} to ${most}</h2><div class="text">${spans}</div>${loadTable(perToken, experts)}`;
   });
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Routing: ${escape(title)}</title><style>${STYLE}</style></head>
-<body><h1>How many experts each token takes: ${escape(title)}</h1>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Routing: ${escapeHtml(title)}</title><style>${STYLE}</style></head>
+<body><h1>How many experts each token takes: ${escapeHtml(title)}</h1>
 <p>The darker a token, the more experts it took. Point at it for their numbers and probabilities. A wavy line: capacity dropped some of them.</p>
 ${blocks.join('\n')}
 </body></html>
@@ -40,7 +38,7 @@ function tokenSpan(token: string, { experts, dropped, probabilities }: TokenRout
   });
   const shade = (0.06 + 0.6 * share).toFixed(2);
   const attributes = dropped.length > 0 ? ' class="dropped"' : '';
-  return `<span${attributes} style="background: rgba(var(--shade), ${shade})" title="${escape(`${experts.length} expert${experts.length === 1 ? '' : 's'}: ${details.join(', ')}`)}">${escape(token)}</span>`;
+  return `<span${attributes} style="background: rgba(var(--shade), ${shade})" title="${escapeHtml(`${experts.length} expert${experts.length === 1 ? '' : 's'}: ${details.join(', ')}`)}">${escapeHtml(token)}</span>`;
 }
 
 function loadTable(perToken: readonly TokenRouting[], experts: number): string {

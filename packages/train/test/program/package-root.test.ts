@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
-import { packageRoot } from '../src/package-root.js';
+import { packageRoot } from '@xmoe/train/program';
 
 const root = packageRoot(import.meta.url);
 
 it('finds the package of this test', () => {
-  expect(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).name).toBe('@xmoe/lm-pretrain');
+  expect(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).name).toBe('@xmoe/train');
 });
 
 it.each(['src/cli.ts', 'src/presets/load.ts', 'dist/cli.js'])('finds the same folder from %s', (path) => {

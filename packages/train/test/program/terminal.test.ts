@@ -1,7 +1,7 @@
 // Text for the terminal: wrapping, control characters, errors. The closing lines of a run are in the tests of runs.
 import { XMoEError } from '@xmoe/core';
 import { expect, it } from 'vitest';
-import { errorText, facts, printable, progressLine, wrap } from '../src/terminal.js';
+import { errorText, facts, printable, progressLine, wrap } from '@xmoe/train/program';
 
 it('wrap breaks at spaces and keeps lines', () => {
   expect(wrap('aa bb cc\n\ndddddddd e', 5)).toBe('aa bb\ncc\n\ndddddddd\ne');

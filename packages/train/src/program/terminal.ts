@@ -1,7 +1,6 @@
-// The terminal as commands see it, and text for it: the closing lines of a run, tables of facts, errors. No ANSI colours.
+// The terminal as commands see it, and text for it: tables of facts, a line of progress, errors. No ANSI colours.
 import { isXMoEError } from '@xmoe/core';
-import { formatCompact, formatDuration, formatShare, type ProgressStream } from '@xmoe/train';
-import type { Finished } from './finish.js';
+import type { ProgressStream } from '../metrics/index.js';
 
 /** Where a command writes, and how it ends. */
 export interface Terminal {
@@ -50,38 +49,6 @@ export function wrap(text: string, width: number): string {
 export function facts(entries: readonly (readonly [string, string])[]): string {
   const width = Math.max(...entries.map(([label]) => label.length));
   return entries.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`).join('\n');
-}
-
-const perplexityWithBits = (perplexity: number, bits: number): string => `${perplexity.toFixed(2).padStart(8)}  ${bits.toFixed(3)} bits per byte`;
-
-/** What `start` and `train` print at the end. */
-export function closingText({ summary, reportPath, summaryPath }: Finished, checkpoints: string): string {
-  const layers = Object.entries(summary.expertsPerToken).map(
-    ([layer, experts]) => [`layer ${layer}`, `${experts.toFixed(2)} experts per token, ${formatShare(summary.dropRate[layer] ?? 0)} of claims dropped`] as const,
-  );
-  return [
-    '',
-    `Trained ${summary.steps} steps on ${formatCompact(summary.tokens)} tokens in ${formatDuration(summary.trainingSeconds)} (${formatCompact(summary.tokensPerSecond)} tokens/s, ${summary.backend})`,
-    '',
-    `Test perplexity per token, over ${summary.testTokens.toLocaleString('en')} held-out tokens`,
-    facts([
-      ['unigram model', perplexityWithBits(summary.unigramPerplexity, summary.unigramBitsPerByte)],
-      ['bigram model', perplexityWithBits(summary.bigramPerplexity, summary.bigramBitsPerByte)],
-      [`this model (${summary.router})`, perplexityWithBits(summary.testPerplexity, summary.bitsPerByte)],
-      ...(layers.length > 0 ? [['  same, nothing dropped', perplexityWithBits(summary.leakFreeTestPerplexity, summary.leakFreeBitsPerByte)] as const] : []),
-    ]),
-    '',
-    ...(layers.length > 0 ? ['Routing on the test split', facts(layers), ''] : []),
-    'Sample',
-    wrap(printable(summary.sample), 88).replace(/^/gm, '  '),
-    '',
-    facts([
-      ['report', reportPath],
-      ['summary', summaryPath],
-      ['checkpoints', checkpoints],
-    ]),
-    '',
-  ].join('\n');
 }
 
 /** An error as one line and its hint. Unexpected errors keep their stack: they are bugs. */

@@ -1,0 +1,107 @@
+// From a preset and flags to a validated configuration of a program. The schema is the program's.
+import { readFile } from 'node:fs/promises';
+import { nearestName, XMoEError } from '@xmoe/core';
+import type { z } from 'zod';
+import { listPresets, loadPreset, mergeOverrides, parseConfig, parseJson, type JsonObject } from '../config/index.js';
+import { EXPERT_FLAG_ALIASES, expertsSchema, replaceRouter } from './expert-config.js';
+
+const flagName = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** Flags of what a dense model has not. */
+const EXPERT_FLAGS = new Set([...Object.keys(expertsSchema.shape).map(flagName), ...Object.keys(EXPERT_FLAG_ALIASES)]);
+
+/** What a configuration of a program is. */
+export interface ConfigRules<Config extends { moe: unknown }> {
+  schema: z.ZodType<Config>;
+  /** Holds the presets as `NAME.json`. */
+  presetDirectory: string;
+  /** Flags that stand for a key at another path; those of experts are known. */
+  aliases: Readonly<Record<string, string>>;
+  /** The configuration with the files of --data. */
+  withData(base: JsonObject, paths: readonly string[]): JsonObject;
+  /** Refuses values that do not go together. `where` begins the message. */
+  check(config: Config, where: string): void;
+}
+
+export interface ConfigResolver<Config> {
+  /** The validated configuration of a preset with flags applied. */
+  resolve(flags: ConfigFlags<Config>): Promise<Config>;
+  /** Name and description of each preset. */
+  presets(): Promise<[name: string, description: string][]>;
+}
+
+export interface ConfigFlags<Config> {
+  /** Name of a preset, or path of a JSON file like one, which may extend a preset. */
+  preset: string;
+  /** Flags apply to this configuration instead of the preset's: that of a run to go on with. */
+  base?: Config;
+  /** Replaces the router of the preset; `dense` removes the mixture of experts. */
+  router?: string;
+  data?: string[];
+  set?: string[];
+  /** Any other flag: a key of the configuration by its name. */
+  flags?: JsonObject;
+  /** Names of other options, for the suggestion when a flag is unknown. */
+  otherOptions?: readonly string[];
+}
+
+export function createConfigResolver<Config extends { moe: unknown }>(rules: ConfigRules<Config>): ConfigResolver<Config> {
+  const { schema, presetDirectory, check } = rules;
+  const aliases = { ...rules.aliases, ...EXPERT_FLAG_ALIASES };
+  return {
+    async presets() {
+      const names = await listPresets(presetDirectory);
+      return Promise.all(names.map(async (name): Promise<[string, string]> => [name, String((await loadPreset(presetDirectory, name)).description ?? '')]));
+    },
+    async resolve({ preset, base: given, router, data, set, flags = {}, otherOptions = [] }) {
+      const base = given ? (given as unknown as JsonObject) : await readPreset(presetDirectory, preset);
+      const withRouter = router === undefined ? base : replaceRouter(base, router);
+      const withData = data && data.length > 0 ? rules.withData(withRouter, data) : withRouter;
+      const where = `preset ${preset}`;
+      // Defaults first, so that a flag may name a key that the preset leaves out.
+      const complete = parseConfig(schema, withData, { where });
+      checkFlags(Object.keys(flags), complete, Object.keys(aliases), otherOptions);
+      const merged = mergeOverrides(complete as unknown as JsonObject, { flags, ...(set ? { set } : {}), aliases });
+      const config = parseConfig(schema, merged, { where });
+      check(config, where);
+      return config;
+    },
+  };
+}
+
+/** A preset by name or by path. */
+async function readPreset(directory: string, preset: string): Promise<JsonObject> {
+  if (!preset.endsWith('.json')) return loadPreset(directory, preset);
+  const text = await readFile(preset, 'utf8').catch((cause: unknown) => {
+    throw new XMoEError('config', `cannot read the preset file ${preset}: ${(cause as Error).message}`, { hint: 'name a JSON file, or a preset without .json', cause });
+  });
+  const own = parseJson(text, { where: preset }) as JsonObject;
+  const known = await listPresets(directory);
+  const shipped = await Promise.all(known.map(async (name) => [name, await loadPreset(directory, name)] as const));
+  // Under its path, which no shipped preset has for a name.
+  return loadPreset({ ...Object.fromEntries(shipped), [preset]: own }, preset);
+}
+
+/** Refuses a flag that is no key of the configuration, with the nearest of all names that this command takes. */
+function checkFlags(names: readonly string[], config: { moe: unknown }, aliases: readonly string[], otherOptions: readonly string[]): void {
+  const keys = new Set([...keyNames(config), ...aliases]);
+  for (const name of names) {
+    const key = name.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
+    if (config.moe === null && EXPERT_FLAGS.has(key)) {
+      throw new XMoEError('config', `--${name} is about experts, and the model is dense`, { hint: 'leave it out, or choose a preset and a router with experts' });
+    }
+    if (keys.has(key) || name.includes('.')) continue;
+    const near = nearestName(name, [...otherOptions, ...keys]);
+    throw new XMoEError('config', `unknown flag --${name}${near ? `, did you mean --${near}?` : ''}`, {
+      hint: 'a flag is an option of --help or a key of the configuration; --set a.b=value reaches any key',
+    });
+  }
+}
+
+/** All keys of a configuration at any depth, as flags are written. */
+function keyNames(value: object): string[] {
+  return Object.entries(value).flatMap(([key, item]) => {
+    const name = flagName(key);
+    return typeof item === 'object' && item !== null && !Array.isArray(item) ? [name, ...keyNames(item)] : [name];
+  });
+}

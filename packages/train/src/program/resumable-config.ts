@@ -1,0 +1,24 @@
+// What of its configuration a run may change when it goes on. Knows no key by itself.
+import { XMoEError } from '@xmoe/core';
+
+/**
+ * Refuses to go on from a checkpoint under a configuration that would make it another run.
+ * @param allowed keys by dotted path that may change
+ */
+export function refuseOtherConfig(saved: unknown, current: unknown, allowed: ReadonlySet<string>, where: string): void {
+  const before = flatten(saved);
+  const after = flatten(current);
+  const changed = [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key) && !allowed.has(key));
+  if (changed.length === 0) return;
+  const differences = changed.map((key) => `${key} was ${before.get(key) ?? 'absent'} and is now ${after.get(key) ?? 'absent'}`);
+  throw new XMoEError('config', `${where} belongs to another configuration: ${differences.join('; ')}`, {
+    hint: 'leave these flags out to go on with the run, or start a new one in another --out',
+  });
+}
+
+/** Leaves of a JSON value by dotted path, as text. */
+function flatten(value: unknown, path = '', out = new Map<string, string>()): Map<string, string> {
+  if (typeof value !== 'object' || value === null) return out.set(path, JSON.stringify(value));
+  for (const [key, item] of Object.entries(value)) flatten(item, path ? `${path}.${key}` : key, out);
+  return out;
+}
