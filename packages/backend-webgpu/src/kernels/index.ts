@@ -1,11 +1,14 @@
 // The table of kernels: every primitive of the contract in WGSL.
 import type { Kernels } from '@xmoe/core';
 import type { Runtime } from '../runtime/runtime.js';
+import { activationKernels } from './activation.js';
 import { broadcastingKernels } from './broadcasting.js';
 import { crossEntropyKernels } from './cross-entropy.js';
 import { elementwiseKernels } from './elementwise.js';
 import { movementKernels } from './movement.js';
 import { matmulKernels } from './matmul.js';
+import { normalizationKernels } from './normalization.js';
+import { randomKernels } from './random.js';
 import { sortByKeyKernel } from './radix-sort.js';
 import { softmaxKernels } from './softmax.js';
 import { createTilings, type Tilings } from './tiles/tilings.js';
@@ -14,6 +17,7 @@ import { topKKernels } from './top-k.js';
 export function createKernels(runtime: Runtime, tilings: Tilings = createTilings(runtime.traits)): Kernels {
   return {
     ...elementwiseKernels(runtime),
+    ...randomKernels(runtime),
     ...broadcastingKernels(runtime),
     ...movementKernels(runtime),
     ...matmulKernels(runtime, tilings),
@@ -21,5 +25,7 @@ export function createKernels(runtime: Runtime, tilings: Tilings = createTilings
     ...crossEntropyKernels(runtime),
     ...sortByKeyKernel(runtime),
     ...topKKernels(runtime),
+    ...normalizationKernels(runtime),
+    ...activationKernels(runtime),
   } as unknown as Kernels;
 }

@@ -1,0 +1,124 @@
+// topK and its kin: the k best of each row, and XMoE's selection by threshold. Short rows are ranked by counting, several per
+// workgroup; of long ones a workgroup selects the best and sorts only these; where those do not fit its memory, everything is
+// sorted.
+import { sizeOf, type DType, type Kernels, type Operand } from '@xmoe/core';
+import { reads, wgslType, writes, type BufferType } from '../runtime/program.js';
+import type { Binding, Runtime } from '../runtime/runtime.js';
+import { bitsOf, ORDER_GROUP, RUN } from './order-wgsl.js';
+import { sortWords } from './radix-sort.js';
+import { rowWindows } from './rows.js';
+import { cutWgsl, pickSortedWgsl, rankWgsl, selectWgsl } from './top-k-wgsl.js';
+
+/** float32 is read as its bits. */
+const bitsType = (dtype: DType): BufferType | DType => (dtype === 'float32' ? 'u32' : dtype);
+
+export function topKKernels(runtime: Runtime) {
+  return {
+    topK(x, values, indices) {
+      selectTop(runtime, 'topK', x, values, indices);
+    },
+    thresholdSelect(p, mask, values, indices, counts, { threshold }) {
+      const [rows, columns] = p.shape as [number, number];
+      const choices = indices.shape[1]!;
+      // A threshold of 1 takes all, whatever the sums are; below 0 it is as 0, and NaN is refused by the op.
+      const args = { limit: Math.min(1, Math.max(0, threshold)), all: threshold >= 1 ? 1 : 0 };
+      const masks: Record<string, Operand> = mask ? { mask } : {};
+      if (columns <= ORDER_GROUP && choices > 0) {
+        rank(runtime, 'thresholdSelect', p, values, indices, { counts, ...masks }, args);
+        return;
+      }
+      selectTop(runtime, 'thresholdSelect', p, values, indices);
+      const program = runtime.program(`thresholdSelect cut${mask ? ' masked' : ''}`, () => ({
+        buffers: { values: writes('f32'), indices: writes('i32'), counts: writes('i32'), ...(mask ? { mask: reads('bool') } : {}) },
+        args: { rows: 'u32', choices: 'u32', limit: 'f32', all: 'u32' },
+        code: cutWgsl(mask !== null),
+      }));
+      runtime.run(program, { values, indices, counts, ...masks }, { rows, choices, ...args }, runtime.fold(rows));
+    },
+  } satisfies Partial<Kernels>;
+}
+
+/** The k best of each row, in order. `values` may be of another float type than x. */
+function selectTop(runtime: Runtime, name: string, x: Operand, values: Operand, indices: Operand): void {
+  const columns = x.shape[1]!;
+  const choices = indices.shape[1]!;
+  if (sizeOf(indices.shape) === 0) return;
+  if (columns <= ORDER_GROUP) rank(runtime, name, x, values, indices, {}, {});
+  else if (choices <= RUN) select(runtime, name, x, values, indices);
+  else sortRows(runtime, name, x, values, indices);
+}
+
+/** Rows of up to 256: each lane counts what comes before its number. With counts: only what the threshold takes. */
+function rank(
+  runtime: Runtime, name: string, x: Operand, values: Operand, indices: Operand,
+  extra: Readonly<Record<string, Operand>>, args: Readonly<Record<string, number>>,
+): void {
+  const [, columns] = x.shape as [number, number];
+  const choices = indices.shape[1]!;
+  const lanes = 2 ** Math.ceil(Math.log2(Math.max(1, columns)));
+  const threshold = 'counts' in extra;
+  const variant = `${lanes} ${x.dtype} to ${values.dtype}${'mask' in extra ? ' masked' : ''}`;
+  const program = runtime.program(`${name} rank ${variant}`, () => ({
+    buffers: {
+      x: reads(bitsType(x.dtype)), values: writes(values.dtype), indices: writes('int32'),
+      ...(threshold ? { counts: writes('int32') } : {}), ...('mask' in extra ? { mask: reads('bool') } : {}),
+    },
+    args: { rows: 'u32', first: 'u32', columns: 'u32', choices: 'u32', ...(threshold ? { limit: 'f32', all: 'u32' } as const : {}) },
+    code: rankWgsl({ lanes, bits: bitsOf(x.dtype, 'x', 'row * args.columns + column'), valueType: wgslType(values.dtype), threshold, masked: 'mask' in extra }),
+  }));
+  for (const window of windowsOf(runtime, x, values, indices)) {
+    runtime.run(program, { ...window.buffers, ...extra }, { ...args, ...window.args, columns, choices }, runtime.fold(Math.ceil((window.args.rows * lanes) / ORDER_GROUP)));
+  }
+}
+
+/** Long rows and k up to 1,024: a workgroup per row. */
+function select(runtime: Runtime, name: string, x: Operand, values: Operand, indices: Operand): void {
+  const columns = x.shape[1]!;
+  const program = runtime.program(`${name} select ${x.dtype} to ${values.dtype}`, () => ({
+    buffers: { x: reads(bitsType(x.dtype)), values: writes(values.dtype), indices: writes('int32') },
+    args: { rows: 'u32', first: 'u32', columns: 'u32', choices: 'u32', indexBits: 'u32' },
+    code: selectWgsl({ bits: bitsOf(x.dtype, 'x', 'row * args.columns + i'), value: valueAt(x.dtype, values.dtype, 'x[row * args.columns + index]') }),
+  }));
+  const indexBits = Math.ceil(Math.log2(columns));
+  for (const { buffers, args } of windowsOf(runtime, x, values, indices)) {
+    runtime.run(program, buffers, { ...args, columns, choices: indices.shape[1]!, indexBits }, runtime.fold(args.rows));
+  }
+}
+
+/** Long rows and many choices: all numbers are sorted, by row. */
+function sortRows(runtime: Runtime, name: string, x: Operand, values: Operand, indices: Operand): void {
+  const columns = x.shape[1]!;
+  const choices = indices.shape[1]!;
+  const sorted = runtime.scratch('int32', [sizeOf(x.shape)]);
+  sortWords(runtime, name, x, sorted, { order: 'descending', rowLength: columns });
+  const program = runtime.program(`${name} pick sorted ${x.dtype} to ${values.dtype}`, () => ({
+    buffers: { x: reads(bitsType(x.dtype)), sorted: reads('i32'), values: writes(values.dtype), indices: writes('i32') },
+    args: { length: 'u32', start: 'u32', columns: 'u32', choices: 'u32' },
+    code: pickSortedWgsl(valueAt(x.dtype, values.dtype, 'x[source]')),
+    perElement: true,
+  }));
+  runtime.runElements(program, { x, sorted, values, indices }, { columns, choices }, sizeOf(indices.shape));
+}
+
+/** An element of x, bound as its bits if it is float32, as a number of another type. */
+function valueAt(from: DType, to: DType, element: string): string {
+  return `${wgslType(to)}(${from === 'float32' ? `bitcast<f32>(${element})` : element})`;
+}
+
+interface RowsWindow {
+  readonly buffers: Readonly<Record<string, Binding>>;
+  readonly args: { readonly rows: number; readonly first: number };
+}
+
+/** The rows of x in windows that can be bound, with the same rows of the outputs. */
+function windowsOf(runtime: Runtime, x: Operand, values: Operand, indices: Operand): RowsWindow[] {
+  const choices = indices.shape[1]!;
+  // At multiples of 128 rows a window of any width begins at a multiple of 256 bytes.
+  const windows = rowWindows(runtime, { x }, 128);
+  const part = (operand: Operand, first: number, rows: number): Binding =>
+    windows.length === 1 ? operand : { operand, start: first * choices, length: rows * choices };
+  return windows.map(({ first, rows, buffers }) => ({
+    buffers: { ...buffers, values: part(values, first, rows), indices: part(indices, first, rows) },
+    args: { rows, first },
+  }));
+}

@@ -1,0 +1,5 @@
+// Ordering and the selection of choices on this backend, and the rows of matrices in windows as for those beyond the largest binding.
+import { testFamily } from './conformance.js';
+
+await testFamily(['topK', 'sortByKey', 'thresholdSelect'], { variants: 'native' });
+await testFamily(['topK', 'thresholdSelect'], { variants: 'native', label: 'webgpu in windows', backend: { traits: { bindingBytes: 2 ** 18 + 2 ** 12 } } });
