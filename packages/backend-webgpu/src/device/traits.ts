@@ -21,6 +21,8 @@ export interface DeviceTraits {
   /** Largest single binding, in bytes. Larger buffers are bound in windows. */
   readonly bindingBytes: number;
   readonly bufferBytes: number;
+  /** Storage buffers that one kernel may bind. */
+  readonly maxStorageBuffers: number;
   readonly workgroupMemoryBytes: number;
   readonly maxInvocations: number;
   readonly maxGroupsPerDimension: number;
@@ -55,6 +57,7 @@ export function traitsOf(device: GPUDevice, info: Info): DeviceTraits {
     timestamps: features.has('timestamp-query'),
     bindingBytes: limits.maxStorageBufferBindingSize,
     bufferBytes: limits.maxBufferSize,
+    maxStorageBuffers: limits.maxStorageBuffersPerShaderStage,
     workgroupMemoryBytes: limits.maxComputeWorkgroupStorageSize,
     maxInvocations: limits.maxComputeInvocationsPerWorkgroup,
     maxGroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,

@@ -1,8 +1,9 @@
-// Element-wise kernels of one operand or none: fill, iota, random, dropout, unary, cast. Those that broadcast are in broadcasting.ts.
+// Element-wise kernels of one operand or none: fill, iota, unary, cast. Random ones are in random.ts, those that broadcast
+// in broadcasting.ts.
 import { sizeOf, type DType, type Kernels, type UnaryOp } from '@xmoe/core';
-import { reads, wgslType, type ScalarType } from '../runtime/program.js';
+import { wgslType, type ScalarType } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { dropBits, erfWgsl, isNanWgsl, sigmoidWgsl, sineWgsl, tanhWgsl, THREEFRY_WGSL, type FloatWidth } from './math-wgsl.js';
+import { erfWgsl, isNanWgsl, sigmoidWgsl, sineWgsl, tanhWgsl, type FloatWidth } from './math-wgsl.js';
 import { flat, runStrided, storageType, type Lanes, type StridedBody } from './strided.js';
 
 interface FloatOp {
@@ -59,14 +60,6 @@ function castBody(from: DType, to: DType, types: Lanes): StridedBody {
   return { value: `${out}(${to === 'float16' ? float : 'x_value'})` };
 }
 
-/** The two words of a key, from a buffer. */
-const KEY = 'vec2u(key[0], key[1])';
-/** Random bits of the elements at … at + 3. */
-const FOUR_BITS = `${THREEFRY_WGSL}
-fn fourBits(key: vec2u, stream: u32, at: u32) -> vec4u {
-  return vec4u(threefry(key, vec2u(at / 2, stream)), threefry(key, vec2u(at / 2 + 1, stream))) >> vec4u(8);
-}`;
-
 export function elementwiseKernels(runtime: Runtime) {
   return {
     fill(out, { value }) {
@@ -91,37 +84,6 @@ export function elementwiseKernels(runtime: Runtime) {
         args: { origin: { type, value: start }, step: { type, value: step } },
         indexed: true,
         body: () => ({ value: `args.origin + vec4<${type}>(at + vec4u(0, 1, 2, 3)) * args.step` }),
-      });
-    },
-    random(key, out, { stream }) {
-      runStrided(runtime, {
-        name: 'random',
-        inputs: {},
-        out: flat(out),
-        shape: [sizeOf(out.shape)],
-        args: { stream: { type: 'u32', value: stream } },
-        tables: { key: { spec: reads('uint32'), operand: key } },
-        indexed: true,
-        body: () => ({ head: FOUR_BITS, value: `vec4f(fourBits(${KEY}, args.stream, at)) * ${2 ** -24}` }),
-      });
-    },
-    dropout(x, key, out, { rate, stream }) {
-      runStrided(runtime, {
-        name: `dropout ${x.dtype}`,
-        inputs: { x: flat(x) },
-        out: flat(out),
-        shape: [sizeOf(out.shape)],
-        args: {
-          stream: { type: 'u32', value: stream },
-          drop: { type: 'u32', value: dropBits(rate) },
-          keep: { type: 'f32', value: 1 - rate },
-        },
-        tables: { key: { spec: reads('uint32'), operand: key } },
-        indexed: true,
-        body: (types) => ({
-          head: FOUR_BITS,
-          value: `${storageType(out.dtype, types)}(select(vec4f(x_value) / args.keep, vec4f(0), fourBits(${KEY}, args.stream, at) < vec4u(args.drop)))`,
-        }),
       });
     },
     unary(x, out, { op }) {

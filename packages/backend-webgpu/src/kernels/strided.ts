@@ -50,6 +50,8 @@ const LANES: Record<1 | 4, Lanes> = {
 
 /** Offsets of bindings are multiples of 256 bytes: of so many elements of any dtype. */
 const ALIGNMENT = 128;
+/** Pieces of one axis where not even one row of the rest fits. */
+const MOST_PIECES = 4096;
 /** Fields of `args` that strides may take. */
 const MOST_FIELDS = 56;
 
@@ -119,15 +121,14 @@ function cut(shape: readonly number[], views: readonly View[], bindingBytes: num
     if (strides[0] !== 0) rows = Math.min(rows, outermost);
     else if (outermost < 0) rows = 0;
   }
-  if (rows === shape[0]) {
-    visit(shape, views, first);
-    return;
-  }
+  if (rows === shape[0]) return visit(shape, views, first);
   const inner = shape.slice(1);
   const size = sizeOf(inner);
   // Flat pieces stay aligned for vec4 and for whole windows.
   if (inner.length === 0) rows = Math.max(ALIGNMENT, Math.floor(rows / ALIGNMENT) * ALIGNMENT);
   const step = Math.max(1, rows);
+  // Too scattered to be cut: binding it raises the error that names it.
+  if (rows < 1 && (inner.length === 0 || shape[0]! > MOST_PIECES)) return visit(shape, views, first);
   for (let at = 0; at < shape[0]!; at += step) {
     const moved = views.map((view) => ({ ...view, start: view.start + at * view.strides[0]! }));
     if (rows >= 1) visit([Math.min(step, shape[0]! - at), ...inner], moved, first + at * size);
@@ -136,7 +137,7 @@ function cut(shape: readonly number[], views: readonly View[], bindingBytes: num
 }
 
 /** Whether the whole operand can be bound, as vec4. */
-function fits({ dtype, shape }: Operand, bindingBytes: number): boolean {
+export function fits({ dtype, shape }: Operand, bindingBytes: number): boolean {
   return Math.ceil((sizeOf(shape) * DEVICE_BYTES[dtype]) / 16) * 16 <= bindingBytes;
 }
 
@@ -146,6 +147,7 @@ function bindingOf({ operand, start, strides }: View, shape: readonly number[], 
   const size = sizeOf(operand.shape);
   const span = shape.reduce((sum, extent, axis) => sum + (extent - 1) * strides[axis]!, 1);
   const from = Math.floor(start / ALIGNMENT) * ALIGNMENT;
+  if ((start + span - from) * DEVICE_BYTES[operand.dtype] > bindingBytes) return { binding: operand, start };
   return { binding: { operand, start: from, length: Math.min(size, start + span) - from }, start: start - from };
 }
 

@@ -1,6 +1,6 @@
 // Cases of the primitives that move elements: transpose, slice, broadcast, concat. All exact, all dtypes.
 import { DTYPES, type DType } from '@xmoe/core';
-import { defineCase, input, output, shapeLabel, type ConformanceCase } from '../case.js';
+import { defineCase, FLOATS, input, output, shapeLabel, type ConformanceCase } from '../case.js';
 import { coin, signedWords, uniform, words, type DataGenerator } from '../data.js';
 
 /** Contents whose loss of any bit shows. */
@@ -22,6 +22,8 @@ function transposeCase(shape: readonly number[], permutation: readonly number[],
 
 export const transpose: readonly ConformanceCase[] = [
   ...DTYPES.map((dtype) => transposeCase([3, 5, 7], [2, 0, 1], dtype)),
+  // Large enough for tiles, with ragged edges.
+  ...FLOATS.flatMap((dtype) => [transposeCase([67, 129], [1, 0], dtype), transposeCase([3, 40, 2, 35], [2, 3, 0, 1], dtype)]),
   ...([
     [[], []], [[7], [0]], [[7, 13], [1, 0]], [[7, 13], [0, 1]], [[0, 5], [1, 0]], [[2, 3, 4, 5], [0, 2, 1, 3]],
     [[2, 3, 4, 5], [3, 1, 0, 2]], [[2, 1, 3, 2, 2], [4, 2, 0, 1, 3]], [[65537, 3], [1, 0]], [[1, 1, 1], [2, 1, 0]],
@@ -92,4 +94,6 @@ export const concat: readonly ConformanceCase[] = [
   concatCase([[2, 3, 4], [2, 1, 4]], 1, 'float32'),
   concatCase([[2, 3, 1], [2, 3, 5], [2, 3, 0], [2, 3, 2]], 2, 'float32'),
   concatCase([[65537, 1], [65537, 2]], 1, 'float32'),
+  concatCase([[3, 4], [3, 8], [3, 12]], 1, 'float32'),
+  concatCase(Array.from({ length: 20 }, (_, index) => [2, index % 4]), 1, 'float32'),
 ];
