@@ -7,22 +7,30 @@ import { erf } from './erf.js';
 const TANH_SCALE = Math.sqrt(2 / Math.PI);
 const TANH_CUBIC = 0.044715;
 
-export const FORWARD: Record<Activation, (x: number) => number> = {
-  none: (x) => x,
-  relu: (x) => Math.max(0, x),
-  'gelu-tanh': (x) => 0.5 * x * (1 + Math.tanh(TANH_SCALE * (x + TANH_CUBIC * x * x * x))),
-  'gelu-erf': (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
-};
+/** An activation and its slope, by the function that both need: they cost one tanh, or one erf. */
+export interface Curve {
+  gate(x: number): number;
+  value(x: number, gate: number): number;
+  slope(x: number, gate: number): number;
+}
 
-/** Slopes; that of ReLU at 0 is 0. */
-export const SLOPE: Record<Activation, (x: number) => number> = {
-  none: () => 1,
-  relu: (x) => (x > 0 ? 1 : 0),
-  'gelu-tanh': (x) => {
-    const t = Math.tanh(TANH_SCALE * (x + TANH_CUBIC * x * x * x));
-    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * TANH_SCALE * (1 + 3 * TANH_CUBIC * x * x);
+const ungated = (): number => 0;
+const gated = (x: number, gate: number): number => 0.5 * x * (1 + gate);
+
+/** The slope of ReLU at 0 is 0. */
+export const CURVES: Record<Activation, Curve> = {
+  none: { gate: ungated, value: (x) => x, slope: () => 1 },
+  relu: { gate: ungated, value: (x) => Math.max(0, x), slope: (x) => (x > 0 ? 1 : 0) },
+  'gelu-tanh': {
+    gate: (x) => Math.tanh(TANH_SCALE * (x + TANH_CUBIC * x * x * x)),
+    value: gated,
+    slope: (x, t) => 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * TANH_SCALE * (1 + 3 * TANH_CUBIC * x * x),
   },
-  'gelu-erf': (x) => 0.5 * (1 + erf(x * Math.SQRT1_2)) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI),
+  'gelu-erf': {
+    gate: (x) => erf(x * Math.SQRT1_2),
+    value: gated,
+    slope: (x, e) => 0.5 * (1 + e) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI),
+  },
 };
 
 export function biasActivation(
@@ -32,11 +40,12 @@ export function biasActivation(
   const [source, target] = [floats(x), floats(out)];
   const biases = bias === null ? undefined : floats(bias);
   const C = x.shape[1];
-  const apply = FORWARD[activation];
+  const { gate, value } = CURVES[activation];
   const used = eachSegment(x, offsets, (group, from, to) => {
     for (let row = from; row < to; row++) {
       for (let j = 0, at = row * C; j < C; j++, at++) {
-        target[at] = apply(biases === undefined ? source[at] : source[at] + biases[group * C + j]);
+        const sum = biases === undefined ? source[at] : source[at] + biases[group * C + j];
+        target[at] = value(sum, gate(sum));
       }
     }
   });
@@ -50,13 +59,14 @@ export function biasActivationGrad(
   const [source, upstream, target] = [floats(x), floats(dy), floats(dx)];
   const biases = bias === null ? undefined : floats(bias);
   const C = x.shape[1];
-  const slope = SLOPE[activation];
+  const { gate, slope } = CURVES[activation];
   const sums = new Float64Array(C);
   const used = eachSegment(x, offsets, (group, from, to) => {
     sums.fill(0);
     for (let row = from; row < to; row++) {
       for (let j = 0, at = row * C; j < C; j++, at++) {
-        const flow = upstream[at] * slope(biases === undefined ? source[at] : source[at] + biases[group * C + j]);
+        const sum = biases === undefined ? source[at] : source[at] + biases[group * C + j];
+        const flow = upstream[at] * slope(sum, gate(sum));
         target[at] = flow;
         sums[j] += flow;
       }

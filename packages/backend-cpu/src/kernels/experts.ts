@@ -1,38 +1,36 @@
-// The experts over dispatched rows: groupedLinear, its weight gradient, and the middle of the backward pass. Rows that are
-// used are packed next to each other first, so empty ones are not computed; the arithmetic is in gemm.ts.
+// The experts over dispatched rows: groupedLinear, its weight gradient, and the middle of the backward pass. Only rows that are
+// used are computed; the arithmetic is in gemm.ts.
 import type { Activation, Operand } from '@xmoe/core';
 import { floats, int32s, type FloatArray } from '../storage.js';
-import { FORWARD, SLOPE } from './activation.js';
+import { CURVES } from './activation.js';
 import { gemm, matrixAt } from './gemm.js';
 
 export function groupedLinear(
   x: Operand, rows: Operand | null, w: Operand, bias: Operand | null, offsets: Operand, out: Operand, pre: Operand | null,
   { transposeW, activation }: { transposeW: boolean; activation: Activation },
 ): void {
-  const [weights, target, bounds] = [floats(w), floats(out), int32s(offsets)];
+  const [source, weights, target, bounds] = [rowsOf(x, rows), floats(w), floats(out), int32s(offsets)];
+  const before = pre === null ? target : floats(pre); // what the activation is applied to
   const shift = bias === null ? undefined : floats(bias);
-  const before = pre === null ? undefined : floats(pre);
-  const source = rowsOf(x, rows);
   const [K, M] = [source.width, out.shape[1]];
-  const apply = FORWARD[activation];
+  const { gate, value } = CURVES[activation];
   target.fill(0);
-  before?.fill(0);
+  before.fill(0);
   for (let group = 0; group < w.shape[0]; group++) {
     const used = rowsInside(bounds[group], bounds[group + 1], source);
-    const product = new Float64Array(used.length * M);
     gemm(
       used.length, M, K,
-      matrixAt(packRows(source, used), 0, used.length, K, false),
+      { data: source.data, start: 0, rowStride: K, columnStride: 1, rows: namesOf(source, used) },
       matrixAt(weights, group * K * M, K, M, transposeW),
-      matrixAt(product, 0, used.length, M, false),
+      { data: before, start: 0, rowStride: M, columnStride: 1, rows: used },
     );
-    used.forEach((row, index) => {
-      for (let j = 0; j < M; j++) {
-        const value = product[index * M + j] + (shift === undefined ? 0 : shift[group * M + j]);
-        if (before !== undefined) before[row * M + j] = value;
-        target[row * M + j] = apply(value);
+    if (shift === undefined && activation === 'none' && before === target) continue;
+    for (const row of used) {
+      for (let j = 0, at = row * M; j < M; j++, at++) {
+        if (shift !== undefined) before[at] += shift[group * M + j];
+        target[at] = value(before[at], gate(before[at]));
       }
-    });
+    }
   }
 }
 
@@ -52,7 +50,7 @@ export function groupedLinearWeightGrad(
       matrixAt(packRows(upstream, used), 0, used.length, M, false),
       matrixAt(target, group * K * M, K, M, false),
     );
-    biasSums?.set(sumRows(packRows(upstream, rowsInside(from, to, upstream)), M), group * M);
+    if (biasSums !== undefined) biasSums.set(sumRows(packRows(upstream, rowsInside(from, to, upstream)), M), group * M);
   }
 }
 
@@ -64,13 +62,14 @@ export function expertsGrad(
   const [before, u, factors, claims] = [floats(pre), floats(dHidden), floats(weights), int32s(rowClaim)];
   const [flow, h, weightOfRow] = [floats(dPre), floats(hidden), floats(rowWeight)];
   const [R, S] = pre.shape;
-  const [apply, slope] = [FORWARD[activation], SLOPE[activation]];
+  const { gate, value, slope } = CURVES[activation];
   for (let row = 0, at = 0; row < R; row++) {
     const isEmpty = claims[row] < 0;
     weightOfRow[row] = isEmpty ? 0 : factors[claims[row]];
     for (let j = 0; j < S; j++, at++) {
-      h[at] = isEmpty ? 0 : apply(before[at]);
-      flow[at] = isEmpty ? 0 : u[at] * slope(before[at]);
+      const gateOfUnit = isEmpty ? 0 : gate(before[at]);
+      h[at] = isEmpty ? 0 : value(before[at], gateOfUnit);
+      flow[at] = isEmpty ? 0 : u[at] * slope(before[at], gateOfUnit);
     }
   }
   if (dWeights === null) return;
@@ -107,28 +106,35 @@ function rowsOf(x: Operand, indices: Operand | null, factors: Operand | null = n
 }
 
 /** The rows from … to − 1 that are inside of all that is given. */
-function rowsInside(from: number, to: number, ...all: readonly Rows[]): number[] {
-  const inside: number[] = [];
+function rowsInside(from: number, to: number, ...all: readonly Rows[]): Int32Array {
+  const inside = new Int32Array(to - from);
+  let used = 0;
   for (let row = from; row < to; row++) {
-    if (all.every(({ indices, count }) => indices === undefined || (indices[row] >= 0 && indices[row] < count))) inside.push(row);
+    if (all.every(({ indices, count }) => indices === undefined || (indices[row] >= 0 && indices[row] < count))) inside[used++] = row;
   }
-  return inside;
+  return inside.subarray(0, used);
 }
 
-/** The rows that `used` names, next to each other: [used.length, width]. */
-function packRows({ data, width, indices, factors }: Rows, used: readonly number[]): Float64Array {
+/** Which rows of the array `used` stands for. */
+function namesOf({ indices }: Rows, used: Int32Array): Int32Array {
+  return indices === undefined ? used : used.map((row) => indices[row]);
+}
+
+/** The rows that `used` stands for, next to each other: [used.length, width]. */
+function packRows(rows: Rows, used: Int32Array): Float64Array {
+  const { data, width, factors } = rows;
+  const names = namesOf(rows, used);
   const packed = new Float64Array(used.length * width);
-  used.forEach((row, index) => {
-    const from = (indices === undefined ? row : indices[row]) * width;
-    const factor = factors === undefined ? 1 : factors[row];
-    for (let j = 0; j < width; j++) packed[index * width + j] = factor * data[from + j];
-  });
+  for (let i = 0, to = 0; i < used.length; i++) {
+    const factor = factors === undefined ? 1 : factors[used[i]];
+    for (let from = names[i] * width, end = from + width; from < end; from++) packed[to++] = factor * data[from];
+  }
   return packed;
 }
 
 function sumRows(rows: Float64Array, width: number): Float64Array {
   const sums = new Float64Array(width);
-  for (let at = 0; at < rows.length; at++) sums[at % width] += rows[at];
+  for (let at = 0; at < rows.length; ) for (let j = 0; j < width; j++) sums[j] += rows[at++];
   return sums;
 }
 

@@ -3,12 +3,13 @@
 // and is slower. Knows nothing about operands.
 import type { FloatArray } from '../storage.js';
 
-/** A matrix inside an array: element (i, j) is data[start + i·rowStride + j·columnStride]. */
+/** A matrix inside an array: element (i, j) is data[start + i·rowStride + j·columnStride], or with `rows` rows[i] for i. */
 export interface Matrix {
   readonly data: FloatArray;
   readonly start: number;
   readonly rowStride: number;
   readonly columnStride: number;
+  readonly rows?: Int32Array;
 }
 
 const TILE_ROWS = 4;
@@ -28,7 +29,10 @@ let scratchA = new Float64Array(0);
 let scratchB = new Float64Array(0);
 const tile = new Float64Array(TILE_ROWS * TILE_COLUMNS);
 
-/** out [M, N] = a [M, K] · b [K, N]; `accumulate` adds to what out holds. Sums over K run in doubles, in order. */
+/**
+ * out [M, N] = a [M, K] · b [K, N]; `accumulate` adds to what out holds. a and out may name their rows, b not. Sums over K run in
+ * doubles, in order.
+ */
 export function gemm(M: number, N: number, K: number, a: Matrix, b: Matrix, out: Matrix, accumulate = false): void {
   const rowBlock = blockOf(M, TILE_ROWS, K, PANEL_A_DOUBLES);
   const columnBlock = blockOf(N, TILE_COLUMNS, K, PANEL_B_DOUBLES);
@@ -36,10 +40,10 @@ export function gemm(M: number, N: number, K: number, a: Matrix, b: Matrix, out:
   if (scratchB.length < columnBlock * K) scratchB = new Float64Array(columnBlock * K);
   for (let i = 0; i < M; i += rowBlock) {
     const height = Math.min(rowBlock, M - i);
-    pack(a.data, a.start + i * a.rowStride, a.rowStride, a.columnStride, height, K, TILE_ROWS, scratchA);
+    pack(a.data, a.start, a.rowStride, a.columnStride, i, height, K, TILE_ROWS, scratchA, a.rows);
     for (let j = 0; j < N; j += columnBlock) {
       const width = Math.min(columnBlock, N - j);
-      pack(b.data, b.start + j * b.columnStride, b.columnStride, b.rowStride, width, K, TILE_COLUMNS, scratchB);
+      pack(b.data, b.start, b.columnStride, b.rowStride, j, width, K, TILE_COLUMNS, scratchB);
       for (let row = 0; row < height; row += TILE_ROWS) {
         for (let column = 0; column < width; column += TILE_COLUMNS) {
           multiplyPanels(scratchA, row * K, scratchB, column * K, K);
@@ -56,10 +60,10 @@ function blockOf(count: number, tileSize: number, K: number, budget: number): nu
   return Math.min(Math.ceil(count / tileSize) * tileSize, Math.max(tileSize, fitting));
 }
 
-/** `count` lines of K elements into panels of `tileSize` lines, element by element side by side; the rest is zero. */
+/** `count` lines of K elements, from `begin` on, into panels of `tileSize` lines, element by element side by side; the rest is zero. */
 function pack(
-  source: FloatArray, start: number, lineStride: number, stride: number,
-  count: number, K: number, tileSize: number, panel: Float64Array,
+  source: FloatArray, start: number, lineStride: number, stride: number, begin: number,
+  count: number, K: number, tileSize: number, panel: Float64Array, names?: Int32Array,
 ): void {
   for (let first = 0; first < count; first += tileSize) {
     for (let line = 0; line < tileSize; line++) {
@@ -68,7 +72,8 @@ function pack(
         for (let k = 0; k < K; k++, to += tileSize) panel[to] = 0;
         continue;
       }
-      let from = start + (first + line) * lineStride;
+      const at = begin + first + line;
+      let from = start + (names === undefined ? at : names[at]) * lineStride;
       for (let k = 0; k < K; k++, to += tileSize, from += stride) panel[to] = source[from];
     }
   }
@@ -102,9 +107,9 @@ function multiplyPanels(a: Float64Array, startA: number, b: Float64Array, startB
 }
 
 function storeTile(out: Matrix, row: number, column: number, rows: number, columns: number, accumulate: boolean): void {
-  const { data, rowStride, columnStride } = out;
+  const { data, rowStride, columnStride, rows: names } = out;
   for (let i = 0; i < rows; i++) {
-    let to = out.start + (row + i) * rowStride + column * columnStride;
+    let to = out.start + (names === undefined ? row + i : names[row + i]) * rowStride + column * columnStride;
     for (let j = 0; j < columns; j++, to += columnStride) {
       const value = tile[i * TILE_COLUMNS + j];
       data[to] = accumulate ? data[to] + value : value;

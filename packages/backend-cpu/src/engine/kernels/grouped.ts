@@ -16,7 +16,8 @@ export function createGrouped(runtime: WasmRuntime, plain: Kernels): GroupedKern
     const [R, M] = out.shape;
     const [X, K] = x.shape;
     if (R * M === 0) return;
-    const segments = usedSegments(int32s(offsets), [rows]);
+    const picked = rows && int32s(rows);
+    const segments = usedSegments(int32s(offsets), (row) => picked !== null && picked[row] < 0);
     const { rows: height, columns } = chooseBlocks(runtime.threads, 1, totalRows(segments), M);
     const [blocks, count] = rowBlocks(runtime, segments, height);
     clearBetween(segments, R, M, pre === null ? [out] : [out, pre]);
@@ -30,7 +31,10 @@ export function createGrouped(runtime: WasmRuntime, plain: Kernels): GroupedKern
   const groupedLinearWeightGrad: Kernels['groupedLinearWeightGrad'] = (x, xRows, dy, dyRows, scale, offsets, dw, dbias) => {
     const [groups, K, M] = dw.shape;
     if (groups * K * M === 0) return plain.groupedLinearWeightGrad(x, xRows, dy, dyRows, scale, offsets, dw, dbias);
-    const segments = usedSegments(int32s(offsets), dbias === null ? [xRows, dyRows] : [dyRows]);
+    const [fromX, fromDy, factors] = [xRows && int32s(xRows), dyRows && int32s(dyRows), scale && floats(scale)];
+    const addsNothing = (row: number): boolean =>
+      factors?.[row] === 0 || (fromDy !== null && fromDy[row] < 0) || (dbias === null && fromX !== null && fromX[row] < 0);
+    const segments = usedSegments(int32s(offsets), addsNothing);
     const bounds = runtime.scratchInts(2 * groups);
     segments.forEach(([from, to], group) => bounds.set([from, to], 2 * group));
     const blocks = chooseBlocks(runtime.threads, groups, K, M);
@@ -52,13 +56,12 @@ export function createGrouped(runtime: WasmRuntime, plain: Kernels): GroupedKern
 /** Rows from … to − 1 of a segment. */
 type Segment = readonly [from: number, to: number];
 
-/** The segments, without the rows at their ends that one of the `indices` (null: row r itself) marks as empty: unclaimed slots. */
-function usedSegments(bounds: Int32Array, indices: readonly (Operand | null)[]): Segment[] {
-  const lists = indices.flatMap((list) => (list === null ? [] : [int32s(list)]));
+/** The segments without the empty rows at their ends: slots that nobody claimed. */
+function usedSegments(bounds: Int32Array, isEmpty: (row: number) => boolean): Segment[] {
   return Array.from({ length: bounds.length - 1 }, (_, group): Segment => {
     const from = bounds[group];
     let to = bounds[group + 1];
-    while (to > from && lists.some((list) => list[to - 1] < 0)) to--;
+    while (to > from && isEmpty(to - 1)) to--;
     return [from, to];
   });
 }
