@@ -2,13 +2,17 @@
 import type { Kernels } from '@xmoe/core';
 import type { Runtime } from '../runtime/runtime.js';
 import { activationKernels } from './activation.js';
+import { argReduceKernel } from './arg-reduce.js';
 import { broadcastingKernels } from './broadcasting.js';
 import { crossEntropyKernels } from './cross-entropy.js';
+import { dispatchKernels } from './dispatch.js';
 import { elementwiseKernels } from './elementwise.js';
 import { movementKernels } from './movement.js';
 import { matmulKernels } from './matmul.js';
 import { normalizationKernels } from './normalization.js';
 import { randomKernels } from './random.js';
+import { reduceKernels } from './reduce.js';
+import { scanKernels } from './scan.js';
 import { sortByKeyKernel } from './radix-sort.js';
 import { softmaxKernels } from './softmax.js';
 import { createTilings, type Tilings } from './tiles/tilings.js';
@@ -20,6 +24,9 @@ export function createKernels(runtime: Runtime, tilings: Tilings = createTilings
     ...randomKernels(runtime),
     ...broadcastingKernels(runtime),
     ...movementKernels(runtime),
+    ...reduceKernels(runtime),
+    ...argReduceKernel(runtime),
+    ...scanKernels(runtime),
     ...matmulKernels(runtime, tilings),
     ...softmaxKernels(runtime),
     ...crossEntropyKernels(runtime),
@@ -27,5 +34,6 @@ export function createKernels(runtime: Runtime, tilings: Tilings = createTilings
     ...topKKernels(runtime),
     ...normalizationKernels(runtime),
     ...activationKernels(runtime),
+    ...dispatchKernels(runtime),
   } as unknown as Kernels;
 }

@@ -22,6 +22,7 @@ function variants(dtype: FloatDType): Variant[] {
     { R: 23, C: 5, bias: dtype, offsets: segments, activation },
     { R: 7, C: 13, activation },
     { R: 23, C: 5, offsets: segments, activation },
+    { R: 150, C: 72, bias: dtype, offsets: [0, 70, 70, 140], activation },
   ]);
   if (dtype === 'float16') return [...small, { R: 23, C: 5, bias: 'float32', offsets: segments, activation: 'gelu-tanh' }];
   return [

@@ -3,7 +3,7 @@ import type { FloatDType, Kernels, Operand } from '@xmoe/core';
 import { defineCase, FLOATS, input, output, shapeLabel, sumTolerance, type ConformanceCase, type OperandSpec } from '../case.js';
 import { cycle, uniform, type DataGenerator } from '../data.js';
 
-const SHAPES = [[1, 1], [7, 13], [0, 5], [3, 768], [65537, 3]] as const;
+const SHAPES = [[1, 1], [7, 13], [0, 5], [3, 768], [65537, 3], [2, 2051]] as const;
 const EPSILON = 1e-5;
 
 /** Rounding of x is magnified by rstd: rows far from zero lose digits. */
@@ -32,6 +32,7 @@ function layerNormCase(shape: readonly number[], dtype: FloatDType, data: DataGe
 export const layerNorm: readonly ConformanceCase[] = [
   ...SHAPES.slice(1).map((shape) => layerNormCase(shape, 'float32', uniform(-2, 2), 'any', shape[1] === 3 ? 20 : 1)),
   layerNormCase([7, 13], 'float16', uniform(-2, 2), 'any'),
+  layerNormCase([5, 64], 'float16', uniform(-2, 2), 'any'),
   layerNormCase([1, 1], 'float32', cycle(0.5), 'of one'),
   layerNormCase([3, 8], 'float32', cycle(0.5), 'constant rows'),
   layerNormCase([5, 64], 'float32', uniform(99, 101), 'far from zero', 20),
@@ -63,7 +64,7 @@ function prepareStatistics(kernels: Kernels, { x, gamma, beta, unused, mean, rst
 }
 
 export const layerNormGrad: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
-  (dtype === 'float16' ? [[7, 13]] : [[7, 13], [0, 5], [3, 768], [1009, 5], [65537, 3]]).map((shape) =>
+  (dtype === 'float16' ? [[7, 13], [130, 64]] : [[7, 13], [0, 5], [3, 768], [2, 2051], [1009, 5], [65537, 3]]).map((shape) =>
     defineCase('layerNormGrad', {
       label: shapeLabel(shape),
       dtype,
