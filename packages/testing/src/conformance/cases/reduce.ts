@@ -6,7 +6,7 @@ import { cycle, dyadic, integers, uniform, type DataGenerator } from '../data.js
 type View = readonly [outer: number, size: number, inner: number];
 
 const VIEWS: readonly View[] = [
-  [1, 1, 1], [3, 7, 5], [4, 13, 1], [1, 1009, 3], [1, 3001, 1], [2, 1, 5], [0, 5, 2], [2, 5, 0], [65537, 3, 1], [1, 3, 65537],
+  [1, 1, 1], [3, 7, 5], [4, 13, 1], [1, 1009, 3], [1, 3001, 1], [2, 1, 5], [0, 5, 2], [2, 5, 0], [65537, 3, 1], [1, 3, 65537], [2, 9001, 1],
 ];
 
 function reduceCase(op: ReduceOp, dtype: DType, [outer, size, inner]: View, data: DataGenerator): ConformanceCase {
