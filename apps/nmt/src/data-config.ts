@@ -35,7 +35,7 @@ export const cleaningSchema = z.object({
   /** Drop pairs whose source and target are the same. */
   removeCopies: z.boolean().default(true),
   /** Least share of a side's letters in the script of its language; 0 turns the check off. */
-  minScriptShare: z.number().min(0).max(1).default(0.4),
+  minScriptShare: z.number().min(0).max(1).default(0.3),
   /** n-gram overlap (Jaccard) from which a pair counts as a near-duplicate of a held-out one; 1: equal texts only. */
   nearDuplicate: z.number().gt(0).max(1).default(0.7),
 });
