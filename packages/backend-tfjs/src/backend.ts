@@ -1,9 +1,11 @@
 // createTfjsBackend: puts storage, memory access and kernels together for one registered backend of a TensorFlow.js module.
 import { hostArray, isXMoEError, XMoEError, type Backend, type FusedKernels, type Operand, type RequiredKernels, type TensorData } from '@xmoe/core';
 import { boxOf, createBoxStore, type BoxStore } from './box.js';
+import { expertKernels, separately } from './kernels/experts.js';
 import { hostKernels } from './kernels/host.js';
 import { nativeKernels } from './kernels/native.js';
 import { createWasmContext } from './kernels/wasm-context.js';
+import { wasmValueAndGradient } from './kernels/wasm-activation.js';
 import { wasmKernels } from './kernels/wasm.js';
 import { createCopyMemory, createResidentMemory } from './memory.js';
 import type { TfjsBuild } from './support.js';
@@ -111,15 +113,19 @@ function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, mode: Tfj
   if (mode !== 'device' && backendName === 'wasm') {
     const heap = openWasmHeap(tf);
     if (heap) {
-      const host = hostKernels(createResidentMemory(store, heap.view));
-      return { kernels: wasmKernels(createWasmContext(store, heap), host), detail: 'SIMD kernels on the heap', release: heap.dispose };
+      const memory = createResidentMemory(store, heap.view);
+      const context = createWasmContext(store, heap);
+      const kernels = wasmKernels(context, hostKernels(memory));
+      const experts = expertKernels(kernels, store, memory, wasmValueAndGradient(context, separately(kernels)));
+      return { kernels: { ...kernels, ...experts }, detail: 'SIMD kernels on the heap', release: heap.dispose };
     }
   }
   if (mode !== 'device' && backendName === 'cpu') {
     const data = (store.storage as unknown as { data?: { get(dataId: object): { values: Float32Array } } }).data;
     if (data) {
       const memory = createResidentMemory(store, (dataId) => data.get(dataId).values);
-      return { kernels: hostKernels(memory), detail: 'host kernels in place', release: nothing };
+      const kernels = hostKernels(memory);
+      return { kernels: { ...kernels, ...expertKernels(kernels, store, memory) }, detail: 'host kernels in place', release: nothing };
     }
   }
   if (mode === 'resident') {

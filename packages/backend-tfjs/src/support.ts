@@ -55,9 +55,9 @@ const table: Record<KernelName, Row> = {
   sumSquares: ['host', 'host', 'composed'],
   thresholdSelect: ['host', 'host', 'composed'],
   dispatchClaims: ['composed', 'composed', 'composed'],
-  groupedLinear: ['composed', 'composed', 'composed'],
-  groupedLinearWeightGrad: ['composed', 'composed', 'composed'],
-  expertsGrad: ['composed', 'composed', 'composed'],
+  groupedLinear: ['host', 'native', 'composed'],
+  groupedLinearWeightGrad: ['host', 'native', 'composed'],
+  expertsGrad: ['host', 'native', 'composed'],
   combineExperts: ['host', 'host', 'composed'],
   combineExpertsGrad: ['host', 'host', 'composed'],
 };

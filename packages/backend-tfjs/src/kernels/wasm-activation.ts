@@ -19,12 +19,13 @@ function geluGate({ heap }: WasmContext, x: number, gate: number, n: number): vo
   heap.unary('Sigmoid', gate, gate, n);
 }
 
-/** dx ← dy·(gate + x·gate·(1 − gate)·slope·(1 + 3·cubic·x²)); three scratch pieces. */
-function geluGradient(context: WasmContext, x: number, dy: number, dx: number, n: number): void {
+/** dx ← dy·(gate + x·gate·(1 − gate)·slope·(1 + 3·cubic·x²)) and, if wanted, value ← x·gate; three scratch pieces. */
+function geluGradient(context: WasmContext, x: number, dy: number, dx: number, n: number, value: number | null): void {
   const { heap } = context;
   const [gate, inner] = [heap.scratch(1, n), heap.scratch(2, n)];
   const at = (address: number) => ({ address, shape: [n] });
   geluGate(context, x, gate, n);
+  if (value !== null) heap.binary('Multiply', at(x), at(gate), value, n);
   heap.unary('Square', x, inner, n);
   heap.scalar('Multiply', inner, 3 * GELU_CUBIC * GELU_SLOPE, inner, n);
   heap.scalar('Add', inner, GELU_SLOPE, inner, n);
@@ -46,9 +47,10 @@ function activate(context: WasmContext, activation: Activation, x: number, out: 
   heap.binary('Multiply', { address: x, shape: [n] }, { address: gate, shape: [n] }, out, n);
 }
 
-/** dx ← dy·activation′(x). */
-function differentiate(context: WasmContext, activation: Activation, x: number, dy: number, dx: number, n: number): void {
-  if (activation === 'gelu-tanh') return geluGradient(context, x, dy, dx, n);
+/** dx ← dy·activation′(x), and value ← activation(x) if it is wanted. */
+function differentiate(context: WasmContext, activation: Activation, x: number, dy: number, dx: number, n: number, value: number | null = null): void {
+  if (activation === 'gelu-tanh') return geluGradient(context, x, dy, dx, n, value);
+  if (value !== null) activate(context, activation, x, value, n);
   const [input, upstream, out] = [x, dy, dx].map((address) => context.heap.floats(address, n));
   if (activation === 'none') out.set(upstream);
   else for (let i = 0; i < n; i++) out[i] = input[i] > 0 ? upstream[i] : 0;
@@ -59,14 +61,31 @@ function addColumns(x: Float32Array, C: number, sums: Float64Array): void {
   for (let at = 0; at < x.length; at += C) for (let j = 0; j < C; j++) sums[j] += x[at + j];
 }
 
+const takes = (activation: string, x: Operand): boolean => activation !== 'gelu-erf' && x.shape[0] * x.shape[1] >= SHORT;
+
+/** value = activation(x) and dx = dy·activation′(x), all of x's shape. */
+export type ValueAndGradient = (x: Operand, dy: Operand, value: Operand, dx: Operand, attributes: { activation: Activation }) => void;
+
+/** Both at once where SIMD calls do it: they share what costs. */
+export function wasmValueAndGradient(context: WasmContext, otherwise: ValueAndGradient): ValueAndGradient {
+  return (x, dy, value, dx, attributes) => {
+    if (!takes(attributes.activation, x)) return otherwise(x, dy, value, dx, attributes);
+    const [out, gradient] = [context.output(value), context.output(dx)];
+    const [source, upstream] = [context.input(x), context.input(dy)];
+    context.pieces(x.shape[0] * x.shape[1], 1, (start, n) => {
+      const at = start * FLOAT;
+      differentiate(context, attributes.activation, source + at, upstream + at, gradient + at, n, out + at);
+    });
+  };
+}
+
 export function wasmActivation(context: WasmContext, host: Activations): Activations {
   const { heap } = context;
-  const takes = (activation: string, x: Operand) => activation !== 'gelu-erf' && x.shape[0] * x.shape[1] >= SHORT;
 
-  /** The sum x + bias of one piece: `x` itself without a bias. */
-  const shifted = (x: number, bias: number | null, slot: number, rows: number, C: number): number => {
+  /** The sum x + bias of one piece, at `target` or in work space: `x` itself without a bias. */
+  const shifted = (x: number, bias: number | null, target: number | null, rows: number, C: number): number => {
     if (bias === null) return x;
-    const sum = heap.scratch(slot, rows * C);
+    const sum = target ?? heap.scratch(0, rows * C);
     heap.binary('Add', { address: x, shape: [rows, C] }, { address: bias, shape: [1, C] }, sum, rows * C);
     return sum;
   };
@@ -77,13 +96,14 @@ export function wasmActivation(context: WasmContext, host: Activations): Activat
       const [R, C] = x.shape;
       const target = context.output(out);
       const [source, shift] = [context.input(x), bias ? context.input(bias) : null];
+      const isSum = attributes.activation === 'none' && shift !== null;
       const segments = segmentsOf(offsets ? context.integers(offsets) : undefined, R);
       segments.forEach(({ first, end }, g) => {
         context.pieces(end - first, C, (start, rows) => {
           const n = rows * C;
           const at = (first + start) * C * FLOAT;
-          const sum = shifted(source + at, shift === null ? null : shift + g * C * FLOAT, 0, rows, C);
-          activate(context, attributes.activation, sum, target + at, n);
+          const sum = shifted(source + at, shift === null ? null : shift + g * C * FLOAT, isSum ? target + at : null, rows, C);
+          if (!isSum) activate(context, attributes.activation, sum, target + at, n);
         });
       });
       const end = (segments.at(-1)?.end ?? 0) * C;
@@ -101,7 +121,7 @@ export function wasmActivation(context: WasmContext, host: Activations): Activat
         sums.fill(0);
         context.pieces(end - first, C, (start, rows) => {
           const at = (first + start) * C * FLOAT;
-          const sum = shifted(source + at, shift === null ? null : shift + g * C * FLOAT, 0, rows, C);
+          const sum = shifted(source + at, shift === null ? null : shift + g * C * FLOAT, null, rows, C);
           differentiate(context, attributes.activation, sum, upstream + at, target + at, rows * C);
           if (shiftGradient !== null) addColumns(heap.floats(target + at, rows * C), C, sums);
         });
