@@ -25,6 +25,7 @@ export function chartsOf(data: ReportData): Chart[] {
   const layers = layerNames(steps, routing);
   return [
     lossChart(data),
+    scoresChart(data),
     lineChart('learning-rate', 'Learning rate', 'The step size that the schedule gave at each step.', '~g',
       pointsOf(steps, 'learning rate', (row) => row.learningRate)),
     lineChart('gradient-norm', 'Gradient norm', 'Length of the whole gradient before clipping.', '.3~g',
@@ -107,7 +108,7 @@ function lossChart({ steps, evaluations, baselines }: ReportData): Chart | undef
   return {
     id: 'loss',
     title: 'Loss',
-    caption: 'Lower is better. Pale: every step. Dashed: what the simple baselines reach on the test tokens.',
+    caption: `Lower is better. Pale: every step.${baselines.length > 0 ? ' Dashed: what the simple baselines reach on the test tokens.' : ''}`,
     wide: true,
     spec: (width) => ({
       width,
@@ -119,6 +120,30 @@ function lossChart({ steps, evaluations, baselines }: ReportData): Chart | undef
         { data: { values: measured }, mark: { type: 'point', filled: true, size: 45, opacity: 1 }, encoding: { x: stepAxis, y, color } },
         ...baselineLayers(baselines),
       ],
+    }),
+  };
+}
+
+/** How scores read; others keep their names. */
+const SCORE_NAMES: Readonly<Record<string, string>> = { bleu: 'BLEU', chrf: 'chrF2++' };
+
+function scoresChart({ evaluations }: ReportData): Chart | undefined {
+  const points = evaluations.flatMap(({ step, scores }) =>
+    Object.entries(scores ?? {}).map(([name, value]) => ({ step, value, series: SCORE_NAMES[name] ?? name })));
+  if (points.length === 0) return undefined;
+  const series = [...new Set(points.map((point) => point.series))];
+  const y = { field: 'value', type: 'quantitative' as const, title: null, axis: { tickCount: 5 } };
+  return {
+    id: 'scores',
+    title: 'Scores',
+    caption: 'On validation pairs, translated greedily during training. Higher is better.',
+    wide: true,
+    spec: (width) => ({
+      width,
+      height: HEIGHT,
+      data: { values: points },
+      encoding: { x: stepAxis, y, color: colorOf(series) },
+      layer: [{ mark: { type: 'line', strokeWidth: 2 } }, { mark: { type: 'point', filled: true, size: 45, opacity: 1 } }],
     }),
   };
 }

@@ -7,6 +7,28 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character]!);
 }
 
+/** A card of the page. `content` is HTML; the texts are escaped here. */
+export function section(id: string, title: string, caption: string, content: string, wide = true): string {
+  const lead = caption === '' ? '' : `<p class="caption">${escapeHtml(caption)}</p>\n`;
+  return `<section id="${id}"${wide ? ' class="wide"' : ''}>\n<h2>${escapeHtml(title)}</h2>\n${lead}${content}\n</section>`;
+}
+
+export interface Bar {
+  name: string;
+  value: number;
+  /** What the page is about; drawn in full colour. */
+  own?: boolean;
+}
+
+/** Bars as long as their values, with the values at their ends. */
+export function bars(entries: readonly Bar[]): string {
+  const most = Math.max(...entries.map(({ value }) => value), Number.MIN_VALUE);
+  return entries.map(({ name, value, own }) => {
+    const share = ((value / most) * 100).toFixed(2);
+    return `<div class="bar${own ? ' own' : ''}"><span>${escapeHtml(name)}</span><i style="width:${share}%"></i><b>${escapeHtml(value.toFixed(2))}</b></div>`;
+  }).join('\n');
+}
+
 export interface Column {
   title: string;
   /** Numbers are set flush right. */

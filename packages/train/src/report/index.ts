@@ -1,3 +1,6 @@
 // Public exports of the report folder.
 export { renderReport } from './report.js';
-export { createReportData, type Baseline, type ReportData, type ReportInput, type SummaryItem, type TextSample } from './report-data.js';
+export {
+  createReportData,
+  type Baseline, type Comparison, type ReportData, type ReportInput, type RoutedWord, type SummaryItem, type TextSample, type TranslationSample,
+} from './report-data.js';

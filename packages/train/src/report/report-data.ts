@@ -24,6 +24,28 @@ export interface TextSample {
   text: string;
 }
 
+/** One score of several systems on the same data, the own one among them. */
+export interface Comparison {
+  /** Of the section in the page. */
+  id: string;
+  title: string;
+  caption: string;
+  entries: { name: string; value: number; own?: boolean }[];
+}
+
+export interface TranslationSample {
+  source: string;
+  reference: string;
+  translation: string;
+}
+
+/** A word of a text and what each layer did with its tokens. */
+export interface RoutedWord {
+  text: string;
+  /** By layer: the experts of each token of the word, best first. */
+  layers: { name: string; experts: number[][] }[];
+}
+
 /** Everything in a report. Plain JSON. */
 export interface ReportData {
   title: string;
@@ -33,6 +55,10 @@ export interface ReportData {
   /** The test perplexity of the run itself, beside the baselines. */
   perplexity?: number;
   baselines: Baseline[];
+  comparisons: Comparison[];
+  translations: TranslationSample[];
+  /** Texts, word by word. */
+  routedText: RoutedWord[][];
   samples: TextSample[];
   configuration: JsonObject;
   steps: StepRow[];
@@ -47,6 +73,9 @@ export interface ReportInput {
   summary: JsonObject;
   configuration: JsonObject;
   samples?: readonly TextSample[];
+  comparisons?: readonly Comparison[];
+  translations?: readonly TranslationSample[];
+  routedText?: readonly RoutedWord[][];
   /** More headline numbers, first in line. */
   headline?: readonly SummaryItem[];
   /** Default: now. */
@@ -65,6 +94,9 @@ export function createReportData({ title, rows, summary, configuration, ...rest 
       ['unigram model', summary.unigramPerplexity],
       ['bigram model', summary.bigramPerplexity],
     ].flatMap(([name, value]) => (typeof value === 'number' ? [{ name: name as string, perplexity: value }] : [])),
+    comparisons: [...(rest.comparisons ?? [])],
+    translations: [...(rest.translations ?? [])],
+    routedText: [...(rest.routedText ?? [])],
     samples: [...(rest.samples ?? [])],
     configuration,
     steps,

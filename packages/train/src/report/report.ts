@@ -3,11 +3,12 @@
 import { formatCompact, formatDuration, formatShare } from '../metrics/format.js';
 import { isPlainObject, type JsonObject, type JsonValue } from '../config/index.js';
 import { chartsOf, type Chart } from './charts.js';
-import { escapeHtml, table } from './html.js';
+import { bars, escapeHtml, section, table } from './html.js';
 import { renderChart } from './render-chart.js';
 import type { ReportData, SummaryItem, TextSample } from './report-data.js';
 import { layerNames } from './series.js';
 import { STYLES } from './styles.js';
+import { comparisonSections, routedTextSection, translationsSection } from './translation-sections.js';
 
 /** Plot widths in pixels: a full row, half a row, and a phone. Text keeps its size because the width is met closely. */
 const WIDTHS = { wide: 1090, half: 520, phone: 330 } as const;
@@ -15,7 +16,10 @@ const WIDTHS = { wide: 1090, half: 520, phone: 330 } as const;
 /** The page, as HTML. All text of the run is escaped. */
 export async function renderReport(data: ReportData): Promise<string> {
   const charts = await Promise.all(fillRows(chartsOf(data)).map(chartSection));
-  const sections = [perplexitySection(data), ...charts, routingSection(data), samplesSection(data.samples), configurationSection(data.configuration)];
+  const sections = [
+    perplexitySection(data), ...comparisonSections(data.comparisons), ...charts, translationsSection(data.translations), routedTextSection(data.routedText),
+    routingSection(data), samplesSection(data.samples), configurationSection(data.configuration),
+  ];
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -69,22 +73,12 @@ async function chartSection({ id, title, caption, spec, wide }: Chart): Promise<
   return section(id, title, caption, `<div class="broad" ${label}>${broad}</div>\n<div class="narrow" ${label}>${narrow}</div>`, wide === true);
 }
 
-function section(id: string, title: string, caption: string, content: string, wide = true): string {
-  const lead = caption === '' ? '' : `<p class="caption">${escapeHtml(caption)}</p>\n`;
-  return `<section id="${id}"${wide ? ' class="wide"' : ''}>\n<h2>${escapeHtml(title)}</h2>\n${lead}${content}\n</section>`;
-}
-
 /** Bars, as long as the perplexities are high. */
 function perplexitySection({ baselines, perplexity }: ReportData): string {
   if (baselines.length === 0) return '';
   const entries = [...baselines, ...(perplexity === undefined ? [] : [{ name: 'this model', perplexity }])];
-  const most = Math.max(...entries.map((entry) => entry.perplexity));
-  const bars = entries.map(({ name, perplexity: value }, i) => {
-    const own = i >= baselines.length ? ' own' : '';
-    const share = ((value / most) * 100).toFixed(2);
-    return `<div class="bar${own}"><span>${escapeHtml(name)}</span><i style="width:${share}%"></i><b>${escapeHtml(value.toFixed(2))}</b></div>`;
-  });
-  return section('perplexity', 'Test perplexity beside simple models', 'On the same tokens; lower is better.', bars.join('\n'));
+  const content = bars(entries.map(({ name, perplexity: value }, i) => ({ name, value, own: i >= baselines.length })));
+  return section('perplexity', 'Test perplexity beside simple models', 'On the same tokens; lower is better.', content);
 }
 
 function routingSection(data: ReportData): string {

@@ -56,6 +56,10 @@ pre.sample {
   border-left: 3px solid var(--series-1); padding-left: 14px;
 }
 pre.sample .prompt { color: var(--muted); }
+table.translations td { white-space: normal; width: 33%; overflow-wrap: anywhere; }
+.routed { font-size: 1rem; line-height: 2; margin: 0 0 8px; overflow-wrap: anywhere; }
+.routed span { border-radius: 4px; padding: 2px 3px; cursor: help; }
+.routed span:hover { outline: 2px solid var(--series-1); }
 h3 { font-size: 0.95rem; font-weight: 600; margin: 14px 0 8px; }
 @media (max-width: 760px) {
   main { padding: 20px 12px 40px; }

@@ -93,6 +93,35 @@ describe('renderReport', () => {
   });
 });
 
+describe('a translation run', () => {
+  const translation: Partial<ReportInput> = {
+    rows: [...rows, ...[10, 20].map((step): MetricsRow => ({ kind: 'evaluation', step, split: 'validation', loss: 3, scores: { bleu: step, chrf: 2 * step, other: 1 } }))],
+    comparisons: [{ id: 'bleu', title: 'BLEU', caption: 'Higher is better.', entries: [{ name: 'copy', value: 8 }, { name: 'this <model>', value: 32, own: true }] }],
+    translations: [{ source: 'שלום <b>', reference: 'hello', translation: 'hi & bye' }],
+    routedText: [[
+      { text: 'Haus', layers: [{ name: 'encoder.h.1', experts: [[3]] }, { name: 'encoder.h.3', experts: [[0, 2]] }] },
+      { text: '<Tür>', layers: [{ name: 'encoder.h.1', experts: [[1, 4], [2]] }, { name: 'encoder.h.3', experts: [[5, 1, 0], [0]] }] },
+    ]],
+  };
+
+  it('shows scores, systems side by side, translations, and the experts of every source word', async () => {
+    const html = await render(translation);
+    expect(sectionIds(html)).toEqual(expect.arrayContaining(['bleu', 'scores', 'translations', 'source-words']));
+    for (const text of ['BLEU', 'chrF2++', 'other', 'this &lt;model&gt;', '<td dir="auto">שלום &lt;b&gt;</td><td dir="auto">hi &amp; bye</td><td dir="auto">hello</td>']) expect(html).toContain(text);
+    expect(html).toContain('width:25.00%');
+    expect(html).toContain('title="encoder.h.1: 1 expert (3)\nencoder.h.3: 2 experts (0, 2)">Haus</span>');
+    expect(html).toContain('title="encoder.h.1: 3 experts for 2 tokens (1, 4 | 2)\nencoder.h.3: 4 experts for 2 tokens (5, 1, 0 | 0)">&lt;Tür&gt;</span>');
+    expect(html).toMatch(/ 0%, transparent\)" title="[^"]*">Haus/);
+    expect(html).toMatch(/ 60%, transparent\)" title="[^"]*">&lt;Tür/);
+    expect(html).toContain('from 1.5 to 1.8 per token');
+  });
+
+  it('is not there in other runs, nor words without experts', async () => {
+    const ids = sectionIds(await render({ routedText: [[{ text: 'a', layers: [] }]] }));
+    for (const id of ['scores', 'translations', 'source-words']) expect(ids).not.toContain(id);
+  });
+});
+
 describe('createReportData', () => {
   it('lets a row with FLOPs stand for the steps since the one before', () => {
     const sparse = Array.from({ length: 20 }, (_, i): StepRow => {
