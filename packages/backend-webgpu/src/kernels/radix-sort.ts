@@ -15,6 +15,8 @@ interface SortOptions {
   readonly order: 'ascending' | 'descending';
   /** Sorts each row of so many keys by itself. Default: all keys are one row. */
   readonly rowLength?: number;
+  /** Low bytes that the keys differ in, for keys that are never negative. Default 4. */
+  readonly keyBytes?: number;
 }
 
 export function sortByKeyKernel(runtime: Runtime) {
@@ -26,7 +28,7 @@ export function sortByKeyKernel(runtime: Runtime) {
 }
 
 /** The stable order of float or int32 keys, as indices into all of them: int32 [n]. NaN last, −0 as 0. */
-export function sortWords(runtime: Runtime, name: string, keys: Operand, permutation: Operand, { order, rowLength }: SortOptions): void {
+export function sortWords(runtime: Runtime, name: string, keys: Operand, permutation: Operand, { order, rowLength, keyBytes = KEY_BYTES }: SortOptions): void {
   const length = sizeOf(keys.shape);
   const key: RadixKey = { dtype: keys.dtype, order };
   const label = `${name} ${order} ${keys.dtype}`;
@@ -43,7 +45,8 @@ export function sortWords(runtime: Runtime, name: string, keys: Operand, permuta
   const tile = ORDER_GROUP * Math.max(4, Math.ceil(length / (MOST_TILES * ORDER_GROUP)));
   const tiles = Math.ceil(length / tile);
   const rowBytes = rowLength === undefined ? 0 : bytesOf(length / rowLength - 1);
-  const passes = KEY_BYTES + rowBytes;
+  // The row is sorted by in the passes after all of the key's.
+  const passes = (rowLength === undefined ? keyBytes : KEY_BYTES) + rowBytes;
   const counts = runtime.scratch('uint32', [passes, tiles, ORDER_GROUP]);
   const args = { length, tile, tiles, passes, rowLength: rowLength ?? length };
   const count = runtime.program(`${label} count`, () => ({
@@ -70,7 +73,7 @@ export function sortWords(runtime: Runtime, name: string, keys: Operand, permuta
 }
 
 /** Bytes that hold the whole number `most`. */
-function bytesOf(most: number): number {
+export function bytesOf(most: number): number {
   let bytes = 0;
   for (let rest = most; rest >= 1; rest /= 256) bytes++;
   return bytes;

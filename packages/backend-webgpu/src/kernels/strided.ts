@@ -141,14 +141,24 @@ export function fits({ dtype, shape }: Operand, bindingBytes: number): boolean {
   return Math.ceil((sizeOf(shape) * DEVICE_BYTES[dtype]) / 16) * 16 <= bindingBytes;
 }
 
+/** Elements start … start + length of an operand as it can be bound, and where the first of them is within. */
+export function windowOf(operand: Operand, start: number, length: number, bindingBytes: number): { binding: Binding; start: number } {
+  if (fits(operand, bindingBytes)) return { binding: operand, start };
+  const begin = Math.floor(start / ALIGNMENT) * ALIGNMENT;
+  const end = Math.min(sizeOf(operand.shape), start + length);
+  // What is still too large raises the error that names it.
+  if ((end - begin) * DEVICE_BYTES[operand.dtype] > bindingBytes) return { binding: operand, start };
+  return { binding: { operand, start: begin, length: end - begin }, start: start - begin };
+}
+
 /** What of the view is bound, and the first element within. */
 function bindingOf({ operand, start, strides }: View, shape: readonly number[], bindingBytes: number): { binding: Binding; start: number } {
-  if (fits(operand, bindingBytes)) return { binding: operand, start };
-  const size = sizeOf(operand.shape);
-  const span = shape.reduce((sum, extent, axis) => sum + (extent - 1) * strides[axis]!, 1);
-  const from = Math.floor(start / ALIGNMENT) * ALIGNMENT;
-  if ((start + span - from) * DEVICE_BYTES[operand.dtype] > bindingBytes) return { binding: operand, start };
-  return { binding: { operand, start: from, length: Math.min(size, start + span) - from }, start: start - from };
+  return windowOf(operand, start, shape.reduce((sum, extent, axis) => sum + (extent - 1) * strides[axis]!, 1), bindingBytes);
+}
+
+/** Rows of so many elements that a window holds, wherever it begins. */
+export function rowsOfWindow(width: number, dtype: DType, bindingBytes: number): number {
+  return Math.max(1, Math.floor((bindingBytes / DEVICE_BYTES[dtype] - ALIGNMENT - 8) / Math.max(1, width)));
 }
 
 /** Whether four neighbours of the loop are four neighbours, or one element, of every view. */

@@ -20,7 +20,7 @@ function gatherCase(R: number, D: number, n: number, dtype: DType): ConformanceC
 }
 
 export const gatherRows: readonly ConformanceCase[] = [
-  ...DTYPES.map((dtype) => gatherCase(13, 5, 31, dtype)),
+  ...DTYPES.flatMap((dtype) => [gatherCase(13, 5, 31, dtype), gatherCase(13, 8, 31, dtype)]),
   ...[[1, 1, 1], [5, 3, 0], [0, 3, 4], [7, 0, 3], [7, 1, 65537], [65537, 2, 29], [3, 1009, 5]].map(([R, D, n]) =>
     gatherCase(R, D, n, 'float32'),
   ),
@@ -48,7 +48,10 @@ function scatterCase(R: number, D: number, n: number, dtype: DType): Conformance
 }
 
 export const scatterAddRows: readonly ConformanceCase[] = [
-  ...SUMMABLE.map((dtype) => scatterCase(13, 5, 31, dtype)),
+  ...SUMMABLE.flatMap((dtype) => [scatterCase(13, 5, 31, dtype), scatterCase(13, 8, 31, dtype)]),
+  // Few rows with many sources each, and many rows with few.
+  scatterCase(3, 12, 1500, 'float32'),
+  scatterCase(999, 68, 2003, 'float32'),
   ...[[1, 1, 1], [5, 3, 0], [0, 3, 4], [7, 0, 3], [7, 1, 4099], [65537, 2, 29], [3, 1009, 5]].map(([R, D, n]) =>
     scatterCase(R, D, n, 'float32'),
   ),
