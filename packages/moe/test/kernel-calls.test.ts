@@ -47,14 +47,14 @@ function callsOf(router: RouterConfig, dispatch: DispatchPath): { forward: numbe
 describe('kernel calls', () => {
   // [router, path, forward at most, backward at most]
   it.each([
-    [{ type: 'threshold', threshold: 0.9 }, 'padded', 40, 21],
-    [{ type: 'threshold', threshold: 0.9 }, 'grouped', 32, 21],
-    [{ type: 'threshold', threshold: 0.9 }, 'budget', 42, 21],
-    [{ type: 'topk', k: 2 }, 'padded', 37, 21],
-    [{ type: 'topk', k: 2 }, 'grouped', 24, 21],
-    [{ type: 'switch' }, 'padded', 32, 21],
-    [{ type: 'switch' }, 'grouped', 22, 21],
-    [{ type: 'hash' }, 'padded', 26, 11],
+    [{ type: 'threshold', threshold: 0.9 }, 'padded', 17, 16],
+    [{ type: 'threshold', threshold: 0.9 }, 'grouped', 15, 16],
+    [{ type: 'threshold', threshold: 0.9 }, 'budget', 14, 16],
+    [{ type: 'topk', k: 2 }, 'padded', 18, 16],
+    [{ type: 'topk', k: 2 }, 'grouped', 15, 16],
+    [{ type: 'switch' }, 'padded', 17, 16],
+    [{ type: 'switch' }, 'grouped', 14, 16],
+    [{ type: 'hash' }, 'padded', 12, 7],
   ] as [RouterConfig, DispatchPath, number, number][])('%o, %s', (router, dispatch, forward, backward) => {
     const calls = callsOf(router, dispatch);
     expect(calls.forward).toBeLessThanOrEqual(forward);

@@ -1,11 +1,12 @@
 // The tensor layer's output and every gradient against the triple loop, for each dispatch path, router, activation and mask.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEngine, type Backend, type Engine } from '@xmoe/core';
-import { createCpuBackend } from '@xmoe/backend-cpu';
+import { createCpuBackend, createWasmBackend } from '@xmoe/backend-cpu';
 import { createTfjsBackendFor } from '@xmoe/backend-tfjs/node';
 import { summarizeTrace, type DispatchPath, type ExpertActivation } from '@xmoe/moe';
 import type { RouterConfig } from '@xmoe/routers';
 import { planStatistics } from '@xmoe/moe/reference';
+import { withoutFused } from '@xmoe/testing';
 import { type LayerCase, NAMES, T, d, exactLeavesOn, expectedOf, leavesOn, mask, runLayer } from './layer-case.js';
 
 const ROUTERS: RouterConfig[] = [
@@ -38,7 +39,12 @@ interface Setting {
 
 const SETTINGS: Record<string, Setting> = {
   'cpu in float64': { create: () => createCpuBackend({ accumulate: 'float64' }), leaves: exactLeavesOn, tolerance: 1e-9 },
+  'fallbacks in float64': { create: () => withoutFused(createCpuBackend({ accumulate: 'float64' })), leaves: exactLeavesOn, tolerance: 1e-9 },
+  'native forward, fallback backward in float64': {
+    create: () => withoutFused(createCpuBackend({ accumulate: 'float64' }), (name) => name.endsWith('Grad')), leaves: exactLeavesOn, tolerance: 1e-9,
+  },
   cpu: { create: () => createCpuBackend(), tolerance: 1e-4 },
+  'cpu:wasm': { create: () => createWasmBackend({ threads: 2 }), tolerance: 1e-4 },
   'cpu without readSync': { create: () => ({ ...createCpuBackend(), readSync: undefined }), tolerance: 1e-4, blind: true },
   'tfjs:wasm': { create: () => createTfjsBackendFor('wasm'), tolerance: 1e-4 },
   'tfjs:cpu': { create: () => createTfjsBackendFor('cpu'), tolerance: 1e-4 },

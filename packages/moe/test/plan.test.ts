@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { cast, combineExperts, createEngine, gatherRows, type Backend, type Engine } from '@xmoe/core';
-import { createCpuBackend } from '@xmoe/backend-cpu';
+import { createCpuBackend, createWasmBackend } from '@xmoe/backend-cpu';
 import { createTfjsBackendFor } from '@xmoe/backend-tfjs/node';
 import { claimTotals, planDispatch, type DispatchPath, type DispatchPlan } from '@xmoe/moe';
 import { planDispatch as plainPlan } from '@xmoe/moe/reference';
@@ -64,6 +64,7 @@ const BACKENDS: Record<string, () => Backend | Promise<Backend>> = {
   cpu: () => createCpuBackend(),
   'cpu without readSync': () => ({ ...createCpuBackend(), readSync: undefined }),
   'tfjs:wasm': () => createTfjsBackendFor('wasm'),
+  'cpu:wasm': () => createWasmBackend({ threads: 2 }),
 };
 
 describe.each(Object.entries(BACKENDS))('plans on %s', (_name, create) => {

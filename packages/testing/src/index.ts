@@ -2,3 +2,4 @@
 export * from './conformance/index.js';
 export { checkGradients, gradientInput, type GradientCheckOptions, type GradientInput } from './gradient-check.js';
 export * from './recording-backend.js';
+export { withoutFused } from './without-fused.js';

@@ -2,7 +2,7 @@
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import * as core from '@xmoe/core';
 import { createEngine, createFallbacks, type Backend, type Engine } from '@xmoe/core';
-import { checkGradients } from '@xmoe/testing';
+import { checkGradients, withoutFused } from '@xmoe/testing';
 import { afterAll, describe, expect, it } from 'vitest';
 import * as ops from '../../core/src/ops/index.js';
 import { gradientCase, int32, type CaseTable, type GradientCase } from './gradient-cases/case.js';
@@ -11,13 +11,6 @@ import { MOVEMENT } from './gradient-cases/movement.js';
 import { NETWORK } from './gradient-cases/network.js';
 
 const CASES: CaseTable = { ...ELEMENTWISE, ...MOVEMENT, ...NETWORK };
-
-/** The backend without the fused kernels that `drop` names: core's fallbacks step in. */
-function withoutFused(backend: Backend, drop: (name: string) => boolean = () => true): Backend {
-  const fused = Object.keys(createFallbacks(backend));
-  const kept = Object.entries(backend.kernels).filter(([name]) => !(fused.includes(name) && drop(name)));
-  return { ...backend, kernels: Object.fromEntries(kept) as unknown as Backend['kernels'] };
-}
 
 const float64 = (): Backend => createCpuBackend({ accumulate: 'float64' });
 const ENGINES: readonly (readonly [string, Engine])[] = [
@@ -67,7 +60,7 @@ describe.each([
   ['native forward, fallback backward', (name: string) => name.endsWith('Grad')],
   ['fallback forward, native backward', (name: string) => !name.endsWith('Grad')],
 ] as const)('gradients on %s', (_, drop) => {
-  it.each(['softmax', 'crossEntropy', 'layerNorm', 'biasActivation', 'attention', 'combineExperts'])('%s: what one saves the other reads', async (name) => {
+  it.each(['softmax', 'crossEntropy', 'layerNorm', 'biasActivation', 'attention', 'groupedLinear', 'combineExperts'])('%s: what one saves the other reads', async (name) => {
     const engine = createEngine(withoutFused(float64(), drop));
     for (const item of CASES[name] as readonly GradientCase[]) expect([item.label, await check(engine, item)]).toEqual([item.label, []]);
     engine.dispose();
