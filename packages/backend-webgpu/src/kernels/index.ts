@@ -3,16 +3,20 @@ import type { Kernels } from '@xmoe/core';
 import type { Runtime } from '../runtime/runtime.js';
 import { activationKernels } from './activation.js';
 import { argReduceKernel } from './arg-reduce.js';
+import { attentionKernels } from './attention.js';
 import { broadcastingKernels } from './broadcasting.js';
 import { crossEntropyKernels } from './cross-entropy.js';
 import { dispatchKernels } from './dispatch.js';
 import { elementwiseKernels } from './elementwise.js';
+import { indexingKernels } from './indexing.js';
 import { movementKernels } from './movement.js';
 import { matmulKernels } from './matmul.js';
 import { normalizationKernels } from './normalization.js';
+import { optimizerKernels } from './optimizer.js';
 import { randomKernels } from './random.js';
 import { reduceKernels } from './reduce.js';
 import { scanKernels } from './scan.js';
+import { scatterKernel } from './scatter.js';
 import { sortByKeyKernel } from './radix-sort.js';
 import { softmaxKernels } from './softmax.js';
 import { createTilings, type Tilings } from './tiles/tilings.js';
@@ -24,9 +28,12 @@ export function createKernels(runtime: Runtime, tilings: Tilings = createTilings
     ...randomKernels(runtime),
     ...broadcastingKernels(runtime),
     ...movementKernels(runtime),
+    ...indexingKernels(runtime),
+    ...scatterKernel(runtime),
     ...reduceKernels(runtime),
     ...argReduceKernel(runtime),
     ...scanKernels(runtime),
+    ...optimizerKernels(runtime),
     ...matmulKernels(runtime, tilings),
     ...softmaxKernels(runtime),
     ...crossEntropyKernels(runtime),
@@ -35,5 +42,6 @@ export function createKernels(runtime: Runtime, tilings: Tilings = createTilings
     ...normalizationKernels(runtime),
     ...activationKernels(runtime),
     ...dispatchKernels(runtime),
+    ...attentionKernels(runtime),
   } as unknown as Kernels;
 }

@@ -30,21 +30,25 @@ export function bitsOf(dtype: DType, name: string, at: string): string {
   return dtype === 'float16' ? `bitcast<u32>(f32(${name}[${at}]))` : `${name}[${at}]`;
 }
 
-/** `sumBefore(value, lane)`: the sum over the lanes before this one. `sums[255]` then holds that of all, until the next call. */
+/**
+ * `sumBefore(value, lane)`: the sum over the lanes before this one; `sumOfAll` then holds that of all lanes, for
+ * workgroupUniformLoad. Two rounds of short sums: barriers cost more than reads.
+ */
 export const SUM_BEFORE_WGSL = `
-var<workgroup> sums: array<u32, ${ORDER_GROUP}>;
+var<workgroup> parts: array<u32, ${ORDER_GROUP}>;
+var<workgroup> blocks: array<u32, ${ORDER_GROUP / 16}>;
+var<workgroup> sumOfAll: u32;
 fn sumBefore(value: u32, lane: u32) -> u32 {
   workgroupBarrier();
-  sums[lane] = value;
+  parts[lane] = value;
   workgroupBarrier();
-  for (var reach = 1u; reach < ${ORDER_GROUP}u; reach <<= 1u) {
-    var before = 0u;
-    if (lane >= reach) { before = sums[lane - reach]; }
-    workgroupBarrier();
-    sums[lane] += before;
-    workgroupBarrier();
-  }
-  return sums[lane] - value;
+  var before = 0u;
+  for (var i = lane & ~15u; i < lane; i++) { before += parts[i]; }
+  if ((lane & 15u) == 15u) { blocks[lane / 16u] = before + value; }
+  workgroupBarrier();
+  for (var block = 0u; block < lane / 16u; block++) { before += blocks[block]; }
+  if (lane == ${ORDER_GROUP - 1}u) { sumOfAll = before + value; }
+  return before;
 }`.trim();
 
 /** `isBefore(a, b)`: the order of pairs. */
@@ -85,48 +89,53 @@ fn sortPairs(count: u32, lane: u32) {
  */
 export const BOUND_WGSL = `
 var<workgroup> bins: array<atomic<u32>, ${2 ** DIGIT_BITS}>;
+// A bin, the number of the wanted pair within it, and how many are in it.
 var<workgroup> chosen: vec3u;
 fn boundOf(wanted: u32, count: u32, indexBits: u32, lane: u32) -> vec2u {
   var left = wanted;
   var prefix = vec2u(0);
-  for (var part = 0u; part < 2u; part++) {
-    var open = select(32u, indexBits, part == 1u);
-    while (open > 0u) {
-      let shift = open - min(open, ${DIGIT_BITS}u);
-      let found = countDigits(left, count, part, open, shift, prefix, lane);
-      let ones = (1u << shift) - 1u;
-      let digit = found.x << shift;
-      left = found.y;
-      if (part == 0u) { prefix.x |= digit; } else { prefix.y |= digit; }
-      if (found.z == left) { return select(vec2u(prefix.x, prefix.y | ones), vec2u(prefix.x | ones, 0xffffffffu), part == 0u); }
+  var fixed = vec2u(0);
+  var open = 32u;
+  while (open > 0u) {
+    let inWord = fixed.x != 0xffffffffu;
+    let shift = open - min(open, ${DIGIT_BITS}u);
+    for (var bin = lane; bin < ${2 ** DIGIT_BITS}u; bin += ${ORDER_GROUP}u) { atomicStore(&bins[bin], 0u); }
+    workgroupBarrier();
+    for (var i = lane; i < count; i += ${ORDER_GROUP}u) {
+      let pair = candidate(i);
+      if (pair.z == 1u && all((pair.xy & fixed) == prefix)) {
+        atomicAdd(&bins[(select(pair.y & ~fixed.y, pair.x & ~fixed.x, inWord)) >> shift], 1u);
+      }
+    }
+    workgroupBarrier();
+    let first = lane * ${2 ** DIGIT_BITS / ORDER_GROUP}u;
+    var mine = 0u;
+    for (var bin = first; bin < first + ${2 ** DIGIT_BITS / ORDER_GROUP}u; bin++) { mine += atomicLoad(&bins[bin]); }
+    var before = sumBefore(mine, lane);
+    if (before < left && left <= before + mine) {
+      var bin = first;
+      while (before + atomicLoad(&bins[bin]) < left) {
+        before += atomicLoad(&bins[bin]);
+        bin++;
+      }
+      chosen = vec3u(bin, left - before, atomicLoad(&bins[bin]));
+    }
+    let found = workgroupUniformLoad(&chosen);
+    left = found.y;
+    let whole = found.y == found.z;
+    let rest = (1u << shift) - 1u;
+    // A bin that is wanted whole ends at its last pair.
+    let digit = (found.x << shift) | select(0u, rest, whole);
+    if (inWord) {
+      prefix = vec2u(prefix.x | digit, select(0u, 0xffffffffu, whole));
+      fixed.x = ~rest;
+      open = select(shift, indexBits, shift == 0u);
+    } else {
+      prefix.y |= digit;
+      fixed.y = ~rest;
       open = shift;
     }
+    if (whole) { open = 0u; }
   }
   return prefix;
-}
-// The digit under which number \`left\` falls, its number within that digit, and how many share it.
-fn countDigits(left: u32, count: u32, part: u32, open: u32, shift: u32, prefix: vec2u, lane: u32) -> vec3u {
-  for (var bin = lane; bin < ${2 ** DIGIT_BITS}u; bin += ${ORDER_GROUP}u) { atomicStore(&bins[bin], 0u); }
-  workgroupBarrier();
-  let fixed = select(~((1u << (open & 31u)) - 1u), 0u, open == 32u);
-  for (var i = lane; i < count; i += ${ORDER_GROUP}u) {
-    let pair = candidate(i);
-    let value = select(pair.y, pair.x, part == 0u);
-    let matches = select(pair.x == prefix.x && (pair.y & fixed) == prefix.y, (pair.x & fixed) == prefix.x, part == 0u);
-    if (pair.z == 1u && matches) { atomicAdd(&bins[(value & ~fixed) >> shift], 1u); }
-  }
-  workgroupBarrier();
-  let first = lane * ${2 ** DIGIT_BITS / ORDER_GROUP}u;
-  var mine = 0u;
-  for (var bin = first; bin < first + ${2 ** DIGIT_BITS / ORDER_GROUP}u; bin++) { mine += atomicLoad(&bins[bin]); }
-  var before = sumBefore(mine, lane);
-  if (before < left && left <= before + mine) {
-    var bin = first;
-    while (before + atomicLoad(&bins[bin]) < left) {
-      before += atomicLoad(&bins[bin]);
-      bin++;
-    }
-    chosen = vec3u(bin, left - before, atomicLoad(&bins[bin]));
-  }
-  return workgroupUniformLoad(&chosen);
 }`.trim();
