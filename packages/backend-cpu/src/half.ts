@@ -27,9 +27,11 @@ export function withHalf<K extends KernelName>(name: K, kernel: Kernels[K], scra
   const run = kernel as unknown as (...operands: readonly unknown[]) => void;
   const outputs: readonly number[] = KERNEL_OUTPUTS[name];
   const wrapped = (...operands: readonly unknown[]): void => {
-    if (!operands.some(isHalf)) return run(...operands);
+    if (!operands.flat().some(isHalf)) return run(...operands);
+    const decode = (operand: unknown, isOutput: boolean): unknown => (isHalf(operand) ? decodedOperand(operand, isOutput, scratch) : operand);
     const decoded = operands.map((operand, position) =>
-      isHalf(operand) ? decodedOperand(operand, outputs.includes(position), scratch) : operand,
+      // A list is of inputs.
+      Array.isArray(operand) ? operand.map((one) => decode(one, false)) : decode(operand, outputs.includes(position)),
     );
     run(...decoded);
     for (const position of outputs) {

@@ -121,7 +121,7 @@ describe('adamStep', () => {
     for (const decay of [true, false]) {
       const [parameter, first, second] = [make([5], p), make([5], m), make([5], v)];
       const hyper = make([8], [0.01, 0.9, 0.99, 1e-3, 0.1, 1 - 0.9 ** 4, 1 - 0.99 ** 4, 0.5]);
-      kernels.adamStep(parameter, make([5], g), first, second, hyper, { decay });
+      kernels.adamStep([parameter], [make([5], g)], [first], [second], hyper, { decay });
       for (let i = 0; i < 5; i++) {
         const gradient = g[i] * 0.5;
         const m1 = 0.9 * m[i] + 0.1 * gradient;
@@ -137,7 +137,7 @@ describe('adamStep', () => {
   it('does nothing when the gradient scale is 0', () => {
     const state = [make([2], [1, 2]), make([2], [3, 4]), make([2], [5, 6])] as const;
     const hyper = make([8], [0.01, 0.9, 0.99, 1e-3, 0.1, 0.1, 0.01, 0]);
-    kernels.adamStep(state[0], make([2], [NaN, Infinity]), state[1], state[2], hyper, { decay: true });
+    kernels.adamStep([state[0]], [make([2], [NaN, Infinity])], [state[1]], [state[2]], hyper, { decay: true });
     expect(state.map((operand) => read(operand))).toEqual([[1, 2], [3, 4], [5, 6]]);
   });
 });

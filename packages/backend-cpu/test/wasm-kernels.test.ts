@@ -51,7 +51,7 @@ describe('element-wise', () => {
     const hyper = input([8], [0.1, 0.9, 0.99, 1e-8, 0.1, 0.1, 0.01, 0]);
     const copies = { copyP: output([9]), copyM: output([9]), copyV: output([9]) };
     const error = rig.error({ ...state, hyper, ...copies }, (k, o) => {
-      k.adamStep(o.p, o.g, o.m, o.v, o.hyper, { decay: true });
+      k.adamStep([o.p], [o.g], [o.m], [o.v], o.hyper, { decay: true });
       for (const [from, to] of [[o.p, o.copyP], [o.m, o.copyM], [o.v, o.copyV]]) k.slice(from, to, { begin: [0] });
     });
     expect(error).toBe(0);
@@ -136,6 +136,46 @@ describe('routing', () => {
     }), { numRuns: 100 });
   });
 
+  it('argReduce of rows takes ties, NaN and infinities as the plain kernel does', () => {
+    const shaped = fc.integer({ min: 1, max: 23 }).chain((size) => fc.tuple(fc.constant(size), fc.array(value, { minLength: 5 * size, maxLength: 5 * size })));
+    fc.assert(fc.property(shaped, fc.constantFrom('max', 'min'), ([size, values], op) => {
+      const given = { x: input([5, size, 1], values), out: output([5, 1], 'int32') };
+      expect(rig.error(given, (kernels, o) => kernels.argReduce(o.x, o.out, { outer: 5, size, inner: 1, op }))).toBe(0);
+    }), { numRuns: 200 });
+  });
+
+  it('sortByKey orders ties, zeros, infinities and NaN as the plain kernel does, in one chunk and in several', () => {
+    const few = fc.array(value, { minLength: 1, maxLength: 90 });
+    fc.assert(fc.property(few, fc.constantFrom(1, 700), (values, repeats) => {
+      const keys = Array.from({ length: repeats }, () => values).flat();
+      const given = { keys: input([keys.length], keys), order: output([keys.length], 'int32') };
+      expect(rig.error(given, (kernels, o) => kernels.sortByKey(o.keys, o.order))).toBe(0);
+    }), { numRuns: 30 });
+    for (const dtype of ['float32', 'int32'] as const) {
+      const keys = randoms(40_000, 3).map((key) => (dtype === 'int32' ? Math.round(key * 2 ** 31) : key));
+      const given = { keys: input([keys.length], keys, dtype), order: output([keys.length], 'int32') };
+      expect(rig.error(given, (kernels, o) => kernels.sortByKey(o.keys, o.order))).toBe(0);
+      expect(rig.ignoresThreads(given, (kernels, o) => kernels.sortByKey(o.keys, o.order))).toBe(true);
+    }
+  });
+
+  it('dispatchClaims plans as the plain kernel does, whatever the claims and scores', () => {
+    const size = fc.integer({ min: 1, max: 12 });
+    const path = fc.constantFrom('padded', 'grouped', 'budget');
+    fc.assert(fc.property(size, size, size, path, fc.boolean(), fc.nat(1e6), fc.nat(30), (T, K, N, dispatch, rankOnly, s, more) => {
+      const ids = Array.from(randoms(T * K, s), (id) => Math.floor((id + 1) * 0.5 * (N + 3)) - 2); // some below 0, some beyond
+      const scores = Array.from(randoms(T * K, s + 1), (score) => (score > 0.9 ? NaN : Math.round(4 * score) / 4 || (score < 0 ? -0 : 0)));
+      const R = dispatch === 'grouped' ? T * K + more : dispatch === 'padded' ? N * (more % 5) : more;
+      const given = {
+        ids: input([T, K], ids, 'int32'), scores: input([T, K], scores), rowClaim: output([R], 'int32'), rowToken: output([R], 'int32'),
+        claimRow: output([T, K], 'int32'), offsets: output([N + 1], 'int32'), wanted: output([N], 'int32'), load: output([N], 'int32'),
+      };
+      expect(rig.error(given, (kernels, o) => {
+        kernels.dispatchClaims(o.ids, o.scores, o.rowClaim, o.rowToken, o.claimRow, o.offsets, o.wanted, o.load, { dispatch, rankOnly });
+      })).toBe(0);
+    }), { numRuns: 300 });
+  });
+
   it('topK of many columns', () => {
     for (const k of [1, 16, 17]) {
       const given = { x: input([3, 1000], 9), best: output([3, k]), ids: output([3, k], 'int32') };
@@ -144,7 +184,7 @@ describe('routing', () => {
   });
 
   it('combineExperts and its gradient take any claims and widths', () => {
-    fc.assert(fc.property(size, fc.integer({ min: 1, max: 5 }), size, seed, (T, K, D, s) => {
+    fc.assert(fc.property(size, fc.integer({ min: 1, max: 9 }), size, seed, (T, K, D, s) => {
       const claims = hostPermutation([s, 1], T * K);
       const kept = Math.ceil((T * K) / 2);
       const claimRow = new Int32Array(T * K).fill(-1);
@@ -157,6 +197,64 @@ describe('routing', () => {
       const backward = { ...given, dy: input([T, D], s + 2), dRows: output([kept, D]), dWeights: output([T, K]) };
       const error = rig.error(backward, (k, o) => k.combineExpertsGrad(o.rows, o.weights, o.claimRow, o.rowClaim, o.dy, o.dRows, o.dWeights));
       expect(error).toBeLessThan(2e-6);
+    }), runs);
+  });
+});
+
+describe('experts', () => {
+  /** Segments over rows, some of them empty slots, and rows of x to gather. */
+  const segments = fc.tuple(fc.integer({ min: 1, max: 90 }), fc.array(fc.nat(200), { minLength: 1, maxLength: 6 }), fc.integer({ min: 1, max: 30 }), seed);
+  const picks = (R: number, count: number, s: number): number[] => Array.from(randoms(R, s), (pick) => Math.floor((pick + 1) * 0.5 * (count + 2)) - 1);
+  const activation = fc.constantFrom<Activation>('none', 'relu', 'gelu-tanh', 'gelu-erf');
+  const width = fc.integer({ min: 1, max: 45 });
+
+  it('groupedLinear takes any segments, gathers and widths', () => {
+    fc.assert(fc.property(segments, width, width, activation, fc.boolean(), ([R, cuts, X, s], K, M, kind, transposeW) => {
+      const offsets = offsetsOf(cuts, R);
+      const groups = offsets.length - 1;
+      const given = {
+        x: input([X, K], s), rows: input([R], picks(R, X, s + 1), 'int32'), w: input(transposeW ? [groups, M, K] : [groups, K, M], s + 2),
+        bias: input([groups, M], s + 3), offsets: input([groups + 1], offsets, 'int32'), out: output([R, M]), pre: output([R, M]),
+      };
+      expect(rig.error(given, (k, o) => k.groupedLinear(o.x, o.rows, o.w, o.bias, o.offsets, o.out, o.pre, { transposeW, activation: kind }))).toBeLessThan(1e-5);
+    }), runs);
+  });
+
+  it('groupedLinearWeightGrad takes any segments, gathers and widths', () => {
+    fc.assert(fc.property(segments, width, width, fc.boolean(), ([R, cuts, X, s], K, M, hasBias) => {
+      const offsets = offsetsOf(cuts, R);
+      const groups = offsets.length - 1;
+      const given = {
+        x: input([X, K], s), xRows: input([R], picks(R, X, s + 1), 'int32'), dy: input([X, M], s + 2), dyRows: input([R], picks(R, X, s + 3), 'int32'),
+        scale: input([R], s + 4), offsets: input([groups + 1], offsets, 'int32'), dw: output([groups, K, M]), dbias: output(hasBias ? [groups, M] : [0]),
+      };
+      const call: Parameters<typeof rig.error<keyof typeof given>>[1] = (k, o) =>
+        k.groupedLinearWeightGrad(o.x, o.xRows, o.dy, o.dyRows, o.scale, o.offsets, o.dw, hasBias ? o.dbias : null);
+      expect(rig.error(given, call)).toBeLessThan(1e-5);
+    }), runs);
+  });
+
+  it('deep segments are summed in slices', () => {
+    const R = 900; // more than twice the depth of a slice
+    const given = { x: input([R, 20], 1), dy: input([40, 24], 2), dyRows: input([R], picks(R, 40, 3), 'int32'), offsets: input([3], [0, 877, R], 'int32'), dw: output([2, 20, 24]), dbias: output([2, 24]) };
+    expect(rig.error(given, (k, o) => k.groupedLinearWeightGrad(o.x, null, o.dy, o.dyRows, null, o.offsets, o.dw, o.dbias))).toBeLessThan(2e-5);
+  });
+
+  it('expertsGrad takes any rows and widths', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 4 }), width, width, activation, seed, (T, K, S, D, kind, s) => {
+      const claims = hostPermutation([s, 1], T * K);
+      const kept = Math.ceil((T * K) / 2);
+      const R = kept + 3;
+      const claimRow = new Int32Array(T * K).fill(-1);
+      claims.slice(0, kept).forEach((claim, row) => { claimRow[claim] = row; });
+      const given = {
+        pre: input([R, S], s), u: input([R, S], s + 1), weights: input([T, K], s + 2), b2: input([2, D], s + 3), dy: input([T, D], s + 4),
+        rowClaim: input([R], [...claims.slice(0, kept), -1, -1, -1], 'int32'), claimRow: input([T, K], claimRow, 'int32'),
+        offsets: input([3], [0, kept >> 1, kept], 'int32'), dPre: output([R, S]), hidden: output([R, S]), dWeights: output([T, K]), rowWeight: output([R]),
+      };
+      const error = rig.error(given, (k, o) =>
+        k.expertsGrad(o.pre, o.u, o.weights, o.b2, o.dy, o.rowClaim, o.claimRow, o.offsets, o.dPre, o.hidden, o.dWeights, o.rowWeight, { activation: kind }));
+      expect(error).toBeLessThan(1e-5);
     }), runs);
   });
 });
@@ -219,7 +317,7 @@ describe('any number of threads gives the same bits', () => {
   const full = output([R, C]);
 
   it('sums over rows and over everything', () => {
-    expect(rig.ignoresThreads({ x, out: output([1]) }, (k, o) => k.sumSquares(o.x, o.out))).toBe(true);
+    expect(rig.ignoresThreads({ x, out: output([1]) }, (k, o) => k.sumSquares([o.x], o.out))).toBe(true);
     expect(rig.ignoresThreads({ x, out: output([1, C]) }, (k, o) => k.reduce(o.x, o.out, { outer: 1, size: R, inner: C, op: 'sum' }))).toBe(true);
     expect(rig.ignoresThreads({ x, out: output([1, 1]) }, (k, o) => k.reduce(o.x, o.out, { outer: 1, size: R * C, inner: 1, op: 'sum' }))).toBe(true);
   });

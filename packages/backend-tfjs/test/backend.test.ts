@@ -54,7 +54,7 @@ describe.each(backends)('memory on %s', (_, backend) => {
       backend.kernels.transpose(x, y, { permutation: [1, 0] });
       backend.kernels.binary(y, y, z, { op: 'multiply' });
       backend.kernels.binary({ ...z, shape: [64, 128] }, x, { ...z, buffer: y.buffer, shape: [64, 128] }, { op: 'add' });
-      backend.kernels.adamStep?.(parameter, { ...y, shape: [8192] }, m, v, hyper, { decay: true });
+      backend.kernels.adamStep?.([parameter], [{ ...y, shape: [8192] }], [m], [v], hyper, { decay: true });
       [x, y, z].forEach((made) => backend.free(made.buffer));
     };
     const held = backend.memory().bytes;

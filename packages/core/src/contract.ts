@@ -171,14 +171,18 @@ export interface FusedKernels {
   /** x / (1 − rate) where uniform(key, stream)[flat index] ≥ rate, else 0. Its gradient is itself on dy. */
   dropout(x: Operand, key: Operand, out: Operand, attributes: { rate: number; stream: number }): void;
   /**
-   * AdamW (Loshchilov and Hutter 2019) in place on parameter, m and v (all float32, any one shape).
+   * AdamW (Loshchilov and Hutter 2019) in place on parameters, m and v: lists of one length with the gradients, float32, entry i of
+   * each of one size.
    * hyper float32 [8]: learning rate, beta1, beta2, epsilon, weight decay, 1 − beta1^t, 1 − beta2^t, gradient scale.
    * g = gradient·scale; p −= lr·(m̂/(√v̂ + ε) + decay·p). Without `decay` the weight decay is not applied.
    * A gradient scale of 0 means "skip this step": nothing changes, whatever the gradient holds.
    */
-  adamStep(parameter: Operand, gradient: Operand, m: Operand, v: Operand, hyper: Operand, attributes: { decay: boolean }): void;
-  /** out float32 [1] = Σ x². */
-  sumSquares(x: Operand, out: Operand): void;
+  adamStep(
+    parameters: readonly Operand[], gradients: readonly Operand[], m: readonly Operand[], v: readonly Operand[], hyper: Operand,
+    attributes: { decay: boolean },
+  ): void;
+  /** out float32 [1] = Σ x² over every x of the list: all float32 or all float16, of any shapes. 0 for none. */
+  sumSquares(inputs: readonly Operand[], out: Operand): void;
   /**
    * XMoE Algorithm 1: of the K largest p of each token, descending (ties by lowest id), those that it takes: the
    * first m with m the smallest whose running sum is ≥ t, at least 1, at most K; t ≥ 1 takes all K. A token whose mask is false takes none.

@@ -33,8 +33,9 @@ export function watchKernels(kernels: Kernels, backend: Backend): NonFiniteWatch
     watched[name] = (...operands) => {
       kernel(...operands);
       for (const position of KERNEL_OUTPUTS[name]) {
-        const output = operands[position] as Operand | null;
-        if (output && isFloat(output.dtype)) check(name, output);
+        for (const output of [operands[position] as Operand | readonly Operand[] | null].flat()) {
+          if (output && isFloat(output.dtype)) check(name, output);
+        }
       }
     };
   }

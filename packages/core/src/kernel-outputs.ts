@@ -2,7 +2,7 @@
 // recording). Not part of the contract's meaning: contract.ts is.
 import type { KernelName } from './contract.js';
 
-/** Argument positions that the primitive writes. */
+/** Argument positions that the primitive writes: an operand, a list of them, or null where it is optional. */
 export const KERNEL_OUTPUTS = {
   fill: [0],
   iota: [0],

@@ -137,7 +137,7 @@ const FAULTS: readonly Fault[] = [
   {
     what: 'weight decay on everything',
     primitive: 'adamStep',
-    kernels: { adamStep: (parameter, gradient, m, v, hyper) => real.adamStep(parameter, gradient, m, v, hyper, { decay: true }) },
+    kernels: { adamStep: (parameters, gradients, m, v, hyper) => real.adamStep(parameters, gradients, m, v, hyper, { decay: true }) },
     symptom: /^parameter/,
   },
   {

@@ -84,9 +84,11 @@ export function bincount(x: Operand, out: Operand): void {
   }
 }
 
-export function sumSquares(x: Operand, out: Operand): void {
-  const source = floats(x);
+export function sumSquares(inputs: readonly Operand[], out: Operand): void {
   let sum = 0;
-  for (let i = 0; i < source.length; i++) sum += source[i] * source[i];
+  for (const x of inputs) {
+    const source = floats(x);
+    for (let i = 0; i < source.length; i++) sum += source[i] * source[i];
+  }
   floats(out)[0] = sum;
 }

@@ -36,8 +36,8 @@ export function hostLoss(memory: Memory): Pick<FusedKernels, 'crossEntropyStats'
           }
         }
       }),
-    adamStep: (parameter, gradient, m, v, hyper, { decay }) =>
-      memory.update([parameter, m, v], [gradient, hyper], ([p, first, second], [g, h]) => {
+    adamStep: (parameters, gradients, m, v, hyper, { decay }) => parameters.forEach((parameter, index) =>
+      memory.update([parameter, m[index], v[index]], [gradients[index], hyper], ([p, first, second], [g, h]) => {
         const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale] = h;
         if (scale === 0) return;
         const shrink = decay ? rate * weightDecay : 0;
@@ -51,6 +51,6 @@ export function hostLoss(memory: Memory): Pick<FusedKernels, 'crossEntropyStats'
           second[i] = square;
           p[i] -= (step * mean) / (Math.sqrt(square * unbias) + epsilon) + shrink * p[i];
         }
-      }),
+      })),
   };
 }

@@ -93,15 +93,17 @@ export function hostNormalization(memory: Memory): Pick<FusedKernels, Normalizat
         dSlope.set(slopes);
         dShift.set(shifts);
       }),
-    sumSquares: (x, out) =>
-      memory.run([out], [x], ([z], [source]) => {
+    sumSquares: (inputs, out) =>
+      memory.run([out], inputs, ([z], sources) => {
         let [even, odd] = [0, 0]; // two chains hide the latency of the addition
-        const paired = source.length & ~1;
-        for (let i = 0; i < paired; i += 2) {
-          even += source[i] * source[i];
-          odd += source[i + 1] * source[i + 1];
+        for (const source of sources) {
+          const paired = source.length & ~1;
+          for (let i = 0; i < paired; i += 2) {
+            even += source[i] * source[i];
+            odd += source[i + 1] * source[i + 1];
+          }
+          if (paired < source.length) even += source[paired] * source[paired];
         }
-        if (paired < source.length) even += source[paired] * source[paired];
         z[0] = even + odd;
       }),
   };

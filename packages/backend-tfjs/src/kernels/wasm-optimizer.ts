@@ -1,5 +1,5 @@
 // adamStep on the wasm build: a chain of SIMD calls over pieces in the cache, in place; small tensors use the host loop.
-import { sizeOf, type FusedKernels } from '@xmoe/core';
+import { sizeOf, type FusedKernels, type Operand } from '@xmoe/core';
 import type { WasmBinary } from '../wasm-heap.js';
 import type { WasmContext } from './wasm-context.js';
 
@@ -8,36 +8,45 @@ const FLOAT = 4;
 const SHORT = 4096;
 
 export function wasmOptimizer(context: WasmContext, host: Pick<FusedKernels, 'adamStep'>): Pick<FusedKernels, 'adamStep'> {
-  const { heap } = context;
   return {
-    adamStep(parameter, gradient, m, v, hyper, attributes) {
-      const size = sizeOf(parameter.shape);
-      if (size < SHORT) return host.adamStep(parameter, gradient, m, v, hyper, attributes);
-      const [p, first, second] = [context.inout(parameter), context.inout(m), context.inout(v)];
-      const g = context.input(gradient);
-      const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale] = heap.floats(context.input(hyper), 8).slice();
-      if (scale === 0) return;
-      context.pieces(size, 1, (start, n) => {
-        const at = start * FLOAT;
-        const [slope, work] = [heap.scratch(0, n), heap.scratch(1, n)];
-        const into = (op: WasmBinary, a: number, b: number, out: number) =>
-          heap.binary(op, { address: a, shape: [n] }, { address: b, shape: [n] }, out, n);
-        heap.scalar('Multiply', g + at, scale, slope, n);
-        heap.scalar('Multiply', first + at, beta1, first + at, n);
-        heap.scalar('Multiply', slope, 1 - beta1, work, n);
-        into('Add', first + at, work, first + at); // m ← β1·m + (1 − β1)·g
-        heap.unary('Square', slope, slope, n);
-        heap.scalar('Multiply', second + at, beta2, second + at, n);
-        heap.scalar('Multiply', slope, 1 - beta2, slope, n);
-        into('Add', second + at, slope, second + at); // v ← β2·v + (1 − β2)·g²
-        heap.scalar('Multiply', second + at, 1 / correction2, work, n);
-        heap.unary('Sqrt', work, work, n);
-        heap.scalar('Add', work, epsilon, work, n);
-        into('RealDiv', first + at, work, work);
-        heap.scalar('Multiply', work, rate / correction1, work, n);
-        if (attributes.decay && weightDecay !== 0) heap.scalar('Multiply', p + at, 1 - rate * weightDecay, p + at, n);
-        into('Sub', p + at, work, p + at);
+    adamStep(parameters, gradients, m, v, hyper, attributes) {
+      parameters.forEach((parameter, index) => {
+        const [g, first, second] = [gradients[index], m[index], v[index]];
+        if (sizeOf(parameter.shape) < SHORT) host.adamStep([parameter], [g], [first], [second], hyper, attributes);
+        else stepLong(context, parameter, g, first, second, hyper, attributes.decay);
       });
     },
   };
+}
+
+function stepLong(
+  context: WasmContext, parameter: Operand, gradient: Operand, m: Operand, v: Operand, hyper: Operand, decay: boolean,
+): void {
+  const { heap } = context;
+  const size = sizeOf(parameter.shape);
+  const [p, first, second] = [context.inout(parameter), context.inout(m), context.inout(v)];
+  const g = context.input(gradient);
+  const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale] = heap.floats(context.input(hyper), 8).slice();
+  if (scale === 0) return;
+  context.pieces(size, 1, (start, n) => {
+    const at = start * FLOAT;
+    const [slope, work] = [heap.scratch(0, n), heap.scratch(1, n)];
+    const into = (op: WasmBinary, a: number, b: number, out: number) =>
+      heap.binary(op, { address: a, shape: [n] }, { address: b, shape: [n] }, out, n);
+    heap.scalar('Multiply', g + at, scale, slope, n);
+    heap.scalar('Multiply', first + at, beta1, first + at, n);
+    heap.scalar('Multiply', slope, 1 - beta1, work, n);
+    into('Add', first + at, work, first + at); // m ← β1·m + (1 − β1)·g
+    heap.unary('Square', slope, slope, n);
+    heap.scalar('Multiply', second + at, beta2, second + at, n);
+    heap.scalar('Multiply', slope, 1 - beta2, slope, n);
+    into('Add', second + at, slope, second + at); // v ← β2·v + (1 − β2)·g²
+    heap.scalar('Multiply', second + at, 1 / correction2, work, n);
+    heap.unary('Sqrt', work, work, n);
+    heap.scalar('Add', work, epsilon, work, n);
+    into('RealDiv', first + at, work, work);
+    heap.scalar('Multiply', work, rate / correction1, work, n);
+    if (decay && weightDecay !== 0) heap.scalar('Multiply', p + at, 1 - rate * weightDecay, p + at, n);
+    into('Sub', p + at, work, p + at);
+  });
 }

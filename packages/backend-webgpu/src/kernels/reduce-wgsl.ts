@@ -1,13 +1,11 @@
 // WGSL of the reductions: along rows (the reduced elements are neighbours) and down columns. One workgroup reduces one chunk of
 // several rows, or of a tile of columns, through a tree in workgroup memory: the order depends on the shape alone.
+import type { ReduceOp } from '@xmoe/core';
 import type { ProgramSpec } from '../runtime/program.js';
 import { extremeWgsl, isNanWgsl } from './math-wgsl.js';
 
-/** `squares` is the sum of squares. */
-export type Reduction = 'sum' | 'max' | 'min' | 'squares';
-
 export interface ReduceVariant {
-  readonly reduction: Reduction;
+  readonly op: ReduceOp;
   /** Storage types. */
   readonly from: 'f32' | 'f16' | 'i32';
   readonly to: 'f32' | 'f16' | 'i32';
@@ -19,23 +17,19 @@ export interface ReduceVariant {
 
 export const REDUCE_GROUP = 256;
 
-function combineWgsl(reduction: Reduction, type: string): string {
-  if (reduction === 'sum' || reduction === 'squares') return `fn combine(a: ${type}, b: ${type}) -> ${type} { return a + b; }`;
+function combineWgsl(op: ReduceOp, type: string): string {
+  if (op === 'sum') return `fn combine(a: ${type}, b: ${type}) -> ${type} { return a + b; }`;
   const integers = type.includes('i32');
-  const [float, integer] = reduction === 'max' ? ['larger(a, b)', 'max(a, b)'] : ['smaller(a, b)', 'min(a, b)'];
+  const [float, integer] = op === 'max' ? ['larger(a, b)', 'max(a, b)'] : ['smaller(a, b)', 'min(a, b)'];
   const F = type as 'f32' | 'vec4<f32>';
   const head = integers ? '' : `${isNanWgsl(F)}\n${extremeWgsl(F)}\n`;
   return `${head}fn combine(a: ${type}, b: ${type}) -> ${type} { return ${integers ? integer : float}; }`;
 }
 
-const loaded = (reduction: Reduction, type: string, element: string): string =>
-  reduction === 'squares' ? `squareOf(${type}(${element}))` : `${type}(${element})`;
-
-function head({ reduction, from, lanes }: ReduceVariant): { S: string; V: string; code: string } {
+function head({ op, from, lanes }: ReduceVariant): { S: string; V: string; code: string } {
   const S = from === 'i32' ? 'i32' : 'f32';
   const V = lanes === 4 ? `vec4<${S}>` : S;
-  const square = reduction === 'squares' ? `fn squareOf(v: ${V}) -> ${V} { return v * v; }\n` : '';
-  return { S, V, code: `${square}${combineWgsl(reduction, V)}\nvar<workgroup> partials: array<${V}, ${REDUCE_GROUP}>;` };
+  return { S, V, code: `${combineWgsl(op, V)}\nvar<workgroup> partials: array<${V}, ${REDUCE_GROUP}>;` };
 }
 
 function bufferType(type: string, lanes: 1 | 4): string {
@@ -44,13 +38,13 @@ function bufferType(type: string, lanes: 1 | 4): string {
 
 /** [rows, units] → [rows, chunks]. A unit is `lanes` elements; team threads share a row. */
 export function reduceRowsSpec(variant: ReduceVariant): ProgramSpec {
-  const { reduction, from, to, lanes, team } = variant;
+  const { op, from, to, lanes, team } = variant;
   const { S, V, code } = head(variant);
   // The last step folds a vec4 in the order of its elements.
-  const four = reduction === 'max' || reduction === 'min' ? 'combine(combine(V(v.x), V(v.y)), combine(V(v.z), V(v.w))).x' : '(v.x + v.y) + (v.z + v.w)';
+  const four = op !== 'sum' ? 'combine(combine(V(v.x), V(v.y)), combine(V(v.z), V(v.w))).x' : '(v.x + v.y) + (v.z + v.w)';
   return {
     buffers: { x: { access: 'read', type: bufferType(from, lanes) }, out: { access: 'write', type: to } },
-    args: { items: 'u32', units: 'u32', chunkUnits: 'u32', chunks: 'u32', outAt: 'u32', identity: S === 'i32' ? 'i32' : 'f32' },
+    args: { items: 'u32', units: 'u32', chunkUnits: 'u32', chunks: 'u32', identity: S === 'i32' ? 'i32' : 'f32' },
     code: `
 alias V = ${V};
 ${code}
@@ -64,17 +58,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let row = item / args.chunks * args.units;
     let begin = item % args.chunks * args.chunkUnits;
     let end = min(begin + args.chunkUnits, args.units);
-    for (var u = begin + lane % ${team}; u < end; u += ${team}) { sum = combine(sum, ${loaded(reduction, 'V', 'x[row + u]')}); }
+    for (var u = begin + lane % ${team}; u < end; u += ${team}) { sum = combine(sum, V(x[row + u])); }
   }
 ${treeWgsl(`lane % ${team}`, team / 2, 1)}
-  if (item < args.items && lane % ${team} == 0) { out[args.outAt + item] = ${to}(fold(sum)); }
+  if (item < args.items && lane % ${team} == 0) { out[item] = ${to}(fold(sum)); }
 }`,
   };
 }
 
 /** [outer, size, units] → [outer, chunks, units]: team columns of units side by side, 256 / team rows at a time. */
 export function reduceColumnsSpec(variant: ReduceVariant): ProgramSpec {
-  const { reduction, from, to, lanes, team } = variant;
+  const { from, to, lanes, team } = variant;
   const { S, V, code } = head(variant);
   const slots = REDUCE_GROUP / team;
   return {
@@ -96,7 +90,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var sum = V(args.identity);
   if (u < args.units) {
     for (var row = begin + lane / ${team}; row < end; row += ${slots}) {
-      sum = combine(sum, ${loaded(reduction, 'V', 'x[(base + row) * args.units + u]')});
+      sum = combine(sum, V(x[(base + row) * args.units + u]));
     }
   }
 ${treeWgsl(`lane / ${team}`, slots / 2, team)}

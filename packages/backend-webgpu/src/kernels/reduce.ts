@@ -1,8 +1,9 @@
-// Reductions: reduce, sumSquares. Long ones with few results run in two stages, chunks first. argReduce is in arg-reduce.ts.
-import { sizeOf, type AxisView, type Kernels, type Operand } from '@xmoe/core';
+// reduce along any axis. Long reductions with few results run in two stages, chunks first. argReduce is in arg-reduce.ts, sumSquares
+// in optimizer.ts.
+import type { AxisView, Kernels, Operand, ReduceOp } from '@xmoe/core';
 import { wgslType } from '../runtime/program.js';
-import type { Runtime, Window } from '../runtime/runtime.js';
-import { REDUCE_GROUP, reduceColumnsSpec, reduceRowsSpec, type ReduceVariant, type Reduction } from './reduce-wgsl.js';
+import type { Runtime } from '../runtime/runtime.js';
+import { REDUCE_GROUP, reduceColumnsSpec, reduceRowsSpec, type ReduceVariant } from './reduce-wgsl.js';
 
 /** With fewer workgroups than this, long reductions are cut into chunks. */
 const FEW_GROUPS = 256;
@@ -16,30 +17,27 @@ export function reduceKernels(runtime: Runtime) {
     reduce(x, out, { outer, size, inner, op }) {
       reduceInto(runtime, 'reduce', op, x, out, { outer, size, inner });
     },
-    sumSquares(x, out) {
-      sumSquares(runtime, x, out);
-    },
   } satisfies Partial<Kernels>;
 }
 
-function identityOf(reduction: Reduction, integers: boolean): number {
-  if (reduction === 'max') return integers ? -(2 ** 31) : -Infinity;
-  if (reduction === 'min') return integers ? 2 ** 31 - 1 : Infinity;
+function identityOf(op: ReduceOp, integers: boolean): number {
+  if (op === 'max') return integers ? -(2 ** 31) : -Infinity;
+  if (op === 'min') return integers ? 2 ** 31 - 1 : Infinity;
   return 0;
 }
 
 /** x [outer, size, inner] → out [outer, inner]. */
-function reduceInto(runtime: Runtime, name: string, reduction: Reduction, x: Operand, out: Operand, view: AxisView): void {
+export function reduceInto(runtime: Runtime, name: string, op: ReduceOp, x: Operand, out: Operand, view: AxisView): void {
   const { outer, inner } = view;
   if (outer * inner === 0) return;
   const chunks = chunksOf(view);
   if (chunks === 1) {
-    stage(runtime, name, reduction, x, out, view, 1);
+    stage(runtime, name, op, x, out, view, 1);
     return;
   }
   const partial = runtime.scratch(x.dtype === 'int32' ? 'int32' : 'float32', [outer, chunks, inner]);
-  stage(runtime, name, reduction, x, partial, view, chunks);
-  stage(runtime, name, reduction === 'squares' ? 'sum' : reduction, partial, out, { outer, size: chunks, inner }, 1);
+  stage(runtime, name, op, x, partial, view, chunks);
+  stage(runtime, name, op, partial, out, { outer, size: chunks, inner }, 1);
 }
 
 /** Decided by the shape alone, so that results do not depend on the device. */
@@ -50,9 +48,9 @@ function chunksOf({ outer, size, inner }: AxisView): number {
   return Math.min(Math.ceil(size / smallest), Math.ceil(WANTED_GROUPS / groups));
 }
 
-function stage(runtime: Runtime, name: string, reduction: Reduction, x: Operand, out: Operand, view: AxisView, chunks: number): void {
-  const identity = identityOf(reduction, x.dtype === 'int32');
-  const types = { reduction, from: wgslType(x.dtype), to: wgslType(out.dtype) } as Pick<ReduceVariant, 'reduction' | 'from' | 'to'>;
+function stage(runtime: Runtime, name: string, op: ReduceOp, x: Operand, out: Operand, view: AxisView, chunks: number): void {
+  const identity = identityOf(op, x.dtype === 'int32');
+  const types = { op, from: wgslType(x.dtype), to: wgslType(out.dtype) } as Pick<ReduceVariant, 'op' | 'from' | 'to'>;
   const { outer, size, inner } = view;
   if (inner === 1) {
     const lanes = size % 4 === 0 && size > 0 ? 4 : 1;
@@ -75,51 +73,23 @@ interface RowsShape {
   readonly size: number;
   readonly chunks: number;
   readonly identity: number;
-  /** Where the results begin in out. */
-  readonly outAt?: number;
 }
 
 function rows(
-  runtime: Runtime, name: string, variant: ReduceVariant, x: Operand | Window, out: Operand, { rows: outer, size, chunks, identity, outAt = 0 }: RowsShape,
+  runtime: Runtime, name: string, variant: ReduceVariant, x: Operand, out: Operand, { rows: outer, size, chunks, identity }: RowsShape,
 ): void {
   const program = runtime.program(`${name} rows ${labelOf(variant)}`, () => reduceRowsSpec(variant));
   const units = size / variant.lanes;
   const items = outer * chunks;
-  const args = { items, units, chunkUnits: Math.ceil(units / chunks), chunks, outAt, identity };
+  const args = { items, units, chunkUnits: Math.ceil(units / chunks), chunks, identity };
   runtime.run(program, { x, out }, args, runtime.fold(Math.ceil((items * variant.team) / REDUCE_GROUP)));
 }
 
-const labelOf = ({ reduction, from, to, lanes, team }: ReduceVariant): string => `${reduction} ${from} ${to} ${lanes}×${team}`;
+const labelOf = ({ op, from, to, lanes, team }: ReduceVariant): string => `${op} ${from} ${to} ${lanes}×${team}`;
 
 /** Threads for a row of so many units: few enough that each has work, of few sizes so that few programs are compiled. */
 function teamOf(units: number): number {
   if (units < 16) return 1;
   if (units < 128) return 8;
   return units < 1024 ? 32 : REDUCE_GROUP;
-}
-
-/** Chunks of x, as one row or, beyond the largest binding, as several; then their sum. */
-function sumSquares(runtime: Runtime, x: Operand, out: Operand): void {
-  const length = sizeOf(x.shape);
-  const bytes = x.dtype === 'float16' ? 2 : 4;
-  const most = Math.floor(runtime.traits.bindingBytes / bytes / CHUNK_ELEMENTS) * CHUNK_ELEMENTS;
-  if (length <= most) {
-    reduceInto(runtime, 'sumSquares', 'squares', x, out, { outer: 1, size: length, inner: 1 });
-    return;
-  }
-  const pieces = Array.from({ length: Math.ceil(length / most) }, (_, index): Window => {
-    const start = index * most;
-    return { operand: x, start, length: Math.min(most, length - start) };
-  });
-  const chunks = pieces.map((piece) => chunksOf({ outer: 1, size: piece.length, inner: 1 }));
-  const total = chunks.reduce((sum, count) => sum + count, 0);
-  const partial = runtime.scratch('float32', [total]);
-  let outAt = 0;
-  pieces.forEach((piece, index) => {
-    const lanes = piece.length % 4 === 0 ? 4 : 1;
-    const variant: ReduceVariant = { reduction: 'squares', from: x.dtype === 'float16' ? 'f16' : 'f32', to: 'f32', lanes, team: REDUCE_GROUP };
-    rows(runtime, 'sumSquares', variant, piece, partial, { rows: 1, size: piece.length, chunks: chunks[index]!, identity: 0, outAt });
-    outAt += chunks[index]!;
-  });
-  reduceInto(runtime, 'sumSquares', 'sum', partial, out, { outer: 1, size: total, inner: 1 });
 }

@@ -5,40 +5,59 @@ import { reshape, type Scratch } from './scratch.js';
 
 export function adamStep(
   scratch: Scratch,
-  parameter: Operand,
-  gradient: Operand,
-  m: Operand,
-  v: Operand,
+  parameters: readonly Operand[],
+  gradients: readonly Operand[],
+  m: readonly Operand[],
+  v: readonly Operand[],
   hyper: Operand,
   { decay }: { decay: boolean },
 ): void {
-  const shape = [sizeOf(parameter.shape)];
-  const flat = (x: Operand): Operand => reshape(x, shape);
-  const at = (index: number): Operand => {
+  const scalars = Array.from({ length: 8 }, (_, index) => {
     const out = scratch.empty([1]);
     scratch.kernels.slice(hyper, out, { begin: [index] });
     return out;
-  };
-  const complement = (x: Operand): Operand => scratch.binary('add', scratch.unary('negate', x), 1);
-  const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale] = Array.from({ length: 8 }, (_, i) => at(i)) as [
+  });
+  const skip = scratch.compare('equal', scalars[7]!, 0);
+  // The temporaries of one parameter at a time.
+  parameters.forEach((parameter, index) => scratch.scope(() => {
+    const shape = [sizeOf(parameter.shape)];
+    const [p, g, first, second] = [parameter, gradients[index]!, m[index]!, v[index]!].map((x) => reshape(x, shape));
+    step(scratch, p!, g!, first!, second!, scalars, skip, decay);
+  }));
+}
+
+function step(
+  scratch: Scratch, parameter: Operand, gradient: Operand, m: Operand, v: Operand, scalars: readonly Operand[], skip: Operand, decay: boolean,
+): void {
+  const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale] = scalars as [
     Operand, Operand, Operand, Operand, Operand, Operand, Operand, Operand,
   ];
-  const skip = scratch.compare('equal', scale, 0);
-  const g = scratch.binary('multiply', flat(gradient), scale);
+  const complement = (x: Operand): Operand => scratch.binary('add', scratch.unary('negate', x), 1);
+  const g = scratch.binary('multiply', gradient, scale);
   const blend = (old: Operand, beta: Operand, fresh: Operand): Operand =>
-    scratch.binary('add', scratch.binary('multiply', flat(old), beta), scratch.binary('multiply', fresh, complement(beta)));
+    scratch.binary('add', scratch.binary('multiply', old, beta), scratch.binary('multiply', fresh, complement(beta)));
   const newM = blend(m, beta1, g);
   const newV = blend(v, beta2, scratch.unary('square', g));
   const root = scratch.unary('sqrt', scratch.binary('divide', newV, correction2));
   let update = scratch.binary('divide', scratch.binary('divide', newM, correction1), scratch.binary('add', root, epsilon));
-  if (decay) update = scratch.binary('add', update, scratch.binary('multiply', flat(parameter), weightDecay));
-  const newParameter = scratch.binary('subtract', flat(parameter), scratch.binary('multiply', update, rate));
-  scratch.copy(scratch.select(skip, flat(parameter), newParameter, scratch.empty(shape)), flat(parameter));
-  scratch.copy(scratch.select(skip, flat(m), newM, scratch.empty(shape)), flat(m));
-  scratch.copy(scratch.select(skip, flat(v), newV, scratch.empty(shape)), flat(v));
+  if (decay) update = scratch.binary('add', update, scratch.binary('multiply', parameter, weightDecay));
+  const newParameter = scratch.binary('subtract', parameter, scratch.binary('multiply', update, rate));
+  for (const [old, fresh] of [[parameter, newParameter], [m, newM], [v, newV]] as const) {
+    scratch.copy(scratch.select(skip, old, fresh, scratch.empty(old.shape)), old);
+  }
 }
 
-export function sumSquares(scratch: Scratch, x: Operand, out: Operand): void {
-  const squares = scratch.unary('square', scratch.cast(reshape(x, [sizeOf(x.shape)]), 'float32'));
-  scratch.reduce('sum', squares, 0, out);
+export function sumSquares(scratch: Scratch, inputs: readonly Operand[], out: Operand): void {
+  const sums = inputs.map((x) => {
+    const sum = scratch.empty([1]);
+    scratch.scope(() => {
+      const squares = scratch.unary('square', scratch.cast(reshape(x, [sizeOf(x.shape)]), 'float32'));
+      scratch.reduce('sum', squares, 0, sum);
+    });
+    return sum;
+  });
+  if (sums.length === 0) return scratch.kernels.fill(out, { value: 0 });
+  const joined = scratch.empty([sums.length]);
+  scratch.kernels.concat(sums, joined, { axis: 0 });
+  scratch.reduce('sum', joined, 0, out);
 }

@@ -21,7 +21,21 @@ export class Scratch {
   }
 
   free(): void {
-    for (const operand of this.#made) this.#backend.free(operand.buffer);
+    this.#freeFrom(0);
+  }
+
+  /** Frees what `fn` made when it returns, not only when the fallback does. */
+  scope(fn: () => void): void {
+    const before = this.#made.length;
+    try {
+      fn();
+    } finally {
+      this.#freeFrom(before);
+    }
+  }
+
+  #freeFrom(index: number): void {
+    for (const operand of this.#made.splice(index)) this.#backend.free(operand.buffer);
   }
 
   full(shape: readonly number[], value: number, dtype: DType = 'float32'): Operand {

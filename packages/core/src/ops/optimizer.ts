@@ -1,36 +1,50 @@
 // The in-place optimiser step (no gradient) and the squared norm that clipping needs.
+import { XMoEError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireFloat, requireSameEngine } from './check.js';
+import { requireDType, requireExtent, requireFloat, requireSameDType, requireSameEngine } from './check.js';
 import { cast, multiply } from './elementwise.js';
 import { view } from './view.js';
 
 /**
- * AdamW (Loshchilov and Hutter 2019), in place on parameter, m and v: float32, one shape. gradient float32.
+ * AdamW (Loshchilov and Hutter 2019), in place on parameters, m and v: lists of one length with the gradients, float32, entry i of
+ * each of one size. Backends update many at once: pass all that share `decay`.
  * hyper float32 [8]: learning rate, β1, β2, ε, weight decay, 1 − β1ᵗ, 1 − β2ᵗ, gradient scale (0 skips the step).
  */
-export function adamStep(parameter: Tensor, gradient: Tensor, m: Tensor, v: Tensor, hyper: Tensor, options: { decay: boolean }): void {
+export function adamStep(
+  parameters: readonly Tensor[], gradients: readonly Tensor[], m: readonly Tensor[], v: readonly Tensor[], hyper: Tensor, options: { decay: boolean },
+): void {
   const op = 'adamStep';
-  for (const [name, tensor] of [['parameter', parameter], ['gradient', gradient], ['m', m], ['v', v]] as const) {
-    requireDType(op, name, tensor, 'float32');
-    requireExtent(op, `the size of ${name}`, tensor.size, parameter.size);
+  for (const [name, tensors] of [['parameters', parameters], ['gradients', gradients], ['m', m], ['v', v]] as const) {
+    requireExtent(op, `the length of ${name}`, tensors.length, parameters.length);
+    tensors.forEach((tensor, index) => {
+      requireDType(op, `${name}[${index}]`, tensor, 'float32');
+      requireExtent(op, `the size of ${name}[${index}]`, tensor.size, parameters[index]!.size);
+    });
+    requireSameEngine(op, hyper, ...tensors);
   }
-  requireSameEngine(op, parameter, gradient, m, v, hyper);
   requireDType(op, 'hyper', hyper, 'float32');
   requireExtent(op, 'the size of hyper', hyper.size, 8);
-  parameter.engine.kernels.adamStep(parameter, gradient, m, v, hyper, options);
+  hyper.engine.kernels.adamStep(parameters, gradients, m, v, hyper, options);
 }
 
-/** Σ x² of floats: float32 []. */
-export function sumSquares(x: Tensor): Tensor {
-  requireFloat('sumSquares', 'x', x);
-  const out = x.engine.empty([]);
-  x.engine.kernels.sumSquares(x, view(out, [1]));
-  x.engine.tape?.record({
+/** Σ x² over all elements of all inputs (at least one), floats of one dtype: float32 []. */
+export function sumSquares(inputs: readonly Tensor[]): Tensor {
+  const [first] = inputs;
+  if (!first) throw new XMoEError('value', 'there is nothing to sum', { op: 'sumSquares', hint: 'pass at least one tensor' });
+  requireFloat('sumSquares', 'the first input', first);
+  for (const input of inputs) requireSameDType('sumSquares', first, input);
+  requireSameEngine('sumSquares', first, ...inputs);
+  const out = first.engine.empty([]);
+  first.engine.kernels.sumSquares(inputs, view(out, [1]));
+  first.engine.tape?.record({
     op: 'sumSquares',
-    inputs: [x],
+    inputs,
     outputs: [out],
-    saved: [x],
-    backward: ([dy], [input]) => [cast(multiply(cast(input!, 'float32'), multiply(dy!, 2)), input!.dtype)],
+    saved: inputs,
+    backward: ([dy], saved) => {
+      const twice = multiply(dy!, 2);
+      return saved.map((input) => cast(multiply(cast(input!, 'float32'), twice), input!.dtype));
+    },
   });
   return out;
 }

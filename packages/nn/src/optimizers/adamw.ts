@@ -1,6 +1,6 @@
 // AdamW over named parameters with clipping by the global norm, all on the device. Schedules are in schedules.ts.
 import {
-  add, adamStep, concat, divide, less, minimum, multiply, parameter, reshape, select, sqrt, sum, sumSquares,
+  add, adamStep, concat, divide, less, minimum, multiply, parameter, reshape, select, sqrt, sumSquares,
   type Engine, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 
@@ -71,8 +71,10 @@ export function createAdamW(engine: Engine, specs: readonly ParameterSpec[], con
       return engine.scope(() => {
         const norm = multiply(globalNorm(engine, specs.map((spec) => parameter(gradients, spec.name))), scaleInput);
         const hyper = concat([host, multiply(clipScale(norm, config.clipNorm), scaleInput)], 0);
-        for (const spec of specs) {
-          adamStep(parameter(parameters, spec.name), gradients[spec.name]!, firstMoments[spec.name]!, secondMoments[spec.name]!, hyper, { decay: spec.decay });
+        for (const decay of [true, false]) {
+          const names = specs.filter((spec) => spec.decay === decay).map(({ name }) => name);
+          const [p, g, m, v] = [parameters, gradients, firstMoments, secondMoments].map((one) => names.map((name) => parameter(one, name)));
+          if (names.length > 0) adamStep(p!, g!, m!, v!, hyper, { decay });
         }
         return reshape(norm, []);
       });
@@ -85,10 +87,7 @@ export function createAdamW(engine: Engine, specs: readonly ParameterSpec[], con
 
 /** √Σ‖g‖²: float32 [1]. */
 export function globalNorm(engine: Engine, gradients: readonly Tensor[]): Tensor {
-  return engine.scope(() => {
-    const squares = gradients.map((gradient) => reshape(sumSquares(gradient), [1]));
-    return sqrt(sum(concat(squares, 0), 0, { keepAxes: true }));
-  });
+  return engine.scope(() => sqrt(reshape(sumSquares(gradients), [1])));
 }
 
 /** min(1, clip / norm), and 0 where the norm is not finite, which skips the step: float32 [1]. */

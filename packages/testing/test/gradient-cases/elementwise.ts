@@ -97,5 +97,8 @@ export const ELEMENTWISE: CaseTable = {
     ...unary((x) => core.cumsum(x), [2, 4], [3], [2, 1], [2, 0], []),
     ...unary((x) => core.cumsum(x, { exclusive: true }), [2, 4], [3], [2, 1]).map((item) => ({ ...item, label: `exclusive ${item.label}` })),
   ],
-  sumSquares: unary(core.sumSquares, [2, 3], [], [0]),
+  sumSquares: [
+    ...unary((x) => core.sumSquares([x]), [2, 3], [], [0]),
+    gradientCase('of a list', (inputs) => core.sumSquares(inputs), [2, 3], [4], []),
+  ],
 };

@@ -6,10 +6,12 @@ import { grainOf } from './grain.js';
 export function createOptimizer(runtime: WasmRuntime): Pick<Kernels, 'adamStep'> {
   const { pointer } = runtime;
   return {
-    adamStep(parameter, gradient, m, v, hyper, { decay }) {
-      runtime.parallel('adamStep', sizeOf(parameter.shape), grainOf(3), [
-        pointer(parameter), pointer(gradient), pointer(m), pointer(v), pointer(hyper), Number(decay),
-      ]);
+    adamStep(parameters, gradients, m, v, hyper, { decay }) {
+      parameters.forEach((parameter, index) => {
+        runtime.parallel('adamStep', sizeOf(parameter.shape), grainOf(3), [
+          pointer(parameter), pointer(gradients[index]), pointer(m[index]), pointer(v[index]), pointer(hyper), Number(decay),
+        ]);
+      });
     },
   };
 }

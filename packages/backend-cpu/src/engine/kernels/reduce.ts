@@ -1,4 +1,4 @@
-// reduce, sumSquares and cumsum of float32 on the compiled kernels. Integers stay plain.
+// reduce, argReduce of rows, sumSquares and cumsum of float32 on the compiled kernels. Integers stay plain.
 import { sizeOf, type Kernels, type ReduceOp } from '@xmoe/core';
 import type { WasmRuntime } from '../runtime.js';
 import { chunksOf, grainOf } from './grain.js';
@@ -9,7 +9,7 @@ const CODES: Record<ReduceOp | 'squares', number> = { sum: 0, max: 1, min: 2, sq
 /** Longer rows than this are reduced in chunks of half of it. */
 const LONGEST_ROW = 8192;
 
-export function createReduce(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'reduce' | 'sumSquares' | 'cumsum'> {
+export function createReduce(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'reduce' | 'argReduce' | 'sumSquares' | 'cumsum'> {
   const { pointer } = runtime;
 
   function reduceRows(x: number, out: number, rows: number, size: number, op: ReduceOp | 'squares'): void {
@@ -40,8 +40,16 @@ export function createReduce(runtime: WasmRuntime, plain: Kernels): Pick<Kernels
       if (inner === 1) reduceRows(pointer(x), pointer(out), outer, size, op);
       else reduceColumns(pointer(x), pointer(out), outer, size, inner, op);
     },
-    sumSquares(x, out) {
-      reduceRows(pointer(x), pointer(out), 1, sizeOf(x.shape), 'squares');
+    argReduce(x, out, attributes) {
+      const { outer, size, inner, op } = attributes;
+      if (x.dtype !== 'float32' || inner !== 1) return plain.argReduce(x, out, attributes);
+      runtime.parallel('argReduceRows', outer, grainOf(size + 8), [pointer(x), pointer(out), size, Number(op === 'min')]);
+    },
+    sumSquares(inputs, out) {
+      if (inputs.length === 1) return reduceRows(pointer(inputs[0]), pointer(out), 1, sizeOf(inputs[0].shape), 'squares');
+      const sums = runtime.scratch(4 * inputs.length);
+      inputs.forEach((x, index) => reduceRows(pointer(x), sums + 4 * index, 1, sizeOf(x.shape), 'squares'));
+      reduceRows(sums, pointer(out), 1, inputs.length, 'sum');
     },
     cumsum(x, out, attributes) {
       const columns = x.shape[x.shape.length - 1];

@@ -1,5 +1,5 @@
 // Cases of the reductions and scans: reduce, argReduce, cumsum, bincount, sumSquares.
-import type { DType, ReduceOp } from '@xmoe/core';
+import type { DType, Operand, ReduceOp } from '@xmoe/core';
 import { defineCase, FLOATS, input, output, shapeLabel, sumTolerance, type ConformanceCase } from '../case.js';
 import { cycle, dyadic, integers, uniform, type DataGenerator } from '../data.js';
 
@@ -69,6 +69,23 @@ export const bincount: readonly ConformanceCase[] = [[0, 4], [13, 1], [13, 0], [
   }),
 );
 
+function listOfSquares(shapes: readonly (readonly number[])[], dtype: DType): ConformanceCase {
+  const names = shapes.map((_, index) => `x${index}`);
+  return defineCase('sumSquares', {
+    label: `of a list of ${shapes.length}: ${shapeLabel(...shapes.slice(0, 4))}`,
+    dtype,
+    operands: {
+      ...Object.fromEntries(shapes.map((shape, index) => [names[index], input(shape, dtype, uniform(-1, 1))])),
+      out: output([1], 'float32'),
+    },
+    tolerance: { relative: 1e-5, absolute: 1e-6 },
+    run: (kernel, operands) => {
+      const named = operands as Record<string, Operand>;
+      kernel(names.map((name) => named[name]), operands.out);
+    },
+  });
+}
+
 export const sumSquares: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
   [[0], [1], [7, 13], [65537]].map((shape) =>
     defineCase('sumSquares', {
@@ -76,13 +93,15 @@ export const sumSquares: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
       dtype,
       operands: { x: input(shape, dtype, uniform(-1, 1)), out: output([1], 'float32') },
       tolerance: { relative: 1e-5, absolute: 1e-6 },
-      run: (kernel, { x, out }) => kernel(x, out),
+      run: (kernel, { x, out }) => kernel([x], out),
     }),
   ),
 ).concat(
+  FLOATS.flatMap((dtype) => [listOfSquares([[3, 5], [0], [7], []], dtype), listOfSquares(Array.from({ length: 40 }, (_, index) => [index + 1]), dtype)]),
+  [listOfSquares([], 'float32'), listOfSquares([[65537], [13], [40, 501]], 'float32')],
   defineCase('sumSquares', {
     label: 'an infinite gradient shows',
     operands: { x: input([13], 'float32', cycle(1, Infinity, 2)), out: output([1], 'float32') },
-    run: (kernel, { x, out }) => kernel(x, out),
+    run: (kernel, { x, out }) => kernel([x], out),
   }),
 );
