@@ -4,6 +4,7 @@ import { openDevice, type OpenDeviceOptions } from './device/open-device.js';
 import type { DeviceTraits } from './device/traits.js';
 import { decode, encode } from './host-data.js';
 import { createKernels } from './kernels/index.js';
+import { createTilings } from './kernels/tiles/tilings.js';
 import { createArgumentBlocks } from './runtime/arguments.js';
 import { createBindGroups } from './runtime/bind-groups.js';
 import { blockOf, createBlockPool, DEVICE_BYTES, WebGpuBuffer } from './runtime/buffers.js';
@@ -40,15 +41,17 @@ export async function createWebGpuBackend({ traits: overrides, ...options }: Web
   const traits = { ...offered, ...overrides };
   const parts = assemble(device, traits);
   const { stream, failures, pipelines, recorder, runtime, common } = parts;
+  const tilings = createTilings(traits);
   let disposed = false;
   return {
     name: 'webgpu',
     description: describe(traits),
     capabilities: { float16: traits.float16, maxBufferBytes: Math.min(traits.bufferBytes, 2 ** 32 - 4) },
-    kernels: withCalls(createKernels(runtime), runtime, failures),
+    kernels: withCalls(createKernels(runtime, tilings), runtime, failures),
     device,
     traits,
     statistics: stream.statistics,
+    tilings,
     get programs() {
       return pipelines.size;
     },

@@ -6,8 +6,10 @@ import { argReduceKernel } from './arg-reduce.js';
 import { attentionKernels } from './attention.js';
 import { broadcastingKernels } from './broadcasting.js';
 import { crossEntropyKernels } from './cross-entropy.js';
+import { combineKernels } from './combine.js';
 import { dispatchKernels } from './dispatch.js';
 import { elementwiseKernels } from './elementwise.js';
+import { expertsGradKernel } from './experts-grad.js';
 import { indexingKernels } from './indexing.js';
 import { movementKernels } from './movement.js';
 import { matmulKernels } from './matmul.js';
@@ -43,5 +45,7 @@ export function createKernels(runtime: Runtime, tilings: Tilings = createTilings
     ...activationKernels(runtime),
     ...dispatchKernels(runtime),
     ...attentionKernels(runtime),
+    ...combineKernels(runtime),
+    ...expertsGradKernel(runtime),
   } as unknown as Kernels;
 }

@@ -1,0 +1,4 @@
+// Matrix products on this backend: as they come, and with operands beyond the largest binding.
+import { testFamily } from './conformance.js';
+
+await testFamily(['matmul'], { variants: 'native' });
