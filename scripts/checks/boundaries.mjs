@@ -3,7 +3,7 @@
 
 /** @typedef {import('./files.mjs').TextFile} TextFile */
 
-const ALL = ['core', 'routers', 'moe', 'nn', 'train', 'backend-cpu', 'backend-tfjs', 'backend-webgpu', 'backends', 'testing'];
+const ALL = ['core', 'routers', 'moe', 'nn', 'train', 'backend-cpu', 'backend-tfjs', 'backend-webgpu', 'backends', 'metrics', 'testing'];
 
 /** Package folder → the xmoe packages it may use, and whether it may use npm packages and Node's own modules. */
 export const TABLE = {
@@ -16,6 +16,7 @@ export const TABLE = {
   'packages/backend-tfjs': { uses: ['core'], npm: true, node: true },
   'packages/backend-webgpu': { uses: ['core'], npm: true, node: true },
   'packages/backends': { uses: ['core', 'backend-cpu', 'backend-tfjs', 'backend-webgpu'], npm: false, node: false },
+  'packages/metrics': { uses: [], npm: false, node: false },
   'packages/testing': { uses: ALL, npm: true, node: true },
 };
 const APP = { uses: ALL, npm: true, node: true };

@@ -27,50 +27,8 @@ const DENSE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Ha
 export function createNearDuplicateIndex(threshold: number, expected: Iterable<string> = []): NearDuplicateIndex {
   const frequency = createCountTable();
   for (const text of expected) for (const gram of ngrams(matchKey(text))) frequency.increment(gram);
+  const sets = createSimilarSets(threshold, (gram) => frequency.get(gram));
   const equal = new Set<number>();
-  const sets: Int32Array[] = [];
-  const places = new Map<number, number[]>(); // n-gram → sets that have it among their rarest
-  let shared = new Uint8Array(0); // per set: rare members in common with the text in question
-  /** Members that a similar set has in common at least. */
-  const overlap = (set: Int32Array): number => Math.ceil(threshold * set.length - 1e-9);
-
-  /** The members of which a similar set has SHARED in its own rarest: all but the most frequent overlap − SHARED. */
-  const rarest = (set: Int32Array): Int32Array => {
-    const members = new Int32Array(Math.min(set.length, set.length - overlap(set) + SHARED));
-    const ranked = new Float64Array(set.length); // frequency · 2³¹ + n-gram
-    let [found, known] = [0, 0];
-    for (let i = 0; i < set.length && found < members.length; i++) {
-      const count = frequency.get(set[i]);
-      if (count === 0) members[found++] = set[i]; // most texts are unlike all others and end here
-      else ranked[known++] = count * 2 ** 31 + set[i];
-    }
-    if (found === members.length) return members;
-    ranked.subarray(0, known).sort();
-    for (let i = 0; found < members.length; i++) members[found++] = ranked[i] % 2 ** 31;
-    return members;
-  };
-  const isNear = (set: Int32Array): boolean => {
-    if (shared.length < sets.length) shared = new Uint8Array(sets.length * 2);
-    const met: number[] = [];
-    const own = overlap(set);
-    let near = false;
-    for (const gram of rarest(set)) {
-      const list = places.get(gram);
-      if (list === undefined) continue;
-      for (let i = 0; i < list.length; i++) {
-        const other = list[i];
-        const count = ++shared[other];
-        if (count === 1) met.push(other);
-        // Small sets are indexed whole, and share fewer than SHARED members.
-        const required = own >= SHARED ? SHARED : Math.min(SHARED, Math.max(own, overlap(sets[other])));
-        if (count === required && similar(set, sets[other], threshold)) near = true;
-      }
-      if (near) break;
-    }
-    for (let i = 0; i < met.length; i++) shared[met[i]] = 0;
-    return near;
-  };
-
   return {
     get size() {
       return equal.size;
@@ -80,21 +38,72 @@ export function createNearDuplicateIndex(threshold: number, expected: Iterable<s
       const hash = hashText53(key);
       if (equal.has(hash)) return;
       equal.add(hash);
-      if (threshold >= 1) return;
-      const set = ngrams(key);
-      for (const gram of rarest(set)) {
+      if (threshold < 1) sets.add(ngrams(key));
+    },
+    find(text) {
+      const key = matchKey(text);
+      if (equal.has(hashText53(key))) return 'equal';
+      return threshold < 1 && sets.hasSimilar(ngrams(key)) ? 'near' : undefined;
+    },
+  };
+}
+
+/** Ascending sets of integers, found by similarity. */
+function createSimilarSets(threshold: number, frequencyOf: (gram: number) => number) {
+  const sets: Int32Array[] = [];
+  const places = new Map<number, number[]>(); // n-gram → sets that have it among their rarest
+  let shared = new Uint8Array(0); // per set: rare members in common with the set in question
+
+  return {
+    add(set: Int32Array): void {
+      for (const gram of rarest(set, threshold, frequencyOf)) {
         const list = places.get(gram);
         if (list === undefined) places.set(gram, [sets.length]);
         else list.push(sets.length);
       }
       sets.push(set);
     },
-    find(text) {
-      const key = matchKey(text);
-      if (equal.has(hashText53(key))) return 'equal';
-      return threshold < 1 && isNear(ngrams(key)) ? 'near' : undefined;
+    hasSimilar(set: Int32Array): boolean {
+      if (shared.length < sets.length) shared = new Uint8Array(sets.length * 2);
+      const met: number[] = [];
+      const own = overlap(set, threshold);
+      let found = false;
+      for (const gram of rarest(set, threshold, frequencyOf)) {
+        const list = places.get(gram);
+        if (list === undefined) continue;
+        for (let i = 0; i < list.length; i++) {
+          const other = list[i];
+          const count = ++shared[other];
+          if (count === 1) met.push(other);
+          // Small sets are indexed whole, and share fewer than SHARED members.
+          const required = own >= SHARED ? SHARED : Math.min(SHARED, Math.max(own, overlap(sets[other], threshold)));
+          if (count === required && similar(set, sets[other], threshold)) found = true;
+        }
+        if (found) break;
+      }
+      for (let i = 0; i < met.length; i++) shared[met[i]] = 0;
+      return found;
     },
   };
+}
+
+/** Members that a similar set has in common at least. */
+const overlap = (set: Int32Array, threshold: number): number => Math.ceil(threshold * set.length - 1e-9);
+
+/** The members of which a similar set has SHARED in its own rarest: all but the most frequent overlap − SHARED. */
+function rarest(set: Int32Array, threshold: number, frequencyOf: (gram: number) => number): Int32Array {
+  const members = new Int32Array(Math.min(set.length, set.length - overlap(set, threshold) + SHARED));
+  const ranked = new Float64Array(set.length); // frequency · 2³¹ + n-gram
+  let [found, known] = [0, 0];
+  for (let i = 0; i < set.length && found < members.length; i++) {
+    const count = frequencyOf(set[i]);
+    if (count === 0) members[found++] = set[i]; // most texts are unlike all others and end here
+    else ranked[known++] = count * 2 ** 31 + set[i];
+  }
+  if (found === members.length) return members;
+  ranked.subarray(0, known).sort();
+  for (let i = 0; found < members.length; i++) members[found++] = ranked[i] % 2 ** 31;
+  return members;
 }
 
 /** Whether the Jaccard similarity of two ascending sets reaches `threshold`. */
