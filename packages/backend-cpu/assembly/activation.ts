@@ -2,26 +2,27 @@
 // its tanh form needs no tanh: ½·(1 + tanh u) is the logistic function of 2u.
 import { addRun, loadTail, storeTail } from './lanes';
 import { erf4, expSaturated4 } from './math';
-import { madd } from './simd';
+import { madd, spread } from './simd';
 
 export const RELU = 1;
 export const GELU_TANH = 2;
 export const GELU_ERF = 3;
 
-/** 2u = x·(LINEAR + CUBIC·x²), with u = √(2/π)·(x + 0.044715·x³). */
-const LINEAR: f32 = 1.5957691216057308;
-const CUBIC: f32 = 0.07135481627260025;
+/** 2u = x·(LINEAR + CUBIC·x²), with u = √(2/π)·(x + 0.044715·x³): LINEAR, CUBIC, 3·CUBIC, 1. */
+const GELU = memory.data<f32>([1.5957691216057308, 0.07135481627260025, 0.21406444881780075, 1]);
+/** ½, √½, −½, 1/√(2π). */
+const NORMAL = memory.data<f32>([0.5, 0.7071067811865476, -0.5, 0.3989422804014327]);
 
 @inline
 function activate(kind: i32, x: v128): v128 {
   if (kind == RELU) return f32x4.pmax(x, f32x4.splat(0));
   if (kind == GELU_TANH) {
-    const u = f32x4.mul(x, madd(f32x4.mul(x, x), f32x4.splat(CUBIC), f32x4.splat(LINEAR)));
-    return f32x4.div(x, f32x4.add(f32x4.splat(1), expSaturated4(f32x4.neg(u))));
+    const u = f32x4.mul(x, madd(f32x4.mul(x, x), spread(GELU, 1), spread(GELU, 0)));
+    return f32x4.div(x, f32x4.add(spread(GELU, 3), expSaturated4(f32x4.neg(u))));
   }
   if (kind == GELU_ERF) {
-    const half = f32x4.mul(x, f32x4.splat(0.5));
-    return madd(half, erf4(f32x4.mul(x, f32x4.splat(0.7071067811865476))), half);
+    const half = f32x4.mul(x, spread(NORMAL, 0));
+    return madd(half, erf4(f32x4.mul(x, spread(NORMAL, 1))), half);
   }
   return x;
 }
@@ -30,10 +31,10 @@ function activate(kind: i32, x: v128): v128 {
 @inline
 export function gateOf(kind: i32, x: v128): v128 {
   if (kind == GELU_TANH) {
-    const u = f32x4.mul(x, madd(f32x4.mul(x, x), f32x4.splat(CUBIC), f32x4.splat(LINEAR)));
+    const u = f32x4.mul(x, madd(f32x4.mul(x, x), spread(GELU, 1), spread(GELU, 0)));
     return expSaturated4(f32x4.neg(u));
   }
-  if (kind == GELU_ERF) return madd(erf4(f32x4.mul(x, f32x4.splat(0.7071067811865476))), f32x4.splat(0.5), f32x4.splat(0.5));
+  if (kind == GELU_ERF) return madd(erf4(f32x4.mul(x, spread(NORMAL, 1))), spread(NORMAL, 0), spread(NORMAL, 0));
   return x;
 }
 
@@ -41,7 +42,7 @@ export function gateOf(kind: i32, x: v128): v128 {
 @inline
 export function activateGated(kind: i32, x: v128, gate: v128): v128 {
   if (kind == RELU) return f32x4.pmax(x, f32x4.splat(0));
-  if (kind == GELU_TANH) return f32x4.mul(x, f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), gate)));
+  if (kind == GELU_TANH) return f32x4.mul(x, f32x4.div(spread(GELU, 3), f32x4.add(spread(GELU, 3), gate)));
   if (kind == GELU_ERF) return f32x4.mul(x, gate);
   return x;
 }
@@ -49,17 +50,17 @@ export function activateGated(kind: i32, x: v128, gate: v128): v128 {
 /** d activation / dx, with gate = gateOf(x); that of ReLU at 0 is 0. */
 @inline
 export function slopeGated(kind: i32, x: v128, gate: v128): v128 {
-  const one = f32x4.splat(1);
+  const one = spread(GELU, 3);
   if (kind == RELU) return v128.and(one, f32x4.gt(x, f32x4.splat(0)));
   const square = f32x4.mul(x, x);
   if (kind == GELU_TANH) {
     const s = f32x4.div(one, f32x4.add(one, gate));
     // s + x·s·(1 − s)·(2u)', and 1 − s = e·s without cancellation.
-    const inner = f32x4.mul(f32x4.mul(x, f32x4.mul(gate, s)), madd(square, f32x4.splat(3 * CUBIC), f32x4.splat(LINEAR)));
+    const inner = f32x4.mul(f32x4.mul(x, f32x4.mul(gate, s)), madd(square, spread(GELU, 2), spread(GELU, 0)));
     return madd(s, inner, s);
   }
   if (kind == GELU_ERF) {
-    const density = f32x4.mul(expSaturated4(f32x4.mul(square, f32x4.splat(-0.5))), f32x4.splat(0.3989422804014327));
+    const density = f32x4.mul(expSaturated4(f32x4.mul(square, spread(NORMAL, 2))), spread(NORMAL, 3));
     return madd(x, density, gate);
   }
   return one;

@@ -64,6 +64,12 @@ export function crossEntropyGrad(
     const shift = v128.load32_splat(lse + (row << 2));
     const factor = v128.load32_splat(scale + (row << 2));
     let i = 0;
+    for (; i + 8 <= columns; i += 8) {
+      const at = i << 2;
+      const p0 = exp4(f32x4.sub(v128.load(from + at), shift)), p1 = exp4(f32x4.sub(v128.load(from + at, 16), shift));
+      v128.store(to + at, f32x4.mul(f32x4.sub(p0, smooths), factor));
+      v128.store(to + at, f32x4.mul(f32x4.sub(p1, smooths), factor), 16);
+    }
     for (; i + 4 <= columns; i += 4) {
       const p = exp4(f32x4.sub(v128.load(from + (i << 2)), shift));
       v128.store(to + (i << 2), f32x4.mul(f32x4.sub(p, smooths), factor));

@@ -1,5 +1,5 @@
 // Small pieces over memory that the vector kernels use: loads and stores of less than a vector, extremes across lanes, and
-// runs of the kind y += a·x. Nothing here knows what is computed.
+// runs of the kind y = a·x. Nothing here knows what is computed.
 
 import { madd, sumLanes } from './simd';
 
@@ -42,22 +42,6 @@ export function addRun(to: usize, from: usize, count: i32): void {
     v128.store(to + (i << 2), f32x4.add(v128.load(to + (i << 2)), v128.load(from + (i << 2))));
   }
   for (; i < count; i++) store<f32>(to + (i << 2), load<f32>(to + (i << 2)) + load<f32>(from + (i << 2)));
-}
-
-/** to[i] += factor·from[i] for i < count. */
-@inline
-export function addScaledRun(to: usize, from: usize, factor: f32, count: i32): void {
-  const factors = f32x4.splat(factor);
-  let i = 0;
-  for (; i + 4 <= count; i += 4) {
-    v128.store(to + (i << 2), madd(factors, v128.load(from + (i << 2)), v128.load(to + (i << 2))));
-  }
-  const left = count - i;
-  if (left > 0) {
-    const zero = f32x4.splat(0);
-    const at = to + (i << 2);
-    storeTail(at, left, madd(factors, loadTail(from + (i << 2), left, zero), loadTail(at, left, zero)));
-  }
 }
 
 /** to[i] = factor·from[i] for i < count. */

@@ -1,4 +1,4 @@
-// Sums, sums of squares and extremes over the middle axis of [outer, size, inner], and cumsum. The axis is cut into chunks that
+// Sums, sums of squares and extremes over the middle axis of [outer, size, inner], their places in rows, and cumsum. The axis is cut into chunks that
 // depend on its size alone; each chunk leaves a partial result, and a second kernel joins them in order.
 import { addRun, loadTail, maxLanes, minLanes, storeTail } from './lanes';
 import { madd, sumLanes } from './simd';
@@ -142,6 +142,37 @@ export function joinColumnChunks(begin: i32, end: i32, partial: usize, out: usiz
       else addRun(to, from + chunk * bytes, inner);
     }
   }
+}
+
+/** The lowest index of the largest (smallest) element of each row; a NaN is only where it stands first. Items are rows. */
+export function argReduceRows(begin: i32, end: i32, x: usize, out: usize, size: i32, smallest: i32): void {
+  for (let row = begin; row < end; row++) {
+    const from = x + <usize>row * (<usize>size << 2);
+    store<i32>(out + (<usize>row << 2), smallest != 0 ? indexOfExtreme(from, size, true) : indexOfExtreme(from, size, false));
+  }
+}
+
+/** Lane l keeps the best of the elements l, l + 4, …; negated, the smallest is the largest. */
+@inline
+function indexOfExtreme(from: usize, size: i32, smallest: bool): i32 {
+  const head = load<f32>(from);
+  if (head != head) return 0;
+  let best = f32x4.splat(-Infinity);
+  let at = i32x4.splat(0);
+  let own = i32x4(0, 1, 2, 3);
+  for (let i = 0; i < size; i += 4) {
+    let value = i + 4 <= size ? v128.load(from + (i << 2)) : loadTail(from + (i << 2), size - i, f32x4.splat(NaN));
+    if (smallest) value = f32x4.neg(value);
+    const isBetter = f32x4.gt(value, best);
+    best = v128.bitselect(value, best, isBetter);
+    at = v128.bitselect(own, at, isBetter);
+    own = i32x4.add(own, i32x4.splat(4));
+  }
+  const extreme = maxLanes(best);
+  // Lanes that lost have an index above all.
+  const candidates = v128.bitselect(at, i32x4.splat(i32.MAX_VALUE), f32x4.eq(best, f32x4.splat(extreme)));
+  const pairs = i32x4.min_s(candidates, i32x4.shuffle(candidates, candidates, 2, 3, 0, 1));
+  return min<i32>(i32x4.extract_lane(pairs, 0), i32x4.extract_lane(pairs, 1));
 }
 
 /** Running sums of rows, each rounded, left to right. Items are rows. */

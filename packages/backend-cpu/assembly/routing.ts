@@ -1,5 +1,6 @@
 // Kernels of mixture-of-experts routing: thresholdSelect, topK, combineExperts and its gradient. Items are rows.
-import { addScaledRun, dotRun, loadTail, scaleRun } from './lanes';
+import { dotRun, loadTail, scaleRun, storeTail } from './lanes';
+import { madd } from './simd';
 import { threadScratch } from './thread';
 
 /** Integers ordered as the floats: −0 as +0, NaN below everything. */
@@ -161,23 +162,59 @@ export function topK(begin: i32, end: i32, x: usize, values: usize, ids: usize, 
   }
 }
 
-/** Items are tokens. */
+/** The addresses of a token's rows and their weights, side by side, at `list`. Returns how many rows there are. */
+@inline
+function listRows(claimRow: usize, weights: usize, choices: i32, expertOut: usize, bytes: i32, list: usize): i32 {
+  let count = 0;
+  for (let j = 0; j < choices; j++) {
+    while (j + 4 <= choices && i32x4.bitmask(v128.load(claimRow + (j << 2))) == 15) j += 4;
+    if (j >= choices) break;
+    const row = load<i32>(claimRow + (j << 2));
+    if (row < 0) continue;
+    store<usize>(list + (count << 3), expertOut + row * bytes);
+    store<f32>(list + (count << 3), load<f32>(weights + (j << 2)), 4);
+    count++;
+  }
+  return count;
+}
+
+/** Items are tokens. Column by column over all rows of a token: rows lie anywhere, so many are waited for at once. */
 export function combineExperts(
   begin: i32, end: i32, expertOut: usize, weights: usize, claimRow: usize, out: usize, columns: i32, choices: i32,
 ): void {
   const bytes = columns << 2;
+  const list = threadScratch();
   for (let token = begin; token < end; token++) {
     const to = out + token * bytes;
-    let isFirst = true;
-    for (let claim = token * choices; claim < (token + 1) * choices; claim++) {
-      const row = load<i32>(claimRow + (claim << 2));
-      if (row < 0) continue;
-      const weight = load<f32>(weights + (claim << 2));
-      if (isFirst) scaleRun(to, expertOut + row * bytes, weight, columns);
-      else addScaledRun(to, expertOut + row * bytes, weight, columns);
-      isFirst = false;
+    const first = (token * choices) << 2;
+    const last = list + (listRows(claimRow + first, weights + first, choices, expertOut, bytes, list) << 3);
+    let j = 0;
+    for (; j + 16 <= columns; j += 16) {
+      let a = f32x4.splat(0), b = a, c = a, d = a;
+      for (let entry = list; entry < last; entry += 8) {
+        const from = load<usize>(entry) + (j << 2);
+        const weight = v128.load32_splat(entry, 4);
+        a = madd(weight, v128.load(from), a);
+        b = madd(weight, v128.load(from, 16), b);
+        c = madd(weight, v128.load(from, 32), c);
+        d = madd(weight, v128.load(from, 48), d);
+      }
+      const at = to + (j << 2);
+      v128.store(at, a);
+      v128.store(at, b, 16);
+      v128.store(at, c, 32);
+      v128.store(at, d, 48);
     }
-    if (isFirst) memory.fill(to, 0, bytes);
+    for (; j < columns; j += 4) {
+      const count = min(4, columns - j);
+      let sum = f32x4.splat(0);
+      for (let entry = list; entry < last; entry += 8) {
+        const from = load<usize>(entry) + (j << 2);
+        sum = madd(v128.load32_splat(entry, 4), count == 4 ? v128.load(from) : loadTail(from, count, f32x4.splat(0)), sum);
+      }
+      if (count == 4) v128.store(to + (j << 2), sum);
+      else storeTail(to + (j << 2), count, sum);
+    }
   }
 }
 

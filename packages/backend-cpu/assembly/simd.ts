@@ -7,6 +7,12 @@ export function madd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
+/** The 32-bit number `index` of a table (memory.data) in all lanes. See math.ts for why it is not a constant. */
+@inline
+export function spread(table: usize, index: i32): v128 {
+  return v128.load32_splat(table + (<usize>index << 2));
+}
+
 /** The sum of the four lanes: (0 + 2) + (1 + 3). */
 @inline
 export function sumLanes(x: v128): f32 {

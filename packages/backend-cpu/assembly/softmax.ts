@@ -31,8 +31,17 @@ export function maxOfRun(from: usize, count: i32): f32 {
 @inline
 export function expRun(x: usize, out: usize, count: i32, largest: f32): f32 {
   const top = f32x4.splat(largest);
-  let sum = f32x4.splat(0);
+  let sum = f32x4.splat(0), odd = sum;
   let i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const at = i << 2;
+    const first = expNegative4(f32x4.sub(v128.load(x + at), top)), second = expNegative4(f32x4.sub(v128.load(x + at, 16), top));
+    v128.store(out + at, first);
+    v128.store(out + at, second, 16);
+    sum = f32x4.add(sum, first);
+    odd = f32x4.add(odd, second);
+  }
+  sum = f32x4.add(sum, odd);
   for (; i + 4 <= count; i += 4) {
     const value = expNegative4(f32x4.sub(v128.load(x + (i << 2)), top));
     v128.store(out + (i << 2), value);
