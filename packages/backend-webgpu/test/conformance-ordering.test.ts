@@ -2,4 +2,9 @@
 import { testFamily } from './conformance.js';
 
 await testFamily(['topK', 'sortByKey', 'thresholdSelect'], { variants: 'native' });
-await testFamily(['topK', 'thresholdSelect'], { variants: 'native', label: 'webgpu in windows', backend: { traits: { bindingBytes: 2 ** 18 + 2 ** 12 } } });
+await testFamily(['topK', 'thresholdSelect'], {
+  variants: 'native',
+  label: 'webgpu in windows',
+  backend: { traits: { bindingBytes: 2 ** 18 + 2 ** 12 } },
+  skip: ({ label }) => (label.includes('50257') ? 'windows begin at multiples of 64 such rows' : undefined),
+});

@@ -3,7 +3,7 @@
 // sorted.
 import { sizeOf, type DType, type Kernels, type Operand } from '@xmoe/core';
 import { reads, wgslType, writes, type BufferType } from '../runtime/program.js';
-import type { Binding, Runtime } from '../runtime/runtime.js';
+import type { Runtime } from '../runtime/runtime.js';
 import { bitsOf, ORDER_GROUP, RUN } from './order-wgsl.js';
 import { sortWords } from './radix-sort.js';
 import { rowWindows } from './rows.js';
@@ -66,8 +66,8 @@ function rank(
     args: { rows: 'u32', first: 'u32', columns: 'u32', choices: 'u32', ...(threshold ? { limit: 'f32', all: 'u32' } as const : {}) },
     code: rankWgsl({ lanes, bits: bitsOf(x.dtype, 'x', 'row * args.columns + column'), valueType: wgslType(values.dtype), threshold, masked: 'mask' in extra }),
   }));
-  for (const window of windowsOf(runtime, x, values, indices)) {
-    runtime.run(program, { ...window.buffers, ...extra }, { ...args, ...window.args, columns, choices }, runtime.fold(Math.ceil((window.args.rows * lanes) / ORDER_GROUP)));
+  for (const { first, rows, buffers } of rowWindows(runtime, { x, values, indices })) {
+    runtime.run(program, { ...buffers, ...extra }, { ...args, first, rows, columns, choices }, runtime.fold(Math.ceil((rows * lanes) / ORDER_GROUP)));
   }
 }
 
@@ -76,12 +76,12 @@ function select(runtime: Runtime, name: string, x: Operand, values: Operand, ind
   const columns = x.shape[1]!;
   const program = runtime.program(`${name} select ${x.dtype} to ${values.dtype}`, () => ({
     buffers: { x: reads(bitsType(x.dtype)), values: writes(values.dtype), indices: writes('int32') },
-    args: { rows: 'u32', first: 'u32', columns: 'u32', choices: 'u32', indexBits: 'u32' },
+    args: { rows: 'u32', columns: 'u32', choices: 'u32', indexBits: 'u32' },
     code: selectWgsl({ bits: bitsOf(x.dtype, 'x', 'row * args.columns + i'), value: valueAt(x.dtype, values.dtype, 'x[row * args.columns + index]') }),
   }));
   const indexBits = Math.ceil(Math.log2(columns));
-  for (const { buffers, args } of windowsOf(runtime, x, values, indices)) {
-    runtime.run(program, buffers, { ...args, columns, choices: indices.shape[1]!, indexBits }, runtime.fold(args.rows));
+  for (const { rows, buffers } of rowWindows(runtime, { x, values, indices })) {
+    runtime.run(program, buffers, { rows, columns, choices: indices.shape[1]!, indexBits }, runtime.fold(rows));
   }
 }
 
@@ -103,22 +103,4 @@ function sortRows(runtime: Runtime, name: string, x: Operand, values: Operand, i
 /** An element of x, bound as its bits if it is float32, as a number of another type. */
 function valueAt(from: DType, to: DType, element: string): string {
   return `${wgslType(to)}(${from === 'float32' ? `bitcast<f32>(${element})` : element})`;
-}
-
-interface RowsWindow {
-  readonly buffers: Readonly<Record<string, Binding>>;
-  readonly args: { readonly rows: number; readonly first: number };
-}
-
-/** The rows of x in windows that can be bound, with the same rows of the outputs. */
-function windowsOf(runtime: Runtime, x: Operand, values: Operand, indices: Operand): RowsWindow[] {
-  const choices = indices.shape[1]!;
-  // At multiples of 128 rows a window of any width begins at a multiple of 256 bytes.
-  const windows = rowWindows(runtime, { x }, 128);
-  const part = (operand: Operand, first: number, rows: number): Binding =>
-    windows.length === 1 ? operand : { operand, start: first * choices, length: rows * choices };
-  return windows.map(({ first, rows, buffers }) => ({
-    buffers: { ...buffers, values: part(values, first, rows), indices: part(indices, first, rows) },
-    args: { rows, first },
-  }));
 }

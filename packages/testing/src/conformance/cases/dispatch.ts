@@ -81,6 +81,7 @@ export const dispatchClaims: readonly ConformanceCase[] = PATHS.flatMap((dispatc
     dispatchCase({ dispatch, T: 4, K: 0, N: 3, R: 6, note: 'no choices', ids: cycle(0) }),
     dispatchCase({ dispatch, T: 53, K: 64, N: 64, R: dispatch === 'padded' ? 64 * 37 : 53 * 64, note: 'every expert may be taken', ids: ragged(64, 64) }),
     dispatchCase({ dispatch, T: 16411, K: 4, N: 3, R: dispatch === 'padded' ? 3 * 9001 : 16411 * 4, note: 'ragged', ids: ragged(4, 3) }),
+    dispatchCase({ dispatch, T: 301, K: 3, N: 2500, R: dispatch === 'padded' ? 2500 : 301 * 3, note: 'more experts than claims', ids: ragged(3, 2500) }),
     dispatchCase({ dispatch, T: 65537, K: 1, N: 300, R: dispatch === 'padded' ? 300 * 220 : 65537, note: 'with unused', ids: integers(-1, 299) }),
   ];
 });

@@ -58,6 +58,8 @@ export const thresholdSelect: readonly ConformanceCase[] = [
   thresholdCase({ T: 5, N: 4, K: 0, threshold: 0.9 }),
   thresholdCase({ T: 17, N: 300, K: 20, threshold: 0.9 }),
   thresholdCase({ T: 17, N: 300, K: 4, threshold: 0.05 }),
+  thresholdCase({ T: 9, N: 256, threshold: 0.9, real: 0.7 }),
+  thresholdCase({ T: 9, N: 300, K: 300, threshold: 0.9, real: 0.7, dtype: 'float16' }),
   ...[0.5, 1].map((threshold) => thresholdCase({ T: 31, N: 6, threshold, real: 0.6 })),
   thresholdCase({ T: 31, N: 6, K: 3, threshold: 0.9, real: 0.6, dtype: 'float16' }),
   thresholdCase({ T: 3, N: 4, threshold: 0.9, real: 0 }),
@@ -86,7 +88,7 @@ export function createPlan(T: number, K: number, R: number, key: RandomKey): Pla
 type Sizes = readonly [T: number, K: number, R: number, D: number];
 
 const SIZES: readonly Sizes[] = [
-  [7, 3, 21, 5], [7, 3, 13, 5], [5, 2, 16, 3], [1, 1, 1, 1], [0, 2, 4, 3], [4, 2, 0, 3], [257, 4, 900, 16], [65537, 1, 65537, 2],
+  [7, 3, 21, 5], [7, 3, 13, 5], [5, 2, 16, 3], [1, 1, 1, 1], [0, 2, 4, 3], [4, 2, 0, 3], [257, 4, 900, 16], [9, 40, 300, 260], [65537, 1, 65537, 2],
 ];
 
 function inputsOf([T, K, R, D]: Sizes, dtype: FloatDType): Record<string, OperandSpec> {
@@ -104,7 +106,7 @@ function labelOf([T, K, R, D]: Sizes): string {
 }
 
 function sizesOf(dtype: FloatDType): readonly Sizes[] {
-  return dtype === 'float16' ? SIZES.slice(0, 3) : SIZES;
+  return dtype === 'float16' ? SIZES.slice(0, 3).concat([[5, 12, 50, 260]]) : SIZES;
 }
 
 export const combineExperts: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>

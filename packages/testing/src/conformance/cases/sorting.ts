@@ -28,6 +28,9 @@ export const topK: readonly ConformanceCase[] = [
   topKCase(5, 64, 1, 'float32', integers(0, 3), 'ties'),
   topKCase(7, 64, 64, 'float32', integers(0, 9), 'ties, all'),
   topKCase(3, 1009, 40, 'float32', uniform(-1, 1), 'many'),
+  ...FLOATS.map((dtype) => topKCase(2, 50257, 64, dtype, uniform(-1, 1), 'of a vocabulary')),
+  topKCase(3, 4099, 50, 'float32', integers(0, 40), 'long ties'),
+  topKCase(3, 2003, 1500, 'float32', integers(-200, 200), 'ties, most of them'),
   topKCase(65537, 3, 2, 'float32', integers(0, 2), 'ties'),
   topKCase(5, 9, 6, 'float32', replaced(uniform(-1, 1), -Infinity, (index) => index % 2 === 0), 'half −∞'),
 ];
@@ -51,4 +54,6 @@ export const sortByKey: readonly ConformanceCase[] = [
   sortCase(1009, 'float32', integers(-2, 2), 'with ties'),
   sortCase(13, 'float32', cycle(1, -Infinity, 0, Infinity, -1e-30, 1e30), 'with infinities'),
   sortCase(257, 'int32', cycle(4), 'all equal'),
+  ...[257, 5003].map((n) => sortCase(n, 'float32', cycle(0, 1, -0, -1, -0, 0), 'with zeros of both signs')),
+  sortCase(300007, 'int32', signedWords, 'of 32 bits'),
 ];
