@@ -1,9 +1,11 @@
 // Bit-equal results for any number of threads: every conformance case, cut into as many pieces as it has work items (at most
-// twelve) on four and on two threads, against one thread that does not cut.
+// twelve) on four and on two threads, against one thread that does not cut. Where the re-vectorised kernels run, they are cut too:
+// they join operations but compute the same.
 import { afterAll, expect, it, vi } from 'vitest';
 import { foldIn, hashName, randomKey, sizeOf, type Backend, type Kernels, type Operand, type TensorData } from '@xmoe/core';
 import { createCpuBackend, createWasmBackend } from '@xmoe/backend-cpu';
 import { conformanceCases } from '@xmoe/testing';
+import { whyNotRevectorized } from '../src/engine/platform.js';
 import type * as team from '../src/engine/team.js';
 
 type Case = ReturnType<typeof conformanceCases>[number];
@@ -21,6 +23,7 @@ vi.mock('../src/engine/team.js', async (original) => {
 const plain = createCpuBackend();
 const whole = await createWasmBackend({ threads: 1 });
 const cut = await Promise.all([2, 4].map((threads) => createWasmBackend({ threads })));
+if (whyNotRevectorized() === undefined) cut.push(await createWasmBackend({ threads: 3, variant: 'revectorized' }));
 afterAll(() => [whole, ...cut].forEach((backend) => backend.dispose()));
 
 function allocate(item: Case, backend: Backend): Record<string, Operand> {

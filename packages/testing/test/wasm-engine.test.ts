@@ -3,16 +3,21 @@
 import { describe, expect, it, vi } from 'vitest';
 import { createCpuBackend, createWasmBackend, type WasmBackendOptions } from '@xmoe/backend-cpu';
 import type { RouterConfig } from '@xmoe/routers';
+import { whyNotRevectorized } from '../../backend-cpu/src/engine/platform.js';
 import { describeDerivatives } from './derivative-suite.js';
 import { describeGolden } from './golden-suite.js';
 import { expectNear, train, type Experts } from './tiny-training.js';
 
 vi.mock('../../backend-cpu/src/engine/team.js', async (original) => (await import('./small-pieces.js')).withSmallPieces(original));
 
-const VARIANTS = ['relaxed', 'simd'] as const;
+const refusal = whyNotRevectorized();
+if (refusal) process.stdout.write(`the re-vectorised variant was not tested: ${refusal}\n`);
+const VARIANTS = ['relaxed', 'simd', ...(refusal ? [] : (['revectorized'] as const))] as const;
 const nameOf = ({ variant, threads }: WasmBackendOptions): string => `cpu:wasm ${variant} on ${threads} thread${threads === 1 ? '' : 's'}`;
 
-for (const options of [{ variant: 'relaxed', threads: 2 }, { variant: 'simd', threads: 4 }] as const) {
+const THREADS = { relaxed: 2, simd: 4, revectorized: 2 } as const;
+for (const variant of VARIANTS) {
+  const options = { variant, threads: THREADS[variant] };
   describeGolden(nameOf(options), () => createWasmBackend(options));
 }
 
