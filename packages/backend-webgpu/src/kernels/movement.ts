@@ -8,7 +8,8 @@ import { transposeThroughTiles } from './transpose-tile.js';
 
 /** The operand as plain bits: the dtypes of four bytes share their programs. */
 export function asBits(operand: Operand): Operand {
-  return operand.dtype === 'float16' ? operand : { ...operand, dtype: 'uint32' };
+  const { buffer, shape, dtype } = operand; // a Tensor's are getters, which spreading would lose
+  return dtype === 'float16' ? operand : { buffer, shape, dtype: 'uint32' };
 }
 
 function copy(runtime: Runtime, name: string, x: View, out: View, shape: readonly number[]): void {

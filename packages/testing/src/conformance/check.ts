@@ -1,7 +1,7 @@
 // Runs one case on one backend and on the reference, and lists every way in which they differ.
 import {
   foldIn, hashName, randomKey, sizeOf,
-  type Backend, type DType, type Kernels, type Operand, type TensorData,
+  type Backend, type BackendBuffer, type DType, type Kernels, type Operand, type TensorData,
 } from '@xmoe/core';
 import type { ConformanceCase, OperandSpec } from './case.js';
 import { differences } from './compare.js';
@@ -82,13 +82,25 @@ function junk(spec: OperandSpec, round: number): Float64Array {
   return new Float64Array(sizeOf(spec.shape)).fill(JUNK[round][spec.dtype]);
 }
 
+/** Like a Tensor, its buffer is a getter: a kernel that spreads an operand loses it here as it would there. */
+class GivenOperand implements Operand {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly #buffer: BackendBuffer;
+
+  constructor({ shape, dtype }: OperandSpec, backend: Backend) {
+    this.shape = shape;
+    this.dtype = dtype;
+    this.#buffer = backend.allocate(dtype, sizeOf(shape));
+  }
+
+  get buffer(): BackendBuffer {
+    return this.#buffer;
+  }
+}
+
 function allocateAll(item: ConformanceCase, backend: Backend): Record<string, Operand> {
-  return Object.fromEntries(
-    Object.entries(item.operands).map(([name, { shape, dtype }]) => [
-      name,
-      { buffer: backend.allocate(dtype, sizeOf(shape)), shape, dtype },
-    ]),
-  );
+  return Object.fromEntries(Object.entries(item.operands).map(([name, spec]) => [name, new GivenOperand(spec, backend)]));
 }
 
 async function readAll(
