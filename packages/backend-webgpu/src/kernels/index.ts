@@ -12,6 +12,8 @@ import { elementwiseKernels } from './elementwise.js';
 import { expertsGradKernel } from './experts-grad.js';
 import { indexingKernels } from './indexing.js';
 import { movementKernels } from './movement.js';
+import { groupedLinearKernels } from './grouped-linear.js';
+import { groupedWeightGradKernels } from './grouped-weight-grad.js';
 import { matmulKernels } from './matmul.js';
 import { normalizationKernels } from './normalization.js';
 import { optimizerKernels } from './optimizer.js';
@@ -37,6 +39,8 @@ export function createKernels(runtime: Runtime, tilings: Tilings = createTilings
     ...scanKernels(runtime),
     ...optimizerKernels(runtime),
     ...matmulKernels(runtime, tilings),
+    ...groupedLinearKernels(runtime, tilings),
+    ...groupedWeightGradKernels(runtime, tilings),
     ...softmaxKernels(runtime),
     ...crossEntropyKernels(runtime),
     ...sortByKeyKernel(runtime),

@@ -1,12 +1,12 @@
 // matmul: which pieces of it are launched with which tiles. Batches of one matrix b are one product; long reductions into small
 // results are cut; operands beyond the largest binding are bound in windows over rows, accumulating over windows of the reduction.
-import { sizeOf, type Kernels, type Operand } from '@xmoe/core';
+import type { Kernels, Operand } from '@xmoe/core';
 import { DEVICE_BYTES } from '../runtime/buffers.js';
 import { writes, type ScalarType } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { TileOperand } from './tiles/operand-wgsl.js';
 import { floatElement, isVector, storeFunction, type Product } from './tiles/product.js';
-import { addParts, splitOf } from './tiles/split.js';
+import { addParts, narrow, splitOf } from './tiles/split.js';
 import { tileName } from './tiles/tile-config.js';
 import { tiledProgram } from './tiles/tile-wgsl.js';
 import type { Tilings } from './tiles/tilings.js';
@@ -79,7 +79,7 @@ function multiplyInWindows(runtime: Runtime, tilings: Tilings, call: Call): void
       }
     }
   }
-  if (target !== out) narrow(runtime, target, out);
+  if (target !== out) narrow(runtime, 'matmul', target, out);
 }
 
 function whole(end: number): Range {
@@ -157,15 +157,4 @@ function denseProduct(a: TileOperand, b: TileOperand, out: 'f32' | 'f16', vector
   let outAt = args.outBase + slice * args.outBatch;`.trim(),
     finish: (row, column, value) => `outStore(outAt + ${row} * args.outPitch + ${column}, nEnd - ${column}, ${value});`,
   };
-}
-
-/** float32 to float16, in windows of any size. */
-function narrow(runtime: Runtime, x: Operand, out: Operand): void {
-  const program = runtime.program('matmul narrow', () => ({
-    buffers: { x: { access: 'read', type: 'f32' }, out: writes(out.dtype) },
-    args: { length: 'u32' },
-    code: 'fn element(i: u32) { out[i] = f16(x[i]); }',
-    perElement: true,
-  }));
-  runtime.runElements(program, { x, out }, {}, sizeOf(out.shape));
 }

@@ -38,9 +38,6 @@ export function storeFunction(name: string, element: 'f32' | 'f16', vector: bool
   const assign = add ? '+=' : '=';
   if (vector) return `fn ${name}Store(at: u32, count: u32, value: vec4f) { ${name}[at >> 2u] ${assign} vec4<${element}>(value); }`;
   return `fn ${name}Store(at: u32, count: u32, value: vec4f) {
-  ${name}[at] ${assign} ${element}(value.x);
-  if (count > 1u) { ${name}[at + 1u] ${assign} ${element}(value.y); }
-  if (count > 2u) { ${name}[at + 2u] ${assign} ${element}(value.z); }
-  if (count > 3u) { ${name}[at + 3u] ${assign} ${element}(value.w); }
+  for (var i = 0u; i < 4u && i < count; i++) { ${name}[at + i] ${assign} ${element}(value[i]); }
 }`;
 }

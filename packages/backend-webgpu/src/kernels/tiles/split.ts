@@ -43,3 +43,21 @@ fn element(i: u32) {
   const length = sizeOf(out.shape);
   runtime.runElements(program, { partial, out }, { parts, size: sizeOf(partial.shape.slice(2)) }, length);
 }
+
+/** Rows of a part of a segment, for sums [K, M] over each of G segments of R rows; 0 where segments are better not cut. */
+export function segmentPartOf(K: number, M: number, R: number, G: number): number {
+  const tiles = Math.ceil(K / EDGE) * Math.ceil(M / EDGE);
+  const part = Math.ceil(Math.max(SHORTEST_PART, (R * tiles) / ENOUGH_GROUPS) / 64) * 64;
+  return tiles * G < ENOUGH_GROUPS && R >= 2 * G * part ? part : 0;
+}
+
+/** float32 to float16, in windows of any size. */
+export function narrow(runtime: Runtime, primitive: string, x: Operand, out: Operand): void {
+  const program = runtime.program(`${primitive} narrow`, () => ({
+    buffers: { x: reads('float32'), out: writes(out.dtype) },
+    args: { length: 'u32' },
+    code: 'fn element(i: u32) { out[i] = f16(x[i]); }',
+    perElement: true,
+  }));
+  runtime.runElements(program, { x, out }, {}, sizeOf(out.shape));
+}
