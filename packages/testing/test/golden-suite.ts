@@ -111,7 +111,11 @@ export function describeGolden(name: string, create: () => Backend | Promise<Bac
     });
 
     describe.each(goldenBase)('BASE T=$T N=$N', ({ logits, T, N, train, eval: evaluations }) => {
-      it('training is balanced, near the optimum, and drops nothing', async () => {
+      it('training is balanced, near the optimum, and drops nothing; refused where the host cannot look', async () => {
+        if (!engine.backend.readSync) {
+          expect(() => route(engine, createBaseRouter(), logits, { training: true })).toThrow('cannot read synchronously');
+          return;
+        }
         const routing = route(engine, createBaseRouter({ epsilon: train.epsilon }), logits, { training: true });
         const ids = Array.from(await routing.expertIds.data());
         const score = assignmentScore(logits.flat(), N, ids);
