@@ -13,15 +13,17 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; } td, th { padding: .15rem .75rem .15rem 0; text-align: left; border-bottom: 1px solid var(--line); }
 `;
 
-export function inspectHtml({ tokens, layers }: InspectedText, title: string): string {
-  const blocks = layers.map(({ name, experts, perToken }) => {
+/** One text or several, each with its layers. */
+export function inspectHtml(inspected: InspectedText | readonly InspectedText[], title: string): string {
+  const texts = 'tokens' in inspected ? [inspected] : inspected;
+  const blocks = texts.flatMap(({ tokens, layers }) => layers.map(({ name, experts, perToken }) => {
     const counts = perToken.map((routing) => routing.experts.length);
     const [least, most] = [Math.min(...counts), Math.max(...counts)];
     // Shaded within what occurs: otherwise a layer where all take many would be one colour.
     const spans = perToken.map((routing, index) => tokenSpan(tokens[index]!, routing, (counts[index]! - least) / Math.max(1, most - least))).join('');
     const mean = perToken.reduce((sum, routing) => sum + routing.experts.length, 0) / perToken.length;
     return `<h2>${escapeHtml(name)}: ${mean.toFixed(2)} of ${experts} experts per token, from ${least} to ${most}</h2><div class="text">${spans}</div>${loadTable(perToken, experts)}`;
-  });
+  }));
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Routing: ${escapeHtml(title)}</title><style>${STYLE}</style></head>
 <body><h1>How many experts each token takes: ${escapeHtml(title)}</h1>

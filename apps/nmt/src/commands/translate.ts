@@ -1,0 +1,63 @@
+// translate: standard input to standard output, line by line and in order. Lines that wait are translated together; one line
+// alone at once.
+import type { Readable } from 'node:stream';
+import { checkSampling } from '@xmoe/nn';
+import { printable, type Terminal } from '@xmoe/train/program';
+import { readInputLines } from '../input-lines.js';
+import { openRun } from '../session.js';
+import { createLineTranslator, type TextTranslation } from '../translate-text.js';
+import type { DecodingOptions } from '../translator.js';
+
+interface TranslateOptions {
+  backend: string;
+  checkpoint: string;
+  beam?: number;
+  lengthPenalty?: number;
+  threshold?: number;
+  nBest?: number;
+  sample?: boolean;
+  temperature: number;
+  topK: number;
+  topP: number;
+  seed: number;
+  tokenizer?: string;
+}
+
+/** Lines that are translated together, at most. */
+const MOST_LINES = 128;
+
+export async function translateCommand(terminal: Terminal, directory: string, options: TranslateOptions, input: Readable): Promise<void> {
+  const { temperature, topK, topP, seed, nBest = 1 } = options;
+  if (options.sample) checkSampling({ temperature, topK, topP });
+  const run = await openRun(directory, { ...options, onWarning: (message) => terminal.messages.write(`${message}\n`) });
+  try {
+    const { config } = run.record;
+    const decoding: DecodingOptions = {
+      ...config.decoding,
+      beam: Math.max(nBest, options.beam ?? config.decoding.beam),
+      lengthPenalty: options.lengthPenalty ?? config.decoding.lengthPenalty,
+      nBest,
+      ...(options.sample ? { sampling: { temperature, topK, topP, seed } } : {}),
+    };
+    const lines = createLineTranslator({ ...run, longestSource: config.data.maximumTokens });
+    // A terminal must not obey what a model writes; a file gets it as it is.
+    const write = (text: string): void => void terminal.output.write(terminal.output.isTTY ? printable(text) : text);
+    let number = 1;
+    for await (const batch of readInputLines(input, MOST_LINES)) {
+      const translated = await lines.translate(batch, number, decoding);
+      write(translated.map((all, index) => lineText(all, number + index, options.nBest !== undefined)).join(''));
+      const cut = translated.flatMap((all, index) => (all.some(({ complete }) => !complete) ? [number + index] : []));
+      for (const line of cut) terminal.messages.write(`line ${line}: the translation reached the maximum length\n`);
+      number += batch.length;
+    }
+  } finally {
+    input.destroy(); // an error must not wait for the rest
+    run.close();
+  }
+}
+
+/** The best translation, or all with their number and score. A line without text stays one. */
+function lineText(translations: readonly TextTranslation[], line: number, all: boolean): string {
+  if (!all) return `${translations[0]?.text ?? ''}\n`;
+  return translations.map(({ text, score }) => `${line} ||| ${text} ||| ${score.toFixed(4)}\n`).join('');
+}

@@ -1,0 +1,62 @@
+// Batches of pairs and of sources as the model takes them: padded rows with masks, on the device.
+import type { Engine, Tensor } from '@xmoe/core';
+import type { SequenceBatch, TranslationBatch } from '@xmoe/nn';
+import type { ParallelBatch } from '@xmoe/train';
+
+/** Batches of one shape share their tensors, so that a step may be recorded and run again on new contents. */
+export function shapeOf({ rows, sourceLength, targetLength }: ParallelBatch): string {
+  return `${rows}x${sourceLength}x${targetLength}`;
+}
+
+/** Puts batches on the device, in tensors that live as long as the engine: one set for each shape. */
+export function createUploader(engine: Engine): (batch: ParallelBatch) => TranslationBatch {
+  const byShape = new Map<string, TranslationBatch>();
+  return (batch) => {
+    const shape = shapeOf(batch);
+    let device = byShape.get(shape);
+    if (!device) byShape.set(shape, (device = emptyBatch(engine, batch)));
+    device.source.tokens.write(batch.source);
+    device.source.mask.write(batch.sourceMask);
+    device.target.tokens.write(batch.targetInput);
+    device.target.mask.write(batch.targetMask);
+    device.labels.write(batch.targetOutput);
+    return device;
+  };
+}
+
+function emptyBatch(engine: Engine, { rows, sourceLength, targetLength }: ParallelBatch): TranslationBatch {
+  const sequences = (length: number): SequenceBatch => ({
+    shape: { batch: rows, length },
+    tokens: engine.zeros([rows * length], 'int32').keep(),
+    mask: engine.zeros([rows * length], 'bool').keep(),
+  });
+  return { source: sequences(sourceLength), target: sequences(targetLength), labels: engine.zeros([rows * targetLength], 'int32').keep() };
+}
+
+/** A batch for one use. Dispose it with {@link disposeBatch}. */
+export function uploadBatch(engine: Engine, batch: ParallelBatch): TranslationBatch {
+  const sequences = (tokens: Int32Array, mask: Uint8Array, length: number): SequenceBatch => ({
+    shape: { batch: batch.rows, length }, tokens: engine.tensor(tokens).keep(), mask: engine.tensor(mask, [mask.length], 'bool').keep(),
+  });
+  return {
+    source: sequences(batch.source, batch.sourceMask, batch.sourceLength),
+    target: sequences(batch.targetInput, batch.targetMask, batch.targetLength),
+    labels: engine.tensor(batch.targetOutput).keep(),
+  };
+}
+
+/** Sources of any lengths as one batch, padded on the right. */
+export function uploadSources(engine: Engine, sources: readonly Int32Array[], padding: number): SequenceBatch {
+  const length = Math.max(...sources.map((source) => source.length));
+  const tokens = new Int32Array(sources.length * length).fill(padding);
+  const mask = new Uint8Array(tokens.length);
+  sources.forEach((source, row) => {
+    tokens.set(source, row * length);
+    mask.fill(1, row * length, row * length + source.length);
+  });
+  return { shape: { batch: sources.length, length }, tokens: engine.tensor(tokens).keep(), mask: engine.tensor(mask, [mask.length], 'bool').keep() };
+}
+
+export function disposeBatch(...tensors: Tensor[]): void {
+  for (const tensor of tensors) tensor.dispose();
+}

@@ -1,0 +1,196 @@
+// What a finished run shows: the best parameters, BLEU and chrF2++ of the test pairs beside simple baselines, sample
+// translations, summary.json and the HTML report.
+import { basename, join } from 'node:path';
+import {
+  averageTensors, createCheckpointStore, findBest, loadParameters, readMetrics, renderReport, replaceFile, saveAverage, tokenizerToJson,
+  type LayerRouting, type LoadedCheckpoint, type RoutedWord, type TranslationSample,
+} from '@xmoe/train';
+import { progressLine, RUN_FILES } from '@xmoe/train/program';
+import { createCopyBaseline, textsOfSplit, trainDictionary } from './baselines/index.js';
+import { modelSize, routingReader } from './model.js';
+import { routeSentence, wordsOf } from './route-sentence.js';
+import { runReportData } from './run-report.js';
+import { bleuTokenizerOf, scoreTranslations, type Scores } from './scores.js';
+import type { TrainedModel } from './train-run.js';
+import { referenceLoss, translatePairs, type LossResult, type TranslatedPairs } from './validate.js';
+
+/** A system's scores on the test pairs. */
+export interface SystemScores {
+  name: string;
+  bleu: number;
+  chrf: number;
+}
+
+/** summary.json. All scores are of the same test pairs. */
+export interface Summary {
+  preset: string;
+  languages: string;
+  backend: string;
+  router: string;
+  dispatch: string | null;
+  /** Updates of the run; fewer than asked for when patience ended it. */
+  steps: number;
+  stoppedEarly: boolean;
+  /** Target tokens trained on. */
+  tokens: number;
+  parameters: number;
+  /** The checkpoint that the scores are of: the best on the validation pairs. */
+  checkpoint: string;
+  trainPairs: number;
+  testPairs: number;
+  /** Nats per target token of the references, without label smoothing. */
+  testLoss: number;
+  bleu: number;
+  chrf: number;
+  bleuSignature: string;
+  chrfSignature: string;
+  beam: number;
+  lengthPenalty: number;
+  /** The source itself, and word by word with a dictionary learned from the training pairs. */
+  baselines: SystemScores[];
+  tokensPerSecond: number;
+  trainingSeconds: number;
+  /** By layer with experts: on the references of the test pairs with nothing dropped, and in the last step that was looked at. */
+  expertsPerToken: Record<string, number>;
+  dropRate: Record<string, number>;
+  /** Of the expert layers, over the whole run, forward and backward. */
+  budgetedFlops: number;
+  executedFlops: number;
+  samples: TranslationSample[];
+}
+
+export interface Finished {
+  summary: Summary;
+  reportPath: string;
+  summaryPath: string;
+}
+
+const SAMPLES = 10;
+
+/** Scores the test pairs with the best parameters and writes summary.json and report.html. Null when a signal ended it: nothing is written then. */
+export async function finishRun(trained: TrainedModel): Promise<Finished | null> {
+  const { request, stop, dataset } = trained;
+  const { config } = request;
+  const checkpoint = await takeBest(trained);
+  if (stop.requested) return null;
+  const loss = await referenceLoss({
+    engine: trained.device.engine, model: trained.dropless, parameters: trained.parameters, dataset, split: 'test',
+    computeDType: config.train.precision, summarizeTrace: routingReader(config, 1), stopped: () => stop.requested,
+  });
+  const pairs = await translateTest(trained);
+  if (pairs === null || stop.requested) return null;
+  const tokenizer = bleuTokenizerOf(config);
+  const score = (hypotheses: readonly string[]): Scores => scoreTranslations(hypotheses, pairs.references, tokenizer);
+  const { source: sourceLanguage, target: targetLanguage } = dataset.languages;
+  const baselines = [createCopyBaseline(), trainDictionary(textsOfSplit(dataset, 'train'), { sourceLanguage, targetLanguage })]
+    .map(({ name, translate }) => ({ name, ...numbersOf(score(pairs.sources.map(translate))) }));
+  const chosen = sampleIndices(pairs.sources.length);
+  const summary = summaryOf(trained, checkpoint, loss, score(pairs.hypotheses), { baselines, samples: samplesOf(pairs, chosen) });
+  const words = await routeSamples(trained, chosen);
+  if (stop.requested) return null;
+  const summaryPath = join(request.out, RUN_FILES.summary);
+  await replaceFile(summaryPath, `${JSON.stringify(summary, null, 2)}\n`);
+  const reportPath = join(request.out, RUN_FILES.report);
+  const rows = readMetrics(join(request.out, RUN_FILES.metrics));
+  await replaceFile(reportPath, await renderReport(runReportData(summary, config, rows, words)));
+  return { summary, reportPath, summaryPath };
+}
+
+/** Averages the last checkpoints if asked to, and leaves the parameters of the best checkpoint in the model. */
+async function takeBest(trained: TrainedModel): Promise<LoadedCheckpoint> {
+  const { request: { config, out, stream }, parameters, model, dataset } = trained;
+  const directory = join(out, RUN_FILES.checkpoints);
+  const store = createCheckpointStore({ directory, onWarning: (message) => stream.write(`${message}\n`) });
+  const entries = (await store.list()).slice(-config.train.averageCheckpoints);
+  if (entries.length > 1) {
+    const loaded = await Promise.all(entries.map(({ path }) => store.load(path)));
+    const mean = averageTensors(loaded.map(({ tensors }) => tensors.parameters!));
+    loadParameters(parameters, model.parameters, mean, 'the average');
+    const { metric } = await trained.validate();
+    const { step, state } = loaded.at(-1)!;
+    await saveAverage(directory, { step, state, tensors: { parameters: mean }, metric: metric!, files: { 'tokenizer.json': tokenizerToJson(dataset.tokenizer) } });
+  }
+  const best = await findBest(directory);
+  const checkpoint = best ? await store.load(best) : await store.loadLatest();
+  loadParameters(parameters, model.parameters, checkpoint.tensors.parameters!, checkpoint.path);
+  return checkpoint;
+}
+
+async function translateTest({ request: { config, stream }, translator, dataset, stop }: TrainedModel): Promise<TranslatedPairs | null> {
+  const line = progressLine(stream, `Translating the test pairs, beam ${config.decoding.beam}`);
+  const pairs = await translatePairs({
+    translator, dataset, tokenizer: dataset.tokenizer, tokens: dataset.tokens, split: 'test', pairs: config.train.scoredPairs,
+    ...config.decoding, onProgress: line.update, stopped: () => stop.requested,
+  });
+  line.done();
+  return pairs;
+}
+
+/** Evenly over the test pairs: not chosen by quality. */
+function sampleIndices(pairs: number): number[] {
+  const count = Math.min(SAMPLES, pairs);
+  return Array.from({ length: count }, (_, index) => Math.floor((index * pairs) / count));
+}
+
+function samplesOf({ sources, references, hypotheses }: TranslatedPairs, indices: readonly number[]): TranslationSample[] {
+  return indices.map((index) => ({ source: sources[index]!, reference: references[index]!, translation: hypotheses[index]! }));
+}
+
+/** The source words of the samples with the experts they took; without experts none. */
+async function routeSamples({ request: { config }, device, dropless, parameters, dataset }: TrainedModel, indices: readonly number[]): Promise<RoutedWord[][]> {
+  if (config.moe === null || config.moe.side === 'decoder') return [];
+  const { tokenizer, tokens } = dataset;
+  const router = { engine: device.engine, model: dropless, parameters, tokenizer, tokens, computeDType: config.train.precision };
+  const words: RoutedWord[][] = [];
+  for (const index of indices) {
+    const { source, target } = dataset.split('test').read(index);
+    words.push(wordsOf((await routeSentence(router, source.subarray(0, -1), target.subarray(0, -1))).source));
+  }
+  return words;
+}
+
+function numbersOf({ bleu, chrf }: Scores): { bleu: number; chrf: number } {
+  return { bleu: bleu.score, chrf: chrf.score };
+}
+
+function summaryOf(
+  trained: TrainedModel,
+  checkpoint: LoadedCheckpoint,
+  loss: LossResult,
+  own: Scores,
+  beside: Pick<Summary, 'baselines' | 'samples'>,
+): Summary {
+  const { request, dataset, model, outcome, device } = trained;
+  const { config } = request;
+  const { source, target } = dataset.languages;
+  const test = dataset.split('test').pairs;
+  const byLayer = (routing: readonly { layer: string; summary: LayerRouting }[], pick: (summary: LayerRouting) => number): Record<string, number> =>
+    Object.fromEntries(routing.map(({ layer, summary }) => [layer, pick(summary)]));
+  return {
+    preset: request.preset,
+    languages: `${source}-${target}`,
+    backend: device.engine.backend.name,
+    router: config.moe?.router.type ?? 'dense',
+    dispatch: config.moe?.dispatch ?? null,
+    steps: outcome.step,
+    stoppedEarly: outcome.stoppedEarly,
+    tokens: outcome.targets,
+    parameters: modelSize(config, model, dataset.tokenizer.vocabularySize).parameters,
+    checkpoint: basename(checkpoint.path),
+    trainPairs: dataset.split('train').pairs,
+    testPairs: Math.min(config.train.scoredPairs ?? test, test),
+    testLoss: loss.loss,
+    ...numbersOf(own),
+    bleuSignature: own.bleu.signature,
+    chrfSignature: own.chrf.signature,
+    beam: config.decoding.beam,
+    lengthPenalty: config.decoding.lengthPenalty,
+    tokensPerSecond: outcome.targets / outcome.seconds,
+    trainingSeconds: outcome.seconds,
+    expertsPerToken: byLayer(loss.routing, (summary) => summary.expertsPerToken),
+    dropRate: byLayer(outcome.routing, (summary) => summary.dropRate),
+    budgetedFlops: outcome.budgetedFlops,
+    executedFlops: outcome.executedFlops,
+    ...beside,
+  };
+}

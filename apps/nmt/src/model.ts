@@ -1,0 +1,87 @@
+// From a configuration to a translation model, and to what one can say of it without running it.
+import { countParameters, type Engine, type FeedForward } from '@xmoe/core';
+import { createMoeFeedForward, denseFlops, summarizeTrace, type RoutingTrace } from '@xmoe/moe';
+import { createDenseFeedForward, createEncoderDecoder, type EncoderDecoder } from '@xmoe/nn';
+import type { LayerRouting } from '@xmoe/train';
+import { activeExpertWeights, droplessExperts, expertSettings, layerRoutingOf } from '@xmoe/train/program';
+import type { Config } from './config.js';
+
+export type XMoETranslator = EncoderDecoder<RoutingTrace>;
+export type SideName = 'encoder' | 'decoder';
+
+/** Whether layer `index` (1-based) of a side has experts. */
+export function hasExperts({ moe }: Config, side: SideName, index: number): boolean {
+  return moe !== null && (moe.side === side || moe.side === 'both') && index % moe.every === 0;
+}
+
+/** A configuration whose experts drop nothing: no sentence can push another's claims out. */
+export function dropless(config: Config): Config {
+  return { ...config, moe: droplessExperts(config.moe) };
+}
+
+/** Builds the model; parameters are made separately. */
+export function buildModel(engine: Engine, config: Config, vocabularySize: number): XMoETranslator {
+  const { model, moe } = config;
+  return createEncoderDecoder<RoutingTrace>(engine, {
+    vocabularySize,
+    tiedEmbeddings: model.tiedEmbeddings,
+    contextLength: model.contextLength,
+    width: model.width,
+    heads: model.heads,
+    encoderLayers: model.encoderLayers,
+    decoderLayers: model.decoderLayers,
+    dropout: model.dropout,
+    initStd: model.initStd,
+    labelSmoothing: model.labelSmoothing,
+    norm: model.norm,
+    positions: model.positions,
+    checkpointing: model.checkpointing,
+    feedForward: ({ side, index, name, std, outputStd }): FeedForward<RoutingTrace> => {
+      if (!moe || !hasExperts(config, side, index)) {
+        return createDenseFeedForward({ name: `${name}.mlp`, width: model.width, hidden: model.hidden, activation: model.activation, std, outputStd });
+      }
+      // Layers of the two sides have different random maps.
+      const layer = side === 'encoder' ? index : model.encoderLayers + index;
+      const settings = expertSettings(moe, { vocabularySize, layer, seed: config.train.seed });
+      return createMoeFeedForward({ name: `${name}.moe`, width: model.width, activation: model.activation, initStd: std, outputStd, ...settings });
+    },
+  });
+}
+
+/** Reads a trace; `passes` is 1 for the forward pass alone and 3 with the backward pass. */
+export function routingReader({ moe, model }: Config, passes: 1 | 3): (trace: RoutingTrace) => Promise<LayerRouting> {
+  const flopsPerClaim = moe ? denseFlops({ tokens: 1, width: model.width, hidden: moe.expertHidden }) * passes : 0;
+  return async (trace) => layerRoutingOf(await summarizeTrace(trace), { capacityFactor: moe?.capacityFactor ?? 0, flopsPerClaim });
+}
+
+export interface ModelSize {
+  parameters: number;
+  /** Weights that a source token meets in the encoder, and in the decoder as keys and values of cross-attention. */
+  activePerSource: number;
+  /** Weights that a target token meets, the output projection among them. Experts count γ·s of N·s hidden units. */
+  activePerTarget: number;
+  /** Forward and backward FLOPs of a pair of `length` source and as many target tokens, divided by `length`; attention included. */
+  flopsPerPairToken(length: number): number;
+  /** Bytes of weights, gradients and two moments in float32. */
+  trainingBytes: number;
+}
+
+/** What a model of this configuration costs. */
+export function modelSize(config: Config, model: XMoETranslator, vocabularySize: number): ModelSize {
+  const { width, hidden, encoderLayers, decoderLayers } = config.model;
+  const feedForward = (side: SideName, layers: number): number =>
+    Array.from({ length: layers }, (_, at) => (hasExperts(config, side, at + 1) ? activeExpertWeights(config.moe!, width) : 2 * width * hidden))
+      .reduce((sum, weights) => sum + weights, 0);
+  const parameters = countParameters(model.parameters);
+  // Self-attention has four matrices d × d. Of cross-attention, keys and values are computed once per source token.
+  const activePerSource = encoderLayers * 4 * width ** 2 + feedForward('encoder', encoderLayers) + decoderLayers * 2 * width ** 2;
+  const activePerTarget = decoderLayers * 6 * width ** 2 + feedForward('decoder', decoderLayers) + vocabularySize * width;
+  return {
+    parameters,
+    activePerSource,
+    activePerTarget,
+    // q·k and p·v, 2 FLOPs per multiplication: whole sentences in the encoder and across, half on average in the causal decoder.
+    flopsPerPairToken: (length) => 6 * (activePerSource + activePerTarget) + 3 * 4 * width * length * (encoderLayers + 1.5 * decoderLayers),
+    trainingBytes: parameters * 16,
+  };
+}

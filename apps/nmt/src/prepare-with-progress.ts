@@ -1,0 +1,22 @@
+// Prepares the pairs of a configuration with lines for a terminal: what is made, and what cleaning left.
+import { formatCompact, type ParallelDataset, type ProgressStream } from '@xmoe/train';
+import type { DataConfig } from './data-config.js';
+import { prepareData } from './prepare-data.js';
+
+const STAGES = { pairs: 'Reading and cleaning pairs', vocabulary: 'Learning a vocabulary', shards: 'Tokenising' } as const;
+
+/** Makes or finds the prepared pairs under `root`. Says each stage that is made, once. */
+export async function prepareWithProgress(config: DataConfig, root: string, stream: ProgressStream): Promise<ParallelDataset> {
+  let last: keyof typeof STAGES | undefined;
+  const { dataset, prepared } = await prepareData(config, root, ({ stage }) => {
+    if (stage !== last) stream.write(`${STAGES[stage]}\n`);
+    last = stage;
+  });
+  const { splits } = prepared.report;
+  const { train } = prepared.report.tokens;
+  stream.write(
+    `Pairs ${config.sourceLanguage}-${config.targetLanguage}: ${splits.train.pairs} to train on (${formatCompact(train.source)} + ${formatCompact(train.target)} tokens), ` +
+      `${splits.validation.pairs} for validation, ${splits.test.pairs} for test\n`,
+  );
+  return dataset;
+}

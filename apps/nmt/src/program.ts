@@ -1,0 +1,91 @@
+// The command line of xmoe-nmt: options and help. What the commands do is in commands/.
+import type { Readable } from 'node:stream';
+import { BACKEND_NAMES, openBackend } from '@xmoe/backends';
+import { tokenizerNames } from '@xmoe/metrics';
+import {
+  backendOption, countFromOne, cpuEngine, doctorCommand, facts, finite, locateVersion, newProgram, runCommandLine, wholeNumber,
+  withConfigOptions, withTrainOptions, type Terminal,
+} from '@xmoe/train/program';
+import type { Command } from 'commander';
+import { evalCommand } from './commands/eval.js';
+import { inspectCommand } from './commands/inspect.js';
+import { prepareCommand } from './commands/prepare.js';
+import { trainCommand } from './commands/train.js';
+import { translateCommand } from './commands/translate.js';
+import { configs } from './config.js';
+
+const NAME = 'xmoe-nmt';
+const backend = backendOption(BACKEND_NAMES);
+const configOptions = {
+  preset: 'tiny',
+  dataHelp: 'parallel text instead of the language packs: TSV, JSON lines, Parquet or TMX, or SOURCE::TARGET for two line-aligned files; also gzipped or zstd',
+};
+const checkpoint = ['--checkpoint <which>', 'best, latest, average, a name like step-00000500, or a path', 'best'] as const;
+const MORE_FLAGS =
+  '\nAny other flag names a key of the configuration, e.g. --source ru --max-steps 30 --learning-rate 1e-3 --threshold 0.8 --vocabulary-size 4000.';
+
+const configured = (command: Command): Command => withConfigOptions(command, configOptions);
+const trained = (command: Command): Command => withTrainOptions(configured(command), backend).addHelpText('after', MORE_FLAGS);
+
+/** Options that say how to decode: the run's own settings where they are left out. */
+function decoded(command: Command): Command {
+  return command
+    .option('--beam <size>', 'hypotheses that live on; 1 is greedy (default: as in the run)', countFromOne)
+    .option('--length-penalty <alpha>', 'score = log p / length^alpha (default: as in the run)', finite)
+    .option('--threshold <t>', 'another threshold than in training', finite);
+}
+
+function createProgram(terminal: Terminal, input: () => Readable): Command {
+  const version = locateVersion(import.meta.url);
+  const program = newProgram(NAME, terminal);
+  program.description('Train, evaluate and use XMoE translation models.').version(version);
+  trained(program.command('demo').description('train a small XMoE on real messages and show how it translates')).action((options, command) => trainCommand(terminal, options, command));
+  trained(program.command('train').description('train a preset')).action((options, command) => trainCommand(terminal, options, command));
+  configured(program.command('prepare').description('parallel text to cleaned pairs to vocabulary to shards; training does this by itself'))
+    .addHelpText('after', MORE_FLAGS)
+    .action((options, command) => prepareCommand(terminal, options, command));
+  decoded(program.command('translate <run>').description('standard input to standard output, line by line'))
+    .option(...backend)
+    .option(...checkpoint)
+    .option('--n-best <count>', 'print so many translations of each line as LINE ||| TEXT ||| SCORE', countFromOne)
+    .option('--sample', 'draw translations instead of searching for the best')
+    .option('--temperature <value>', 'of --sample; 0 takes the likeliest token', finite, 1)
+    .option('--top-k <k>', 'of --sample: only the k likeliest tokens; 0: all', wholeNumber, 0)
+    .option('--top-p <mass>', 'of --sample: only the likeliest tokens of this mass', finite, 1)
+    .option('--seed <seed>', 'of --sample: same seed, same text', wholeNumber, 1)
+    .option('--tokenizer <file>', 'a tokenizer.json to check against the checkpoint and use')
+    .action((run, options) => translateCommand(terminal, run, options, input()));
+  decoded(program.command('eval [run]').description('BLEU and chrF2++ of a run, or of files of translations, with paired bootstrap against another'))
+    .option(...backend)
+    .option(...checkpoint)
+    .option('--split <name>', 'validation or test', 'test')
+    .option('--max-pairs <count>', 'only the first pairs', countFromOne)
+    .option('--pairs <file...>', 'score on other parallel text than the run was trained with, in any format of --data')
+    .option('--hypotheses <file>', 'translations to score instead of a run, a line each')
+    .option('--references <file>', 'their references')
+    .option('--against <run-or-file>', 'another run, or another file of translations, to compare with')
+    .option('--tokenize <name>', `tokenizer of BLEU: ${tokenizerNames.join(', ')} (default: by the target language)`)
+    .option('--language <code>', 'target language of --references, for the tokenizer of BLEU', 'en')
+    .option('--samples <count>', 'bootstrap samples', countFromOne, 1000)
+    .option('--save <file>', 'also write the translations, a line each')
+    .option('--json', 'print one JSON object')
+    .action((run, options) => evalCommand(terminal, run, options));
+  program
+    .command('inspect <run>')
+    .description('how many experts each token of a sentence takes, by layer')
+    .option(...backend)
+    .option(...checkpoint)
+    .option('--text <text>', 'source sentence (default: the first test pair)')
+    .option('--html <file>', 'where the page goes (default: RUN/inspect.html)')
+    .action((run, options) => inspectCommand(terminal, run, options));
+  program.command('presets').description('list the presets').action(async () => void terminal.output.write(`${facts(await configs.presets())}\n`));
+  program.command('doctor').description('what this machine offers: Node, WebAssembly, and each backend with the reason where it does not work')
+    .action(() => doctorCommand(terminal, { program: NAME, version, backendNames: BACKEND_NAMES, openBackend }));
+  return program;
+}
+
+/** Runs the command that `args` (without the program's name) ask for; returns the exit code. */
+export function runProgram(args: readonly string[], streams: Pick<Terminal, 'output' | 'messages'>, input: () => Readable): Promise<number> {
+  // Which engine computes belongs to the version.
+  return runCommandLine(args, streams, (terminal) => createProgram(terminal, input), { afterVersion: async () => `CPU engine: ${await cpuEngine(openBackend)}\n` });
+}

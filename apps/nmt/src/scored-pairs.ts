@@ -1,0 +1,61 @@
+// Pairs to score translations on: of a run's own data, of files in any format, or a file of translations with its references.
+import { XMoEError } from '@xmoe/core';
+import { parsePairSource, readPairs, type LanguagePair, type PairFileSource, type TextPair } from '@xmoe/train';
+import type { TrainedRun } from './session.js';
+
+export interface ScoredPairs {
+  /** For the first line of the result. */
+  name: string;
+  sources: string[];
+  references: string[];
+  /** Of each pair; all empty without kinds. */
+  kinds: string[];
+}
+
+const SPLITS = ['validation', 'test'] as const;
+
+/** Pairs of the data that a run was trained on. */
+export async function pairsOfRun(run: TrainedRun, splitName: string, most = Infinity): Promise<ScoredPairs> {
+  const name = SPLITS.find((known) => known === splitName);
+  if (!name) throw new XMoEError('value', `there is no split ${JSON.stringify(splitName)} to score`, { hint: `one of ${SPLITS.join(', ')}` });
+  const dataset = await run.dataset();
+  const split = dataset.split(name);
+  const indices = Array.from({ length: Math.min(most, split.pairs) }, (_, index) => index);
+  const texts = indices.map((index) => dataset.text(name, index));
+  return {
+    name: `${name} split, ${run.checkpoint.path}`,
+    sources: texts.map(({ source }) => source),
+    references: texts.map(({ target }) => target),
+    kinds: indices.map((index) => split.kinds[split.kindOf[index]!] ?? ''),
+  };
+}
+
+/** Pairs of other files. */
+export async function pairsOfFiles(paths: readonly string[], languages: LanguagePair, most = Infinity): Promise<ScoredPairs> {
+  const pairs = await take(paths.map(parsePairSource), languages, most);
+  return {
+    name: paths.join(', '),
+    sources: pairs.map(({ source }) => source),
+    references: pairs.map(({ target }) => target),
+    kinds: pairs.map(({ kind }) => kind ?? ''),
+  };
+}
+
+/** A file of translations, line by line beside its references. */
+export async function translationsOfFile(path: string, references: string, most = Infinity): Promise<{ hypotheses: string[]; pairs: ScoredPairs }> {
+  const pairs = await take([{ path, target: references, format: 'lines' }], { source: 'und', target: 'und' }, most);
+  return {
+    hypotheses: pairs.map(({ source }) => source),
+    pairs: { name: path, sources: [], references: pairs.map(({ target }) => target), kinds: pairs.map(() => '') },
+  };
+}
+
+/** Every row counts: one that cannot be read would silently change the score. */
+async function take(sources: readonly PairFileSource[], languages: LanguagePair, most: number): Promise<TextPair[]> {
+  const pairs: TextPair[] = [];
+  for await (const pair of readPairs(sources, { languages, strict: true })) {
+    if (pairs.length === most) break;
+    pairs.push(pair);
+  }
+  return pairs;
+}

@@ -1,0 +1,81 @@
+// What every command that uses a run opens first: a backend with an engine, a model with the parameters of a checkpoint, and a
+// translator.
+import { openBackend } from '@xmoe/backends';
+import { initializeParameters, randomKey, XMoEError, type Tensor } from '@xmoe/core';
+import {
+  loadParameters, loadTokenizer, openParallelDataset, translationTokensOf,
+  type BytePairTokenizer, type JsonObject, type LanguagePair, type LoadedCheckpoint, type ParallelDataset, type TranslationTokens,
+} from '@xmoe/train';
+import {
+  checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord,
+  type CheckpointChoice, type Device, type RunRecord,
+} from '@xmoe/train/program';
+import { configSchema, type Config } from './config.js';
+import { buildModel, dropless, type XMoETranslator } from './model.js';
+import { createTranslator, type Translator } from './translator.js';
+
+/** config.json of the run in `directory`. */
+export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, configSchema);
+
+export interface TrainedRun {
+  record: RunRecord<Config>;
+  device: Device;
+  tokenizer: BytePairTokenizer;
+  tokens: TranslationTokens;
+  languages: LanguagePair;
+  /** With nothing dropped. */
+  model: XMoETranslator;
+  translator: Translator;
+  parameters: Record<string, Tensor>;
+  /** The checkpoint that the parameters come from. */
+  checkpoint: LoadedCheckpoint;
+  /** Opens the data that the run was trained on. A checkpoint alone is enough for whoever does not call it. */
+  dataset(): Promise<ParallelDataset>;
+  close(): void;
+}
+
+export interface OpenRunOptions extends CheckpointChoice {
+  backend: string;
+  /** Another threshold than in training. */
+  threshold?: number;
+  /** A tokenizer.json that must be that of the checkpoint; for scripts that keep their own. */
+  tokenizer?: string;
+}
+
+/** Opens a run for use. @throws XMoEError naming what does not fit together */
+export async function openRun(directory: string, options: OpenRunOptions): Promise<TrainedRun> {
+  const record = await readRecord(directory);
+  const config = withThreshold(record.config, options.threshold);
+  const checkpoint = await loadRunCheckpoint(directory, options);
+  const tokenizer = await loadTokenizer(options.tokenizer ?? checkpoint.path);
+  checkTokenizer(checkpoint.state.saved as JsonObject, tokenizer.hash, checkpoint.path);
+  const tokens = translationTokensOf(tokenizer, checkpoint.path);
+  const device = await openDevice(openBackend, options.backend, config.train);
+  const { engine } = device;
+  const model = buildModel(engine, dropless(config), tokenizer.vocabularySize);
+  const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
+  loadParameters(parameters, model.parameters, checkpoint.tensors.parameters ?? [], checkpoint.path);
+  let opened: ParallelDataset | undefined;
+  return {
+    record: { ...record, config }, device, tokenizer, tokens, model, parameters, checkpoint,
+    translator: createTranslator({ engine, config, model, parameters, tokens }),
+    languages: { source: config.data.sourceLanguage, target: config.data.targetLanguage },
+    async dataset() {
+      opened ??= await openParallelDataset(record.data);
+      checkTokenizer(checkpoint.state.saved as JsonObject, opened.index.tokenizer.hash, checkpoint.path);
+      return opened;
+    },
+    close() {
+      opened?.close();
+      device.engine.dispose();
+    },
+  };
+}
+
+function withThreshold(config: Config, threshold: number | undefined): Config {
+  if (threshold === undefined) return config;
+  if (config.moe?.router.type !== 'threshold') {
+    throw new XMoEError('config', `the run ${config.moe ? `uses the ${config.moe.router.type} router, which` : 'is dense: it'} has no threshold`, { hint: 'leave --threshold out' });
+  }
+  return { ...config, moe: { ...config.moe, router: { ...config.moe.router, threshold } } };
+}

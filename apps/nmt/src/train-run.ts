@@ -1,0 +1,158 @@
+// One training run from configuration to trained model: run directory, data, model, loop.
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { openBackend } from '@xmoe/backends';
+import { initializeParameters, randomKey, type Engine, type Tensor } from '@xmoe/core';
+import type { RoutingTrace } from '@xmoe/moe';
+import type { TranslationBatch } from '@xmoe/nn';
+import {
+  createParallelSampler, createTrainer, openParallelDataset, runTraining, tokenizerToJson,
+  type BatchSource, type Evaluation, type JsonObject, type ParallelBatch, type ParallelDataset, type ProgressStream, type RunOutcome,
+  type StopSignal, type Trainer,
+} from '@xmoe/train';
+import {
+  beginOrResume, checkTokenizer, openDevice, optimizerOf, profileText, refuseExistingRun, scheduleOf, withLockedRun,
+  type Device, type TrainingPlan,
+} from '@xmoe/train/program';
+import { checkResumable, type Config } from './config.js';
+import { createUploader, shapeOf } from './device-batches.js';
+import { buildModel, dropless as droplessOf, routingReader, type XMoETranslator } from './model.js';
+import { prepareWithProgress } from './prepare-with-progress.js';
+import { bleuTokenizerOf, scoreTranslations } from './scores.js';
+import { createTranslator, type Translator } from './translator.js';
+import { referenceLoss, translatePairs } from './validate.js';
+
+export interface TrainRequest extends TrainingPlan<Config> {
+  stream: ProgressStream;
+}
+
+export interface TrainedModel {
+  request: TrainRequest;
+  device: Device;
+  dataset: ParallelDataset;
+  model: XMoETranslator;
+  parameters: Record<string, Tensor>;
+  /** The same model with nothing dropped. */
+  dropless: XMoETranslator;
+  /** Of that one, with the parameters as they are when it is called. */
+  translator: Translator;
+  /** Scores the validation split with the parameters as they are. */
+  validate(): Promise<Evaluation>;
+  outcome: RunOutcome;
+  /** Still listening: whatever takes long asks it. */
+  stop: StopSignal;
+}
+
+/** Trains, then hands everything to `use` while the run is still locked, signals are heard and the device is open. */
+export async function trainRun<R>(request: TrainRequest, use: (trained: TrainedModel) => Promise<R>): Promise<R> {
+  const { config, resumeData, stream } = request;
+  // Whatever can fail without a run directory fails before there is one.
+  if (resumeData === undefined) refuseExistingRun(request.out);
+  const device = await openDevice(openBackend, request.backend, { precision: config.train.precision, debug: request.debug, profile: request.profile });
+  stream.write(`Backend: ${device.reason}\n`);
+  let dataset: ParallelDataset | undefined;
+  try {
+    // The very shards, wherever the text is now; made again from the text when they are gone.
+    dataset = resumeData !== undefined && existsSync(resumeData) ? await openParallelDataset(resumeData) : await prepareWithProgress(config.data, request.dataRoot, stream);
+    return await trainOn(request, device, dataset, use);
+  } finally {
+    dataset?.close();
+    device.engine.dispose();
+  }
+}
+
+async function trainOn<R>(request: TrainRequest, device: Device, dataset: ParallelDataset, use: (trained: TrainedModel) => Promise<R>): Promise<R> {
+  const { config, out, stream } = request;
+  const { engine } = device;
+  const { train } = config;
+  const { tokenizer } = dataset;
+  const model = buildModel(engine, config, tokenizer.vocabularySize);
+  const parameters = initializeParameters(engine, model.parameters, randomKey(train.seed));
+  const trainer = createTranslationTrainer(engine, config, model, parameters);
+  const batches = batchSource(config, dataset);
+  const record = request.resumeData === undefined ? { preset: request.preset, backend: engine.backend.name, data: resolve(dataset.directory), config } : null;
+  try {
+    return await withLockedRun(out, stream, async ({ stop, markTrained }) => {
+      const validation = createValidation(config, engine, dataset, parameters);
+      const resume = await beginOrResume(out, record, stream);
+      if (request.profile) engine.profiler?.start();
+      const outcome = await runTraining<ParallelBatch>({
+        directory: out,
+        trainer,
+        batches,
+        totalSteps: train.steps,
+        ...(request.stopAfter === undefined ? {} : { stopAfter: request.stopAfter }),
+        accumulation: (taken) => taken.reduce((sum, { targetTokens }) => sum + targetTokens, 0) >= train.updateTokens,
+        evaluateEvery: train.evalEvery,
+        ...(train.patience === null ? {} : { patience: train.patience }),
+        saveBest: true,
+        checkpointEvery: train.checkpointEvery,
+        keepCheckpoints: train.keepCheckpoints,
+        routingEvery: train.routingEvery,
+        resume,
+        saved: { config: config as unknown as JsonObject, tokenizerHash: tokenizer.hash, backend: engine.backend.name },
+        files: { 'tokenizer.json': tokenizerToJson(tokenizer) },
+        checkSaved: (saved, where) => {
+          checkTokenizer(saved, tokenizer.hash, where);
+          checkResumable(saved.config, config, where);
+          if (saved.backend !== engine.backend.name) stream.write(`The run was trained on ${String(saved.backend)} so far: it goes on, but not bit for bit\n`);
+        },
+        evaluate: validation.validate,
+        stop,
+        stream,
+      });
+      if (outcome.completed) markTrained();
+      if (request.profile) stream.write(profileText(await engine.profiler?.stop()));
+      return use({ request, device, dataset, model, parameters, ...validation, outcome, stop });
+    });
+  } finally {
+    trainer.dispose();
+  }
+}
+
+/** The trainer of a translation model. */
+export function createTranslationTrainer(engine: Engine, config: Config, model: XMoETranslator, parameters: Record<string, Tensor>): Trainer<ParallelBatch> {
+  const { train } = config;
+  return createTrainer<ParallelBatch, TranslationBatch, RoutingTrace>({
+    engine,
+    specs: model.parameters,
+    parameters,
+    optimizer: optimizerOf(train),
+    schedule: scheduleOf(train),
+    seed: train.seed,
+    computeDType: train.precision,
+    upload: createUploader(engine),
+    shapeOf,
+    countTargets: ({ targetTokens }) => targetTokens,
+    loss: (weights, batch, context, options) => model.loss(weights, batch, context, options),
+    summarizeTrace: routingReader(config, 3),
+  });
+}
+
+function batchSource({ train, data }: Config, dataset: ParallelDataset): BatchSource<ParallelBatch> {
+  const sampler = createParallelSampler({
+    split: dataset.split('train'), tokens: dataset.tokens, seed: train.seed, maxTokens: train.batchTokens, maximumLength: data.maximumTokens,
+  });
+  return { next: () => sampler.next(), state: () => ({ ...sampler.state() }), restore: (state) => sampler.restore(state as never) };
+}
+
+/** What scores the parameters as they are on the validation split, greedily; and the translator that it uses. */
+function createValidation(config: Config, engine: Engine, dataset: ParallelDataset, parameters: Record<string, Tensor>): Pick<TrainedModel, 'dropless' | 'translator' | 'validate'> {
+  const { tokenizer, tokens } = dataset;
+  const { train, decoding } = config;
+  const model = buildModel(engine, droplessOf(config), tokenizer.vocabularySize);
+  const translator = createTranslator({ engine, config, model, parameters, tokens });
+  return {
+    dropless: model,
+    translator,
+    async validate() {
+      const { loss } = await referenceLoss({
+        engine, model, parameters, dataset, split: 'validation', computeDType: train.precision, summarizeTrace: routingReader(config, 1),
+      });
+      const pairs = await translatePairs({ translator, dataset, tokenizer, tokens, split: 'validation', pairs: train.evalPairs, ...decoding, beam: 1 });
+      const { bleu, chrf } = scoreTranslations(pairs!.hypotheses, pairs!.references, bleuTokenizerOf(config));
+      const metric = { loss, bleu: -bleu.score, chrf: -chrf.score }[train.bestBy];
+      return { loss, perplexity: Math.exp(loss), scores: { bleu: bleu.score, chrf: chrf.score }, metric };
+    },
+  };
+}

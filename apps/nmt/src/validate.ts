@@ -1,0 +1,94 @@
+// Scores a model on pairs of a split: the loss of the references, and BLEU and chrF2++ of its translations. Nothing is dropped
+// meanwhile, as when translating.
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters } from '@xmoe/core';
+import {
+  evaluationBatches, mergeRouting,
+  type BytePairTokenizer, type LayerRouting, type ParallelDataset, type RoutingByLayer, type SplitName, type TranslationTokens,
+} from '@xmoe/train';
+import type { RoutingTrace } from '@xmoe/moe';
+import { uploadBatch } from './device-batches.js';
+import type { XMoETranslator } from './model.js';
+import { decode } from './translate-text.js';
+import type { DecodingOptions, Translator } from './translator.js';
+
+export interface LossOptions {
+  engine: Engine;
+  /** Of the dropless configuration. */
+  model: XMoETranslator;
+  parameters: Parameters;
+  dataset: ParallelDataset;
+  split: SplitName;
+  computeDType: FloatDType;
+  /** Reads a layer's trace. */
+  summarizeTrace(trace: RoutingTrace): Promise<LayerRouting>;
+  /** Asked between batches; true ends it with what there is. */
+  stopped?: () => boolean;
+}
+
+export interface LossResult {
+  /** Mean nats per target token, without label smoothing. */
+  loss: number;
+  targets: number;
+  routing: RoutingByLayer;
+}
+
+const BATCH_TOKENS = 4096;
+
+/** The loss of every pair of a split, longer ones than training takes as well. */
+export async function referenceLoss(options: LossOptions): Promise<LossResult> {
+  const { engine, model, parameters, dataset, computeDType } = options;
+  const split = dataset.split(options.split);
+  const context: ForwardContext = { training: false, key: null, computeDType, tokenIds: null, mask: null, collect: 'statistics' };
+  let [loss, targets] = [0, 0];
+  const routing = new Map<string, LayerRouting[]>();
+  for (const batch of evaluationBatches({ split, tokens: dataset.tokens, maxTokens: Math.max(BATCH_TOKENS, longestPair(split)) })) {
+    await nextTurn(); // lets signals in: a backend on the CPU never waits by itself
+    if (options.stopped?.()) break;
+    const device = uploadBatch(engine, batch);
+    const { crossEntropy, traces, rest } = engine.scope(() => {
+      const { crossEntropy: mean, traces: all, ...others } = model.loss(parameters, device, context);
+      return { crossEntropy: mean, traces: all, rest: others };
+    });
+    loss += (await crossEntropy.item()) * batch.targetTokens;
+    targets += batch.targetTokens;
+    for (const { layer, trace } of traces) routing.set(layer, [...(routing.get(layer) ?? []), await options.summarizeTrace(trace)]);
+    for (const tensor of collectTensors([device, crossEntropy, traces, rest])) tensor.dispose();
+  }
+  return { loss: loss / targets, targets, routing: [...routing].map(([layer, all]) => ({ layer, summary: mergeRouting(all) })) };
+}
+
+function longestPair({ sourceLengths, targetLengths }: { sourceLengths: Uint32Array; targetLengths: Uint32Array }): number {
+  const longest = (lengths: Uint32Array): number => lengths.reduce((most, length) => Math.max(most, length), 0);
+  return Math.max(longest(sourceLengths), longest(targetLengths));
+}
+
+export interface TranslatedPairs {
+  sources: string[];
+  references: string[];
+  hypotheses: string[];
+}
+
+export interface TranslatePairsOptions extends DecodingOptions {
+  translator: Translator;
+  dataset: ParallelDataset;
+  tokenizer: BytePairTokenizer;
+  tokens: TranslationTokens;
+  split: SplitName;
+  /** The first so many pairs; null: all. */
+  pairs: number | null;
+}
+
+/** Translates pairs of a split. Null when it was stopped. */
+export async function translatePairs({ translator, dataset, tokenizer, split, pairs, ...options }: TranslatePairsOptions): Promise<TranslatedPairs | null> {
+  const chosen = dataset.split(split);
+  const count = Math.min(pairs ?? Infinity, chosen.pairs);
+  const found = await translator.translate(Array.from({ length: count }, (_, index) => chosen.read(index).source), options);
+  if (options.stopped?.()) return null;
+  const texts = Array.from({ length: count }, (_, index) => dataset.text(split, index));
+  return {
+    sources: texts.map(({ source }) => source),
+    references: texts.map(({ target }) => target),
+    hypotheses: found.map(([best]) => decode(tokenizer, best!.tokens)),
+  };
+}
