@@ -72,12 +72,17 @@ export function rowWindows({ traits }: Runtime, operands: Readonly<Record<string
   });
 }
 
+/** Workgroups for so many rows. */
+export function rowGroups({ lanes }: RowPlan, rows: number): number {
+  return Math.ceil((rows * lanes) / ROW_GROUP);
+}
+
 /** Launches a row kernel over all rows of `operands`, each [rows, …]; those of `whole` are bound as they are. */
 export function runRows(
-  runtime: Runtime, program: CompiledProgram, { units, lanes }: RowPlan,
+  runtime: Runtime, program: CompiledProgram, plan: RowPlan,
   operands: Readonly<Record<string, Operand>>, whole: Readonly<Record<string, Operand>> = {}, args: Readonly<Record<string, number>> = {},
 ): void {
   for (const { first, rows, buffers } of rowWindows(runtime, operands)) {
-    runtime.run(program, { ...buffers, ...whole }, { ...args, rows, units, first }, runtime.fold(Math.ceil((rows * lanes) / ROW_GROUP)));
+    runtime.run(program, { ...buffers, ...whole }, { ...args, rows, units: plan.units, first }, runtime.fold(rowGroups(plan, rows)));
   }
 }
