@@ -14,6 +14,8 @@ if (found.reason) process.stdout.write(`browser tests did not run: ${found.reaso
 
 const ARGUMENTS = [
   '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--headless=new',
+  // Chromium brings a software adapter along; without being told it uses none.
+  '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader',
 ];
 
 type Program = typeof program;
@@ -95,6 +97,17 @@ describe.runIf(found.path)('in Chromium', () => {
     expectNear(losses);
     expect(await call('failure', { threads: 2 })).toMatchObject({ code: 'backend', message: expect.stringContaining('not cross-origin isolated'), hint: expect.stringContaining('threads: 1') });
   }, 180_000);
+
+  it('a page with WebGPU passes the conformance cases and trains as Node does', async () => {
+    const { call } = await visit(false);
+    const { count, problems, description } = await call('conformance', { backend: 'webgpu' });
+    expect(problems).toEqual([]);
+    expect(count).toBeGreaterThan(500);
+    expect(description).toMatch(/^WebGPU on /);
+    const { losses, description: trained } = await call('train', { backend: 'webgpu' });
+    expect(trained).toBe(description);
+    expectNear(losses);
+  }, 400_000);
 
   it('without its .wasm files the error says what to serve', async () => {
     const { call, page } = await visit(true);

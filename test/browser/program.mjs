@@ -1,16 +1,21 @@
 // What a page does with the packages, and Node for comparison: conformance cases, and training of a small model. Plain
 // JavaScript, so that the browser gets it as it is; nothing of Node and nothing of a page.
 import { createWasmBackend } from '@xmoe/backend-cpu';
-import { createEngine, foldIn, hostUniform, initializeParameters, randomKey, valueAndGrad } from '@xmoe/core';
+import { createWebGpuBackend } from '@xmoe/backend-webgpu';
+import { createEngine, DTYPES, foldIn, hostUniform, initializeParameters, randomKey, valueAndGrad } from '@xmoe/core';
 import { createMoeFeedForward } from '@xmoe/moe';
 import { createAdamW, createDenseFeedForward, createLanguageModel } from '@xmoe/nn';
 import { runConformance } from '@xmoe/testing';
 
-/** Larger cases take seconds; the paths of the kernels are all in the others. */
-const MOST_ELEMENTS = 20_000;
+/** Larger cases take seconds; the paths of the kernels are all in the others. WebGPU compiles every kernel and reads far more slowly. */
+const LIMITS = { 'cpu:wasm': { maxElements: 20_000 }, webgpu: { maxElements: 500, variants: 'native' } };
 
-/** Runs the conformance cases on the compiled backend. Returns how many, and what is wrong. */
+/** The CPU engine, or WebGPU with `backend: 'webgpu'`. */
+const open = ({ backend, ...options }) => (backend === 'webgpu' ? createWebGpuBackend(options) : createWasmBackend(options));
+
+/** Runs the conformance cases that the backend has the dtypes for. Returns how many, and what is wrong. */
 export async function conformance(options) {
+  const backend = await open(options);
   const tests = [];
   let group = '';
   const framework = {
@@ -27,7 +32,8 @@ export async function conformance(options) {
       },
     }),
   };
-  runConformance(framework, 'cpu:wasm', () => createWasmBackend(options), { maxElements: MOST_ELEMENTS });
+  const dtypes = DTYPES.filter((dtype) => dtype !== 'float16' || backend.capabilities.float16);
+  runConformance(framework, backend.name, () => backend, { dtypes, ...LIMITS[backend.name] });
   const problems = [];
   for (const [name, body] of tests) {
     try {
@@ -36,7 +42,7 @@ export async function conformance(options) {
       problems.push(`${name}: ${error.message}`);
     }
   }
-  return { count: tests.length, problems };
+  return { count: tests.length, problems, description: backend.description };
 }
 
 const [V, B, T, d] = [29, 4, 32, 64];
@@ -68,7 +74,7 @@ function batchAt(engine, step) {
 
 /** Trains 20 steps. Returns the losses, and what computed them. */
 export async function train(options) {
-  const engine = createEngine(await createWasmBackend(options));
+  const engine = createEngine(await open(options));
   const model = modelOn(engine);
   const parameters = initializeParameters(engine, model.parameters, randomKey(42));
   const optimizer = createAdamW(engine, model.parameters, { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clipNorm: 1 });
@@ -93,7 +99,7 @@ export async function train(options) {
 /** The error of a backend that cannot be made. */
 export async function failure(options) {
   try {
-    const backend = await createWasmBackend(options);
+    const backend = await open(options);
     backend.dispose();
     return null;
   } catch (error) {

@@ -10,7 +10,7 @@ import { capture } from '../../scripts/lib/child.mjs';
 import { root } from '../../scripts/lib/repository.mjs';
 import { toolEnvironment } from '../../scripts/lib/toolchain.mjs';
 
-const PACKAGES = ['core', 'backend-cpu', 'routers', 'moe', 'nn', 'testing'] as const;
+const PACKAGES = ['core', 'backend-cpu', 'backend-webgpu', 'routers', 'moe', 'nn', 'testing'] as const;
 
 const TYPES: Record<string, string> = { '.js': 'text/javascript', '.mjs': 'text/javascript', '.html': 'text/html', '.wasm': 'application/wasm' };
 
