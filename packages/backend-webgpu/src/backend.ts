@@ -4,7 +4,7 @@ import { openDevice, type OpenDeviceOptions } from './device/open-device.js';
 import type { DeviceTraits } from './device/traits.js';
 import { decode, encode } from './host-data.js';
 import { createKernels } from './kernels/index.js';
-import { createTilings } from './kernels/tiles/tilings.js';
+import { createTilings, type Tilings } from './kernels/tiles/tilings.js';
 import { createArgumentBlocks } from './runtime/arguments.js';
 import { createBindGroups } from './runtime/bind-groups.js';
 import { blockOf, createBlockPool, DEVICE_BYTES, WebGpuBuffer } from './runtime/buffers.js';
@@ -25,6 +25,8 @@ export interface WebGpuBackend extends Backend {
   readonly traits: DeviceTraits;
   /** Kernel launches and submits since the start. */
   readonly statistics: Readonly<StreamStatistics>;
+  /** Which tiles matrix products get. */
+  readonly tilings: Tilings;
   /** Programs compiled so far. */
   readonly programs: number;
 }

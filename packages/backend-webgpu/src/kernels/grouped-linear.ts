@@ -10,7 +10,7 @@ import { SEGMENT_ARGS, SEGMENT_WGSL, unitCount } from './tiles/segment-wgsl.js';
 import { tileName } from './tiles/tile-config.js';
 import { tiledProgram } from './tiles/tile-wgsl.js';
 import type { Tilings } from './tiles/tilings.js';
-import { rangesOf, rowsPerBinding, viewOf, type Range } from './tiles/windows.js';
+import { NO_VIEW, rangesOf, rowsPerBinding, viewOf, type Range } from './tiles/windows.js';
 
 interface Call {
   readonly primitive: 'groupedMatmul' | 'groupedLinear';
@@ -40,7 +40,7 @@ function multiply(runtime: Runtime, tilings: Tilings, call: Call): void {
   const [R, M] = out.shape as [number, number];
   const [X, K] = x.shape as [number, number];
   if (R * M === 0) return;
-  const steps = [rowsPerBinding(traits, out, M), pre ? rowsPerBinding(traits, pre, M) : Infinity, rows ? Infinity : rowsPerBinding(traits, x, K)];
+  const steps = [rowsPerBinding(traits, out, M), pre ? rowsPerBinding(traits, pre, M) : Infinity, rows ? rowsPerBinding(traits, rows, 1) : rowsPerBinding(traits, x, K)];
   const sources = rows ? rangesOf(X, rowsPerBinding(traits, x, K)) : [{ begin: 0, end: X }];
   for (const group of rangesOf(w.shape[0]!, rowsPerBinding(traits, w, K * M))) {
     for (const row of rangesOf(R, Math.min(...steps))) {
@@ -65,14 +65,15 @@ function launch(runtime: Runtime, tilings: Tilings, call: Call, group: Range, ro
     x: viewOf(traits, x, xRange.begin * K, xRange.end * K),
     w: viewOf(traits, w, group.begin * K * M, group.end * K * M),
     out: viewOf(traits, out, row.begin * M, row.end * M),
-    pre: pre ? viewOf(traits, pre, row.begin * M, row.end * M) : { binding: out, base: 0 },
+    pre: pre ? viewOf(traits, pre, row.begin * M, row.end * M) : NO_VIEW,
+    rows: rows ? viewOf(traits, rows, row.begin, row.end) : NO_VIEW,
   };
   runtime.run(program, {
-    x: views.x.binding, w: views.w.binding, offsets, out: views.out.binding, pre: views.pre.binding, rows: rows ?? offsets, bias: bias ?? offsets,
+    x: views.x.binding, w: views.w.binding, offsets, out: views.out.binding, pre: views.pre.binding, rows: views.rows.binding, bias,
   }, {
     tiles: tilesM * tilesN, tilesM, tilesN, tileK: tile.tileK, K, M,
     groupFirst: group.begin, groups, tail: tail ? 1 : 0, rowFirst: row.begin, rows: count,
-    aBase: views.x.base, aPitch: K, aFirst: source.begin, aLast: source.end, sources: x.shape[0]!,
+    aBase: views.x.base, aPitch: K, aFirst: source.begin, aLast: source.end, aIndices: views.rows.base, sources: x.shape[0]!,
     bBase: views.w.base, bPitch: transposeW ? K : M, outBase: views.out.base, preBase: views.pre.base,
   }, runtime.fold(tilesM * tilesN));
 }
@@ -84,7 +85,7 @@ function variantOf({ x, rows, bias, out, pre, transposeW, activation, w }: Call)
 }
 
 const ARGS = [
-  'tiles', 'tilesM', 'tilesN', 'K', 'M', ...SEGMENT_ARGS, 'aBase', 'aPitch', 'aFirst', 'aLast', 'sources', 'bBase', 'bPitch', 'outBase', 'preBase',
+  'tiles', 'tilesM', 'tilesN', 'K', 'M', ...SEGMENT_ARGS, 'aBase', 'aPitch', 'aFirst', 'aLast', 'aIndices', 'sources', 'bBase', 'bPitch', 'outBase', 'preBase',
 ] as const;
 
 function linearProduct({ x, rows, w, bias, out, pre, transposeW, activation }: Call): Product {
@@ -151,7 +152,7 @@ fn finish(row: u32, column: u32, value: vec4f, segment: u32) {
   var v = value;
   var isEmpty = segment == args.groups;
   ${gathered ? `if (!isEmpty) {
-    let source = rows[row];
+    let source = rows[row + args.aIndices];
     isEmpty = source < 0 || source >= i32(args.sources);
     let isHere = source >= i32(args.aFirst) && source < i32(args.aLast);
     if (!isHere && (!isEmpty || args.aFirst > 0u)) { return; }

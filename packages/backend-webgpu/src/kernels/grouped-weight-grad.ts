@@ -11,7 +11,7 @@ import { narrow, segmentPartOf } from './tiles/split.js';
 import { tileName } from './tiles/tile-config.js';
 import { tiledProgram } from './tiles/tile-wgsl.js';
 import type { Tilings } from './tiles/tilings.js';
-import { fitsBinding, rangesOf, rowsPerBinding, viewOf, type Range } from './tiles/windows.js';
+import { fitsBinding, NO_VIEW, rangesOf, rowsPerBinding, viewOf, type Range } from './tiles/windows.js';
 
 interface Call {
   readonly primitive: 'groupedMatmulWeightGrad' | 'groupedLinearWeightGrad';
@@ -44,7 +44,7 @@ function weightGrad(runtime: Runtime, tilings: Tilings, call: Call): void {
   const [G, K, M] = dw.shape as [number, number, number];
   if (G * M === 0 || (K === 0 && !dbias)) return;
   const everything: Piece = { group: { begin: 0, end: G }, row: { begin: 0, end: R }, xSource: whole(x), dySource: whole(dy), part: 0, add: false, dw, dbias, sums: true };
-  if (![x, dy, dw].every((operand) => fitsBinding(runtime.traits, operand))) {
+  if (![x, dy, dw, call.xRows, call.dyRows, call.scale].every((operand) => operand === null || fitsBinding(runtime.traits, operand))) {
     weightGradInWindows(runtime, tilings, call);
     return;
   }
@@ -71,7 +71,8 @@ function weightGradInWindows(runtime: Runtime, tilings: Tilings, call: Call): vo
   const { traits } = runtime;
   const [G, K, M] = dw.shape as [number, number, number];
   const [xStep, dyStep] = [rowsPerBinding(traits, x, K), rowsPerBinding(traits, dy, M)];
-  const rows = rangesOf(R, Math.min(xRows ? Infinity : xStep, dyRows ? Infinity : dyStep));
+  const perRow = [xRows, dyRows, call.scale].map((operand) => (operand ? rowsPerBinding(traits, operand, 1) : Infinity));
+  const rows = rangesOf(R, Math.min(xRows ? Infinity : xStep, dyRows ? Infinity : dyStep, ...perRow));
   const xSources = xRows ? rangesOf(x.shape[0]!, xStep) : [whole(x)];
   const dySources = dyRows ? rangesOf(dy.shape[0]!, dyStep) : [whole(dy)];
   const several = rows.length * xSources.length * dySources.length > 1;
@@ -127,15 +128,18 @@ function launch(runtime: Runtime, tilings: Tilings, call: Call, piece: Piece): v
     x: viewOf(traits, x, xRange.begin * K, xRange.end * K),
     dy: viewOf(traits, dy, dyRange.begin * M, dyRange.end * M),
     dw: viewOf(traits, dw, group.begin * K * M, group.end * K * M),
+    xRows: xRows ? viewOf(traits, xRows, row.begin, row.end) : NO_VIEW,
+    dyRows: dyRows ? viewOf(traits, dyRows, row.begin, row.end) : NO_VIEW,
+    scale: scale ? viewOf(traits, scale, row.begin, row.end) : NO_VIEW,
   };
   runtime.run(program, {
     x: views.x.binding, dy: views.dy.binding, dw: views.dw.binding, offsets,
-    dbias: dbias ?? offsets, xRows: xRows ?? offsets, dyRows: dyRows ?? offsets, scale: scale ?? offsets,
+    dbias, xRows: views.xRows.binding, dyRows: views.dyRows.binding, scale: views.scale.binding,
   }, {
     tiles, tilesM, tilesN, tileK: tile.tileK, K, M, part, sums: sums ? 1 : 0,
     groupFirst: group.begin, groups, tail: 0, rowFirst: row.begin, rows: count,
-    aBase: views.x.base, aPitch: K, aFirst: xSource.begin, aLast: xSource.end,
-    bBase: views.dy.base, bPitch: M, bFirst: dySource.begin, bLast: dySource.end, outBase: views.dw.base,
+    aBase: views.x.base, aPitch: K, aFirst: xSource.begin, aLast: xSource.end, aIndices: views.xRows.base,
+    bBase: views.dy.base, bPitch: M, bFirst: dySource.begin, bLast: dySource.end, bIndices: views.dyRows.base, bScales: views.scale.base, outBase: views.dw.base,
   }, runtime.fold(tiles));
 }
 
@@ -145,7 +149,8 @@ function variantOf({ x, xRows, dy, dyRows, scale }: Call, { dw, dbias, part, add
 }
 
 const ARGS = [
-  'tiles', 'tilesM', 'tilesN', 'K', 'M', 'part', 'sums', ...SEGMENT_ARGS, 'aBase', 'aPitch', 'aFirst', 'aLast', 'bBase', 'bPitch', 'bFirst', 'bLast', 'outBase',
+  'tiles', 'tilesM', 'tilesN', 'K', 'M', 'part', 'sums', ...SEGMENT_ARGS, 'aBase', 'aPitch', 'aFirst', 'aLast', 'aIndices',
+  'bBase', 'bPitch', 'bFirst', 'bLast', 'bIndices', 'bScales', 'outBase',
 ] as const;
 
 function gradProduct({ x, xRows, dy, dyRows, scale }: Call, { dw, dbias, part, add }: Piece): Product {

@@ -25,10 +25,10 @@ export interface Runtime {
   /** The program of this name. `spec` runs at its first use only: `name` must tell all variants apart. */
   program(name: string, spec: () => ProgramSpec): CompiledProgram;
   /**
-   * Launches `program`. All its buffers and arguments by name. Nothing happens when a number of groups is 0.
+   * Launches `program`. All its buffers and arguments by name; others are ignored. Nothing happens when a number of groups is 0.
    * Error `memory` for an operand beyond the largest binding.
    */
-  run(program: CompiledProgram, buffers: Readonly<Record<string, Binding>>, args: Readonly<Record<string, number>>, groups: Groups): void;
+  run(program: CompiledProgram, buffers: Readonly<Record<string, Binding | null | undefined>>, args: Readonly<Record<string, number>>, groups: Groups): void;
   /**
    * Launches a `perElement` program over `length` elements, in windows where operands of that size are beyond the largest
    * binding. Sets `args.length` and, where the program has it, `args.start`: the index of the window's first element.
@@ -73,7 +73,7 @@ export class DeviceRuntime implements Runtime {
     return this.#parts.pipelines.get(name, spec);
   }
 
-  run(program: CompiledProgram, buffers: Readonly<Record<string, Binding>>, args: Readonly<Record<string, number>>, groups: Groups): void {
+  run(program: CompiledProgram, buffers: Readonly<Record<string, Binding | null | undefined>>, args: Readonly<Record<string, number>>, groups: Groups): void {
     const [x, y = 1, z = 1] = groups;
     if (x === 0 || y === 0 || z === 0) return;
     const { bindGroups, argumentBlocks, issue } = this.#parts;
@@ -114,7 +114,7 @@ export class DeviceRuntime implements Runtime {
     return { buffer, shape, dtype };
   }
 
-  #bind(program: CompiledProgram, name: string, binding: Binding | undefined): BoundBlock {
+  #bind(program: CompiledProgram, name: string, binding: Binding | null | undefined): BoundBlock {
     if (!binding) throw new TypeError(`${program.name}: no buffer for ${name}`);
     if ('operand' in binding) {
       const size = DEVICE_BYTES[binding.operand.dtype];

@@ -17,9 +17,9 @@ export interface TileOperand {
   readonly rows: 'outer' | 'inner';
   /** Rows and row parts begin at multiples of 4 elements and end there. */
   readonly vector: boolean;
-  /** Buffer of row indices (i32): row r is storage row indices[r], zeros unless `<side>First` ≤ index < `<side>Last`. */
+  /** Buffer of row indices (i32), bound from `<side>Indices` on: row r is storage row indices[r], zeros unless `<side>First` ≤ index < `<side>Last`. */
   readonly indices?: string;
-  /** Buffer of factors (f32), one per row. Only with rows `inner`. */
+  /** Buffer of factors (f32), one per row, bound from `<side>Scales` on. Only with rows `inner`. */
   readonly scale?: string;
 }
 
@@ -39,7 +39,7 @@ export function operandFunctions(side: Side, operand: TileOperand, staged: 'f32'
 function atFunction(side: Side, { indices }: TileOperand): string {
   const found = indices === undefined
     ? `return base + row * args.${side}Pitch;`
-    : `let index = ${indices}[row];
+    : `let index = ${indices}[row + args.${side}Indices];
   if (index < i32(args.${side}First) || index >= i32(args.${side}Last)) { return NOWHERE; }
   return base + u32(index) * args.${side}Pitch;`;
   return `fn ${side}At(row: u32, end: u32, base: u32) -> u32 {

@@ -30,7 +30,7 @@ export function blocksOf({ rows }: TileOperand, tile: number, tileK: number): nu
 
 export function stageOf(side: Side, operand: TileOperand, shape: StageShape): Stage {
   const block = operand.rows === 'outer' ? outerBlock(side, shape) : innerBlock(side, operand, shape);
-  return shape.rolled ? rolledStage(side, operand, shape, block) : unrolledStage(side, operand, shape, block);
+  return shape.rolled ? rolledStage(operand, shape, block) : unrolledStage(side, operand, shape, block);
 }
 
 /** How one block is moved. `at` is the expression of its number, `id` tells its variables from those of other blocks. */
@@ -70,7 +70,7 @@ function innerBlock(side: Side, { scale }: TileOperand, { tile }: StageShape): B
     fetch: (at, id, k0) => `{
       let k = ${k0} + ${down(at)};
       ${row(id)} = ${side}Load(${side}At(k, kEnd, ${side}Base), ${origin} + ${across(at)} * 4u, ${end});
-      ${scale ? `if (k < kEnd) { ${row(id)} *= ${scale}[k]; }` : ''}
+      ${scale ? `if (k < kEnd) { ${row(id)} *= ${scale}[k + args.${side}Scales]; }` : ''}
     }`,
     stash: (at, id) => `${side}Tile[${down(at)} * ${tile / 4 + PADDING}u + ${across(at)}] = ${row(id)};`,
   };
@@ -92,7 +92,7 @@ function unrolledStage(side: Side, operand: TileOperand, { tile, tileK, threads,
   };
 }
 
-function rolledStage(side: Side, operand: TileOperand, { tile, tileK }: StageShape, block: Block): Stage {
+function rolledStage(operand: TileOperand, { tile, tileK }: StageShape, block: Block): Stage {
   return {
     prepare: '',
     fetch: () => '',

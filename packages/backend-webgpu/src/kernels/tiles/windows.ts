@@ -10,6 +10,9 @@ export interface View {
   readonly base: number;
 }
 
+/** Of an operand that is not there. */
+export const NO_VIEW = { binding: undefined, base: 0 } as const;
+
 /** [begin, end). */
 export interface Range {
   readonly begin: number;
