@@ -3,6 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createWasmKernels } from '../packages/backend-cpu/src/engine/kernels/index.js';
+import { createKernels as createWebGpuKernels } from '../packages/backend-webgpu/src/kernels/index.js';
+import type { Runtime } from '../packages/backend-webgpu/src/runtime/runtime.js';
 import type { WasmRuntime } from '../packages/backend-cpu/src/engine/runtime.js';
 import { tfjsSupport, type Support } from '@xmoe/backend-tfjs';
 import { createFallbacks, KERNEL_OUTPUTS, type KernelName, type Kernels } from '@xmoe/core';
@@ -16,14 +18,15 @@ function table(): string {
   const fused = createFallbacks(cpu);
   // Only the names matter: no kernel runs here.
   const compiled = createWasmKernels({ variant: 'relaxed', threads: 1 } as WasmRuntime, cpu.kernels as Kernels);
+  const webgpu = createWebGpuKernels({ traits: { workgroupMemoryBytes: 16384, maxInvocations: 256 } } as Runtime);
   const names = Object.keys(KERNEL_OUTPUTS) as KernelName[];
   const word = (support: Support): string => (support === 'composed' ? 'fallback' : support);
   const rows = names.map((name) => {
     const { wasm, cpu: plain, cuda } = tfjsSupport[name];
     const label = name in fused ? `${name} (fused)` : name;
-    return `| ${label} | ${name in compiled ? 'native' : 'host'} | ${name in cpu.kernels ? 'native' : 'fallback'} | ${word(wasm)} | ${word(plain)} | ${word(cuda)} |`;
+    return `| ${label} | ${name in compiled ? 'native' : 'host'} | ${name in cpu.kernels ? 'native' : 'fallback'} | ${name in webgpu ? 'native' : 'fallback'} | ${word(wasm)} | ${word(plain)} | ${word(cuda)} |`;
   });
-  return ['| primitive | cpu:wasm | cpu:plain | tfjs:wasm | tfjs:cpu | tfjs:node, tfjs:cuda |', '|---|---|---|---|---|---|', ...rows].join('\n');
+  return ['| primitive | cpu:wasm | cpu:plain | webgpu | tfjs:wasm | tfjs:cpu | tfjs:node, tfjs:cuda |', '|---|---|---|---|---|---|---|', ...rows].join('\n');
 }
 
 it('says what each backend does', () => {

@@ -51,5 +51,5 @@ export function createKernels(runtime: Runtime, tilings: Tilings = createTilings
     ...attentionKernels(runtime),
     ...combineKernels(runtime),
     ...expertsGradKernel(runtime),
-  } as unknown as Kernels;
+  };
 }
