@@ -1,3 +1,3 @@
 import { bundle } from '../../tsup.base.js';
 
-export default bundle({ index: 'src/index.ts' }, { types: false });
+export default bundle({ index: 'src/index.ts', programs: 'src/programs/index.ts' }, { types: false, platform: 'node' });
