@@ -10,7 +10,7 @@ const PLAIN = /^(?! )(?:[!-~]| (?! |$))*$/;
 /** NFC, without invisible and control characters, white space as single spaces, none at the ends. */
 export function normaliseText(text: string): string {
   if (PLAIN.test(text)) return text; // ASCII in order: nothing to do
-  return text.normalize('NFC').replace(INVISIBLE, '').replace(BLANKS, ' ').trim();
+  return text.replace(INVISIBLE, '').normalize('NFC').replace(BLANKS, ' ').trim();
 }
 
 /**
