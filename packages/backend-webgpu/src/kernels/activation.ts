@@ -99,6 +99,6 @@ function gradientWithSums(runtime: Runtime, inputs: Inputs, dy: Operand, dx: Ope
     values: ['flow'],
     skip: () => `dx[at] = ${type}();`,
   };
-  const whole = inputs.bias === null ? {} : { bias: inputs.bias };
+  const whole: Record<string, Operand> = inputs.bias === null ? {} : { bias: inputs.bias };
   sumColumns(runtime, sums, { rows: { x: inputs.x, dy, dx }, whole, offsets: inputs.offsets, outs: [dbias] });
 }
