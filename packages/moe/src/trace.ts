@@ -9,7 +9,7 @@ export interface RoutingTrace {
   readonly kind: DispatchPath;
   readonly experts: number;
   readonly capacity: number;
-  /** R: rows that the padded path multiplies. */
+  /** R: N·C on the padded path. */
   readonly rows: number;
   /** s, for shares of hidden units. */
   readonly hidden: number;
@@ -55,7 +55,7 @@ export interface RoutingSummary {
   readonly loadShare: readonly number[];
   /** The busiest expert's kept claims over the mean: 1 when balanced, N at worst. */
   readonly loadImbalance: number;
-  /** Rows that the path multiplies in the experts: N·C padded, kept claims otherwise. */
+  /** Rows that the path has room for in the experts: N·C padded, where backends may skip empty slots; kept claims otherwise. */
   readonly executedRows: number;
   /** Unscaled; null when the layer did not compute it. */
   readonly balanceLoss: number | null;

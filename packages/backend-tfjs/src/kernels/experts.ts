@@ -41,15 +41,17 @@ export function expertKernels(base: Base, store: BoxStore, memory: Memory, value
   return {
     groupedLinear: (x, rows, w, bias, offsets, out, pre, { transposeW, activation }) =>
       withTemporaries((temporary) => {
-        const source = gathered(temporary, x, rows);
-        if (!bias && !pre && activation === 'none') return base.groupedMatmul(source, w, offsets, out, { transposeW });
-        const product = temporary(out.shape);
+        // Rows that are themselves or empty need no gather: what comes of the empty ones is cleared.
+        const inPlace = rows !== null && rows.shape[0] === x.shape[0] && areOwnRows(memory, rows);
+        const source = inPlace ? x : gathered(temporary, x, rows);
+        const isProduct = !bias && !pre && activation === 'none';
+        const product = isProduct ? out : temporary(out.shape);
         base.groupedMatmul(source, w, offsets, product, { transposeW });
         if (pre) {
           base.biasActivation(product, bias, offsets, pre, { activation: 'none' });
           base.biasActivation(pre, null, offsets, out, { activation });
-        } else base.biasActivation(product, bias, offsets, out, { activation });
-        if (rows && bias) clearRows(memory, [out, ...present(pre)], rows, x.shape[0]);
+        } else if (!isProduct) base.biasActivation(product, bias, offsets, out, { activation });
+        if (rows && (bias || inPlace)) clearRows(memory, [out, ...present(pre)], rows, x.shape[0]);
       }),
 
     groupedLinearWeightGrad: (x, xRows, dy, dyRows, scale, offsets, dw, dbias) =>
@@ -73,6 +75,15 @@ export function expertKernels(base: Base, store: BoxStore, memory: Memory, value
 /** x as [size, 1]. */
 function column({ buffer, shape, dtype }: Operand): Operand {
   return { buffer, shape: [sizeOf(shape), 1], dtype };
+}
+
+/** Whether every index is that of its own row, or outside. */
+function areOwnRows(memory: Memory, indices: Operand): boolean {
+  let own = true;
+  memory.run([], [indices], (_outputs, [index]) => {
+    for (let row = 0; own && row < index.length; row++) own = index[row] === row || index[row] < 0 || index[row] >= index.length;
+  });
+  return own;
 }
 
 /** Zeros in the rows whose index is not one of 0 … count − 1. */

@@ -19,7 +19,7 @@ export interface MoeFlops {
   readonly budgeted: number;
   /** Rows the path multiplies: N·C padded, kept claims otherwise. */
   readonly executedRows: number;
-  /** executedRows·O(E): the experts as the path runs them, padding included. */
+  /** executedRows·O(E): the experts as the path runs them, padding included; a backend that skips empty slots does less. */
   readonly executed: number;
   /** kept·O(E): the part of `executed` that reaches the output. */
   readonly useful: number;
