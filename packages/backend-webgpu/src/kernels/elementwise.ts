@@ -3,7 +3,7 @@
 import { sizeOf, type DType, type Kernels, type UnaryOp } from '@xmoe/core';
 import { wgslType, type ScalarType } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { erfWgsl, isNanWgsl, sigmoidWgsl, sineWgsl, tanhWgsl, type FloatWidth } from './math-wgsl.js';
+import { erfWgsl, expWgsl, isNanWgsl, logWgsl, sigmoidWgsl, sineWgsl, tanhWgsl, type FloatWidth } from './math-wgsl.js';
 import { flat, runStrided, storageType, type Lanes, type StridedBody } from './strided.js';
 
 interface FloatOp {
@@ -16,15 +16,15 @@ const FLOAT_UNARY: Record<Exclude<UnaryOp, 'logicalNot'>, FloatOp> = {
   negate: { value: '-v' },
   abs: { value: 'abs(v)' },
   sign: { value: 'select(sign(v), v, isNan(v))', head: isNanWgsl },
-  exp: { value: 'exp(v)' },
-  log: { value: 'log(v)' },
+  exp: { value: 'expOf(v)', head: (F) => `${isNanWgsl(F)}\n${expWgsl(F)}` },
+  log: { value: 'logOf(v)', head: logWgsl },
   sqrt: { value: 'sqrt(v)' },
   rsqrt: { value: 'inverseSqrt(v)' },
   square: { value: 'v * v' },
   reciprocal: { value: '1 / v' },
   tanh: { value: 'tanhOf(v)', head: tanhWgsl },
   erf: { value: 'erfOf(v)', head: erfWgsl },
-  sigmoid: { value: 'sigmoidOf(v)', head: sigmoidWgsl },
+  sigmoid: { value: 'sigmoidOf(v)', head: (F) => `${isNanWgsl(F)}\n${expWgsl(F)}\n${sigmoidWgsl(F)}` },
   relu: { value: 'select(v, F(0), v < F(0))' },
   sin: { value: 'sineOf(v, 0)', head: sineWgsl },
   cos: { value: 'sineOf(v, 1)', head: sineWgsl },

@@ -59,11 +59,27 @@ fn erfOf(v: ${F}) -> ${F} {
 }`.trim();
 }
 
-/** `sigmoidOf(v)`, without overflow at either end. */
+/** `expOf(v)`: exp where WGSL's own may lose NaN. Needs isNan. */
+export function expWgsl(F: FloatWidth): string {
+  return `fn expOf(v: ${F}) -> ${F} { return select(exp(v), v, isNan(v)); }`;
+}
+
+/** `logOf(v)`: log with its ends, which WGSL leaves open: −∞ at 0, NaN below, ∞ and NaN themselves. */
+export function logWgsl(F: FloatWidth): string {
+  const U = uintOf(F);
+  return `
+fn logOf(v: ${F}) -> ${F} {
+  let bits = bitcast<${U}>(v);
+  let low = select(${U}(0x7fc00000u), ${U}(0xff800000u), v == ${F}(0)) | (bits & ${U}(0u)); // not a constant: it would be refused
+  return select(select(log(v), v, (bits & ${U}(0x7fffffffu)) >= ${U}(0x7f800000u)), bitcast<${F}>(low), v <= ${F}(0));
+}`.trim();
+}
+
+/** `sigmoidOf(v)`, without overflow at either end. Needs expOf. */
 export function sigmoidWgsl(F: FloatWidth): string {
   return `
 fn sigmoidOf(v: ${F}) -> ${F} {
-  let e = exp(-abs(v));
+  let e = expOf(-abs(v));
   return select(${F}(1), e, v < ${F}(0)) / (1 + e);
 }`.trim();
 }
