@@ -49,10 +49,11 @@ export async function runStage({ root, name, inputs, fill }: StageOptions): Prom
     const stage = { format: 'xmoe-stage', version: 1, stage: name, fingerprint, inputs, files };
     await writeDurably(join(temporary, STAGE_FILE), `${JSON.stringify(stage, null, 2)}\n`);
   };
+  // What is there is damaged; where nothing is, another process may finish first, and its directory stays.
+  const replace = (await stat(directory).catch(() => undefined)) !== undefined;
   try {
-    await createDirectoryAtomically(directory, fillAndSeal, { replace: true });
+    await createDirectoryAtomically(directory, fillAndSeal, { replace });
   } catch (error) {
-    // Another process may have finished the same stage in the meantime.
     if (!(await isComplete(directory, fingerprint))) throw error;
   }
   return { name, directory, fingerprint, reused: false };
