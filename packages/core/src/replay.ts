@@ -36,70 +36,75 @@ type Entry = 'seen' | { readonly refused: string } | { readonly segments: readon
 
 /** On backends that do not record, runs everything as usual. */
 export function createReplay(engine: Engine): Replay {
-  const record = engine.backend.record;
-  const entries = new Map<string, Entry>();
+  return new SegmentReplay(engine);
+}
 
-  const free = (segments: readonly RecordedSegment[]): void => {
-    for (const { recording, results } of segments) {
-      for (const tensor of collectTensors(results)) tensor.dispose();
-      recording.dispose();
-    }
-  };
+class SegmentReplay implements Replay {
+  readonly #engine: Engine;
+  readonly #entries = new Map<string, Entry>();
 
-  function runRecording<R>(signature: string, body: (segment: Segment) => R): R {
-    const segments: RecordedSegment[] = [];
-    let refused: string | undefined;
-    const result = (() => {
-      try {
-        return body((fn) => {
-          if (refused !== undefined) return fn();
-          let made: unknown;
-          const recording = record!(() => (made = engine.scope(fn)));
-          if ('refused' in recording) refused = recording.refused;
-          else segments.push({ recording, results: mapTensors(made, (tensor) => engine.retain(tensor)) });
-          return made as ReturnType<typeof fn>;
-        });
-      } catch (error) {
-        free(segments);
-        throw error;
-      }
-    })();
-    if (refused === undefined) {
-      entries.set(signature, { segments });
-    } else {
-      free(segments);
-      entries.set(signature, { refused });
-    }
-    return result;
+  constructor(engine: Engine) {
+    this.#engine = engine;
   }
 
-  function runReplaying<R>(segments: readonly RecordedSegment[], body: (segment: Segment) => R): R {
+  run<R>(signature: string, body: (segment: Segment) => R): R {
+    const entry = this.#entries.get(signature);
+    if (typeof entry === 'object' && 'segments' in entry) return this.#runReplaying(entry.segments, body);
+    if (this.#engine.backend.record) {
+      if (entry === 'seen') return this.#runRecording(signature, body);
+      // The first time is the warm-up: constants are made, kernels are compiled.
+      if (entry === undefined && this.#entries.size < MOST_SIGNATURES) this.#entries.set(signature, 'seen');
+    }
+    return body((fn) => fn());
+  }
+
+  #runRecording<R>(signature: string, body: (segment: Segment) => R): R {
+    const engine = this.#engine;
+    const segments: RecordedSegment[] = [];
+    let refused: string | undefined;
+    const recordSegment: Segment = (fn) => {
+      if (refused !== undefined) return fn();
+      let made: unknown;
+      const recording = engine.backend.record!(() => (made = engine.scope(fn)));
+      if ('refused' in recording) refused = recording.refused;
+      else segments.push({ recording, results: mapTensors(made, (tensor) => engine.retain(tensor)) });
+      return made as ReturnType<typeof fn>;
+    };
+    try {
+      const result = body(recordSegment);
+      if (refused === undefined) this.#entries.set(signature, { segments: segments.splice(0) });
+      else this.#entries.set(signature, { refused });
+      return result;
+    } finally {
+      free(segments); // those that were not kept
+    }
+  }
+
+  #runReplaying<R>(segments: readonly RecordedSegment[], body: (segment: Segment) => R): R {
     let next = 0;
     return body(<S>(): S => {
       const { recording, results } = segments[next++]!;
       recording.replay();
-      return mapTensors(results, (tensor) => engine.alias(tensor)) as S;
+      return mapTensors(results, (tensor) => this.#engine.alias(tensor)) as S;
     });
   }
 
-  return {
-    run(signature, body) {
-      const entry = entries.get(signature);
-      if (typeof entry === 'object' && 'segments' in entry) return runReplaying(entry.segments, body);
-      if (record && entry === 'seen') return runRecording(signature, body);
-      // The first time is the warm-up: constants are made, kernels are compiled.
-      if (record && entry === undefined && entries.size < MOST_SIGNATURES) entries.set(signature, 'seen');
-      return body((fn) => fn());
-    },
-    status(signature) {
-      const entry = entries.get(signature);
-      if (entry === undefined) return 'new';
-      if (entry === 'seen' || 'refused' in entry) return entry;
-      return 'recorded';
-    },
-    dispose() {
-      for (const entry of entries.values()) if (typeof entry === 'object' && 'segments' in entry) free(entry.segments);
-      entries.clear();
-    },
-  };
+  status(signature: string): ReturnType<Replay['status']> {
+    const entry = this.#entries.get(signature);
+    if (entry === undefined) return 'new';
+    if (entry === 'seen' || 'refused' in entry) return entry;
+    return 'recorded';
+  }
+
+  dispose(): void {
+    for (const entry of this.#entries.values()) if (typeof entry === 'object' && 'segments' in entry) free(entry.segments);
+    this.#entries.clear();
+  }
+}
+
+function free(segments: readonly RecordedSegment[]): void {
+  for (const { recording, results } of segments) {
+    for (const tensor of collectTensors(results)) tensor.dispose();
+    recording.dispose();
+  }
 }
