@@ -1,0 +1,96 @@
+// What a user types or gives wrong: one clear line, an exit code, and nothing left behind. Dry runs and questions.
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { configs } from '../src/config.js';
+import { EXPERTS, mustRun, runHere, SMALL, smallPairs, startProcess, temporaryFolder, writePairs } from './support.js';
+
+const path = temporaryFolder();
+const pairs = writePairs(path('pairs.tsv'));
+const train = (...flags: string[]) => runHere('train', ...SMALL, ...EXPERTS, '--max-steps', '2', '--data-root', path('data'), '--out', path('dead'), ...flags);
+
+/** A file with these bytes. */
+function file(name: string, content: string | Uint8Array): string {
+  writeFileSync(path(name), content);
+  return path(name);
+}
+const lines = (count: number, side: 0 | 1): string => smallPairs(count).map((pair) => `${pair[side]}\n`).join('');
+
+describe('bad input: one error, no run directory, nothing half-prepared', () => {
+  it.each([
+    ['unaligned files', () => ['--data', `${file('a.de', lines(30, 0))}::${file('a.en', lines(29, 1))}`], /not aligned: .*a\.de has 30 lines and .*a\.en has 29/],
+    ['a wrong encoding', () => ['--data', `${file('b.de', Buffer.from(lines(30, 0), 'latin1'))}::${file('b.en', lines(30, 1))}`], /b\.de is not UTF-8: byte \d+/],
+    ['an empty file', () => ['--data', file('c.tsv', '')], /c\.tsv holds no pairs/],
+    ['an empty side, with --strict', () => ['--strict', '--data', file('d.tsv', `${smallPairs(30).map((pair) => pair.join('\t')).join('\n')}\nHaus\t\n`)], /d\.tsv:31/],
+    ['a file that is not there', () => ['--data', path('none.tsv')], /none\.tsv/],
+    ['a language without a pack', () => ['--source', 'uk'], /there is no language pack for "uk"/],
+    ['a language without a BLEU tokenizer', () => ['--data', pairs, '--target', 'qq'], /no tokenizer is known for the language code "qq"/],
+    ['a tokenizer without the special tokens', () => ['--data', pairs, '--set', `data.tokenizer=${JSON.stringify({ type: 'file', path: 'gpt2' })}`], /no special token <\|padding\|>/],
+    ['too few pairs', () => ['--data', file('e.tsv', 'Haus\thouse\n')], /pair/],
+  ])('%s', async (_, flags, message) => {
+    const before = existsSync(path('data')) ? readdirSync(path('data'), { recursive: true }).map(String).sort() : [];
+    const { code, output, messages } = await train(...flags());
+    expect(code).toBe(1);
+    expect(output).toBe('');
+    expect(messages).toMatch(message);
+    expect(messages.split('\n').filter((line) => line.startsWith('error: '))).toHaveLength(1);
+    expect(messages).not.toContain('    at ');
+    expect(existsSync(path('dead'))).toBe(false);
+    const left = existsSync(path('data')) ? readdirSync(path('data'), { recursive: true }).map(String).sort() : [];
+    expect(left.filter((name) => /\.(bin|json|jsonl|tsv)$|temporary/.test(name))).toEqual(before.filter((name) => /\.(bin|json|jsonl|tsv)$|temporary/.test(name)));
+  });
+
+  it.each([
+    [['--bacend', 'cpu'], 'unknown flag --bacend, did you mean --backend?'],
+    [['--preset', 'tinny'], 'did you mean "tiny"'],
+    [['--router', 'treshold'], 'did you mean threshold?'],
+    [['--side', 'encodr'], 'did you mean "encoder"?'],
+  ])('%j', async (flags, message) => {
+    expect(await train('--data', pairs, ...flags)).toMatchObject({ code: 1, output: '', messages: expect.stringContaining(message) });
+    expect(existsSync(path('dead'))).toBe(false);
+  });
+
+  it.each([
+    [['trian'], "unknown command 'trian'"],
+    [['translate'], "missing required argument 'run'"],
+    [['translate', 'x', '--n-best', '0'], 'expected a whole number from 1'],
+    [['eval', 'x', '--length-penalty', 'long'], 'expected a number'],
+  ])('%j ends with 2', async (args, message) => {
+    expect(await runHere(...args)).toMatchObject({ code: 2, output: '', messages: expect.stringContaining(message) });
+  });
+
+  it('a directory without a run is named', async () => {
+    for (const command of ['translate', 'eval', 'inspect']) expect(await runHere(command, path('none'))).toMatchObject({ code: 1, output: '', messages: expect.stringContaining('none holds no run') });
+  });
+});
+
+describe('questions', () => {
+  it('--version, --help and doctor answer, as a process too', async () => {
+    expect(await runHere('--version')).toMatchObject({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\nCPU engine: /) });
+    expect((await mustRun('doctor')).output).toMatch(/^xmoe-nmt \d/);
+    const help = await startProcess('demo', '--help').ended;
+    expect(help).toMatchObject({ code: 0, messages: '' });
+    for (const name of ['--source ru', '--preset', '--data', '--resume']) expect(help.output).toContain(name);
+  });
+
+  it('presets lists them, and --dry-run tells the size of each without data', async () => {
+    const { output } = await mustRun('presets');
+    for (const [name, description] of await configs.presets()) {
+      expect(output).toMatch(new RegExp(`^  ${name} +${description.slice(0, 15)}`, 'm'));
+      const dry = (await mustRun('train', '--preset', name, '--dry-run', '--out', path('never'))).output;
+      for (const fact of ['parameters', 'FLOPs per pair of tokens', 'memory', 'steps', 'tokens']) expect(dry, name).toContain(fact);
+    }
+    expect(existsSync(path('never'))).toBe(false);
+    const { output: dense } = await mustRun('train', '--preset', 'paper-dense', '--dry-run', '--max-steps', '10');
+    expect(dense).toContain('(95822848)');
+    expect(dense).toContain('(479920128) forward and backward');
+    expect(dense).toContain('10 of about 1.00M target tokens, in micro-batches of at most 16384');
+  });
+
+  it('prepare says what it made, and finds it again', async () => {
+    const args = ['prepare', '--data', pairs, '--vocabulary-size', '320', '--validation-pairs', '10', '--test-pairs', '10', '--data-root', path('prepared')];
+    const [first, second] = [await mustRun(...args), await mustRun(...args)];
+    expect(first.output).toMatch(/made +shards/);
+    expect(second.output).toMatch(/found +shards/);
+    expect(second.output).toContain('Vocabulary of 320 tokens');
+  });
+});

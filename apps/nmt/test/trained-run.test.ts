@@ -1,0 +1,206 @@
+// One run, trained once, that learns a small language: its scores and files, and the commands that use it.
+import { cpSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { trainBpe, tokenizerToJson, PADDING, BEGIN_OF_SENTENCE } from '@xmoe/train';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { checkpointsOf, feed, metricsOf, mustRun, runHere, smallPairs, startProcess, temporaryFolder, waitUntil, writePairs } from './support.js';
+
+const path = temporaryFolder();
+const run = path('run');
+const cpu = ['--backend', 'cpu:wasm'];
+const pairs = smallPairs(1500);
+let closing = '';
+beforeAll(async () => {
+  const flags = {
+    width: 32, heads: 2, hidden: 64, 'expert-hidden': 32, experts: 4, dropout: 0, 'vocabulary-size': 340, 'validation-pairs': 30, 'test-pairs': 40, 'near-duplicate': 1,
+    'batch-tokens': 512, 'max-steps': 200, 'learning-rate': 0.01, 'warmup-steps': 20, 'eval-every': 50, 'checkpoint-every': 50, 'keep-checkpoints': 3, 'average-checkpoints': 2,
+    'eval-pairs': 20, 'label-smoothing': 0, side: 'both', beam: 2,
+  };
+  const { output } = await mustRun('train', ...cpu, ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    '--data', writePairs(path('pairs.tsv'), pairs), '--data-root', path('data'), '--out', run);
+  closing = output;
+}, 120_000);
+const summary = () => JSON.parse(readFileSync(join(run, 'summary.json'), 'utf8'));
+const translate = async (input: string, ...flags: string[]) => feed(input, 'translate', run, ...cpu, ...flags);
+/** A sentence of the language that is in no split, and its translation. */
+const [freshSource, freshTarget] = smallPairs(1600).at(-1)!;
+
+describe('the run', () => {
+  it('learns the language: far above copying and the dictionary, which cannot change the order', () => {
+    const { bleu, chrf, baselines, testPairs, steps, languages } = summary();
+    expect({ testPairs, steps, languages }).toEqual({ testPairs: 40, steps: 200, languages: 'de-en' });
+    expect(baselines.map(({ name }: { name: string }) => name)).toEqual(['copy of the source', 'word-by-word dictionary']);
+    for (const baseline of baselines) {
+      expect(bleu).toBeGreaterThan(baseline.bleu + 20);
+      expect(chrf).toBeGreaterThan(baseline.chrf + 10);
+    }
+    expect(closing).toMatch(/word-by-word dictionary +\d+\.\d\d +\d+\.\d\d\n +this model \(threshold\) +\d+\.\d\d +\d+\.\d\d\n/);
+    expect(closing.match(/^ {2}→ /gm)).toHaveLength(10);
+  });
+
+  it('validates with loss, BLEU and chrF2++, and keeps the best and the average', () => {
+    const evaluations = metricsOf(run).filter(({ kind }) => kind === 'evaluation');
+    expect(evaluations.map(({ step }) => step)).toEqual([50, 100, 150, 200]);
+    expect(evaluations.at(-1)!.scores!.bleu!).toBeGreaterThan(evaluations[0]!.scores!.bleu!);
+    expect(evaluations.at(-1)!.loss!).toBeLessThan(evaluations[0]!.loss!);
+    const best = JSON.parse(readFileSync(join(run, 'checkpoints', 'best.json'), 'utf8'));
+    expect(best.metric).toBeCloseTo(-Math.max(...evaluations.map(({ scores }) => scores!.chrf!)), 9);
+    expect(existsSync(join(run, 'checkpoints', 'average', 'manifest.json'))).toBe(true);
+    expect([...checkpointsOf(run), 'average']).toContain(summary().checkpoint);
+  });
+
+  it('reports translations beside references, scores over steps, and the experts of source words', () => {
+    const page = readFileSync(join(run, 'report.html'), 'utf8');
+    for (const id of ['bleu', 'chrf', 'loss', 'scores', 'translations', 'source-words', 'expert-load', 'configuration']) expect(page, id).toContain(`<section id="${id}"`);
+    expect(page).toMatch(/title="encoder\.h\.1: \d experts?/);
+    const { source, reference, translation } = summary().samples[3];
+    for (const text of [source, reference, translation]) expect(page).toContain(text);
+    expect(Object.keys(summary().expertsPerToken)).toEqual(['encoder.h.1', 'decoder.h.1']);
+  });
+});
+
+describe('translate', () => {
+  it('keeps lines in order and empty ones empty', async () => {
+    const sources = pairs.slice(0, 5).map(([source]) => source);
+    const { code, output, messages } = await translate(`${sources[0]}\n\n${sources[1]}\r\n   \n${sources.slice(2).join('\n')}`);
+    expect({ code, messages }).toEqual({ code: 0, messages: '' });
+    const lines = output.split('\n');
+    expect(lines).toHaveLength(8);
+    expect([lines[1], lines[3], lines[7]]).toEqual(['', '', '']);
+    for (const [index, source] of [[0, 0], [2, 1], [4, 2]] as const) expect((await translate(sources[source]!)).output).toBe(`${lines[index]}\n`);
+    expect((await translate('')).output).toBe('');
+  });
+
+  it('understands a sentence that it has not seen', async () => {
+    const { output } = await translate(`${freshSource}\n`);
+    const words = new Set(output.trim().split(' '));
+    expect(freshTarget.split(' ').filter((word) => words.has(word)).length).toBeGreaterThanOrEqual(4);
+  });
+
+  it('splits a long line at sentence ends, and refuses a sentence that is too long by its line', async () => {
+    const long = pairs.slice(0, 40).map(([source]) => source);
+    const together = await translate(`${long.join(' ')}\n`);
+    expect(together.output.split('\n')).toHaveLength(2);
+    expect(together.output.match(/\./g)!.length).toBeGreaterThan(4);
+    const refused = await translate(`${long[0]}\n${'Haus Tür '.repeat(200)}\n`);
+    expect(refused).toMatchObject({ code: 1, messages: expect.stringMatching(/^error: line 2 has a sentence of \d+ tokens, and the model takes 96\n/) });
+  });
+
+  it('gives n-best with scores, and samples that repeat with their seed', async () => {
+    const { output } = await translate(`${pairs[0]![0]}\n`, '--n-best', '3');
+    const scores = output.trimEnd().split('\n').map((line) => /^1 \|\|\| .* \|\|\| (-?\d+\.\d{4})$/.exec(line)![1]).map(Number);
+    expect(scores).toHaveLength(3);
+    expect([...scores].sort((a, b) => b - a)).toEqual(scores);
+    const input = pairs.slice(0, 8).map(([source]) => `${source}\n`).join('');
+    const sample = async (seed: string) => (await translate(input, '--sample', '--temperature', '2', '--seed', seed)).output;
+    expect(await sample('3')).toBe(await sample('3'));
+    expect(await sample('3')).not.toBe(await sample('4'));
+    expect((await translate(input, '--sample', '--temperature', '-1')).messages).toContain('the temperature is -1');
+  });
+
+  it('names a line that is not UTF-8, after the lines before it', async () => {
+    const input = Buffer.concat([Buffer.from(`${pairs[0]![0]}\n`), Buffer.from([0x48, 0xe4, 0x75, 10])]);
+    const { code, output, messages } = await feed(input, 'translate', run, ...cpu);
+    expect(code).toBe(1);
+    expect(output.split('\n')).toHaveLength(2);
+    expect(messages).toMatch(/^error: line 2 of the input is not UTF-8\n/);
+  });
+
+  it('answers each line while the input is still open, and ends with it', async () => {
+    const running = startProcess('translate', run, ...cpu);
+    for (const count of [1, 2]) {
+      running.child.stdin!.write(`${pairs[count]![0]}\n`);
+      await waitUntil(running, () => running.output.split('\n').length === count + 1);
+      await sleep(20);
+      expect(running.output.split('\n')).toHaveLength(count + 1);
+    }
+    running.child.stdin!.end();
+    expect(await running.ended).toMatchObject({ code: 0, messages: '' });
+    const refused = startProcess('translate', run, ...cpu); // an error ends it although the input stays open
+    refused.child.stdin!.write(Buffer.from([0xff, 10]));
+    expect((await refused.ended).code).toBe(1);
+  });
+
+  it('needs the checkpoint only, and refuses a tokenizer that is not its own', async () => {
+    const moved = path('moved');
+    cpSync(run, moved, { recursive: true });
+    const record = JSON.parse(readFileSync(path('moved', 'config.json'), 'utf8')) as { data: string };
+    renameSync(record.data, `${record.data}-away`);
+    try {
+      expect((await feed(`${pairs[0]![0]}\n`, 'translate', moved, ...cpu)).output).toMatch(/^\w/);
+      expect((await runHere('eval', moved, ...cpu)).messages).toContain('is not a directory of prepared pairs');
+    } finally {
+      renameSync(`${record.data}-away`, record.data);
+    }
+    const other = path('tokenizer.json');
+    writeFileSync(other, tokenizerToJson(trainBpe(['another text'], { vocabularySize: 300, specialTokens: [PADDING, BEGIN_OF_SENTENCE] })));
+    expect(await translate('Haus\n', '--tokenizer', other)).toMatchObject({ code: 1, output: '', messages: expect.stringMatching(/^error: the tokenizer is not the one that .* was trained with/) });
+  });
+});
+
+describe('eval', () => {
+  const evaluate = async (...flags: string[]) => JSON.parse((await mustRun('eval', ...flags, '--json')).output);
+
+  it('repeats what training reported, to the bit', async () => {
+    const result = await evaluate(run, ...cpu);
+    expect(result.bleu).toMatchObject({ score: summary().bleu, signature: summary().bleuSignature });
+    expect(result.chrf).toMatchObject({ score: summary().chrf, signature: summary().chrfSignature });
+    expect(result).toMatchObject({ pairs: 40, against: null });
+    expect(result.bleu.signature).toBe('nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0');
+    expect(result.chrf.signature).toBe('nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:no|version:2.6.0');
+  });
+
+  it('scores other pairs by kind, and files; and compares runs and files by paired bootstrap', async () => {
+    const other = path('other.tsv');
+    writeFileSync(other, smallPairs(1560).slice(-20).map(([source, target], index) => `${source}\t${target}\t${index < 8 ? 'a' : 'b'}\n`).join(''));
+    const [hypotheses, references] = [path('hyp.txt'), path('ref.txt')];
+    const scored = await evaluate(run, ...cpu, '--pairs', other, '--save', hypotheses);
+    expect(scored.byKind.map(({ kind, pairs: count }: { kind: string; pairs: number }) => [kind, count])).toEqual([['a', 8], ['b', 12]]);
+    writeFileSync(references, smallPairs(1560).slice(-20).map(([, target]) => `${target}\n`).join(''));
+    const ofFile = await evaluate('--hypotheses', hypotheses, '--references', references);
+    expect(ofFile.bleu.score).toBe(scored.bleu.score);
+    const first = checkpointsOf(run)[0]!;
+    const compared = await evaluate(run, ...cpu, '--pairs', other, '--checkpoint', first, '--against', run, '--samples', '50');
+    expect(compared.against.map(({ metric, other: baseline }: { metric: string; other: { score: number } }) => [metric, baseline.score])).toEqual([['BLEU', scored.bleu.score], ['chrF2++', scored.chrf.score]]);
+    const { output } = await mustRun('eval', '--hypotheses', hypotheses, '--references', references, '--against', references);
+    expect(output).toMatch(/BLEU +\d+\.\d\d \(\d+\.\d\d ± \d+\.\d\d\) and 100\.00 \(100\.00 ± 0\.00\), p = 0\.\d{4} +nrefs:1\|bs:1000\|seed:12345/);
+  });
+
+  it.each([
+    [['--split', 'train'], 'there is no split "train" to score'],
+    [['--tokenize', '13b'], 'BLEU has no tokenizer "13b", did you mean 13a?'],
+    [['--hypotheses', 'x'], 'eval needs a run or --hypotheses, and not both'],
+    [['--against', 'nowhere'], 'nowhere holds no run'],
+    [['--checkpoint', 'nowhere'], 'nowhere'],
+    [['--pairs', 'no-such-file.tsv'], 'no-such-file.tsv'],
+    [['--beam', '0'], 'expected a whole number from 1'],
+  ])('refuses %j', async (flags, message) => {
+    const refused = await runHere('eval', run, ...cpu, '--max-pairs', '2', ...flags);
+    expect(refused.code).toBeGreaterThan(0);
+    expect(refused).toMatchObject({ output: '', messages: expect.stringContaining(message) });
+  });
+
+  it('names files that do not match up, and a language without a tokenizer', async () => {
+    const [one, two] = [path('one.txt'), path('two.txt')];
+    writeFileSync(one, 'a\nb\n');
+    writeFileSync(two, 'a\n');
+    expect(await runHere('eval', '--hypotheses', one, '--references', two)).toMatchObject({ code: 1, output: '', messages: expect.stringMatching(/^error: .*one\.txt has 2 lines and .*two\.txt has 1/) });
+    expect((await runHere('eval', '--hypotheses', one, '--references', one, '--language', 'xx')).messages).toContain('no tokenizer is known for the language code "xx"');
+    expect((await runHere('eval', '--hypotheses', one)).messages).toContain('--hypotheses and --references belong together');
+    expect((await runHere('eval')).messages).toContain('eval needs a run or --hypotheses');
+  });
+});
+
+describe('inspect', () => {
+  it('shows a sentence, its translation, and the experts of every token on both sides', async () => {
+    const html = path('page.html');
+    const { output } = await mustRun('inspect', run, ...cpu, '--text', freshSource, '--html', html);
+    expect(output).toContain(freshSource);
+    expect(output).toMatch(/encoder\.h\.1 +\d\.\d\d experts per token/);
+    expect(output).toMatch(/decoder\.h\.1 +\d\.\d\d experts per token/);
+    expect(readFileSync(html, 'utf8').match(/<h2>/g)).toHaveLength(2);
+    expect((await mustRun('inspect', run, ...cpu)).output).toContain(join(run, 'inspect.html'));
+    expect((await runHere('inspect', run, ...cpu, '--text', ' ')).messages).toContain('the text is empty');
+  });
+});
