@@ -4,6 +4,7 @@ import { openDevice, type OpenDeviceOptions } from './device/open-device.js';
 import type { DeviceTraits } from './device/traits.js';
 import { decode, encode } from './host-data.js';
 import { createKernels } from './kernels/index.js';
+import { CHROMIUM_MATRICES } from './kernels/subgroup-matrix-wgsl.js';
 import { createTilings, type Tilings } from './kernels/tiles/tilings.js';
 import { createArgumentBlocks } from './runtime/arguments.js';
 import { createBindGroups } from './runtime/bind-groups.js';
@@ -14,10 +15,13 @@ import { createPipelines } from './runtime/pipelines.js';
 import { createProfiler } from './runtime/profiler.js';
 import { createRecorder } from './runtime/recorder.js';
 import { DeviceRuntime } from './runtime/runtime.js';
+import { createTuning, type TuneReport, type TuningMode } from './tuning/index.js';
 
 export interface WebGpuBackendOptions extends OpenDeviceOptions {
   /** Use less than the device offers, for tests and for measurements: e.g. `{ bindingBytes: 65536 }`, `{ subgroups: false }`. */
   traits?: Partial<DeviceTraits>;
+  /** Whether the tiles of matrix products are chosen by measuring, and the choices kept in a cache. Default `auto`: on hardware adapters. */
+  tuning?: TuningMode;
 }
 
 export interface WebGpuBackend extends Backend {
@@ -27,9 +31,17 @@ export interface WebGpuBackend extends Backend {
   readonly statistics: Readonly<StreamStatistics>;
   /** Which tiles matrix products get. */
   readonly tilings: Tilings;
+  /**
+   * Measures, for at most about `milliseconds` (default 1,000), the tiles of the kinds of matrix products that were asked for so
+   * far and never measured; later calls use the fastest. Results do not change. Not within a recording or while the profiler runs.
+   */
+  tune(options?: { milliseconds?: number }): Promise<TuneReport>;
   /** Programs compiled so far. */
   readonly programs: number;
 }
+
+/** Idle buffers may always use this much; beyond it, as much as was ever live at once. */
+const IDLE_FLOOR_BYTES = 64 * 2 ** 20;
 
 /** Everything of one backend on one device. */
 type Parts = ReturnType<typeof assemble>;
@@ -38,22 +50,26 @@ type Parts = ReturnType<typeof assemble>;
  * Runs xmoe on WebGPU: in a page, or in Node with the npm package `webgpu`. Several backends may live side by side.
  * Error `backend` where there is no adapter; later failures (a lost device) are raised by the next read or kernel.
  */
-export async function createWebGpuBackend({ traits: overrides, ...options }: WebGpuBackendOptions = {}): Promise<WebGpuBackend> {
+export async function createWebGpuBackend({ traits: overrides, tuning: mode = 'auto', ...options }: WebGpuBackendOptions = {}): Promise<WebGpuBackend> {
   const { device, traits: offered, owned } = await openDevice(options);
   const traits = { ...offered, ...overrides };
   const parts = assemble(device, traits);
   const { stream, failures, pipelines, recorder, runtime, common } = parts;
   const tilings = createTilings(traits);
   let disposed = false;
-  return {
+  let notes: readonly string[] = [];
+  const backend: WebGpuBackend = {
     name: 'webgpu',
-    description: describe(traits),
+    get description() {
+      return describe(traits, notes);
+    },
     capabilities: { float16: traits.float16, maxBufferBytes: Math.min(traits.bufferBytes, 2 ** 32 - 4) },
     kernels: withCalls(createKernels(runtime, tilings), runtime, failures),
     device,
     traits,
     statistics: stream.statistics,
     tilings,
+    tune: ({ milliseconds = 1000 } = {}) => tuning.tuneWanted(milliseconds),
     get programs() {
       return pipelines.size;
     },
@@ -67,11 +83,14 @@ export async function createWebGpuBackend({ traits: overrides, ...options }: Web
       if (disposed) return;
       disposed = true;
       failures.close();
-      common.clear();
+      common.close();
       recorder.dispose();
       if (owned) device.destroy();
     },
   };
+  const tuning = createTuning(backend, mode, CHROMIUM_MATRICES);
+  notes = await tuning.start();
+  return backend;
 }
 
 function assemble(device: GPUDevice, traits: DeviceTraits) {
@@ -83,14 +102,16 @@ function assemble(device: GPUDevice, traits: DeviceTraits) {
     stream.flush();
     bindGroups.forget();
   };
-  const common = createBlockPool(device, { evict: true, destroyed });
-  const recorder = createRecorder(device, (command) => stream.dispatch(command), destroyed);
+  const common = createBlockPool(device, { mostIdle: (peakLive) => Math.max(IDLE_FLOOR_BYTES, peakLive), destroyed });
+  const recorder = createRecorder({ device, dispatch: (command) => stream.dispatch(command), destroyed, raise: () => failures.raise() });
   const pipelines = createPipelines(device, failures);
   const allocate = (dtype: DType, length: number): WebGpuBuffer => {
+    failures.raise();
     const pool = recorder.pool ?? common;
     return new WebGpuBuffer(pool.take(length * DEVICE_BYTES[dtype]), length, dtype, pool);
   };
   const runtime = new DeviceRuntime({
+    device,
     traits,
     pipelines,
     bindGroups,
@@ -102,7 +123,7 @@ function assemble(device: GPUDevice, traits: DeviceTraits) {
     allocate,
     free,
   });
-  return { failures, profiler, stream, common, recorder, pipelines, allocate, runtime };
+  return { device, failures, profiler, stream, common, recorder, pipelines, allocate, runtime };
 }
 
 function free(buffer: Operand['buffer']): void {
@@ -113,11 +134,12 @@ function free(buffer: Operand['buffer']): void {
   buffer.block = undefined;
 }
 
-function transfersOf({ stream, recorder }: Parts): Pick<Backend, 'write' | 'read'> {
+function transfersOf({ device, failures, stream, recorder }: Parts): Pick<Backend, 'write' | 'read'> {
   return {
     write(operand, data) {
+      failures.raise();
       recorder.refuse('a tensor is written by the host');
-      const block = blockOf(operand);
+      const block = blockOf(operand, device);
       const { length } = operand.buffer as WebGpuBuffer;
       if (data.length !== length || sizeOf(operand.shape) !== length) {
         throw new XMoEError('shape', `${data.length} values for ${formatShape(operand.shape)} in a buffer of ${length}`, {
@@ -128,8 +150,9 @@ function transfersOf({ stream, recorder }: Parts): Pick<Backend, 'write' | 'read
       if (length > 0) stream.upload(block, encode(operand.dtype, data, length));
     },
     async read(operand): Promise<TensorData> {
+      failures.raise();
       recorder.refuse('a tensor is read by the host');
-      const block = blockOf(operand);
+      const block = blockOf(operand, device);
       const length = sizeOf(operand.shape);
       if (length === 0) return decode(operand.dtype, new ArrayBuffer(0), 0);
       const bytes = Math.ceil((length * DEVICE_BYTES[operand.dtype]) / 4) * 4;
@@ -143,15 +166,17 @@ function describe({ label, software, float16, subgroups }: DeviceTraits): string
   return `WebGPU on ${label} (${abilities.join(', ')})`;
 }
 
-function profilerOf({ profiler, stream }: Parts): NonNullable<Backend['profiler']> {
+function profilerOf({ profiler, stream, failures }: Parts): NonNullable<Backend['profiler']> {
   return {
     start() {
       stream.flush();
       profiler.start();
     },
-    stop() {
+    async stop() {
       stream.flush();
-      return profiler.stop();
+      return profiler.stop().catch(async (error: unknown) => {
+        throw await failures.causeOf(error);
+      });
     },
   };
 }

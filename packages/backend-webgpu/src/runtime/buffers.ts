@@ -39,9 +39,9 @@ export class WebGpuBuffer implements BackendBuffer {
   }
 }
 
-/** The block of an operand. Error `backend` for a foreign buffer, `disposed` for a freed one. */
-export function blockOf({ buffer }: Operand): DeviceBlock {
-  if (!(buffer instanceof WebGpuBuffer)) {
+/** The block of an operand on `device`. Error `backend` for a foreign buffer, `disposed` for a freed one. */
+export function blockOf({ buffer }: Operand, device: GPUDevice): DeviceBlock {
+  if (!(buffer instanceof WebGpuBuffer) || buffer.pool.device !== device) {
     throw new XMoEError('backend', 'an operand belongs to another backend', {
       op: 'webgpu',
       hint: 'read the tensor there and make it again with the engine of this backend',
@@ -53,16 +53,16 @@ export function blockOf({ buffer }: Operand): DeviceBlock {
   return buffer.block;
 }
 
-/** Idle blocks may always use this much; beyond it, as much as was ever live at once. */
-const IDLE_FLOOR_BYTES = 64 * 2 ** 20;
-
 export interface BlockPool {
+  readonly device: GPUDevice;
   take(bytes: number): DeviceBlock;
   give(block: DeviceBlock): void;
   /** Bytes live and idle together. */
   bytes(): number;
   /** Destroys the idle blocks. */
   clear(): void;
+  /** Destroys all blocks, live ones too. */
+  close(): void;
 }
 
 /** The size class of a request: at most an eighth more than asked for, at least 256 bytes. */
@@ -72,35 +72,39 @@ export function sizeClass(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
-/**
- * `evict`: whether idle blocks are destroyed when there are many. `destroyed` is told of every destroyed block, before
- * it is: commands that use it must have been submitted, bind groups on it forgotten.
- */
-export function createBlockPool(device: GPUDevice, { evict, destroyed }: { evict: boolean; destroyed(block: DeviceBlock): void }): BlockPool {
+export interface BlockPoolOptions {
+  /** How many bytes idle blocks may hold, given the most that was ever live at once. */
+  mostIdle(peakLive: number): number;
+  /** Told before a block is destroyed: commands that use it must have been submitted, bind groups on it forgotten. */
+  destroyed(block: DeviceBlock): void;
+}
+
+export function createBlockPool(device: GPUDevice, { mostIdle, destroyed }: BlockPoolOptions): BlockPool {
   // In order of last use: the first class is the one to drop.
   const idle = new Map<number, DeviceBlock[]>();
+  const all = new Set<DeviceBlock>();
   let live = 0;
   let peakLive = 0;
   let idleBytes = 0;
 
-  function destroy(blocks: readonly DeviceBlock[]): void {
-    for (const block of blocks) {
-      idleBytes -= block.bytes;
-      destroyed(block);
-      block.gpu.destroy();
-    }
+  function destroy(block: DeviceBlock): void {
+    all.delete(block);
+    destroyed(block);
+    block.gpu.destroy();
   }
 
-  function dropOldest(): void {
-    const limit = Math.max(IDLE_FLOOR_BYTES, peakLive);
+  /** Destroys idle blocks, those idle for longest first, until at most `limit` bytes are left. */
+  function shrink(limit: number): void {
     for (const [bytes, blocks] of idle) {
       if (idleBytes <= limit) return;
       idle.delete(bytes);
-      destroy(blocks);
+      idleBytes -= bytes * blocks.length;
+      blocks.forEach(destroy);
     }
   }
 
   return {
+    device,
     take(requested) {
       const bytes = sizeClass(requested);
       const blocks = idle.get(bytes);
@@ -111,21 +115,29 @@ export function createBlockPool(device: GPUDevice, { evict, destroyed }: { evict
       peakLive = Math.max(peakLive, live);
       if (reused) return reused;
       const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-      return new DeviceBlock(device.createBuffer({ size: bytes, usage }), bytes);
+      const made = new DeviceBlock(device.createBuffer({ size: bytes, usage }), bytes);
+      all.add(made);
+      return made;
     },
     give(block) {
+      // Closed before its tensors were disposed.
+      if (!all.has(block)) return;
       live -= block.bytes;
       idleBytes += block.bytes;
       const blocks = idle.get(block.bytes) ?? [];
       blocks.push(block);
       idle.delete(block.bytes);
       idle.set(block.bytes, blocks);
-      if (evict && idleBytes > IDLE_FLOOR_BYTES) dropOldest();
+      const limit = mostIdle(peakLive);
+      if (idleBytes > limit) shrink(limit);
     },
     bytes: () => live + idleBytes,
-    clear() {
-      for (const blocks of idle.values()) destroy(blocks);
+    clear: () => shrink(0),
+    close() {
       idle.clear();
+      idleBytes = 0;
+      live = 0;
+      [...all].forEach(destroy);
     },
   };
 }

@@ -9,11 +9,14 @@ export interface Failures {
   raise(): void;
   /** Waits for every check under way, then raises the first failure. */
   settle(): Promise<void>;
-  /** What an error of a late call goes back to: the first failure, else the error itself. */
-  causeOf(error: unknown): Promise<unknown>;
-  /** From here on a lost device is no failure: it was closed on purpose. */
+  /** What the error of a call that waits goes back to: the first failure, else the error itself. */
+  causeOf(error: unknown): Promise<XMoEError>;
+  /** From here on every call fails with `disposed`, and a lost device is no news. */
   close(): void;
 }
+
+/** A lost device may be reported this much later than the calls that it breaks. */
+const LATE_NEWS_MILLISECONDS = 100;
 
 export function createFailures(device: GPUDevice): Failures {
   const pending = new Set<Promise<void>>();
@@ -42,6 +45,7 @@ export function createFailures(device: GPUDevice): Failures {
   });
 
   const raise = (): void => {
+    if (closed) throw new XMoEError('disposed', 'the backend was disposed', { op: 'webgpu', hint: 'make a new one' });
     const first = cause ?? (pending.size === 0 ? consequence : undefined);
     if (first) throw first;
   };
@@ -57,7 +61,15 @@ export function createFailures(device: GPUDevice): Failures {
     },
     raise,
     settle,
-    causeOf: (error) => settle().then(() => error, (failure: unknown) => failure),
+    async causeOf(error) {
+      await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, LATE_NEWS_MILLISECONDS))]);
+      try {
+        await settle();
+      } catch (failure) {
+        return failure as XMoEError;
+      }
+      return new XMoEError('backend', String(error), { op: 'webgpu', hint: 'this is a mistake in xmoe or in the driver: please report it', cause: error });
+    },
     close() {
       closed = true;
       device.removeEventListener('uncapturederror', uncaptured);

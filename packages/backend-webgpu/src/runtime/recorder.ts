@@ -16,14 +16,37 @@ export interface Recorder {
   dispose(): void;
 }
 
-export function createRecorder(device: GPUDevice, dispatch: (command: Command) => void, destroyed: (block: DeviceBlock) => void): Recorder {
-  const pool = createBlockPool(device, { evict: false, destroyed });
+export interface RecorderParts {
+  readonly device: GPUDevice;
+  dispatch(command: Command): void;
+  /** As that of a block pool. */
+  destroyed(block: DeviceBlock): void;
+  /** Raises what has failed so far. */
+  raise(): void;
+}
+
+export function createRecorder({ device, dispatch, destroyed, raise }: RecorderParts): Recorder {
   let current: { commands: Command[]; refused: string | undefined } | undefined;
   let recordings = 0;
+  // One pool for all recordings: they do not run at the same time, so they may share what is free between runs.
+  const pool = createBlockPool(device, { mostIdle: () => (current || recordings > 0 ? Infinity : 0), destroyed });
 
-  const clearUnused = (): void => {
-    if (recordings === 0) pool.clear();
-  };
+  function replayOf(commands: readonly Command[]): CommandRecording {
+    let disposed = false;
+    recordings++;
+    return {
+      replay() {
+        if (disposed) throw new XMoEError('disposed', 'a recording was replayed after it was disposed', { op: 'replay', hint: 'record again' });
+        raise();
+        for (const command of commands) dispatch(command);
+      },
+      dispose() {
+        if (disposed) return;
+        disposed = true;
+        if (--recordings === 0) pool.clear();
+      },
+    };
+  }
 
   return {
     get pool() {
@@ -39,31 +62,17 @@ export function createRecorder(device: GPUDevice, dispatch: (command: Command) =
       if (current) throw new XMoEError('backend', 'a recording is under way', { op: 'record', hint: 'end it first' });
       const recording = { commands: [] as Command[], refused: undefined as string | undefined };
       current = recording;
+      let complete = false;
       try {
         fn();
+        complete = recording.refused === undefined;
       } finally {
         current = undefined;
+        if (!complete && recordings === 0) pool.clear();
       }
-      if (recording.refused !== undefined) {
-        clearUnused();
-        return { refused: recording.refused };
-      }
-      recordings++;
-      let disposed = false;
-      return {
-        replay() {
-          if (disposed) throw new XMoEError('disposed', 'a recording was replayed after it was disposed', { op: 'replay', hint: 'record again' });
-          for (const command of recording.commands) dispatch(command);
-        },
-        dispose() {
-          if (disposed) return;
-          disposed = true;
-          recordings--;
-          clearUnused();
-        },
-      };
+      return recording.refused === undefined ? replayOf(recording.commands) : { refused: recording.refused };
     },
     bytes: () => pool.bytes(),
-    dispose: () => pool.clear(),
+    dispose: () => pool.close(),
   };
 }

@@ -41,6 +41,7 @@ export interface Runtime {
 }
 
 export interface RuntimeParts {
+  readonly device: GPUDevice;
   readonly traits: DeviceTraits;
   readonly pipelines: Pipelines;
   readonly bindGroups: BindGroups;
@@ -119,9 +120,9 @@ export class DeviceRuntime implements Runtime {
     if ('operand' in binding) {
       const size = DEVICE_BYTES[binding.operand.dtype];
       // Up to the end of the last vec4: buffers are padded.
-      return { block: blockOf(binding.operand), offset: binding.start * size, bytes: Math.ceil((binding.length * size) / 16) * 16 };
+      return { block: blockOf(binding.operand, this.#parts.device), offset: binding.start * size, bytes: Math.ceil((binding.length * size) / 16) * 16 };
     }
-    const block = blockOf(binding);
+    const block = blockOf(binding, this.#parts.device);
     if (block.bytes <= this.traits.bindingBytes) return { block, offset: 0, bytes: 0 };
     const needed = Math.ceil((sizeOf(binding.shape) * DEVICE_BYTES[binding.dtype]) / 16) * 16;
     if (needed <= this.traits.bindingBytes) return { block, offset: 0, bytes: needed };
