@@ -21,8 +21,15 @@ type Elementwise =
   | 'fill' | 'unary' | 'binary' | 'compare' | 'select' | 'cast' | 'reduce' | 'argReduce' | 'cumsum'
   | 'transpose' | 'slice' | 'broadcast' | 'concat';
 
-/** `exact`: TensorFlow itself; other builds get the host for the operations that they compute less exactly. */
-export function nativeElementwise(calls: NativeCalls, host: RequiredKernels, exact: boolean): Pick<RequiredKernels, Elementwise> {
+/** Which builds compute what exactly; the host does the rest. */
+export interface Exactness {
+  /** TensorFlow itself; builds written in JavaScript approximate erf to 1e-7 absolute and take |int32| through float32. */
+  readonly functions: boolean;
+  /** Products of int32: builds written in JavaScript take them through float64. */
+  readonly integers: boolean;
+}
+
+export function nativeElementwise(calls: NativeCalls, host: RequiredKernels, exact: Exactness): Pick<RequiredKernels, Elementwise> {
   const { run, tensor, put } = calls;
   const spread = (x: Parameters<typeof tensor>[0], shape: readonly number[]) =>
     run('Tile', { x: tensor(x) }, { reps: shape.map((extent, axis) => (x.shape[axis] === extent ? 1 : extent)) });
@@ -32,14 +39,12 @@ export function nativeElementwise(calls: NativeCalls, host: RequiredKernels, exa
       put(out, run('Fill', {}, { shape: [...out.shape], value, dtype: out.dtype }));
     },
     unary(x, out, attributes) {
-      // Builds written in JavaScript approximate erf to 1e-7 absolute and take |int32| through float32.
       const inexact = attributes.op === 'erf' || (attributes.op === 'abs' && x.dtype === 'int32');
-      if (inexact && !exact) return host.unary(x, out, attributes);
+      if (inexact && !exact.functions) return host.unary(x, out, attributes);
       put(out, run(UNARY[attributes.op], { x: tensor(x) }));
     },
     binary(a, b, out, attributes) {
-      // Builds written in JavaScript multiply int32 as float64, which is not exact.
-      if (attributes.op === 'multiply' && out.dtype === 'int32' && !exact) return host.binary(a, b, out, attributes);
+      if (attributes.op === 'multiply' && out.dtype === 'int32' && !exact.integers) return host.binary(a, b, out, attributes);
       put(out, run(BINARY[attributes.op], { a: tensor(a), b: tensor(b) }));
     },
     compare(a, b, out, attributes) {
@@ -51,7 +56,7 @@ export function nativeElementwise(calls: NativeCalls, host: RequiredKernels, exa
       put(out, run('Select', { condition: spread(condition, out.shape), t: spread(a, out.shape), e: spread(b, out.shape) })),
     cast: (x, out) => put(out, run('Cast', { x: tensor(x) }, { dtype: out.dtype })),
     reduce(x, out, { op, outer, size, inner }) {
-      const view = calls.reshape(tensor(x), [outer, size, inner]);
+      const view = calls.reshape(tensor(x), inner === 1 ? [outer, size] : [outer, size, inner]); // of two axes: no transpose
       const kernel = op === 'sum' ? 'Sum' : op === 'max' ? 'Max' : 'Min';
       put(out, run(kernel, { x: view }, { axis: [1], reductionIndices: [1], keepDims: false }));
     },

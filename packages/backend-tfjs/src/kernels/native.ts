@@ -20,7 +20,7 @@ export function nativeKernels(tf: Tfjs, backendName: string, store: BoxStore, ho
   const native: Partial<NativeTable> =
     backendName === 'wasm'
       ? { ...host, ...nativeMatmul(calls, store), softmax: host.softmax }
-      : { ...nativeElementwise(calls, host, exact), ...nativeIndexing(calls, exact), ...nativeMatmul(calls, store) };
+      : { ...nativeElementwise(calls, host, { functions: exact, integers: exact || backendName === 'webgpu' }), ...nativeIndexing(calls, exact), ...nativeMatmul(calls, store) };
   const table: Record<string, AnyKernel> = { iota: host.iota as AnyKernel, random: host.random as AnyKernel };
   for (const [name, kernel] of Object.entries(native) as [keyof NativeTable, AnyKernel][]) {
     const onHost = host[name] as AnyKernel;
