@@ -1,5 +1,6 @@
 // The backends under measurement: the ones asked for, or all that work here.
-import { createEngine, isXMoEError } from '@xmoe/core';
+import { createWasmBackend } from '@xmoe/backend-cpu';
+import { createEngine, isXMoEError, XMoEError, type Backend } from '@xmoe/core';
 import { openBackend } from '@xmoe/backends';
 import type { Device } from './forward-backward.js';
 
@@ -24,13 +25,23 @@ export async function openPeerDevices(): Promise<Devices> {
   }
 }
 
+/** The re-vectorised variant beside the default one, in one process: its switches are off again before anything is measured. */
+const REVECTORIZED = 'cpu:revectorized';
+
+async function openRevectorized(): Promise<Backend> {
+  const backend = await createWasmBackend({ variant: 'revectorized' });
+  if (!backend.description.includes('not re-vectorised')) return { ...backend, name: REVECTORIZED };
+  backend.dispose();
+  throw new XMoEError('backend', `${REVECTORIZED} would be ${backend.description}`, { op: 'bench', hint: 'it takes Node from 23.5 on, on x64' });
+}
+
 /** @throws XMoEError `backend` when a backend that was asked for is unknown or does not work here */
 export async function openDevices(names: readonly string[] | null): Promise<Devices> {
   const devices: Device[] = [];
   const absent: string[] = [];
   for (const name of names ?? CANDIDATES) {
     try {
-      const { backend } = await openBackend(name);
+      const backend = name === REVECTORIZED ? await openRevectorized() : (await openBackend(name)).backend;
       // The plain backend calls itself cpu, which as a name of --backend means the best of this package.
       devices.push({ name: backend.name === 'cpu' ? 'cpu:plain' : backend.name, engine: createEngine(backend) });
     } catch (error) {
