@@ -123,6 +123,14 @@ describe.skipIf(!available)('a lost device', () => {
     expect(await failureOf(() => backend.read(x))).toMatchObject(LOST);
   });
 
+  it('is the cause of errors that come before the news of it', async () => {
+    const lost = new Promise((resolve) => setTimeout(resolve, 10, { reason: 'unknown', message: 'it fell off the bus' }));
+    const failures = createFailures({ lost, addEventListener: () => undefined } as unknown as GPUDevice);
+    expect(await failures.causeOf(new Error('mapping failed'))).toMatchObject(LOST);
+    const well = createFailures({ lost: new Promise(() => undefined), addEventListener: () => undefined } as unknown as GPUDevice);
+    expect(await well.causeOf(new Error('mapping failed'))).toMatchObject({ code: 'backend', message: expect.stringContaining('mapping failed') as string });
+  });
+
   it('fails the profiler as well', async () => {
     const { backend, kernels } = await create();
     if (!backend.profiler) return;

@@ -88,6 +88,17 @@ describe.skipIf(!available)(`order, on ${reason}`, () => {
     });
   });
 
+  it('small reads of one moment share a buffer, which the next ones use again', async () => {
+    const { backend } = await create();
+    const items = Array.from({ length: 20 }, (_, index) => operand(backend, [3], [index, index, index]));
+    const made = vi.spyOn(backend.device, 'createBuffer');
+    for (let i = 0; i < 3; i++) {
+      const found = await Promise.all(items.map((item) => contents(backend, item)));
+      expect(found).toEqual(items.map((_, index) => [index, index, index]));
+    }
+    expect(made).toHaveBeenCalledOnce();
+  });
+
   it('a batch that grows long is submitted by itself', async () => {
     const { backend, kernels } = await create();
     const x = operand(backend, [1]);
