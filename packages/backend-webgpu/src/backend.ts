@@ -8,7 +8,7 @@ import { CHROMIUM_MATRICES } from './kernels/subgroup-matrix-wgsl.js';
 import { createTilings, type Tilings } from './kernels/tiles/tilings.js';
 import { createArgumentBlocks } from './runtime/arguments.js';
 import { createBindGroups } from './runtime/bind-groups.js';
-import { blockOf, createBlockPool, DEVICE_BYTES, WebGpuBuffer } from './runtime/buffers.js';
+import { BlockPool, blockOf, DEVICE_BYTES, WebGpuBuffer } from './runtime/buffers.js';
 import { CommandStream, type StreamStatistics } from './runtime/command-stream.js';
 import { createFailures, type Failures } from './runtime/failures.js';
 import { createPipelines } from './runtime/pipelines.js';
@@ -78,7 +78,7 @@ export async function createWebGpuBackend({ traits: overrides, tuning: mode = 'a
     ...transfersOf(parts),
     record: (fn) => recorder.record(fn),
     ...(traits.timestamps ? { profiler: profilerOf(parts) } : {}),
-    memory: () => ({ bytes: common.bytes() + recorder.bytes() }),
+    memory: () => ({ bytes: common.bytes + recorder.bytes() }),
     dispose() {
       if (disposed) return;
       disposed = true;
@@ -102,7 +102,7 @@ function assemble(device: GPUDevice, traits: DeviceTraits) {
     stream.flush();
     bindGroups.forget();
   };
-  const common = createBlockPool(device, { mostIdle: (peakLive) => Math.max(IDLE_FLOOR_BYTES, peakLive), destroyed });
+  const common = new BlockPool(device, { mostIdle: (peakLive) => Math.max(IDLE_FLOOR_BYTES, peakLive), destroyed });
   const recorder = createRecorder({ device, dispatch: (command) => stream.dispatch(command), destroyed, raise: () => failures.raise() });
   const pipelines = createPipelines(device, failures);
   const allocate = (dtype: DType, length: number): WebGpuBuffer => {
@@ -161,8 +161,8 @@ function transfersOf({ device, failures, stream, recorder }: Parts): Pick<Backen
   };
 }
 
-function describe({ label, software, float16, subgroups }: DeviceTraits): string {
-  const abilities = [float16 ? 'float16' : 'no float16', subgroups ? 'subgroups' : 'no subgroups', ...(software ? ['a software adapter: slow'] : [])];
+function describe({ label, software, float16, subgroups }: DeviceTraits, notes: readonly string[]): string {
+  const abilities = [float16 ? 'float16' : 'no float16', subgroups ? 'subgroups' : 'no subgroups', ...notes, ...(software ? ['a software adapter: slow'] : [])];
   return `WebGPU on ${label} (${abilities.join(', ')})`;
 }
 

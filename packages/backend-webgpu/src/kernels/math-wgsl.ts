@@ -146,7 +146,7 @@ fn randomBits(key: vec2u, stream: u32, i: u32) -> u32 {
   return select(words.x, words.y, (i & 1) == 1) >> 8;
 }`.trim();
 
-/** An element is dropped where its random bits are below this: exactly where uniform < rate in doubles. */
+/** An element is dropped where its random bits are below this: exactly where uniform < rate, as float32. */
 export function dropBits(rate: number): number {
-  return Math.ceil(rate * 2 ** 24);
+  return Math.ceil(Math.fround(rate) * 2 ** 24);
 }

@@ -53,18 +53,6 @@ export function blockOf({ buffer }: Operand, device: GPUDevice): DeviceBlock {
   return buffer.block;
 }
 
-export interface BlockPool {
-  readonly device: GPUDevice;
-  take(bytes: number): DeviceBlock;
-  give(block: DeviceBlock): void;
-  /** Bytes live and idle together. */
-  bytes(): number;
-  /** Destroys the idle blocks. */
-  clear(): void;
-  /** Destroys all blocks, live ones too. */
-  close(): void;
-}
-
 /** The size class of a request: at most an eighth more than asked for, at least 256 bytes. */
 export function sizeClass(bytes: number): number {
   if (bytes <= 256) return 256;
@@ -79,65 +67,80 @@ export interface BlockPoolOptions {
   destroyed(block: DeviceBlock): void;
 }
 
-export function createBlockPool(device: GPUDevice, { mostIdle, destroyed }: BlockPoolOptions): BlockPool {
-  // In order of last use: the first class is the one to drop.
-  const idle = new Map<number, DeviceBlock[]>();
-  const all = new Set<DeviceBlock>();
-  let live = 0;
-  let peakLive = 0;
-  let idleBytes = 0;
+export class BlockPool {
+  readonly device: GPUDevice;
+  readonly #options: BlockPoolOptions;
+  /** In order of last use: the first class is the one to drop. */
+  readonly #idle = new Map<number, DeviceBlock[]>();
+  readonly #all = new Set<DeviceBlock>();
+  #live = 0;
+  #peakLive = 0;
+  #idleBytes = 0;
 
-  function destroy(block: DeviceBlock): void {
-    all.delete(block);
-    destroyed(block);
-    block.gpu.destroy();
+  constructor(device: GPUDevice, options: BlockPoolOptions) {
+    this.device = device;
+    this.#options = options;
+  }
+
+  take(requested: number): DeviceBlock {
+    const bytes = sizeClass(requested);
+    const blocks = this.#idle.get(bytes);
+    const reused = blocks?.pop();
+    if (blocks?.length === 0) this.#idle.delete(bytes);
+    if (reused) this.#idleBytes -= bytes;
+    this.#live += bytes;
+    this.#peakLive = Math.max(this.#peakLive, this.#live);
+    if (reused) return reused;
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const made = new DeviceBlock(this.device.createBuffer({ size: bytes, usage }), bytes);
+    this.#all.add(made);
+    return made;
+  }
+
+  give(block: DeviceBlock): void {
+    // Closed before its tensors were disposed.
+    if (!this.#all.has(block)) return;
+    this.#live -= block.bytes;
+    this.#idleBytes += block.bytes;
+    const blocks = this.#idle.get(block.bytes) ?? [];
+    blocks.push(block);
+    this.#idle.delete(block.bytes);
+    this.#idle.set(block.bytes, blocks);
+    const limit = this.#options.mostIdle(this.#peakLive);
+    if (this.#idleBytes > limit) this.#shrink(limit);
+  }
+
+  /** Live and idle together. */
+  get bytes(): number {
+    return this.#live + this.#idleBytes;
+  }
+
+  /** Destroys the idle blocks. */
+  clear(): void {
+    this.#shrink(0);
+  }
+
+  /** Destroys all blocks, live ones too. */
+  close(): void {
+    this.#idle.clear();
+    this.#idleBytes = 0;
+    this.#live = 0;
+    for (const block of [...this.#all]) this.#destroy(block);
   }
 
   /** Destroys idle blocks, those idle for longest first, until at most `limit` bytes are left. */
-  function shrink(limit: number): void {
-    for (const [bytes, blocks] of idle) {
-      if (idleBytes <= limit) return;
-      idle.delete(bytes);
-      idleBytes -= bytes * blocks.length;
-      blocks.forEach(destroy);
+  #shrink(limit: number): void {
+    for (const [bytes, blocks] of this.#idle) {
+      if (this.#idleBytes <= limit) return;
+      this.#idle.delete(bytes);
+      this.#idleBytes -= bytes * blocks.length;
+      for (const block of blocks) this.#destroy(block);
     }
   }
 
-  return {
-    device,
-    take(requested) {
-      const bytes = sizeClass(requested);
-      const blocks = idle.get(bytes);
-      const reused = blocks?.pop();
-      if (blocks?.length === 0) idle.delete(bytes);
-      if (reused) idleBytes -= bytes;
-      live += bytes;
-      peakLive = Math.max(peakLive, live);
-      if (reused) return reused;
-      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-      const made = new DeviceBlock(device.createBuffer({ size: bytes, usage }), bytes);
-      all.add(made);
-      return made;
-    },
-    give(block) {
-      // Closed before its tensors were disposed.
-      if (!all.has(block)) return;
-      live -= block.bytes;
-      idleBytes += block.bytes;
-      const blocks = idle.get(block.bytes) ?? [];
-      blocks.push(block);
-      idle.delete(block.bytes);
-      idle.set(block.bytes, blocks);
-      const limit = mostIdle(peakLive);
-      if (idleBytes > limit) shrink(limit);
-    },
-    bytes: () => live + idleBytes,
-    clear: () => shrink(0),
-    close() {
-      idle.clear();
-      idleBytes = 0;
-      live = 0;
-      [...all].forEach(destroy);
-    },
-  };
+  #destroy(block: DeviceBlock): void {
+    this.#all.delete(block);
+    this.#options.destroyed(block);
+    block.gpu.destroy();
+  }
 }

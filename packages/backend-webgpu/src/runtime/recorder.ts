@@ -1,7 +1,7 @@
 // Records the launches of a piece of work so that it can be run again without any of its host code. Memory of recorded work
 // lives in a pool of its own: what is freed inside may be used again inside, never by work outside.
 import { XMoEError, type CommandRecording } from '@xmoe/core';
-import { createBlockPool, type BlockPool, type DeviceBlock } from './buffers.js';
+import { BlockPool, type DeviceBlock } from './buffers.js';
 import type { Command } from './command-stream.js';
 
 export interface Recorder {
@@ -29,7 +29,7 @@ export function createRecorder({ device, dispatch, destroyed, raise }: RecorderP
   let current: { commands: Command[]; refused: string | undefined } | undefined;
   let recordings = 0;
   // One pool for all recordings: they do not run at the same time, so they may share what is free between runs.
-  const pool = createBlockPool(device, { mostIdle: () => (current || recordings > 0 ? Infinity : 0), destroyed });
+  const pool = new BlockPool(device, { mostIdle: () => (current || recordings > 0 ? Infinity : 0), destroyed });
 
   function replayOf(commands: readonly Command[]): CommandRecording {
     let disposed = false;
@@ -72,7 +72,7 @@ export function createRecorder({ device, dispatch, destroyed, raise }: RecorderP
       }
       return recording.refused === undefined ? replayOf(recording.commands) : { refused: recording.refused };
     },
-    bytes: () => pool.bytes(),
+    bytes: () => pool.bytes,
     dispose: () => pool.close(),
   };
 }
