@@ -8,7 +8,7 @@ import type { TileOperand } from './tiles/operand-wgsl.js';
 import { floatElement, isVector, storeFunction, type Product } from './tiles/product.js';
 import { SEGMENT_ARGS, SEGMENT_WGSL, unitCount } from './tiles/segment-wgsl.js';
 import { tileName } from './tiles/tile-config.js';
-import { tiledProgram } from './tiles/tile-wgsl.js';
+import { tileProgram } from './tiles/tile-program.js';
 import type { Tilings } from './tiles/tilings.js';
 import { NO_VIEW, rangesOf, rowsPerBinding, viewOf, type Range } from './tiles/windows.js';
 
@@ -58,7 +58,7 @@ function launch(runtime: Runtime, tilings: Tilings, call: Call, group: Range, ro
   const tile = tilings.pick({
     kind: 'linear', half: x.dtype === 'float16', layout: transposeW ? 'oo' : 'oi', M: Math.ceil(count / Math.max(1, G)), N: M, K, count: groups,
   });
-  const program = runtime.program(`${primitive} ${tileName(tile)} ${variantOf(call)}`, () => tiledProgram(linearProduct(call), tile));
+  const program = runtime.program(`${primitive} ${tileName(tile)} ${variantOf(call)}`, () => tileProgram(linearProduct(call), tile));
   const [tilesM, tilesN] = [unitCount(count, tile.tileM, groups, tail), Math.ceil(M / tile.tileN)];
   const xRange = rows ? source : row;
   const views = {
@@ -113,7 +113,7 @@ function linearProduct({ x, rows, w, bias, out, pre, transposeW, activation }: C
 function locate(gathered: boolean): string {
   return `
   let spot = place(index, args.tilesM, args.tilesN);
-  let segment = segmentOf(spot.x, TILE_M, lane);
+  let segment = unitSegment(spot.x, TILE_M, lane);
   let m0 = args.rowFirst + segmentBegin(segment) + (spot.x - firstUnit(segment, TILE_M)) * TILE_M;
   let mEnd = args.rowFirst + segmentEnd(segment);
   if (m0 >= mEnd) { return; }

@@ -9,7 +9,7 @@ import { floatElement, isVector, storeFunction, type Product } from './tiles/pro
 import { SEGMENT_ARGS, SEGMENT_WGSL, unitCount } from './tiles/segment-wgsl.js';
 import { narrow, segmentPartOf } from './tiles/split.js';
 import { tileName } from './tiles/tile-config.js';
-import { tiledProgram } from './tiles/tile-wgsl.js';
+import { tileProgram } from './tiles/tile-program.js';
 import type { Tilings } from './tiles/tilings.js';
 import { fitsBinding, NO_VIEW, rangesOf, rowsPerBinding, viewOf, type Range } from './tiles/windows.js';
 
@@ -119,7 +119,7 @@ function launch(runtime: Runtime, tilings: Tilings, call: Call, piece: Piece): v
   const tile = tilings.pick({
     kind: 'weight-grad', half: x.dtype === 'float16', layout: 'ii', M: K, N: M, K: part > 0 ? part : Math.ceil(R / groups), count: units,
   });
-  const program = runtime.program(`${primitive} ${tileName(tile)} ${variantOf(call, piece)}`, () => tiledProgram(gradProduct(call, piece), tile));
+  const program = runtime.program(`${primitive} ${tileName(tile)} ${variantOf(call, piece)}`, () => tileProgram(gradProduct(call, piece), tile));
   // Without columns of x there still are bias sums.
   const [tilesM, tilesN] = [Math.max(1, Math.ceil(K / tile.tileM)), Math.ceil(M / tile.tileN)];
   const tiles = tilesM * tilesN * units;
@@ -182,7 +182,7 @@ function gradProduct({ x, xRows, dy, dyRows, scale }: Call, { dw, dbias, part, a
 /** `slice`: where the sums go; the segment, or the unit of one. */
 function locate(isCut: boolean): string {
   const segment = isCut
-    ? `let segment = segmentOf(unit, args.part, lane);
+    ? `let segment = unitSegment(unit, args.part, lane);
   let slice = unit;
   let kBegin = args.rowFirst + segmentBegin(segment) + (unit - firstUnit(segment, args.part)) * args.part;
   let kEnd = min(args.rowFirst + segmentEnd(segment), kBegin + args.part);

@@ -8,7 +8,7 @@ import type { TileOperand } from './tiles/operand-wgsl.js';
 import { floatElement, isVector, storeFunction, type Product } from './tiles/product.js';
 import { addParts, narrow, splitOf } from './tiles/split.js';
 import { tileName } from './tiles/tile-config.js';
-import { tiledProgram } from './tiles/tile-wgsl.js';
+import { tileProgram } from './tiles/tile-program.js';
 import type { Tilings } from './tiles/tilings.js';
 import { fitsBinding, rangesOf, rowsPerBinding, viewOf, type Range } from './tiles/windows.js';
 
@@ -114,7 +114,7 @@ function launch(runtime: Runtime, tilings: Tilings, call: Call, { batch, m, n, k
   const b: TileOperand = { buffer: 'b', element, rows: transposeB ? 'outer' : 'inner', vector: isVector(bPitch) && isVector(transposeB ? k.begin : n.begin) };
   const vectorOut = isVector(N) && isVector(n.begin);
   const variant = [transposeA ? 'at' : 'a', a.vector ? 4 : 1, transposeB ? 'bt' : 'b', b.vector ? 4 : 1, element, floatElement(target.dtype), vectorOut ? 4 : 1, add ? 'add' : ''];
-  const program = runtime.program(`matmul ${tileName(tile)} ${variant.join(' ')}`, () => tiledProgram(denseProduct(a, b, floatElement(target.dtype), vectorOut, add), tile));
+  const program = runtime.program(`matmul ${tileName(tile)} ${variant.join(' ')}`, () => tileProgram(denseProduct(a, b, floatElement(target.dtype), vectorOut, add), tile));
   const [tilesM, tilesN] = [Math.ceil((m.end - m.begin) / tile.tileM), Math.ceil((n.end - n.begin) / tile.tileN)];
   const tiles = tilesM * tilesN * count * parts;
   const [aRows, bRows] = [transposeA ? k : m, transposeB ? n : k];
@@ -136,7 +136,7 @@ const DENSE_ARGS = [
   'aBase', 'aPitch', 'aBatch', 'bBase', 'bPitch', 'bBatch', 'outBase', 'outPitch', 'outBatch',
 ] as const;
 
-function denseProduct(a: TileOperand, b: TileOperand, out: 'f32' | 'f16', vectorOut: boolean, add: boolean): Product {
+export function denseProduct(a: TileOperand, b: TileOperand, out: 'f32' | 'f16', vectorOut: boolean, add: boolean): Product {
   return {
     a, b,
     buffers: { out: writes(vectorOut ? `vec4<${out}>` : out) },

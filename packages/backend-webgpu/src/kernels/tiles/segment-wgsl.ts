@@ -5,7 +5,7 @@
 /**
  * Buffer `offsets` (i32) and arguments `groupFirst`, `groups` (the segments of this launch), `tail` (1: the rows after the last are
  * one more), `rowFirst` and `rows` (the rows of this launch: segments are seen clipped to them, from 0).
- * `segmentOf(unit, size, lane)` gives the segment within the launch; all lanes call it, in uniform control flow.
+ * `unitSegment(unit, size, lane)` gives the segment within the launch; all lanes call it, in uniform control flow.
  */
 export const SEGMENT_WGSL = `
 var<workgroup> segmentFound: u32;
@@ -19,7 +19,7 @@ fn segmentEnd(g: u32) -> u32 {
 fn firstUnit(g: u32, size: u32) -> u32 {
   return (segmentBegin(g) - segmentBegin(0u)) / size + g;
 }
-fn segmentOf(unit: u32, size: u32, lane: u32) -> u32 {
+fn unitSegment(unit: u32, size: u32, lane: u32) -> u32 {
   let count = args.groups + args.tail;
   for (var g = lane; g < count; g += THREADS) {
     let isLast = g + 1u == count;

@@ -1,6 +1,6 @@
 // Which tile a product gets: what was measured for its class of shapes, else a guess from its sizes. Measuring is elsewhere.
 import type { DeviceTraits } from '../../device/traits.js';
-import { tileConfigs, tileName, threadsOf, type TileConfig } from './tile-config.js';
+import { plainTiles, tileName, threadsOf, type MatrixTile, type Tile } from './tile-config.js';
 
 /** What a choice depends on. `count` products of M × N over K each; for ragged segments K or M is their mean. */
 export interface ProductShape {
@@ -15,37 +15,47 @@ export interface ProductShape {
 }
 
 export interface Tilings {
-  pick(shape: ProductShape): TileConfig;
-  /** All that the device can run. */
-  readonly candidates: readonly TileConfig[];
-  /** Measured choices by class. */
-  readonly chosen: Map<string, TileConfig>;
+  pick(shape: ProductShape): Tile;
+  /** The tiles to choose from for a product. All of them give the same bits. */
+  candidates(shape: ProductShape): readonly Tile[];
+  /** Measured choices: names of tiles by class. Unknown names are as good as none. */
+  readonly chosen: Map<string, string>;
   /** Classes that were asked for and not measured, with the first shape of each. */
   readonly wanted: Map<string, ProductShape>;
+  /** Tiles of subgroup matrices, once they are known to be right; for float16. */
+  matrices: readonly MatrixTile[];
   /** Every product gets this one until it is undefined again. */
-  forced: TileConfig | undefined;
+  forced: Tile | undefined;
 }
 
 /** So many classes are remembered as wanted. */
 const MOST_WANTED = 256;
+/** Products with fewer rows or columns are bound by memory: matrices would mostly multiply zeros. */
+const FEWEST_FOR_MATRICES = 16;
 
 export function createTilings(traits: DeviceTraits): Tilings {
-  const candidates = tileConfigs(traits);
-  const guesses = new Map<string, TileConfig>();
+  const plain = plainTiles(traits);
+  const guesses = new Map<string, { tile: Tile; among: readonly Tile[]; choices: number }>();
   const tilings: Tilings = {
-    candidates,
     chosen: new Map(),
     wanted: new Map(),
+    matrices: [],
     forced: undefined,
+    candidates({ half, M, N }) {
+      return half && tilings.matrices.length > 0 && Math.min(M, N) >= FEWEST_FOR_MATRICES ? tilings.matrices : plain;
+    },
     pick(shape) {
       if (tilings.forced) return tilings.forced;
       const key = classOf(shape);
-      const known = tilings.chosen.get(key) ?? guesses.get(key);
-      if (known) return known;
-      const guess = guessTile(candidates, shape, traits.software);
-      guesses.set(key, guess);
-      if (tilings.wanted.size < MOST_WANTED) tilings.wanted.set(key, shape);
-      return guess;
+      const candidates = tilings.candidates(shape);
+      const measured = named(candidates, tilings.chosen.get(key));
+      if (measured) return measured;
+      if (tilings.wanted.size < MOST_WANTED && !tilings.wanted.has(key)) tilings.wanted.set(key, shape);
+      const known = guesses.get(key);
+      if (known && known.among === candidates && known.choices === tilings.chosen.size) return known.tile;
+      const tile = nearestChoice(tilings.chosen, key, candidates) ?? guessTile(candidates, shape, traits.software);
+      guesses.set(key, { tile, among: candidates, choices: tilings.chosen.size });
+      return tile;
     },
   };
   return tilings;
@@ -57,26 +67,49 @@ export function classOf({ kind, half, layout, M, N, K, count }: ProductShape): s
   return [kind, half ? 'float16' : 'float32', layout, bucket(M), bucket(N), bucket(K), bucket(count)].join(' ');
 }
 
+/** Further away, in doublings of M, N and count and in fourfold ones of K, a measured class says nothing about another. */
+const FARTHEST = 3;
+
+/** The choice for the nearest class of the same kind, dtype and layout. */
+function nearestChoice(chosen: ReadonlyMap<string, string>, key: string, candidates: readonly Tile[]): Tile | undefined {
+  const wanted = key.split(' ');
+  let nearest: Tile | undefined;
+  let least = FARTHEST;
+  for (const [other, name] of chosen) {
+    const parts = other.split(' ');
+    if (parts.slice(0, 3).join() !== wanted.slice(0, 3).join()) continue;
+    const [m, n, k, count] = [3, 4, 5, 6].map((index) => Math.abs(Number(parts[index]) - Number(wanted[index]))) as [number, number, number, number];
+    const distance = m + n + count + k / 2;
+    const tile = distance <= least ? named(candidates, name) : undefined;
+    if (tile) [nearest, least] = [tile, distance];
+  }
+  return nearest;
+}
+
+function named(candidates: readonly Tile[], name: string | undefined): Tile | undefined {
+  return name === undefined ? undefined : candidates.find((tile) => tileName(tile) === name);
+}
+
+/** The least time by a crude model. */
+export function guessTile(candidates: readonly Tile[], shape: ProductShape, software: boolean): Tile {
+  const times = candidates.map((tile) => modelTime(tile, shape, software));
+  return candidates[times.indexOf(Math.min(...times))]!;
+}
+
 /** Workgroups at once, and what a step takes beside its arithmetic, in workgroups of 256 threads: for guesses only. */
 const HARDWARE = { busy: 256, latency: 0.5 };
 const SOFTWARE = { busy: 4, latency: 0 };
 
-/** The least time by a crude model: rounds of workgroups, each as long as its tile takes. */
-export function guessTile(candidates: readonly TileConfig[], shape: ProductShape, software: boolean): TileConfig {
-  const machine = software ? SOFTWARE : HARDWARE;
-  const times = candidates.map((config) => modelTime(config, shape, machine));
-  return candidates[times.indexOf(Math.min(...times))]!;
+/** In arbitrary units: rounds of workgroups, each as long as its tile takes. */
+export function modelTime(tile: Tile, { M, N, count }: ProductShape, software: boolean): number {
+  const { busy, latency } = software ? SOFTWARE : HARDWARE;
+  const rounds = Math.max(1, (Math.ceil(M / tile.tileM) * Math.ceil(N / tile.tileN) * count) / busy);
+  return rounds * workOf(tile) * (threadsOf(tile) / 256 + latency);
 }
 
-function modelTime(config: TileConfig, { M, N, count }: ProductShape, { busy, latency }: { busy: number; latency: number }): number {
-  const { tileM, tileN, threadM, threadN } = config;
-  const rounds = Math.max(1, (Math.ceil(M / tileM) * Math.ceil(N / tileN) * count) / busy);
-  // Multiply-adds of a thread and step, and what it reads from workgroup memory for them.
-  const work = threadM * threadN + 4 * (threadM + threadN);
-  return rounds * work * (threadsOf(config) / 256 + latency) * (config.prefetch ? 0.98 : 1);
-}
-
-/** A tile by its name, if the device can run it. */
-export function tileByName(candidates: readonly TileConfig[], name: string): TileConfig | undefined {
-  return candidates.find((config) => tileName(config) === name);
+/** Multiply-adds of a thread and step of the reduction, and what it reads from workgroup memory for them. */
+function workOf(tile: Tile): number {
+  if (tile.kind === 'plain') return (tile.threadM * tile.threadN + 4 * (tile.threadM + tile.threadN)) * (tile.prefetch ? 0.98 : 1);
+  const { tileM, tileN, subgroupsM, subgroupsN } = tile;
+  return ((tileM / subgroupsM) * (tileN / subgroupsN) + 8 * (tileM / subgroupsM + tileN / subgroupsN)) / 32;
 }

@@ -6,10 +6,10 @@
 import type { ProgramSpec } from '../../runtime/program.js';
 import { NOWHERE, operandBuffer, operandFunctions, PLACE } from './operand-wgsl.js';
 import type { Product } from './product.js';
-import { blocksOf, stageOf } from './stage-wgsl.js';
-import { PADDING, threadsOf, type TileConfig } from './tile-config.js';
+import { blockCount, stageOf, type StageShape } from './stage-wgsl.js';
+import { PADDING, threadsOf, type PlainTile } from './tile-config.js';
 
-export function tiledProgram(product: Product, config: TileConfig): ProgramSpec {
+export function plainTileProgram(product: Product, config: PlainTile): ProgramSpec {
   const { a, b } = product;
   return {
     buffers: { [a.buffer]: operandBuffer(a), [b.buffer]: operandBuffer(b), ...product.buffers },
@@ -24,7 +24,7 @@ export function tiledProgram(product: Product, config: TileConfig): ProgramSpec 
   };
 }
 
-function constants(config: TileConfig): string {
+function constants(config: PlainTile): string {
   const { tileM, tileN, tileK } = config;
   return `${NOWHERE}
 const TILE_M = ${tileM}u;
@@ -36,12 +36,13 @@ var<workgroup> bTile: array<vec4f, ${tileK * (tileN / 4 + PADDING)}>;
 ${PLACE}`;
 }
 
-function mainFunction(product: Product, config: TileConfig): string {
+function mainFunction(product: Product, config: PlainTile): string {
   const { tileM, tileN, tileK, rolled } = config;
   const threads = threadsOf(config);
-  const aStage = stageOf('a', product.a, { tile: tileM, tileK, threads, shift: 0, rolled });
+  const aShape: StageShape = { layout: 'columns', tile: tileM, tileK, threads, shift: 0, rolled };
+  const aStage = stageOf('a', product.a, aShape);
   // The lanes after those that fetch a begin with b.
-  const bStage = stageOf('b', product.b, { tile: tileN, tileK, threads, shift: blocksOf(product.a, tileM, tileK), rolled });
+  const bStage = stageOf('b', product.b, { ...aShape, tile: tileN, shift: blockCount('a', product.a, aShape) });
   const fetch = (k0: string): string => `${aStage.fetch(k0)}\n${bStage.fetch(k0)}`;
   return `
 @compute @workgroup_size(${threads})
@@ -73,12 +74,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 }
 
 /** Of the thread's rows chunk·4 + r and column chunks. */
-function accumulators({ threadM, threadN }: TileConfig): string[] {
+function accumulators({ threadM, threadN }: PlainTile): string[] {
   return range(threadM).flatMap((row) => range(threadN / 4).map((column) => `c${row}_${column}`));
 }
 
 /** Chunks of 4 of one thread lie a whole row of threads apart: its neighbours' chunks are next to its own. */
-function multiply({ tileM, tileN, threadM, threadN }: TileConfig): string {
+function multiply({ tileM, tileN, threadM, threadN }: PlainTile): string {
   const loadA = range(threadM / 4).map((i) => `let a${i} = aTile[k * ${tileM / 4 + PADDING}u + ${i * (tileM / threadM)}u + ty];`);
   const loadB = range(threadN / 4).map((j) => `let b${j} = bTile[k * ${tileN / 4 + PADDING}u + ${j * (tileN / threadN)}u + tx];`);
   const sums = range(threadM).flatMap((row) =>
@@ -86,14 +87,14 @@ function multiply({ tileM, tileN, threadM, threadN }: TileConfig): string {
   return [...loadA, ...loadB, ...sums].join('\n      ');
 }
 
-function columnSumStep({ columnSums }: Product, { tileN }: TileConfig): string {
+function columnSumStep({ columnSums }: Product, { tileN }: PlainTile): string {
   if (!columnSums) return '';
   return `if (${columnSums.when} && lane < ${tileN / 4}u) {
       for (var k = 0u; k < args.tileK; k++) { columnSum += bTile[k * ${tileN / 4 + PADDING}u + lane]; }
     }`;
 }
 
-function finishAll(product: Product, { tileM, tileN, threadM, threadN }: TileConfig): string {
+function finishAll(product: Product, { tileM, tileN, threadM, threadN }: PlainTile): string {
   const pieces = range(threadM).flatMap((row) => range(threadN / 4).map((j) => {
     const chunk = `${4 * (row >> 2) * (tileM / threadM)}u`;
     return `{

@@ -1,0 +1,46 @@
+// What a backend does about its matrix products when it is made and on request: check, remember, measure. Not the kernels' matter.
+import type { MatrixDialect } from '../kernels/subgroup-matrix-wgsl.js';
+import { checkMatrices, type CheckedBackend } from './check-matrices.js';
+import { createChoiceStore } from './choice-store.js';
+import { startShapes } from './start-shapes.js';
+import { tune, type TunedBackend, type TuneReport } from './tune.js';
+
+export type { TuneReport } from './tune.js';
+
+/** `auto`: on hardware adapters. `off`: nothing is measured nor remembered. `force`: on software adapters too. */
+export type TuningMode = 'auto' | 'off' | 'force';
+
+/** At the start; what is left goes on at the next start. */
+const START_MILLISECONDS = 1000;
+
+export interface Tuning {
+  /** Checks subgroup matrices, then reads what is known about the adapter and measures for a second what is not. What to say about it. */
+  start(): Promise<readonly string[]>;
+  /** Measures the classes of products that kernels have asked for so far, until the time is over, and remembers the choices. */
+  tuneWanted(milliseconds: number): Promise<TuneReport>;
+}
+
+export function createTuning(backend: TunedBackend & CheckedBackend, mode: TuningMode, dialect: MatrixDialect): Tuning {
+  const { tilings, traits } = backend;
+  const active = mode === 'force' || (mode === 'auto' && !traits.software);
+  const store = createChoiceStore(traits.label);
+
+  async function measure(shapes: Parameters<typeof tune>[1], milliseconds: number): Promise<TuneReport> {
+    const report = await tune(backend, shapes, milliseconds);
+    if (report.measured > 0 && mode !== 'off') await store.save(Object.fromEntries(tilings.chosen));
+    return report;
+  }
+
+  return {
+    async start() {
+      const matrices = await checkMatrices(backend, dialect);
+      if (active) {
+        for (const [key, name] of Object.entries(await store.load())) tilings.chosen.set(key, name);
+        await measure(startShapes(traits), START_MILLISECONDS);
+        tilings.wanted.clear();
+      }
+      return matrices === undefined ? [] : [matrices];
+    },
+    tuneWanted: (milliseconds) => measure([...tilings.wanted.values()], milliseconds),
+  };
+}

@@ -1,0 +1,125 @@
+// Measures which tile suits which class of matrix products on this device. Only here does anything wait for the device: kernels look
+// up what was measured. All candidates give the same bits, so measuring changes no result.
+import { sizeOf, type Backend, type DType, type Operand } from '@xmoe/core';
+import type { DeviceTraits } from '../device/traits.js';
+import type { Tile } from '../kernels/tiles/tile-config.js';
+import { tileName } from '../kernels/tiles/tile-config.js';
+import { classOf, modelTime, type ProductShape, type Tilings } from '../kernels/tiles/tilings.js';
+
+/** The part of a backend that is measured. */
+export interface TunedBackend extends Pick<Backend, 'kernels' | 'allocate' | 'free' | 'write' | 'read' | 'profiler'> {
+  readonly traits: DeviceTraits;
+  readonly tilings: Tilings;
+}
+
+export interface TuneReport {
+  /** Classes measured now. */
+  readonly measured: number;
+  /** Classes that the time was too short for. */
+  readonly left: number;
+}
+
+/** Candidates of a class, best guesses first: the rest are not worth their compilation. */
+const MOST_CANDIDATES = 6;
+
+/** Measures the classes of `shapes` that are not known yet, in order, until `milliseconds` are over. */
+export async function tune(backend: TunedBackend, shapes: readonly ProductShape[], milliseconds: number): Promise<TuneReport> {
+  const { tilings } = backend;
+  const deadline = performance.now() + milliseconds;
+  let measured = 0;
+  const unknown = shapes.filter((shape) => !tilings.chosen.has(classOf(shape)));
+  for (const shape of unknown) {
+    const best = await fastest(backend, shape, deadline);
+    if (best === undefined) break;
+    tilings.chosen.set(classOf(shape), tileName(best));
+    tilings.wanted.delete(classOf(shape));
+    measured++;
+  }
+  return { measured, left: unknown.length - measured };
+}
+
+/** Undefined when the time is over before every candidate had its turn. */
+async function fastest(backend: TunedBackend, shape: ProductShape, deadline: number): Promise<Tile | undefined> {
+  const { tilings, traits } = backend;
+  const guess = (tile: Tile): number => modelTime(tile, shape, traits.software);
+  const candidates = [...tilings.candidates(shape)].sort((a, b) => guess(a) - guess(b)).slice(0, MOST_CANDIDATES);
+  const trial = prepareTrial(backend, shape);
+  const previous = tilings.forced;
+  let best: Tile | undefined;
+  let least = Infinity;
+  try {
+    for (const tile of candidates) {
+      if (performance.now() > deadline) return undefined;
+      tilings.forced = tile;
+      await timeOf(backend, trial, 1); // compiles
+      const once = await timeOf(backend, trial, 1);
+      const repeats = Math.max(1, Math.min(10, Math.ceil(2 / Math.max(once, 0.01))));
+      const time = Math.min(once, await timeOf(backend, trial, repeats), await timeOf(backend, trial, repeats));
+      if (time < least) [best, least] = [tile, time];
+    }
+    return best;
+  } finally {
+    tilings.forced = previous;
+    trial.end();
+  }
+}
+
+/** One product of a class on operands of its own. */
+interface Trial {
+  run(): void;
+  /** One of its results, small enough to wait for. */
+  readonly probe: Operand;
+  end(): void;
+}
+
+/** Milliseconds per run: the device's own clock where there is one. */
+async function timeOf(backend: TunedBackend, { run, probe }: Trial, repeats: number): Promise<number> {
+  const { profiler } = backend;
+  const began = performance.now();
+  profiler?.start();
+  for (let i = 0; i < repeats; i++) run();
+  if (!profiler) {
+    await backend.read(probe);
+    return (performance.now() - began) / repeats;
+  }
+  const times = await profiler.stop();
+  return times.reduce((sum, { milliseconds }) => sum + milliseconds, 0) / repeats;
+}
+
+/** So many elements per operand at most: larger products are measured on fewer rows or columns. */
+const MOST_ELEMENTS = 2 ** 26;
+
+function prepareTrial(backend: TunedBackend, { kind, half, layout, M: wantedM, N, K, count: wantedCount }: ProductShape): Trial {
+  const count = Math.max(1, Math.min(wantedCount, Math.floor(MOST_ELEMENTS / Math.max(1, N * K))));
+  const M = Math.max(1, Math.min(wantedM, Math.floor(MOST_ELEMENTS / (count * Math.max(1, N, K)))));
+  const dtype: DType = half ? 'float16' : 'float32';
+  const made: Operand[] = [];
+  const make = (type: DType, shape: readonly number[], value: number): Operand => {
+    const operand = { buffer: backend.allocate(type, sizeOf(shape)), shape, dtype: type };
+    made.push(operand);
+    backend.kernels.fill(operand, { value });
+    return operand;
+  };
+  const offsets = (step: number): Operand => {
+    const operand = make('int32', [count + 1], 0);
+    backend.write(operand, Array.from({ length: count + 1 }, (_, g) => g * step));
+    return operand;
+  };
+  const end = (): void => made.forEach(({ buffer }) => backend.free(buffer));
+  const probe = make('float32', [1], 0);
+  if (kind === 'matmul') {
+    const [transposeA, transposeB] = [layout[0] === 'i', layout[1] === 'o'];
+    const a = make(dtype, transposeA ? [count, K, M] : [count, M, K], 0.5);
+    const b = make(dtype, transposeB ? [count, N, K] : [count, K, N], 0.25);
+    const out = make(dtype, [count, M, N], 0);
+    return { run: () => backend.kernels.matmul(a, b, out, { transposeA, transposeB }), probe, end };
+  }
+  if (kind === 'linear') {
+    const [x, w, bounds] = [make(dtype, [count * M, K], 0.5), make(dtype, layout === 'oo' ? [count, N, K] : [count, K, N], 0.25), offsets(M)];
+    const out = make(dtype, [count * M, N], 0);
+    return { run: () => backend.kernels.groupedMatmul(x, w, bounds, out, { transposeW: layout === 'oo' }), probe, end };
+  }
+  const [x, dy, bounds] = [make(dtype, [count * K, M], 0.5), make(dtype, [count * K, N], 0.25), offsets(K)];
+  const out = make('float32', [count, M, N], 0);
+  return { run: () => backend.kernels.groupedMatmulWeightGrad(x, dy, bounds, out), probe, end };
+}
