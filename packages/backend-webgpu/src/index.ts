@@ -2,3 +2,4 @@
 export { createWebGpuBackend, type WebGpuBackend, type WebGpuBackendOptions } from './backend.js';
 export { openDevice, type OpenDeviceOptions, type OpenedDevice } from './device/open-device.js';
 export type { DeviceTraits, SubgroupMatrixShape } from './device/traits.js';
+export { openGpu } from './device/open-gpu.js';

@@ -125,7 +125,7 @@ export class BlockPool {
     this.#idle.clear();
     this.#idleBytes = 0;
     this.#live = 0;
-    for (const block of [...this.#all]) this.#destroy(block);
+    for (const block of this.#all) this.#destroy(block);
   }
 
   /** Destroys idle blocks, those idle for longest first, until at most `limit` bytes are left. */
