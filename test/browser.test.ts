@@ -16,6 +16,8 @@ const ARGUMENTS = [
   '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--headless=new',
   // Chromium brings a software adapter along; without being told it uses none.
   '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader',
+  // On a busy machine a kernel on that adapter may take longer than the browser's watchdog grants a GPU.
+  '--disable-gpu-watchdog',
 ];
 
 type Program = typeof program;
