@@ -4,7 +4,6 @@ import { openDevice, type OpenDeviceOptions } from './device/open-device.js';
 import type { DeviceTraits } from './device/traits.js';
 import { decode, encode } from './host-data.js';
 import { createKernels } from './kernels/index.js';
-import { CHROMIUM_MATRICES } from './kernels/subgroup-matrix-wgsl.js';
 import { createTilings, type Tilings } from './kernels/tiles/tilings.js';
 import { createArgumentBlocks } from './runtime/arguments.js';
 import { createBindGroups } from './runtime/bind-groups.js';
@@ -88,7 +87,7 @@ export async function createWebGpuBackend({ traits: overrides, tuning: mode = 'a
       if (owned) device.destroy();
     },
   };
-  const tuning = createTuning(backend, mode, CHROMIUM_MATRICES);
+  const tuning = createTuning(backend, mode);
   notes = await tuning.start();
   return backend;
 }

@@ -5,13 +5,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { create, globals } from 'webgpu';
 import { createWebGpuBackend, type WebGpuBackend, type WebGpuBackendOptions } from '../src/index.js';
 import { CHROMIUM_MATRICES, type MatrixDialect } from '../src/kernels/subgroup-matrix-wgsl.js';
-import { matrixTiles, tileName } from '../src/kernels/tiles/tile-config.js';
+import { denseProduct } from '../src/kernels/matmul.js';
+import { matrixTileProgram } from '../src/kernels/tiles/matrix-tile-wgsl.js';
+import { matrixTiles, tileName, type MatrixTile } from '../src/kernels/tiles/tile-config.js';
+import { createProgram } from '../src/runtime/program.js';
 import { checkMatrices } from '../src/tuning/check-matrices.js';
 import { webGpuAdapter } from './adapter.js';
 import { EMULATED_MATRICES } from './emulated-matrices.js';
 
 const FEATURES = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'] as GPUFeatureName[];
 const SHAPES = [{ M: 16, N: 16, K: 16 }, { M: 8, N: 8, K: 8 }];
+
+const NULL_TRAITS = { subgroupMinSize: 128, subgroupMaxSize: 128 };
 
 // Kept: Dawn stops when it is collected.
 const nullGpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
@@ -40,26 +45,49 @@ function runEveryProduct(backend: WebGpuBackend, half: DType = 'float16') {
 
 describe('programs of subgroup matrices on the null backend of Dawn', () => {
   for (const shape of SHAPES) {
-    it(`compile for ${shape.M}×${shape.N}×${shape.K}`, async () => {
+    const size = `${shape.M}×${shape.N}×${shape.K}`;
+
+    it(`compile with every product for ${size}`, async () => {
       const backend = await nullBackend();
-      const traits = { ...backend.traits, subgroupMatrix: [shape], subgroupMinSize: 32, subgroupMaxSize: 32 };
-      const tiles = matrixTiles(traits, CHROMIUM_MATRICES);
-      expect(tiles.map(tileName)).toContain(`32x32x32/1x1 of ${shape.M}x${shape.N}x${shape.K}`);
+      // Its subgroups are of 128 and its workgroups of at most 256, which leaves the smaller tiles.
+      const tiles = matrixTiles({ ...backend.traits, ...NULL_TRAITS, subgroupMatrix: [shape] }, CHROMIUM_MATRICES);
+      expect(tiles.map(tileName)).toEqual([`64x32x32/2x1 of ${shape.M}x${shape.N}x${shape.K}`, `32x64x32/1x2 of ${shape.M}x${shape.N}x${shape.K}`, `32x32x32/1x1 of ${shape.M}x${shape.N}x${shape.K}`]);
       for (const tile of tiles) {
         backend.tilings.forced = tile;
         await backend.read(runEveryProduct(backend)); // raises what does not compile
       }
       backend.dispose();
     });
+
+    it(`are valid WGSL with every tile for ${size}`, async () => {
+      const backend = await nullBackend();
+      const large = { subgroupMatrix: [shape], subgroupMinSize: 32, subgroupMaxSize: 32, workgroupMemoryBytes: 49152, maxInvocations: 1024 };
+      const tiles = matrixTiles({ ...backend.traits, ...large }, CHROMIUM_MATRICES);
+      expect(tiles.length).toBe(8);
+      const [a, b] = [{ buffer: 'a', element: 'f16', rows: 'outer', vector: true }, { buffer: 'b', element: 'f16', rows: 'inner', vector: false }] as const;
+      for (const tile of tiles) {
+        const { source } = createProgram('tile', matrixTileProgram(denseProduct(a, b, 'f16', false, false), tile));
+        const { messages } = await backend.device.createShaderModule({ code: source }).getCompilationInfo();
+        expect(messages.map(({ message }) => message), tileName(tile)).toEqual([]);
+      }
+      backend.dispose();
+    });
   }
 
-  it('are not used when they do not compile, nor when they compute nothing', async () => {
-    const traits = { subgroupMatrix: [SHAPES[0]!], subgroupMinSize: 32, subgroupMaxSize: 32 };
+  it('are not used when they do not compile', async () => {
     const backend = await nullBackend();
+    const check = (dialect: MatrixDialect) => checkMatrices(backend, matrixTiles({ ...backend.traits, ...NULL_TRAITS, subgroupMatrix: SHAPES }, dialect));
     const misspelt: MatrixDialect = { ...CHROMIUM_MATRICES, accumulate: (result, left, right) => `${result} = subgroupMatrixMultiplyAccumulat(${left}, ${right}, ${result});` };
-    expect(await checkMatrices({ ...backend, traits: { ...backend.traits, ...traits } }, misspelt)).toMatch(/^no subgroup matrices: .* does not compile/);
+    expect(await check(misspelt)).toMatch(/^no subgroup matrices: .* does not compile/);
     expect(backend.tilings.matrices).toEqual([]);
-    await backend.read(runEveryProduct(backend)); // nothing of it is left behind
+    // These do, and compute whatever lies in the memory of a device that computes nothing.
+    expect(await check(CHROMIUM_MATRICES)).not.toMatch(/compile|fails/);
+    backend.dispose();
+  });
+
+  it('are mentioned by the backend', async () => {
+    const backend = await nullBackend({ tuning: 'off', traits: { ...NULL_TRAITS, subgroupMatrix: [{ M: 16, N: 24, K: 16 }] } });
+    expect(backend.description).toContain('no tile for its subgroup matrices');
     backend.dispose();
   });
 });
@@ -69,24 +97,26 @@ const { available, reason, float16 } = await webGpuAdapter();
 describe.skipIf(!available || !float16)(`the check of subgroup matrices on ${reason}`, () => {
   let backend: WebGpuBackend;
   beforeAll(async () => {
-    // So little memory that one tile fits.
-    backend = await createWebGpuBackend({ traits: { subgroupMinSize: 8, subgroupMaxSize: 8, workgroupMemoryBytes: 7000 } });
+    backend = await createWebGpuBackend();
   });
   afterAll(() => backend.dispose());
-  const checked = (dialect: MatrixDialect) => checkMatrices({ ...backend, traits: { ...backend.traits, subgroupMatrix: [{ M: 8, N: 8, K: 8 }] } }, dialect);
+  const tileOf = (dialect: MatrixDialect): MatrixTile => ({
+    kind: 'matrix', tileM: 16, tileN: 8, tileK: 8, subgroupsM: 2, subgroupsN: 1, subgroupSize: 8, shape: { M: 8, N: 8, K: 8 }, dialect,
+  });
 
   it('passes right ones, which float16 products then use', async () => {
-    expect(await checked(EMULATED_MATRICES)).toBe('subgroup matrices');
+    const tile = tileOf(EMULATED_MATRICES);
+    expect(await checkMatrices(backend, [tile])).toBe('subgroup matrices');
     const shape = { kind: 'matmul', half: true, layout: 'oi', M: 64, N: 64, K: 64, count: 1 } as const;
-    expect(tileName(backend.tilings.pick(shape))).toBe('32x32x32/1x1 of 8x8x8');
+    expect(backend.tilings.pick(shape)).toBe(tile);
     expect(backend.tilings.pick({ ...shape, half: false }).kind).toBe('plain');
     expect(backend.tilings.pick({ ...shape, M: 1 }).kind).toBe('plain');
   });
 
   it('refuses wrong ones and says so', async () => {
     backend.tilings.matrices = [];
-    const wrong: MatrixDialect = { ...EMULATED_MATRICES, load: (side, name, array, offset, pitch, _order, shape) => EMULATED_MATRICES.load(side, name, array, offset, pitch, 'row', shape) };
-    expect(await checked(wrong)).toMatch(/^no subgroup matrices: 32x32x32\/1x1 of 8x8x8 computes .* for /);
+    const tile = tileOf({ ...EMULATED_MATRICES, accumulate: (result, left, right) => EMULATED_MATRICES.accumulate(result, right, left) });
+    expect(await checkMatrices(backend, [{ ...tile, tileM: 32, subgroupsM: 4 }])).toMatch(/^no subgroup matrices: 32x8x8\/4x1 of 8x8x8 computes .* for /);
     expect(backend.tilings.matrices).toEqual([]);
   });
 });

@@ -2,26 +2,21 @@
 // tiles. Asked once, when a backend is made; never an error, only an answer.
 import { sizeOf, type Backend, type DType, type Operand } from '@xmoe/core';
 import { createProgram } from '../runtime/program.js';
-import type { MatrixDialect } from '../kernels/subgroup-matrix-wgsl.js';
 import { denseProduct } from '../kernels/matmul.js';
 import type { TileOperand } from '../kernels/tiles/operand-wgsl.js';
-import { matrixTiles, tileName, type MatrixTile } from '../kernels/tiles/tile-config.js';
+import { tileName, type MatrixTile } from '../kernels/tiles/tile-config.js';
 import { matrixTileProgram } from '../kernels/tiles/matrix-tile-wgsl.js';
 import type { Tilings } from '../kernels/tiles/tilings.js';
-import type { DeviceTraits } from '../device/traits.js';
 
 /** The part of a backend that is checked. */
 export interface CheckedBackend extends Pick<Backend, 'kernels' | 'allocate' | 'free' | 'write' | 'read'> {
   readonly device: GPUDevice;
-  readonly traits: DeviceTraits;
   readonly tilings: Tilings;
 }
 
-/** Puts the tiles that can be trusted into `tilings.matrices`. What to say about it; undefined where the device has no matrices. */
-export async function checkMatrices(backend: CheckedBackend, dialect: MatrixDialect): Promise<string | undefined> {
-  if (backend.traits.subgroupMatrix.length === 0) return undefined;
-  const tiles = matrixTiles(backend.traits, dialect);
-  if (tiles.length === 0) return 'subgroup matrices that fit no tile';
+/** Makes `tilings.matrices` of the tiles if they can be trusted. What to say about it. */
+export async function checkMatrices(backend: CheckedBackend, tiles: readonly MatrixTile[]): Promise<string> {
+  if (tiles.length === 0) return 'no tile for its subgroup matrices';
   // The largest and the smallest stand for all: one generator makes them, and compiling all would take seconds.
   for (const tile of new Set([tiles[0]!, tiles.at(-1)!])) {
     const problem = await problemOf(backend, tile);

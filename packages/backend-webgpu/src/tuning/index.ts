@@ -1,5 +1,6 @@
 // What a backend does about its matrix products when it is made and on request: check, remember, measure. Not the kernels' matter.
-import type { MatrixDialect } from '../kernels/subgroup-matrix-wgsl.js';
+import { CHROMIUM_MATRICES } from '../kernels/subgroup-matrix-wgsl.js';
+import { matrixTiles } from '../kernels/tiles/tile-config.js';
 import { checkMatrices, type CheckedBackend } from './check-matrices.js';
 import { createChoiceStore } from './choice-store.js';
 import { startShapes } from './start-shapes.js';
@@ -20,7 +21,7 @@ export interface Tuning {
   tuneWanted(milliseconds: number): Promise<TuneReport>;
 }
 
-export function createTuning(backend: TunedBackend & CheckedBackend, mode: TuningMode, dialect: MatrixDialect): Tuning {
+export function createTuning(backend: TunedBackend & CheckedBackend, mode: TuningMode): Tuning {
   const { tilings, traits } = backend;
   const active = mode === 'force' || (mode === 'auto' && !traits.software);
   const store = createChoiceStore(traits.label);
@@ -33,13 +34,13 @@ export function createTuning(backend: TunedBackend & CheckedBackend, mode: Tunin
 
   return {
     async start() {
-      const matrices = await checkMatrices(backend, dialect);
+      const notes = traits.subgroupMatrix.length > 0 ? [await checkMatrices(backend, matrixTiles(traits, CHROMIUM_MATRICES))] : [];
       if (active) {
         for (const [key, name] of Object.entries(await store.load())) tilings.chosen.set(key, name);
         await measure(startShapes(traits), START_MILLISECONDS);
         tilings.wanted.clear();
       }
-      return matrices === undefined ? [] : [matrices];
+      return notes;
     },
     tuneWanted: (milliseconds) => measure([...tilings.wanted.values()], milliseconds),
   };

@@ -31,7 +31,7 @@ function areaOf({ tileM, tileN, subgroupsM, subgroupsN, shape }: MatrixTile) {
 }
 
 function constants({ a, b }: Product, tile: MatrixTile): string {
-  const { tileM, tileN, tileK, subgroupsM, shape } = tile;
+  const { tileM, tileN, tileK, subgroupsM, subgroupsN, shape } = tile;
   const halves = (operand: Product['a'], size: number): number => (operand.rows === 'outer' ? size : tileK) * pitchOf(operand, { tile: size, tileK });
   return `${NOWHERE}
 const TILE_M = ${tileM}u;
@@ -41,7 +41,7 @@ const THREADS = ${threadsOf(tile)}u;
 const SUBGROUP = ${tile.subgroupSize}u;
 var<workgroup> aTile: array<f16, ${halves(a, tileM)}>;
 var<workgroup> bTile: array<f16, ${halves(b, tileN)}>;
-var<workgroup> results: array<f32, ${subgroupsM * shape.M * tileN}>;
+var<workgroup> results: array<f32, ${subgroupsM * subgroupsN * shape.M * shape.N}>;
 ${PLACE}`;
 }
 
@@ -78,7 +78,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     ${columnSumStep(product, tile)}
     workgroupBarrier();
   }
-  ${down.map((i) => finishRow(product, tile, i)).join('\n  ')}
+  ${down.flatMap((i) => across.map((j) => finishMatrices(product, tile, i, j))).join('\n  ')}
   ${finishColumnSums(product, tile)}
 }`.trim();
 }
@@ -103,20 +103,19 @@ function multiply({ a, b }: Product, tile: MatrixTile): string {
   return [...left, ...right, ...products].join('\n      ');
 }
 
-/** One row of matrices of every subgroup, through workgroup memory, to the threads. */
-function finishRow(product: Product, tile: MatrixTile, i: number): string {
-  const { subgroupsM, subgroupsN, dialect, shape } = tile;
-  const { areaM, areaN, across } = areaOf(tile);
-  const quads = (shape.M * areaN) / 4;
-  const stores = across.map((j) => dialect.store('results', `subgroup * ${shape.M * areaN}u + ${j * shape.N}u`, `c${i}_${j}`, areaN));
-  return `${stores.join('\n  ')}
+/** One matrix of every subgroup, through workgroup memory, to the threads. */
+function finishMatrices(product: Product, tile: MatrixTile, i: number, j: number): string {
+  const { subgroupsM, subgroupsN, dialect, shape: { M, N } } = tile;
+  const { areaM, areaN } = areaOf(tile);
+  const quads = (M * N) / 4;
+  return `${dialect.store('results', `subgroup * ${M * N}u`, `c${i}_${j}`, N)}
   workgroupBarrier();
   for (var at = lane; at < ${subgroupsM * subgroupsN * quads}u; at += THREADS) {
     let owner = at / ${quads}u;
     let inside = at % ${quads}u;
-    let row = m0 + (owner / ${subgroupsN}u) * ${areaM}u + ${i * shape.M}u + inside / ${areaN / 4}u;
-    let column = n0 + (owner % ${subgroupsN}u) * ${areaN}u + (inside % ${areaN / 4}u) * 4u;
-    let value = vec4f(${[0, 1, 2, 3].map((j) => `results[at * 4u + ${j}u]`).join(', ')});
+    let row = m0 + (owner / ${subgroupsN}u) * ${areaM}u + ${i * M}u + inside / ${N / 4}u;
+    let column = n0 + (owner % ${subgroupsN}u) * ${areaN}u + ${j * N}u + (inside % ${N / 4}u) * 4u;
+    let value = vec4f(${[0, 1, 2, 3].map((part) => `results[at * 4u + ${part}u]`).join(', ')});
     if (row < mEnd && column < nEnd) { ${product.finish('row', 'column', 'value')} }
   }
   workgroupBarrier();`;

@@ -90,12 +90,12 @@ export const PADDING = 1;
 /** The same for float16 rows, which must begin at multiples of 16 bytes. */
 export const HALF_PADDING = 8;
 
-/** Workgroup memory: both operands of one step, results of a row of matrices, and a few words for finding the tile's place. */
+/** Workgroup memory: both operands of one step, one matrix of results per subgroup, and a few words for finding the tile's place. */
 export function tileBytes(tile: Tile): number {
   const { tileM, tileN, tileK } = tile;
   if (tile.kind === 'plain') return tileK * (tileM / 4 + tileN / 4 + 2 * PADDING) * 16 + 64;
   const longest = (size: number): number => Math.max(size * (tileK + HALF_PADDING), tileK * (size + HALF_PADDING));
-  return 2 * (longest(tileM) + longest(tileN)) + 4 * tile.subgroupsM * tile.shape.M * tileN + 64;
+  return 2 * (longest(tileM) + longest(tileN)) + 4 * tile.subgroupsM * tile.subgroupsN * tile.shape.M * tile.shape.N + 64;
 }
 
 const fits = (tile: Tile, traits: DeviceTraits): boolean => threadsOf(tile) <= traits.maxInvocations && tileBytes(tile) <= traits.workgroupMemoryBytes;
