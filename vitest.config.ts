@@ -7,7 +7,9 @@ export default defineConfig({
     // Sources are tested without a build, but the CPU engine has a part to compile.
     globalSetup: ['packages/backend-cpu/scripts/vitest-setup.mjs'],
     include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'test/**/*.test.ts'],
-    testTimeout: 60_000,
+    // A software GPU compiles every kernel of a model first: seconds on a quiet machine, minutes on a busy one.
+    testTimeout: 300_000,
+    hookTimeout: 120_000,
     maxWorkers: 2,
     pool: 'forks',
   },
