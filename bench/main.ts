@@ -14,6 +14,8 @@ import { benchRouters } from './router.js';
 import { scaleOf } from './scale.js';
 import { toMarkdown, type Table } from './table.js';
 import { benchTrainStep } from './train-step.js';
+import { openWebGpuPeers } from './webgpu-peers/open.js';
+import { benchWebGpuPeers } from './webgpu-peers/sections.js';
 
 type Bench = (devices: readonly Device[], quick: boolean, measure: MeasureOptions) => Promise<Table[]>;
 
@@ -51,8 +53,20 @@ async function openCpuAndPeers({ quick }: BenchOptions): Promise<Measured> {
   };
 }
 
+async function openWebGpuAndPeers({ quick }: BenchOptions): Promise<Measured> {
+  const peers = await openWebGpuPeers(quick);
+  return {
+    devices: [peers.ours],
+    peers: peers.described,
+    absent: peers.absent,
+    measure: (section, options) => benchWebGpuPeers(section as PeerSection, peers, quick, options),
+    close: peers.close,
+  };
+}
+
 async function main(options: BenchOptions): Promise<void> {
-  const measured = await (options.peers ? openCpuAndPeers(options) : openBackends(options));
+  const open = options.peers === 'webgpu' ? openWebGpuAndPeers : options.peers === 'cpu' ? openCpuAndPeers : openBackends;
+  const measured = await open(options);
   try {
     await report(measured, options);
   } finally {

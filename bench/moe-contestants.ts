@@ -1,10 +1,9 @@
 // What takes turns in the layer benchmark: the dense layer, MoE layers, and their routing alone. It measures nothing.
-import { initializeParameters, randomKey, type Engine, type FeedForward, type Tensor } from '@xmoe/core';
+import { initializeParameters, randomKey, type Engine, type FeedForward, type FloatDType, type ForwardContext, type Tensor } from '@xmoe/core';
 import { createMoeFeedForward, disposeTrace, planDispatch, summarizeTrace, type DispatchPath, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward } from '@xmoe/nn';
 import { createRouter, gate, type RouterConfig } from '@xmoe/routers';
-import { forwardAndBackward, normalTensor, scalarLoss, TRAINING, withGateStd } from './forward-backward.js';
-import type { Contestant } from './measure.js';
+import { inDType, normalTensor, scalarLoss, TRAINING, withGateStd, type Work } from './forward-backward.js';
 import { GATE_STD, routingLoss } from './router.js';
 import type { ExpertSplit, MoeShape } from './shapes.js';
 
@@ -47,58 +46,70 @@ export interface Case extends Layer {
 const NAME = 'moe';
 const scaled = (inputs: number): number => inputs ** -0.5;
 
-function keep<Parameters extends Record<string, Tensor>>(kept: Tensor[], parameters: Parameters): Parameters {
-  kept.push(...Object.values(parameters));
-  return parameters;
+/** Kept, and in the dtype of the input, but for the gate, which is float32 whatever the rest is. */
+function keep({ kept, x }: Setting, parameters: Record<string, Tensor>): Record<string, Tensor> {
+  const entries = Object.entries(parameters).map(([name, tensor]) => [name, inDType(tensor, parameterDType(name, x.dtype as FloatDType))] as const);
+  kept.push(...entries.map(([, tensor]) => tensor));
+  return Object.fromEntries(entries);
 }
 
+export const parameterDType = (name: string, dtype: FloatDType): FloatDType => (name.includes('.router.') ? 'float32' : dtype);
+
 /** d → γ·s → d. */
-export function denseLayer({ engine, kept, shape: { width, denseHidden } }: Setting): Layer {
+export function denseLayer(setting: Setting): Layer {
+  const { engine, shape: { width, denseHidden } } = setting;
   const layer = createDenseFeedForward({
     name: 'dense', width, hidden: denseHidden, activation: 'gelu-tanh', std: scaled(width), outputStd: scaled(denseHidden),
   });
-  return { layer, parameters: keep(kept, initializeParameters(engine, layer.parameters, randomKey(4))) };
+  return { layer, parameters: keep(setting, initializeParameters(engine, layer.parameters, randomKey(4))) };
 }
 
 /** The recipes at one split, on the same parameters. */
-export function casesOf({ engine, shape, kept }: Setting, split: ExpertSplit): Case[] {
+export function casesOf(setting: Setting, split: ExpertSplit): Case[] {
+  const { engine, shape } = setting;
   const layers = RECIPES.map((recipe) =>
     createMoeFeedForward({
       name: NAME, width: shape.width, ...split, router: recipe.router(split), dispatch: recipe.dispatch,
       initStd: scaled(shape.width), outputStd: scaled(split.hidden),
     }),
   );
-  const parameters = keep(kept, initializeParameters(engine, withGateStd(layers[0].parameters, GATE_STD), randomKey(5)));
+  const parameters = keep(setting, initializeParameters(engine, withGateStd(layers[0].parameters, GATE_STD), randomKey(5)));
   return layers.map((layer, index) => ({ split, recipe: RECIPES[index], layer, parameters }));
 }
 
-/** Forward, then the gradients of the input and of every weight. */
-export function layerContestant({ engine, x, dy }: Setting, { layer, parameters }: Layer): Contestant {
-  const loss = ({ x: input, ...weights }: Record<string, Tensor>): Tensor => {
-    const { output, auxLoss } = layer.apply(weights, input, TRAINING);
-    return scalarLoss(output, dy, auxLoss);
+/** Forward, then the gradients of the input and of every weight, in the dtype of the setting's input. */
+export function layerWork({ x, dy }: Setting, { layer, parameters }: Layer): Work {
+  const context = { ...TRAINING, computeDType: x.dtype as FloatDType };
+  return {
+    parameters: { x, ...parameters },
+    loss({ x: input, ...weights }) {
+      const { output, auxLoss } = layer.apply(weights, input!, context);
+      return scalarLoss(output, dy, auxLoss);
+    },
   };
-  return { name: 'layer', run: () => forwardAndBackward(engine, loss, { x, ...parameters }) };
 }
 
 /** What the layer does beside its experts: gate, router, balance loss, plan, and the gradients of input and gate. */
-export function routingContestant({ engine, shape, x, kept }: Setting, { split, recipe, parameters }: Case): Contestant {
+export function routingWork({ engine, shape, x, kept }: Setting, { split, recipe, parameters }: Case): Work {
   const { experts, capacityFactor } = split;
   const { tokens } = shape;
   const router = createRouter(recipe.router(split));
   const dWeights = normalTensor(engine, [tokens, router.maxChoices(experts)], 6);
   kept.push(dWeights);
-  const loss = ({ x: input, weight }: Record<string, Tensor>): Tensor => {
-    const routing = router.route({ engine, logits: gate(input, weight), tokens, experts, training: true, losses: { balance: true, z: false } });
-    planDispatch(routing, { dispatch: recipe.dispatch, capacityFactor });
-    return routingLoss(routing, dWeights);
+  return {
+    parameters: { x, weight: parameters[`${NAME}.router.weight`]! },
+    loss({ x: input, weight }) {
+      const routing = router.route({ engine, logits: gate(input!, weight!), tokens, experts, training: true, losses: { balance: true, z: false } });
+      planDispatch(routing, { dispatch: recipe.dispatch, capacityFactor });
+      return routingLoss(routing, dWeights);
+    },
   };
-  return { name: 'routing', run: () => forwardAndBackward(engine, loss, { x, weight: parameters[`${NAME}.router.weight`] }) };
 }
 
 /** Experts per token that the router wanted and that the dispatch kept. */
 export async function countClaims({ engine, x }: Setting, { layer, parameters }: Layer): Promise<{ wanted: number; kept: number }> {
-  const trace = engine.scope(() => layer.apply(parameters, x, { ...TRAINING, collect: 'statistics' }).trace!);
+  const context: ForwardContext = { ...TRAINING, computeDType: x.dtype as FloatDType, collect: 'statistics' };
+  const trace = engine.scope(() => layer.apply(parameters, x, context).trace!);
   const { expertsWantedPerToken, expertsKeptPerToken } = await summarizeTrace(trace);
   disposeTrace(trace);
   return { wanted: expertsWantedPerToken, kept: expertsKeptPerToken };

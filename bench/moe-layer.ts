@@ -1,9 +1,9 @@
 // The MoE layer against the dense layer of equal FLOPs: sparsity tax, granularity penalty and router share (section by
 // section in docs/benchmarks). One backend per call; all sides of all its ratios take turns in one run.
 import { denseFlops } from '@xmoe/moe';
-import { normalTensor, disposeAll, type Device } from './forward-backward.js';
-import { measureInterleaved, ratioOf, type MeasureOptions, type Timing } from './measure.js';
-import { casesOf, countClaims, denseLayer, layerContestant, RECIPES, routingContestant, type Case, type Setting } from './moe-contestants.js';
+import { disposeAll, eagerPass, normalTensor, type Device, type Work } from './forward-backward.js';
+import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions, type Timing } from './measure.js';
+import { casesOf, countClaims, denseLayer, layerWork, RECIPES, routingWork, type Case, type Setting } from './moe-contestants.js';
 import { MOE_SHAPES, type ExpertSplit, type MoeShape, type Scale } from './shapes.js';
 import { TIME_COLUMNS, type Row, type Table } from './table.js';
 
@@ -14,8 +14,9 @@ export async function benchMoeLayer({ name, engine }: Device, scale: Scale, opti
   const dense = denseLayer(setting);
   const cases = shape.splits.flatMap((split) => casesOf(setting, split));
   const finest = cases.slice(-RECIPES.length);
+  const pass = (work: Work): Contestant => eagerPass('layer', engine, work).contestant;
   const [denseTiming, ...timings] = await measureInterleaved(
-    [layerContestant(setting, dense), ...cases.map((item) => layerContestant(setting, item)), ...finest.map((item) => routingContestant(setting, item))],
+    [layerWork(setting, dense), ...cases.map((item) => layerWork(setting, item)), ...finest.map((item) => routingWork(setting, item))].map(pass),
     options,
   );
   const rows: Row[] = [denseRow(shape, denseTiming)];

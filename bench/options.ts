@@ -5,14 +5,18 @@ import { nearestName, XMoEError } from '@xmoe/core';
 export const SECTIONS = ['gemm', 'router', 'moe', 'step'] as const;
 export type Section = (typeof SECTIONS)[number];
 
+/** Our backends that --peers sets beside other libraries. */
+export const PEER_BACKENDS = ['cpu', 'webgpu'] as const;
+export type PeerBackend = (typeof PEER_BACKENDS)[number];
+
 /** Those that --peers has; it takes turns within each. */
 export const PEER_SECTIONS = ['gemm', 'step', 'moe'] as const satisfies readonly Section[];
 export type PeerSection = (typeof PEER_SECTIONS)[number];
 
 export interface BenchOptions {
   readonly sections: readonly Section[];
-  /** Our CPU engine beside other libraries, instead of our backends beside each other. */
-  readonly peers: boolean;
+  /** This backend of ours beside other libraries, instead of our backends beside each other. */
+  readonly peers: PeerBackend | null;
   /** null: every one that works here. */
   readonly backends: readonly string[] | null;
   readonly quick: boolean;
@@ -39,7 +43,8 @@ export const HELP = `pnpm bench [options]
   --backend LIST   backends, separated by commas: cpu, cpu:revectorized, cpu:plain, tfjs:wasm, tfjs:node, tfjs:cuda, tfjs:cpu
                    (default: all that work here, but cpu:plain and tfjs:cpu)
   --peers          the CPU engine beside TensorFlow.js wasm, jax-js and PyTorch (${PEER_SECTIONS.join(', ')}); those that are
-                   not installed are left out: node bench/install-peers.mjs
+                   not installed are left out: node bench/install-peers.mjs. With --backend webgpu: WebGPU beside
+                   TensorFlow.js webgpu and PyTorch on the same GPU, at the sizes of the paper's models
   --repeat N       rounds after the warm-up (default: 5)
   --quick          tiny shapes and two rounds: shows that it runs, measures nothing
   --json FILE      also write the results as JSON
@@ -51,15 +56,12 @@ export const HELP = `pnpm bench [options]
 export function parseOptions(args: readonly string[]): BenchOptions {
   const values = readFlags(args[0] === '--' ? args.slice(1) : args); // pnpm hands its own separator on
   const quick = values.quick ?? false;
-  const peers = values.peers ?? false;
-  if (peers && values.backend !== undefined) {
-    throw new XMoEError('config', '--peers and --backend exclude each other', { op: 'bench', hint: '--peers measures the CPU engine; XMOE_THREADS sets its threads' });
-  }
+  const peers = values.peers ? requirePeerBackend(values.backend ?? 'cpu') : null;
   const known = peers ? PEER_SECTIONS : SECTIONS;
   return {
     sections: values.only === undefined ? known : list('--only', values.only).map((name) => requireSection(name, known)),
     peers,
-    backends: values.backend === undefined ? null : list('--backend', values.backend),
+    backends: values.backend === undefined || peers ? null : list('--backend', values.backend),
     quick,
     repeat: values.repeat === undefined ? (quick ? 2 : 5) : requireCount(values.repeat),
     json: values.json ?? null,
@@ -88,6 +90,14 @@ function requireSection(name: string, known: readonly Section[]): Section {
   const found = known.find((section) => section === name);
   if (found) return found;
   throw unknownName('section', name, known);
+}
+
+function requirePeerBackend(name: string): PeerBackend {
+  const found = PEER_BACKENDS.find((backend) => backend === name);
+  if (found) return found;
+  throw new XMoEError('config', `--peers measures one of ${PEER_BACKENDS.join(', ')}, not ${name}`, {
+    op: 'bench', hint: 'leave out --backend for the CPU engine; XMOE_THREADS sets its threads',
+  });
 }
 
 function unknownName(kind: string, name: string, known: readonly string[], prefix = ''): XMoEError {

@@ -11,15 +11,15 @@ export interface GemmShape {
   readonly transposeB: boolean;
 }
 
-const gemm = (M: number, K: number, N: number, transposeB = false, what = ''): GemmShape => ({
+export const productShape = (M: number, K: number, N: number, transposeB = false, what = ''): GemmShape => ({
   label: `${M}×${K}×${N}${transposeB ? 'ᵀ' : ''}${what && ` (${what})`}`, M, K, N, transposeB,
 });
 
 /** M×K×N. The vocabulary projection is one chunk as cross-entropy cuts it: 2²³ logits at 1,024 rows. */
 export const gemmShapes = (quick: boolean): readonly GemmShape[] =>
   quick
-    ? [gemm(32, 24, 48), gemm(16, 24, 12), gemm(32, 16, 64, true, 'vocabulary chunk')]
-    : [gemm(1024, 768, 3072), gemm(128, 768, 384), gemm(2048, 256, 1024), gemm(1024, 768, 8192, true, 'vocabulary chunk')];
+    ? [productShape(32, 24, 48), productShape(16, 24, 12), productShape(32, 16, 64, true, 'vocabulary chunk')]
+    : [productShape(1024, 768, 3072), productShape(128, 768, 384), productShape(2048, 256, 1024), productShape(1024, 768, 8192, true, 'vocabulary chunk')];
 
 export interface ExpertSplit {
   /** N */
@@ -40,15 +40,15 @@ export interface MoeShape {
 }
 
 /** N experts of size s split 1, 2, 4 and 8-fold from 8 experts of `denseHidden`. */
-function moe(tokens: number, width: number, denseHidden: number): MoeShape {
+export function moeShape(tokens: number, width: number, denseHidden: number): MoeShape {
   const splits = [1, 2, 4, 8].map((fold) => ({ experts: 8 * fold, hidden: denseHidden / fold, capacityFactor: fold }));
   return { tokens, width, denseHidden, splits };
 }
 
 export const MOE_SHAPES: Readonly<Record<Scale, MoeShape>> = {
-  full: moe(2048, 256, 1024),
-  reduced: moe(512, 128, 512),
-  quick: moe(64, 16, 32),
+  full: moeShape(2048, 256, 1024),
+  reduced: moeShape(512, 128, 512),
+  quick: moeShape(64, 16, 32),
 };
 
 export interface RouterShape {

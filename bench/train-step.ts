@@ -33,7 +33,7 @@ export async function benchTrainStep(devices: readonly Device[], quick: boolean,
   return [{
     id: 'train-step',
     title: `Train step of the preset ${PRESET}`,
-    note: `${describe(sparse)}; ${tokens} tokens a step, drawn at random by Zipf's law. Dense: the same model with hidden size ${dense.model.hidden} in all layers `
+    note: `${describeConfig(sparse)}; ${tokens} tokens a step, drawn at random by Zipf's law. Dense: the same model with hidden size ${dense.model.hidden} in all layers `
       + `(γ·s is ${sparse.moe!.capacityFactor * sparse.moe!.expertHidden}). Tokens/s are from the median; the ratio to dense from the shortest times.`,
     columns: [
       { key: 'model', label: 'model' }, { key: 'backend', label: 'backend' }, { key: 'minMs', label: 'min ms/step' }, { key: 'medianMs', label: 'median ms/step' },
@@ -43,14 +43,14 @@ export async function benchTrainStep(devices: readonly Device[], quick: boolean,
   }];
 }
 
-function describe({ model, moe }: Config): string {
+export function describeConfig({ model, moe }: Config): string {
   const { experts, expertHidden, router, dispatch, capacityFactor } = moe!;
   return `${model.layers} layers, d = ${model.width}, ${experts}×${expertHidden} experts in every ${moe!.every === 2 ? 'second' : `${moe!.every}th`} layer, ${router.type} router, ${dispatch} dispatch, γ = ${capacityFactor}`;
 }
 
 /** Steps of a new trainer, which goes into `trainers`, to be disposed by the caller. */
 export function stepContestant(engine: Engine, config: Config, name: string, trainers: Trainer<TokenBatch>[]): Contestant {
-  const trainer = makeTrainer(engine, config);
+  const trainer = createStepTrainer(engine, config);
   trainers.push(trainer);
   const batches = Array.from({ length: BATCHES }, (_, index) => zipfBatch(config, index));
   let next = 0;
@@ -62,7 +62,8 @@ export function stepContestant(engine: Engine, config: Config, name: string, tra
   };
 }
 
-function makeTrainer(engine: Engine, config: Config): Trainer<TokenBatch> {
+/** A trainer of a new model at a constant learning rate. */
+export function createStepTrainer(engine: Engine, config: Config): Trainer<TokenBatch> {
   const model = buildModel(engine, config, vocabularyOf(config));
   const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
   const constant: Config = { ...config, train: { ...config.train, schedule: 'constant' } };
@@ -74,7 +75,7 @@ export function vocabularyOf({ data: { tokenizer } }: Config): number {
 }
 
 /** Windows of tokens whose id r appears about as 1 / (r + 1): as uneven as words. */
-function zipfBatch(config: Config, index: number): TokenBatch {
+export function zipfBatch(config: Config, index: number): TokenBatch {
   const { contextLength } = config.model;
   const vocabulary = vocabularyOf(config);
   const uniform = hostUniform(randomKey(index), config.train.batchSize * (contextLength + 1));

@@ -13,7 +13,9 @@ import { startPython } from '../bench/peers/python.js';
 import { TARGETS, verdict } from '../bench/peers/target.js';
 import { MOE_SHAPES } from '../bench/shapes.js';
 import { toMarkdown, type Table } from '../bench/table.js';
+import { webGpuAdapter } from '../packages/backend-webgpu/test/adapter.js';
 
+const adapter = await webGpuAdapter();
 const root = fileURLToPath(new URL('../', import.meta.url));
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
@@ -108,6 +110,30 @@ describe('a quick run beside peers', () => {
     }
   }, 120_000);
 
+  it.skipIf(!adapter.available)('runs on WebGPU beside TensorFlow.js on the same adapter, and says what is absent', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'xmoe-bench-'));
+    try {
+      const file = join(folder, 'bench.json');
+      const run = benchIn({ XMOE_PYTHON: join(folder, 'no-python') }, '--peers', '--backend', 'webgpu', '--quick', '--json', file);
+      expect(run.status, run.stderr).toBe(0);
+      expect(run.stdout).toMatch(/- absent: PyTorch .*no-python/);
+      const { tables } = JSON.parse(readFileSync(file, 'utf8')) as { tables: Table[] };
+      const precisions = adapter.float16 ? ['float32', 'float16'] : ['float32'];
+      expect(tables.map(({ id }) => id)).toEqual([
+        'webgpu-gemm', 'webgpu-step', 'webgpu-step-ratios', 'webgpu-models',
+        ...precisions.flatMap((dtype) => [`peers-layer ${dtype}, T = 64`, `peers-layer-summary ${dtype}, T = 64`]),
+      ]);
+      const [ours, theirs] = tables[1].rows;
+      expect([ours.who, theirs.who]).toEqual(['webgpu', 'tfjs:webgpu']);
+      expect(Number(theirs.dispatches)).toBeGreaterThan(3 * Number(ours.dispatches));
+      expect(ours.submits).toBe(1);
+      for (const row of tables.flatMap(({ rows }) => rows)) expect(Object.values(row)).not.toContain(null);
+      expect(tables.flatMap(({ rows }) => rows).some((row) => 'met' in row)).toBe(false);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }, 300_000);
+
   it('judges ratios by their targets', () => {
     expect(verdict({ min: 2.5, median: 2 }, TARGETS.gemmTfjs)).toEqual({ ratioMin: 2.5, ratioMedian: 2, target: '≥ 2.5', met: 'yes' });
     expect(verdict({ min: 2.49, median: 3 }, TARGETS.gemmTfjs)).toMatchObject({ met: 'no' });
@@ -158,12 +184,13 @@ describe('flags', () => {
     expect(parseOptions([])).toEqual({ sections: ['gemm', 'router', 'moe', 'step'], peers: false, backends: null, quick: false, repeat: 5, json: null, markdown: null, help: false });
     expect(parseOptions(['--', '--only', 'moe, step,moe', '--backend=cpu', '--repeat', '7'])).toMatchObject({ sections: ['moe', 'step'], backends: ['cpu'], repeat: 7 });
     expect(parseOptions(['--quick']).repeat).toBe(2);
-    expect(parseOptions(['--peers'])).toMatchObject({ peers: true, sections: ['gemm', 'step', 'moe'] });
+    expect(parseOptions(['--peers'])).toMatchObject({ peers: 'cpu', sections: ['gemm', 'step', 'moe'] });
+    expect(parseOptions(['--peers', '--backend', 'webgpu'])).toMatchObject({ peers: 'webgpu', backends: null });
   });
 
   it.each([
     [['--quik'], 'there is no option --quik, did you mean --quick?'],
-    [['--peers', '--backend', 'cpu'], '--peers and --backend exclude each other'],
+    [['--peers', '--backend', 'tfjs:wasm'], '--peers measures one of cpu, webgpu, not tfjs:wasm'],
     [['--peers', '--only', 'router'], 'there is no section router'],
     [['--repeat', '2.5'], '--repeat is "2.5"'],
     [['--repeat', ''], '--repeat is ""'],

@@ -12,8 +12,8 @@ export function formulaValues(size: number, seed: number, scale: number): Float3
 const TOLERANCE = 2e-3;
 
 /** @throws XMoEError `backend` when a peer computed something else: its time would mean nothing */
-export function requireAgreement(what: string, peer: string, ours: readonly number[], theirs: readonly number[]): void {
-  const wrong = ours.findIndex((value, index) => !(Math.abs(value - theirs[index]) <= TOLERANCE * Math.max(1, Math.abs(value))));
+export function requireAgreement(what: string, peer: string, ours: readonly number[], theirs: readonly number[], tolerance = TOLERANCE): void {
+  const wrong = ours.findIndex((value, index) => !(Math.abs(value - theirs[index]) <= tolerance * Math.max(1, Math.abs(value))));
   if (wrong < 0 && ours.length === theirs.length) return;
   throw new XMoEError('backend', `${what}: ${peer} computes ${theirs.join(', ')} where we have ${ours.join(', ')}`, {
     op: 'bench', hint: 'the two sides do different work, so do not compare their times; is the peer another version than the one that the script installs?',

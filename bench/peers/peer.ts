@@ -1,4 +1,5 @@
 // What the benchmark wants of another library. How each one does it is in jax.ts, tfjs.ts and torch.ts.
+import type { FloatDType } from '@xmoe/core';
 import type { Contestant } from '../measure.js';
 import type { GemmShape } from '../shapes.js';
 
@@ -14,5 +15,6 @@ export interface GemmPeer {
   readonly name: string;
   /** Version and threads, for the header. */
   readonly description: string;
-  prepareGemm(shape: GemmShape): Promise<PreparedGemm>;
+  /** dtype: float32 unless the peer has others. */
+  prepareGemm(shape: GemmShape, dtype?: FloatDType): Promise<PreparedGemm>;
 }

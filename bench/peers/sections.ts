@@ -1,13 +1,14 @@
 // The sections of `pnpm bench --peers`, in order. What is measured is in the file of each.
-import type { Device } from '../forward-backward.js';
+import { eagerPass, type Device } from '../forward-backward.js';
 import type { MeasureOptions } from '../measure.js';
 import type { PeerSection } from '../options.js';
+import { MOE_SHAPES } from '../shapes.js';
 import type { Table } from '../table.js';
 import { benchPeerGemm } from './gemm.js';
-import { benchPeerLayer } from './layer.js';
+import { compareLayers } from './layer.js';
 import type { Peers } from './open.js';
 import { benchPeerStep } from './step.js';
-import { withoutVerdicts } from './target.js';
+import { TARGETS, withoutVerdicts } from './target.js';
 
 /** `devices`: our CPU engine, then the TensorFlow.js wasm adapter where it loads. */
 export async function benchPeers(
@@ -20,5 +21,10 @@ export async function benchPeers(
 function measure(section: PeerSection, ours: Device, adapter: Device | null, peers: Peers, quick: boolean, options: MeasureOptions): Promise<Table[]> {
   if (section === 'gemm') return benchPeerGemm(ours, [peers.tfjs, peers.jax, peers.torch].filter((peer) => peer !== null), quick, options);
   if (section === 'step') return benchPeerStep(ours, adapter, quick, options);
-  return benchPeerLayer(ours, peers.torch, quick, options);
+  const shape = MOE_SHAPES[quick ? 'quick' : 'full'];
+  // The padded path is measured without --peers.
+  return compareLayers({
+    ours, torch: peers.torch, shape, agreement: shape, dtype: 'float32', paths: ['grouped', 'budget'], theirs: ['sorted', 'einsum'],
+    targets: TARGETS, pass: (engine, work) => eagerPass('layer', engine, work), label: '',
+  }, options);
 }

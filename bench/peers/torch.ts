@@ -1,13 +1,14 @@
-// PyTorch on the CPU as a peer: what moe_torch.py computes, as contestants that time themselves.
+// PyTorch as a peer, on the CPU or on an NVIDIA GPU: what moe_torch.py computes, as contestants that time themselves.
 import { fileURLToPath } from 'node:url';
-import { isXMoEError, type Shape } from '@xmoe/core';
+import { isXMoEError, type FloatDType, type Shape } from '@xmoe/core';
 import type { Contestant } from '../measure.js';
 import { absentPeer, peerThreads, pythonCandidates } from './locate.js';
 import type { GemmPeer } from './peer.js';
 import { startPython, type PythonProcess } from './python.js';
 
 export interface TorchLayer {
-  readonly layer: 'dense' | 'sorted' | 'einsum';
+  /** `sorted`: a product per expert; `grouped`: one batched product, which an even load allows. */
+  readonly layer: 'dense' | 'sorted' | 'grouped' | 'einsum';
   readonly tokens: number;
   readonly width: number;
   /** N; none for the dense layer. */
@@ -16,6 +17,25 @@ export interface TorchLayer {
   readonly k?: number;
   /** Of the weights, in the order of our parameters. */
   readonly shapes: readonly Shape[];
+  /** Default: float32. The gate is float32 all the same. */
+  readonly dtype?: FloatDType;
+}
+
+/** A train step of GPT-2's shape; with experts in every `every`-th layer where `experts` is given. */
+export interface TorchModel {
+  readonly layers: number;
+  readonly width: number;
+  readonly heads: number;
+  readonly hidden: number;
+  readonly vocabulary: number;
+  readonly length: number;
+  readonly batch: number;
+  /** float16: autocast with a loss scale. */
+  readonly dtype: FloatDType;
+  readonly experts?: number;
+  readonly expertHidden?: number;
+  readonly k?: number;
+  readonly every?: number;
 }
 
 export interface PreparedLayer {
@@ -25,7 +45,9 @@ export interface PreparedLayer {
 }
 
 export interface TorchPeer extends GemmPeer {
+  readonly device: 'cpu' | 'cuda';
   prepareLayer(layer: TorchLayer): Promise<PreparedLayer>;
+  prepareModel(model: TorchModel): Promise<Contestant>;
   /** Frees everything that was prepared. */
   drop(): Promise<void>;
   close(): Promise<void>;
@@ -33,21 +55,21 @@ export interface TorchPeer extends GemmPeer {
 
 const SCRIPT = fileURLToPath(new URL('moe_torch.py', import.meta.url));
 
-/** @throws XMoEError `backend` when no Python here has PyTorch */
-export async function openTorch(): Promise<TorchPeer> {
+/** @throws XMoEError `backend` when no Python here has PyTorch that runs on the device */
+export async function openTorch(device: 'cpu' | 'cuda' = 'cpu'): Promise<TorchPeer> {
   let reason = 'no Python found';
   for (const executable of pythonCandidates()) {
     try {
-      return peerOf(await startPython(executable, [SCRIPT, String(peerThreads())]));
+      return peerOf(await startPython(executable, ['-B', SCRIPT, String(peerThreads()), device]), device);
     } catch (error) {
       if (!isXMoEError(error)) throw error;
       reason = error.message.replace(/^bench: /, '');
     }
   }
-  throw absentPeer('PyTorch', 'torch', reason);
+  throw absentPeer(device === 'cpu' ? 'PyTorch' : 'PyTorch with CUDA', 'torch', reason);
 }
 
-function peerOf(python: PythonProcess): TorchPeer {
+function peerOf(python: PythonProcess, device: 'cpu' | 'cuda'): TorchPeer {
   let next = 0;
   const drop = async (): Promise<void> => void (await python.ask({ request: 'drop' }));
   async function prepare(kind: string, spec: object): Promise<{ contestant: Contestant; value: unknown }> {
@@ -58,15 +80,17 @@ function peerOf(python: PythonProcess): TorchPeer {
   }
   return {
     name: 'PyTorch',
-    description: `PyTorch ${String(python.hello.version)}, CPU, ${String(python.hello.threads)} threads`,
-    async prepareGemm({ M, K, N, transposeB }) {
-      const { contestant, value } = await prepare('gemm', { M, K, N, transposeB });
+    device,
+    description: `PyTorch ${String(python.hello.version)}, ${String(python.hello.device)}, ${String(python.hello.threads)} threads`,
+    async prepareGemm({ M, K, N, transposeB }, dtype = 'float32') {
+      const { contestant, value } = await prepare('gemm', { M, K, N, transposeB, dtype });
       return { contestant, value: value as number, dispose: drop };
     },
     async prepareLayer(layer) {
       const { contestant, value } = await prepare('layer', layer);
       return { contestant, values: value as number[] };
     },
+    prepareModel: async (model) => (await prepare('model', model)).contestant,
     drop,
     close: () => python.close(),
   };

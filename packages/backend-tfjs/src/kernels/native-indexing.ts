@@ -11,7 +11,7 @@ const LARGEST = 3.4028234663852886e38;
 type Indexing = 'gatherRows' | 'scatterAddRows' | 'takeAlongLast' | 'addAlongLast' | 'topK' | 'sortByKey' | 'bincount';
 
 /** The pieces that the primitives are put together from. */
-function indexingSteps({ run, runMany, constant, reshape }: NativeCalls, exactOrder: boolean) {
+function indexingSteps({ run, runMany, constant, reshape }: NativeCalls, { exactOrder, wholeSums }: IndexingTraits) {
 
   /** Whether 0 ≤ index < size, as bool in the shape of `index`. */
   const inside = (index: TfTensor, size: number): TfTensor =>
@@ -35,9 +35,11 @@ function indexingSteps({ run, runMany, constant, reshape }: NativeCalls, exactOr
   const scatter = (x: TfTensor, index: TfTensor, segments: number): TfTensor => {
     const spare = filled([index.size], segments, 'int32');
     const safe = run('Select', { condition: inside(index, segments), t: index, e: spare });
-    const sums = run('UnsortedSegmentSum', { x, segmentIds: safe }, { numSegments: segments + 1 });
+    const viaFloat = x.dtype === 'int32' && !wholeSums;
+    const sums = run('UnsortedSegmentSum', { x: viaFloat ? run('Cast', { x }, { dtype: 'float32' }) : x, segmentIds: safe }, { numSegments: segments + 1 });
     const rest = x.shape.slice(1);
-    return run('Slice', { x: sums }, { begin: [0, ...rest.map(() => 0)], size: [segments, ...rest] });
+    const used = run('Slice', { x: sums }, { begin: [0, ...rest.map(() => 0)], size: [segments, ...rest] });
+    return viaFloat ? run('Cast', { x: used }, { dtype: 'int32' }) : used;
   };
   /** Flat positions r·C + indices[r, j] as [R·k]; −1 where the index is outside. */
   const flatPositions = (indices: TfTensor, R: number, C: number): TfTensor => {
@@ -57,10 +59,16 @@ function indexingSteps({ run, runMany, constant, reshape }: NativeCalls, exactOr
   return { filled, gather, scatter, flatPositions, largest };
 }
 
-/** `exactOrder`: the build's TopK orders infinities; the one of TensorFlow.js cpu subtracts them and gets NaN. */
-export function nativeIndexing(calls: NativeCalls, exactOrder: boolean): Pick<RequiredKernels, Indexing> {
+export interface IndexingTraits {
+  /** The build's TopK orders infinities; the one of TensorFlow.js cpu subtracts them and gets NaN. */
+  readonly exactOrder: boolean;
+  /** The build sums int32 by segment; the one of TensorFlow.js webgpu takes their bits for floats. */
+  readonly wholeSums: boolean;
+}
+
+export function nativeIndexing(calls: NativeCalls, traits: IndexingTraits): Pick<RequiredKernels, Indexing> {
   const { run, tensor, put, constant, reshape } = calls;
-  const { filled, gather, scatter, flatPositions, largest } = indexingSteps(calls, exactOrder);
+  const { filled, gather, scatter, flatPositions, largest } = indexingSteps(calls, traits);
   return {
     gatherRows(x, indices, out) {
       const [R, D] = x.shape;

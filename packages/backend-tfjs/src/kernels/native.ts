@@ -15,12 +15,17 @@ type AnyKernel = (...operands: readonly unknown[]) => void;
 export function nativeKernels(tf: Tfjs, backendName: string, store: BoxStore, host: HostKernels): NativeTable {
   const calls = createNativeCalls(tf, backendName, store);
   const exact = backendName === 'tensorflow';
+  const webgpu = backendName === 'webgpu';
   // Of the wasm build only the products can be trusted through the public kernels: Select and Cast leave the bounds of
   // bool and broadcast operands, int32 goes through float32, and UnsortedSegmentSum is missing.
   const native: Partial<NativeTable> =
     backendName === 'wasm'
       ? { ...host, ...nativeMatmul(calls, store), softmax: host.softmax }
-      : { ...nativeElementwise(calls, host, { functions: exact, integers: exact || backendName === 'webgpu' }), ...nativeIndexing(calls, exact), ...nativeMatmul(calls, store) };
+      : {
+          ...nativeElementwise(calls, host, { functions: exact, integers: exact || webgpu }),
+          ...nativeIndexing(calls, { exactOrder: exact, wholeSums: !webgpu }),
+          ...nativeMatmul(calls, store),
+        };
   const table: Record<string, AnyKernel> = { iota: host.iota as AnyKernel, random: host.random as AnyKernel };
   for (const [name, kernel] of Object.entries(native) as [keyof NativeTable, AnyKernel][]) {
     const onHost = host[name] as AnyKernel;
