@@ -3,7 +3,7 @@ import { createCpuBackend } from '@xmoe/backend-cpu';
 import { sizeOf, type Backend, type DType, type Operand } from '@xmoe/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createWebGpuBackend, type WebGpuBackend } from '../src/index.js';
-import { plainTiles, tileName } from '../src/kernels/tiles/tile-config.js';
+import { plainTiles, tileName, type PlainTile } from '../src/kernels/tiles/tile-config.js';
 import { webGpuAdapter } from './adapter.js';
 
 const { available, reason } = await webGpuAdapter();
@@ -18,8 +18,7 @@ describe.skipIf(!available)(`on ${reason}`, () => {
   let backend: WebGpuBackend;
   const cpu = createCpuBackend();
   beforeAll(async () => {
-    // The unrolled forms that software adapters never get by themselves.
-    backend = await createWebGpuBackend({ traits: { software: false }, tuning: 'off' });
+    backend = await createWebGpuBackend({ tuning: 'off' });
   });
   afterAll(() => backend.dispose());
 
@@ -36,19 +35,35 @@ describe.skipIf(!available)(`on ${reason}`, () => {
     return values;
   }
 
-  // Three loaders of each side in two layouts.
-  for (const [transposeA, transposeB] of [[false, true], [true, false]] as const) {
-    it(`every tile gives the same bits${transposeA ? ', a transposed' : ''}${transposeB ? ', b transposed' : ''}`, async () => {
-      const expected = await product(cpu, transposeA, transposeB);
-      let first: number[] | undefined;
-      for (const tile of plainTiles({ ...backend.traits, workgroupMemoryBytes: 32768 }).filter((_, index) => index % 2 === (transposeA ? 0 : 1))) {
-        backend.tilings.forced = tile;
-        const found = await product(backend, transposeA, transposeB);
-        if (first === undefined) expect(Math.max(...found.map((value, i) => Math.abs(value - expected[i]!)))).toBeLessThan(1e-5);
-        first ??= found;
-        expect(found.findIndex((value, i) => value !== first![i]), tileName(tile)).toBe(-1);
-      }
-      backend.tilings.forced = undefined;
-    });
+  // Software adapters never choose from these by themselves.
+  const tiles = () => plainTiles({ ...backend.traits, software: false });
+  /** Compiled in a second here; an unrolled one takes up to ten. */
+  const rolled = (tile: PlainTile): PlainTile => ({ ...tile, rolled: true, prefetch: false });
+
+  async function compare(chosen: readonly PlainTile[], transposeA: boolean, transposeB: boolean): Promise<void> {
+    const expected = await product(cpu, transposeA, transposeB);
+    let first: number[] | undefined;
+    for (const tile of chosen) {
+      backend.tilings.forced = tile;
+      const found = await product(backend, transposeA, transposeB);
+      if (first === undefined) expect(Math.max(...found.map((value, i) => Math.abs(value - expected[i]!)))).toBeLessThan(1e-5);
+      first ??= found;
+      expect(found.findIndex((value, i) => value !== first![i]), tileName(tile)).toBe(-1);
+    }
   }
+
+  // The sizes are spread over the layouts: both loaders of both sides.
+  it('every size gives the same bits', async () => {
+    const sizes = tiles().filter(({ prefetch }) => !prefetch).map(rolled);
+    expect(sizes.length).toBe(15);
+    await compare(sizes.filter((_, index) => index % 2 === 0), false, true);
+    await compare(sizes.filter((_, index) => index % 2 === 1), true, false);
+  });
+
+  it('unrolling and fetching ahead change no bit', async () => {
+    for (const [name, transposeA, transposeB] of [['128x128x8/8x8+', false, true], ['64x64x16/8x4+', true, false], ['64x64x16/4x4', false, false]] as const) {
+      const tile = tiles().find((candidate) => tileName(candidate) === name)!;
+      await compare([rolled(tile), tile], transposeA, transposeB);
+    }
+  });
 });
