@@ -181,7 +181,7 @@ it('refuses bad flags in one line', () => {
 
 describe('flags', () => {
   it('has defaults, and takes lists', () => {
-    expect(parseOptions([])).toEqual({ sections: ['gemm', 'router', 'moe', 'step'], peers: false, backends: null, quick: false, repeat: 5, json: null, markdown: null, help: false });
+    expect(parseOptions([])).toEqual({ sections: ['gemm', 'router', 'moe', 'step'], peers: null, backends: null, quick: false, repeat: 5, json: null, markdown: null, help: false });
     expect(parseOptions(['--', '--only', 'moe, step,moe', '--backend=cpu', '--repeat', '7'])).toMatchObject({ sections: ['moe', 'step'], backends: ['cpu'], repeat: 7 });
     expect(parseOptions(['--quick']).repeat).toBe(2);
     expect(parseOptions(['--peers'])).toMatchObject({ peers: 'cpu', sections: ['gemm', 'step', 'moe'] });
