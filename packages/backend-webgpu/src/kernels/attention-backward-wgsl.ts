@@ -2,7 +2,7 @@
 // of the queries over blocks of keys, then those of keys and values over blocks of queries. Probabilities are made again from lse.
 import { loadKeys, placeWgsl, queryPlace, type AttentionVariant } from './attention-forward-wgsl.js';
 import {
-  dropoutWgsl, loadTiles, readerWgsl, sharesWgsl, sweepWgsl, THREADS, tileQuad, tilesWgsl, tilingWgsl, times, writerWgsl, type HeadTiling,
+  dropoutWgsl, loadTiles, readerWgsl, sharesWgsl, sweepWgsl, tileQuad, tilesWgsl, tilingWgsl, times, writerWgsl, type HeadTiling,
 } from './attention-wgsl.js';
 import { eachUnit, holdRow, rowMain, rowSum } from './rows-wgsl.js';
 import type { RowPlan } from './rows.js';
@@ -35,7 +35,7 @@ fn randomKey() -> vec2u { return stats[0]; }
 ${declare.join('\n')}
 ${tilesWgsl(tiles)}
 ${sharesWgsl(tiling, 2)}
-@compute @workgroup_size(${THREADS})
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let index = group.y * groups.x + group.x;
   if (index >= args.groups) { return; }`.trim();

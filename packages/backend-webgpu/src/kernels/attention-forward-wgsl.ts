@@ -1,7 +1,7 @@
 // WGSL of attention: a lane has a query, its running softmax and its sums; blocks of keys and values pass by (Dao et al. 2022,
 // Algorithm 1).
 import {
-  dropoutWgsl, loadTiles, readerWgsl, sharesWgsl, sweepWgsl, THREADS, tileQuad, tilesWgsl, tilingWgsl, times, writerWgsl, type HeadTiling,
+  dropoutWgsl, loadTiles, readerWgsl, sharesWgsl, sweepWgsl, tileQuad, tilesWgsl, tilingWgsl, times, writerWgsl, type HeadTiling,
 } from './attention-wgsl.js';
 import { LOWEST } from './rows-wgsl.js';
 import type { DType } from '@xmoe/core';
@@ -38,7 +38,7 @@ ${kept.declare}
 ${tilesWgsl(['k', 'v'])}
 ${sharesWgsl(tiling, 1)}
 var<workgroup> seenTile: array<u32, BLOCK>;
-@compute @workgroup_size(${THREADS})
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let index = group.y * groups.x + group.x;
   if (index >= args.groups) { return; }

@@ -5,8 +5,9 @@ import type { DType } from '@xmoe/core';
 import { wgslType, type BufferType } from '../runtime/program.js';
 import { RANDOM_BITS_WGSL, THREEFRY_WGSL } from './math-wgsl.js';
 
-/** Threads of one workgroup. */
-export const THREADS = 128;
+/** Threads of one workgroup: fewer where there are only a few rows. */
+const MOST_THREADS = 128;
+const FEWEST_THREADS = 32;
 /** vec4 registers that the rows of one lane may take. */
 const REGISTERS = 32;
 /** Bytes of the two tiles in workgroup memory. */
@@ -17,6 +18,8 @@ const BATCH_SCORES = 8;
 
 export interface HeadTiling {
   readonly D: number;
+  /** Of one workgroup. */
+  readonly threads: number;
   /** vec4 per row, the last one perhaps partly filled. */
   readonly quads: number;
   /** Rows are read as vec4. */
@@ -33,14 +36,18 @@ export interface HeadTiling {
   readonly batch: number;
 }
 
-/** Tiles for heads of size `D` of which a lane holds `held` rows (operands and sums) and makes `scores` scores per pair. */
-export function tileHead(D: number, held: number, scores: number): HeadTiling {
+/**
+ * Tiles for heads of size `D` with `length` rows on the side of the lanes, of which a lane holds `held` rows (operands and sums)
+ * and makes `scores` scores per pair.
+ */
+export function tileHead(D: number, length: number, held: number, scores: number): HeadTiling {
   const quads = Math.max(1, Math.ceil(D / 4));
-  const parts = Math.min(THREADS, 2 ** Math.max(0, Math.ceil(Math.log2((quads * held) / REGISTERS))));
+  const parts = Math.min(FEWEST_THREADS, 2 ** Math.max(0, Math.ceil(Math.log2((quads * held) / REGISTERS))));
   const own = Math.ceil(quads / parts);
   const longest = 2 ** Math.floor(Math.log2(TILE_BYTES / (2 * 16 * parts * own)));
   const block = Math.max(1, Math.min(LONGEST_BLOCK, longest));
-  return { D, quads, aligned: D > 0 && D % 4 === 0, parts, own, rows: THREADS / parts, block, batch: Math.min(BATCH_SCORES / scores, block) };
+  const threads = Math.max(FEWEST_THREADS, Math.min(MOST_THREADS, 2 ** Math.ceil(Math.log2(Math.max(1, length * parts)))));
+  return { D, threads, quads, aligned: D > 0 && D % 4 === 0, parts, own, rows: threads / parts, block, batch: Math.min(BATCH_SCORES / scores, block) };
 }
 
 /** The type of a buffer of rows of the head. */
@@ -54,8 +61,9 @@ export function times(count: number, code: (index: number) => string, separator 
 }
 
 /** Constants, and \`sumOf\` for a vec4. */
-export function tilingWgsl({ parts, own, rows, block, batch, quads, D }: HeadTiling): string {
+export function tilingWgsl({ threads, parts, own, rows, block, batch, quads, D }: HeadTiling): string {
   return `
+const THREADS = ${threads}u;
 const PARTS = ${parts}u;
 const WIDTH = ${parts * own}u;
 const ROWS = ${rows}u;
@@ -87,7 +95,7 @@ export function writerWgsl({ aligned, D }: HeadTiling, name: string, dtype: DTyp
 export function loadTiles(names: readonly string[], base: string, count: string): string {
   const each = (code: (name: string) => string): string => names.map(code).join(' ');
   return `
-    for (var i = lane; i < BLOCK * WIDTH; i += ${THREADS}u) {
+    for (var i = lane; i < BLOCK * WIDTH; i += THREADS) {
       let other = start + i / WIDTH;
       ${each((name) => `var ${name}Quad = vec4f();`)}
       if (other < ${count}) { ${each((name) => `${name}Quad = read_${name}(${base} + other, i % WIDTH);`)} }
@@ -149,10 +157,10 @@ export function sweepWgsl(tiling: HeadTiling, { scores, seen, count, kept, visit
 }
 
 /** Where lanes that share a row put their shares of \`scores\` scores per pair. */
-export function sharesWgsl({ parts, batch }: HeadTiling, scores: number): string {
+export function sharesWgsl({ threads, parts, batch }: HeadTiling, scores: number): string {
   // Odd, so that neighbours do not meet in a memory bank.
   const stride = scores * batch + 1 - ((scores * batch) % 2);
-  return parts === 1 ? '' : `const SHARES = ${stride}u;\nvar<workgroup> shares: array<f32, ${THREADS * stride}>;`;
+  return parts === 1 ? '' : `const SHARES = ${stride}u;\nvar<workgroup> shares: array<f32, ${threads * stride}>;`;
 }
 
 export interface Dropout {

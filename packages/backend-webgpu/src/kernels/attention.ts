@@ -18,9 +18,9 @@ export function attentionKernels(runtime: Runtime) {
   return {
     attention(q, k, v, keyMask, key, out, lse, options) {
       const variant = variantOf(q, k, keyMask, key, options);
-      const tiling = tileHead(q.shape[2]!, 2, 1);
+      const tiling = tileHead(q.shape[2]!, q.shape[1]!, 2, 1);
       const type = headType(tiling, q.dtype);
-      const program = runtime.program(`attention ${labelOf(variant)} head of ${tiling.D}`, () => ({
+      const program = runtime.program(`attention ${labelOf(variant)} head of ${tiling.D} × ${tiling.threads}`, () => ({
         buffers: {
           q: reads(type), k: reads(type), v: reads(type), ...(variant.masked ? { keyMask: reads('bool') } : {}),
           ...(variant.dropout ? { key: reads('u32') } : {}), out: writes(type), lse: writes('f32'),
@@ -36,9 +36,9 @@ export function attentionKernels(runtime: Runtime) {
       const stats = queryStats(runtime, out, lse, dout, variant.dropout ? key : null);
       // A lane of the first holds rows of q, dout and dq; of the second rows of k, v, dk and dv.
       for (const [side, held, outs] of [['q', 3, { dq }], ['k', 4, { dk, dv }]] as const) {
-        const tiling = tileHead(q.shape[2]!, held, 2);
+        const tiling = tileHead(q.shape[2]!, (side === 'q' ? q : k).shape[1]!, held, 2);
         const type = headType(tiling, q.dtype);
-        const program = runtime.program(`attentionGrad ${Object.keys(outs).join(' ')} ${labelOf(variant)} head of ${tiling.D}`, () => ({
+        const program = runtime.program(`attentionGrad ${Object.keys(outs).join(' ')} ${labelOf(variant)} head of ${tiling.D} × ${tiling.threads}`, () => ({
           buffers: {
             q: reads(type), k: reads(type), v: reads(type), ...(variant.masked ? { keyMask: reads('bool') } : {}), stats: reads('vec2<u32>'),
             dout: reads(type), ...Object.fromEntries(Object.keys(outs).map((name) => [name, writes(type)])),

@@ -22,11 +22,12 @@ function variants(dtype: FloatDType): Variant[] {
     { R: 23, C: 5, bias: dtype, offsets: segments, activation },
     { R: 7, C: 13, activation },
     { R: 23, C: 5, offsets: segments, activation },
-    { R: 150, C: 72, bias: dtype, offsets: [0, 70, 70, 140], activation },
   ]);
-  if (dtype === 'float16') return [...small, { R: 23, C: 5, bias: 'float32', offsets: segments, activation: 'gelu-tanh' }];
+  const long = (['gelu-tanh', 'gelu-erf'] as const).map((activation): Variant => ({ R: 150, C: 72, bias: dtype, offsets: [0, 70, 70, 140], activation }));
+  if (dtype === 'float16') return [...small, ...long, { R: 23, C: 5, bias: 'float32', offsets: segments, activation: 'gelu-tanh' }];
   return [
     ...small,
+    ...long,
     { R: 0, C: 5, bias: dtype, activation: 'relu' },
     { R: 0, C: 5, bias: dtype, offsets: [0, 0], activation: 'relu' },
     { R: 9, C: 3, bias: dtype, offsets: [0, 0, 0], activation: 'gelu-erf' },
