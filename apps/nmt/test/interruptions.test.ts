@@ -51,7 +51,7 @@ it('accumulates micro-batches up to the token target', () => {
 
 it('patience ends a run that gets no better, and it is complete', async () => {
   const run = path('patient');
-  const { output } = await mustRun(...train(run, '--learning-rate', '1e-9', '--patience', '2', '--eval-every', '2', '--best-by', 'loss', '--warmup-steps', '0'));
+  const { output } = await mustRun(...train(run, '--learning-rate', '1e-9', '--final-learning-rate', '0', '--patience', '2', '--eval-every', '2', '--best-by', 'loss', '--warmup-steps', '0'));
   const summary = JSON.parse(readFileSync(join(run, 'summary.json'), 'utf8'));
   expect(summary.stoppedEarly).toBe(true);
   expect(summary.steps).toBeLessThan(STEPS);

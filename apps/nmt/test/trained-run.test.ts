@@ -14,7 +14,7 @@ let closing = '';
 beforeAll(async () => {
   const flags = {
     width: 32, heads: 2, hidden: 64, 'expert-hidden': 32, experts: 4, dropout: 0, 'vocabulary-size': 340, 'validation-pairs': 30, 'test-pairs': 40, 'near-duplicate': 1,
-    'batch-tokens': 512, 'max-steps': 200, 'learning-rate': 0.01, 'warmup-steps': 20, 'eval-every': 50, 'checkpoint-every': 50, 'keep-checkpoints': 3, 'average-checkpoints': 2,
+    'batch-tokens': 512, 'max-steps': 200, schedule: 'inverse-square-root', 'learning-rate': 0.01, 'warmup-steps': 20, 'length-penalty': 1, 'eval-every': 50, 'checkpoint-every': 50, 'keep-checkpoints': 3, 'average-checkpoints': 2,
     'eval-pairs': 20, 'label-smoothing': 0, side: 'both', beam: 2,
   };
   const { output } = await mustRun('train', ...cpu, ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]),
