@@ -1,5 +1,5 @@
 // createWebGpuBackend: puts device, runtime and kernels together behind the contract.
-import { formatShape, sizeOf, XMoEError, type Backend, type DType, type Kernels, type Operand, type TensorData } from '@xmoe/core';
+import { formatShape, sizeOf, XMoEError, type Backend, type DType, type Kernels, type Operand, type TensorData, type TuneReport } from '@xmoe/core';
 import { openDevice, type OpenDeviceOptions } from './device/open-device.js';
 import type { DeviceTraits } from './device/traits.js';
 import { decode, encode } from './host-data.js';
@@ -14,7 +14,7 @@ import { createPipelines } from './runtime/pipelines.js';
 import { createProfiler } from './runtime/profiler.js';
 import { createRecorder } from './runtime/recorder.js';
 import { DeviceRuntime } from './runtime/runtime.js';
-import { createTuning, type TuneReport, type TuningMode } from './tuning/index.js';
+import { createTuning, type TuningMode } from './tuning/index.js';
 
 export interface WebGpuBackendOptions extends OpenDeviceOptions {
   /** Use less than the device offers, for tests and for measurements: e.g. `{ bindingBytes: 65536 }`, `{ subgroups: false }`. */
@@ -31,8 +31,8 @@ export interface WebGpuBackend extends Backend {
   /** Which tiles matrix products get. */
   readonly tilings: Tilings;
   /**
-   * Measures, for at most about `milliseconds` (default 1,000), the tiles of the kinds of matrix products that were asked for so
-   * far and never measured; later calls use the fastest. Results do not change. Not within a recording or while the profiler runs.
+   * Measures the tiles of the kinds of matrix products that were asked for so far and never measured; later calls use the
+   * fastest. Where the option `tuning` says that nothing is measured, it does nothing.
    */
   tune(options?: { milliseconds?: number }): Promise<TuneReport>;
   /** Programs compiled so far. */
@@ -68,7 +68,7 @@ export async function createWebGpuBackend({ traits: overrides, tuning: mode = 'a
     traits,
     statistics: stream.statistics,
     tilings,
-    tune: ({ milliseconds = 1000 } = {}) => tuning.tuneWanted(milliseconds),
+    tune: async ({ milliseconds = 1000 } = {}) => (parts.profiler.running || recorder.pool ? { measured: 0, left: tilings.wanted.size } : tuning.tuneWanted(milliseconds)),
     get programs() {
       return pipelines.size;
     },

@@ -75,6 +75,11 @@ describe.skipIf(!available)(`on ${reason}`, () => {
     }
   }
 
+  function multiply(backend: WebGpuBackend): void {
+    const make = (...shape: number[]) => ({ buffer: backend.allocate('float32', shape.reduce((x, y) => x * y, 1)), shape, dtype: 'float32' as const });
+    backend.kernels.matmul(make(1, 5, 8), make(1, 8, 16), make(1, 5, 16), { transposeA: false, transposeB: false });
+  }
+
   for (const timestamps of [true, false]) {
     it(`measures products with ${timestamps ? 'timestamps' : 'the clock of the host'}`, async () => {
       await withBackend({ tuning: 'off', traits: timestamps ? {} : { timestamps } }, async (backend) => {
@@ -102,9 +107,13 @@ describe.skipIf(!available)(`on ${reason}`, () => {
   it('measures what was asked for, on request, and another process knows it', async () => {
     const options = { tuning: 'force' } as const;
     const chosen = await withBackend(options, async (backend) => {
-      const make = (...shape: number[]) => ({ buffer: backend.allocate('float32', shape.reduce((x, y) => x * y, 1)), shape, dtype: 'float32' as const });
-      backend.kernels.matmul(make(1, 5, 8), make(1, 8, 16), make(1, 5, 16), { transposeA: false, transposeB: false });
+      multiply(backend);
       expect(backend.tilings.wanted.size).toBe(1);
+      if (backend.profiler) {
+        backend.profiler.start();
+        expect(await backend.tune()).toEqual({ measured: 0, left: 1 });
+        await backend.profiler.stop();
+      }
       expect(await backend.tune({ milliseconds: 60_000 })).toEqual({ measured: 1, left: 0 });
       return new Map(backend.tilings.chosen);
     });
@@ -117,7 +126,11 @@ describe.skipIf(!available)(`on ${reason}`, () => {
   it('does nothing by itself on a software adapter, nor when it is off', async () => {
     const software = { traits: { software: true } };
     for (const options of [software, { ...software, tuning: 'off' as const }]) {
-      await withBackend(options, async (backend) => expect([...backend.tilings.chosen]).toEqual([]));
+      await withBackend(options, async (backend) => {
+        multiply(backend);
+        expect(await backend.tune()).toEqual({ measured: 0, left: 0 });
+        expect([...backend.tilings.chosen]).toEqual([]);
+      });
     }
     expect(await readdir(directory)).toEqual([]);
   });

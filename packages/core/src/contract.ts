@@ -271,6 +271,14 @@ export interface KernelTime {
   readonly milliseconds: number;
 }
 
+/** What `tune` did. */
+export interface TuneReport {
+  /** Kinds of work that were measured now. */
+  readonly measured: number;
+  /** Those that the time was too short for. */
+  readonly left: number;
+}
+
 /** A device behind the contract. Make one with the backend package's `createXBackend`, give it to `createEngine`. */
 export interface Backend {
   /** e.g. `cpu`, `tfjs:wasm`. */
@@ -291,9 +299,14 @@ export interface Backend {
   /**
    * Runs `fn` and keeps its kernel launches, where replaying them is cheaper than calling the kernels again. What `fn` reads
    * and does not make must stay alive; what it makes and keeps holds the results of each replay. `refused` says why not: the
-   * host wrote or read a tensor inside.
+   * host wrote or read a tensor inside. Recordings share memory: replaying one may overwrite what another kept.
    */
   record?(fn: () => void): CommandRecording | { readonly refused: string };
+  /**
+   * Spends about `milliseconds` (default 1,000) on finding faster ways to do what kernels were asked for so far. Results do not
+   * change. Waits for the device. Does nothing within a recording or while the profiler runs; what was recorded stays as it is.
+   */
+  tune?(options?: { milliseconds?: number }): Promise<TuneReport>;
   /** Time per kernel, measured by the device. Slower while it runs. */
   readonly profiler?: { start(): void; stop(): Promise<readonly KernelTime[]> };
   /** Bytes that the backend holds, pools included. */

@@ -39,6 +39,25 @@ describe('a trainer on a backend that records', () => {
   });
 });
 
+it('a trainer lets the backend tune after the first step of a kind, before one is recorded', async () => {
+  const events: string[] = [];
+  const recording = createRecordingBackend(createCpuBackend());
+  const backend: Backend = {
+    ...recording,
+    record: (fn) => {
+      events.push('record');
+      return recording.record!(fn);
+    },
+    tune: async () => {
+      events.push('tune');
+      return { measured: 0, left: 0 };
+    },
+  };
+  await reportsOf(backend, 1, 6, (step) => events.push(`step ${step}`));
+  // Steps 0 and 3 collect routing.
+  expect(events).toEqual(['tune', 'step 0', 'tune', 'step 1', 'record', 'step 2', 'record', 'step 3', 'step 4', 'step 5']);
+});
+
 describe('createReplay', () => {
   it('replays from the third run of a signature on, and returns tensors that are the caller\'s', async () => {
     const backend = createRecordingBackend(createCpuBackend());

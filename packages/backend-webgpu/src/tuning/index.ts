@@ -1,12 +1,11 @@
 // What a backend does about its matrix products when it is made and on request: check, remember, measure. Not the kernels' matter.
+import type { TuneReport } from '@xmoe/core';
 import { CHROMIUM_MATRICES } from '../kernels/subgroup-matrix-wgsl.js';
 import { matrixTiles } from '../kernels/tiles/tile-config.js';
 import { checkMatrices, type CheckedBackend } from './check-matrices.js';
 import { createChoiceStore } from './choice-store.js';
 import { startShapes } from './start-shapes.js';
-import { tune, type TunedBackend, type TuneReport } from './tune.js';
-
-export type { TuneReport } from './tune.js';
+import { tune, type TunedBackend } from './tune.js';
 
 /** `auto`: on hardware adapters. `off`: nothing is measured nor remembered. `force`: on software adapters too. */
 export type TuningMode = 'auto' | 'off' | 'force';
@@ -17,7 +16,7 @@ const START_MILLISECONDS = 1000;
 export interface Tuning {
   /** Checks subgroup matrices, then reads what is known about the adapter and measures for a second what is not. What to say about it. */
   start(): Promise<readonly string[]>;
-  /** Measures the classes of products that kernels have asked for so far, until the time is over, and remembers the choices. */
+  /** Measures the classes of products that kernels have asked for so far, until the time is over, and remembers the choices. Where the mode says so. */
   tuneWanted(milliseconds: number): Promise<TuneReport>;
 }
 
@@ -28,7 +27,7 @@ export function createTuning(backend: TunedBackend & CheckedBackend, mode: Tunin
 
   async function measure(shapes: Parameters<typeof tune>[1], milliseconds: number): Promise<TuneReport> {
     const report = await tune(backend, shapes, milliseconds);
-    if (report.measured > 0 && mode !== 'off') await store.save(Object.fromEntries(tilings.chosen));
+    if (report.measured > 0) await store.save(Object.fromEntries(tilings.chosen));
     return report;
   }
 
@@ -42,6 +41,6 @@ export function createTuning(backend: TunedBackend & CheckedBackend, mode: Tunin
       }
       return notes;
     },
-    tuneWanted: (milliseconds) => measure([...tilings.wanted.values()], milliseconds),
+    tuneWanted: async (milliseconds) => (active ? measure([...tilings.wanted.values()], milliseconds) : { measured: 0, left: 0 }),
   };
 }

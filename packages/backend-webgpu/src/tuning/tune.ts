@@ -1,6 +1,6 @@
 // Measures which tile suits which class of matrix products on this device. Only here does anything wait for the device: kernels look
 // up what was measured. All candidates give the same bits, so measuring changes no result.
-import { sizeOf, type Backend, type DType, type Operand } from '@xmoe/core';
+import { sizeOf, type Backend, type DType, type Operand, type TuneReport } from '@xmoe/core';
 import type { DeviceTraits } from '../device/traits.js';
 import type { Tile } from '../kernels/tiles/tile-config.js';
 import { tileName } from '../kernels/tiles/tile-config.js';
@@ -12,44 +12,34 @@ export interface TunedBackend extends Pick<Backend, 'kernels' | 'allocate' | 'fr
   readonly tilings: Tilings;
 }
 
-export interface TuneReport {
-  /** Classes measured now. */
-  readonly measured: number;
-  /** Classes that the time was too short for. */
-  readonly left: number;
-}
-
 /** Candidates of a class, best guesses first: the rest are not worth their compilation. */
 const MOST_CANDIDATES = 6;
 
-/** Measures the classes of `shapes` that are not known yet, in order, until `milliseconds` are over. */
+/** Measures the classes of `shapes` that are not known yet, in order, and begins none after `milliseconds`. */
 export async function tune(backend: TunedBackend, shapes: readonly ProductShape[], milliseconds: number): Promise<TuneReport> {
   const { tilings } = backend;
   const deadline = performance.now() + milliseconds;
   let measured = 0;
   const unknown = shapes.filter((shape) => !tilings.chosen.has(classOf(shape)));
   for (const shape of unknown) {
-    const best = await fastest(backend, shape, deadline);
-    if (best === undefined) break;
-    tilings.chosen.set(classOf(shape), tileName(best));
+    if (performance.now() >= deadline) break;
+    tilings.chosen.set(classOf(shape), tileName(await fastest(backend, shape)));
     tilings.wanted.delete(classOf(shape));
     measured++;
   }
   return { measured, left: unknown.length - measured };
 }
 
-/** Undefined when the time is over before every candidate had its turn. */
-async function fastest(backend: TunedBackend, shape: ProductShape, deadline: number): Promise<Tile | undefined> {
+async function fastest(backend: TunedBackend, shape: ProductShape): Promise<Tile> {
   const { tilings, traits } = backend;
   const guess = (tile: Tile): number => modelTime(tile, shape, traits.software);
   const candidates = [...tilings.candidates(shape)].sort((a, b) => guess(a) - guess(b)).slice(0, MOST_CANDIDATES);
   const trial = prepareTrial(backend, shape);
   const previous = tilings.forced;
-  let best: Tile | undefined;
+  let best = candidates[0]!;
   let least = Infinity;
   try {
     for (const tile of candidates) {
-      if (performance.now() > deadline) return undefined;
       tilings.forced = tile;
       await timeOf(backend, trial, 1); // compiles
       const once = await timeOf(backend, trial, 1);

@@ -81,6 +81,7 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
       const result = update.run({ batches, step, targets, learningRate, lossScale, collectRouting, adamStep: step + 1 - skippedUpdates });
       try {
         const numbers = await readUpdate(result);
+        if (result.warmUp) await engine.backend.tune?.();
         const routing = collectRouting ? await summarizeTraces(result.parts, options.summarizeTrace) : null;
         const skipped = !isFiniteNorm(numbers.gradientNorm);
         state = nextTrainerState(state, { targets, skipped, half });

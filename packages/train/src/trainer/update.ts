@@ -52,6 +52,8 @@ export interface UpdateResult<Trace> {
   parts: LossParts<Trace>[];
   /** Global gradient norm before clipping: float32 []. */
   norm: Tensor;
+  /** Micro-batches of these shapes came for the first time: the next update of the kind may be recorded. */
+  warmUp: boolean;
 }
 
 export interface Update<Host, Trace> {
@@ -92,9 +94,10 @@ export function createUpdate<Host, Device, Trace>(options: UpdateOptions<Host, D
       normalizer.write([Math.max(1, targets)]);
       lossSeed.write([lossScale]);
       optimizer.prepare({ learningRate, step: adamStep, lossScale });
-      const shapes = batches.map((batch) => options.shapeOf?.(batch) ?? '');
+      const signature = `${collectRouting} ${batches.map((batch) => options.shapeOf?.(batch) ?? '').join()}`;
+      const warmUp = replay.status(signature) === 'new';
       return engine.scope(() =>
-        replay.run(`${collectRouting} ${shapes.join()}`, (segment) => {
+        replay.run(signature, (segment) => {
           const parts: LossParts<Trace>[] = [];
           let carried: Record<string, Tensor> | null = null;
           let norm: Tensor | null = null;
@@ -111,7 +114,7 @@ export function createUpdate<Host, Device, Trace>(options: UpdateOptions<Host, D
             parts.push(done.part);
             ({ sum: carried, norm } = done);
           });
-          return { parts, norm: norm! };
+          return { parts, norm: norm!, warmUp };
         }),
       );
     },
