@@ -1,6 +1,6 @@
 // Writing that can be trusted: whole buffers, synced to disk, and directories that appear complete or not at all.
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, rmdir, type FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { XMoEError } from '@xmoe/core';
@@ -29,7 +29,8 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
 
 /**
  * Fills a new directory through `fill` in a temporary sibling and renames it to `path` once everything is on disk. With
- * `replace` an existing directory gives way then, and not before. A failure leaves `path` as it was.
+ * `replace` an existing directory gives way then, and not before. A failure leaves `path` as it was,
+ * and no parent that was made for it.
  */
 export async function createDirectoryAtomically(
   path: string,
@@ -39,7 +40,7 @@ export async function createDirectoryAtomically(
   const target = resolve(path);
   const parent = dirname(target);
   const prefix = `.${basename(target)}.partial-${hostname()}-`;
-  await mkdir(parent, { recursive: true });
+  const firstMade = await mkdir(parent, { recursive: true });
   await removeAbandoned(parent, prefix);
   const temporary = join(parent, `${prefix}${process.pid}-${randomUUID().slice(0, 8)}`);
   const old = `${temporary}-old`;
@@ -56,8 +57,19 @@ export async function createDirectoryAtomically(
     await rm(old, { recursive: true, force: true });
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
+    if (firstMade !== undefined) await removeEmpty(parent, firstMade);
     throw error;
   }
+}
+
+/** Removes `directory` and its parents up to `last`, as far as they are empty. */
+async function removeEmpty(directory: string, last: string): Promise<void> {
+  try {
+    await rmdir(directory);
+  } catch {
+    return; // someone else uses it
+  }
+  if (resolve(directory) !== resolve(last)) await removeEmpty(dirname(directory), last);
 }
 
 /** Removes what dead runs on this machine left behind. */

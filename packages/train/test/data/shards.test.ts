@@ -114,6 +114,8 @@ describe('prepareShards', () => {
     await expect(prepare('failed', { documents: failing() })).rejects.toThrow('the network is gone');
     await expect(prepare('kept', { documents: failing(), sourceFingerprint: 'new', replace: true })).rejects.toThrow('gone');
     expect(existsSync(path('failed'))).toBe(false);
+    await expect(prepare('new-root/below/failed', { documents: failing() })).rejects.toThrow('gone');
+    expect(existsSync(path('new-root'))).toBe(false);
     expect(readdirSync(path('.')).filter((name) => name.includes('partial'))).toEqual([]);
     (await openShards(path('kept'), { verify: 'sha256' })).close();
   });
