@@ -1,8 +1,9 @@
 // The encoder-decoder: padding changes nothing, gradients, label smoothing, cross-attention, positions, checkpointing.
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Tensor } from '@xmoe/core';
+import { createCpuBackend } from '@xmoe/backend-cpu';
+import { createEngine, createReplay, valueAndGrad, type Tensor } from '@xmoe/core';
 import { sinusoids, type SequenceBatch, type TranslationBatch } from '@xmoe/nn';
-import { checkGradients } from '@xmoe/testing';
+import { checkGradients, createRecordingBackend } from '@xmoe/testing';
 import { drawnParameters, EVALUATION, expectClose, float64, lossAndGradients, read, tinyFeedForward, trainingWith } from './tiny.js';
 import { createTinyTranslator, paddedRows, type TinyTranslatorOptions } from './tiny-translator.js';
 
@@ -16,12 +17,12 @@ const SOURCES = [[3, 1, 4], [2, 6]];
 const TARGETS = [[5, 2], [1, 4, 6]];
 
 /** Decoder inputs begin with token 0; the labels are the targets, ended by 0. */
-function translation(sourceLength: number, targetLength: number): TranslationBatch {
+function translation(sourceLength: number, targetLength: number, on = engine): TranslationBatch {
   const labels = TARGETS.flatMap((row) => Array.from({ length: targetLength }, (_, index) => (index === row.length ? 0 : (row[index] ?? -1))));
   return {
-    source: sequences(SOURCES, sourceLength),
-    target: sequences(TARGETS.map((row) => [0, ...row]), targetLength),
-    labels: engine.tensor(Int32Array.from(labels)).keep(),
+    source: paddedRows(on, SOURCES, sourceLength),
+    target: paddedRows(on, TARGETS.map((row) => [0, ...row]), targetLength),
+    labels: on.tensor(Int32Array.from(labels)).keep(),
   };
 }
 
@@ -67,6 +68,23 @@ describe.each(KINDS)('%s', (_, shape) => {
     });
     expect(recomputed!.loss).toBe(plain!.loss);
     for (const [name, gradient] of Object.entries(plain!.gradients)) expectClose(recomputed!.gradients[name]!, gradient, 1e-12);
+  });
+
+  it('can be recorded and replayed, as training does', async () => {
+    const recording = createEngine(createRecordingBackend(createCpuBackend()));
+    const model = createTinyTranslator(recording, { ...shape, dropout: 0.2 });
+    const parameters = drawnParameters(recording, model.parameters);
+    const batch = translation(3, 4, recording);
+    const context = trainingWith(recording, 3);
+    const replay = createReplay(recording);
+    const losses: number[] = [];
+    for (let time = 0; time < 4; time++) {
+      const { loss } = replay.run('', (segment) => segment(() => valueAndGrad(recording, (weights) => model.loss(weights, batch, context).loss, parameters)));
+      losses.push(await loss.item());
+    }
+    expect(replay.status('')).toBe('recorded');
+    expect(new Set(losses).size).toBe(1);
+    recording.dispose();
   });
 });
 
@@ -169,6 +187,17 @@ describe('parameters and positions', () => {
     expect(encode({}).every(Number.isFinite)).toBe(true);
     expect(() => encode({ positions: 'learned' })).toThrow('sequences of 8 tokens exceed the context of 6');
     expect(() => tinyTranslator({ heads: 3 })).toThrow('encoderDecoder: width 4 is not a multiple of heads 3');
+  });
+
+  it('sinusoids are those of their positions in sequences of any length, in any order', () => {
+    const model = tinyTranslator({ encoderLayers: 0 });
+    const parameters = drawnParameters(engine, model.parameters);
+    const first = read(parameters['wte.weight']!).slice(0, 4);
+    for (const length of [3, 300, 700, 5]) {
+      const positions = sinusoids(length, 4);
+      const expected = Array.from(positions, (value, index) => 2 * first[index % 4]! + value);
+      expectClose(read(model.encode(parameters, sequences([Array.from({ length }, () => 0)], length), EVALUATION).x), expected, 1e-6);
+    }
   });
 
   it('scales embeddings by √d before the positions', () => {

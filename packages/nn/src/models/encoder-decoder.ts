@@ -146,11 +146,11 @@ interface SideModel<Trace> {
 function createSide<Trace>(engine: Engine, config: EncoderDecoderConfig<Trace>, side: SideName): SideModel<Trace> {
   const { width, contextLength, initStd, norm, checkpointing = false } = config;
   const embeddingName = config.tiedEmbeddings === 'all' ? 'wte' : `${side}.wte`;
-  const positions = config.positions === 'learned' ? learnedPositions(`${side}.wpe`, { contextLength, width, std: initStd }) : sinusoidalPositions(width);
+  const positions = config.positions === 'learned' ? learnedPositions(`${side}.wpe`, { contextLength, width, std: initStd }) : sinusoidalPositions(engine, width);
   const layers = createLayers(config, side);
   const embed: SideModel<Trace>['embed'] = (weights, tokens, shape, context, start = 0) => {
     const embedded = multiply(embedding(weights, embeddingName, tokens, context), Math.sqrt(width));
-    const x = addPositions(embedded, positions.rows(engine, weights, shape.length, start), shape);
+    const x = addPositions(embedded, positions.rows(weights, shape.length, start), shape);
     return dropoutAt(`${side}.embd`, x, config.dropout, context);
   };
   const end = (weights: Parameters, x: Tensor): Tensor => (norm === 'pre' ? normalize(weights, `${side}.ln_f`, x) : x);

@@ -68,7 +68,7 @@ export function createLanguageModel<Trace = unknown>(engine: Engine, config: Lan
 
   const hidden: LanguageModel<Trace>['hidden'] = (weights, inputs, shape, context) => {
     const tokens = embedding(weights, 'wte', inputs, context);
-    const x = addPositions(tokens, positions.rows(engine, weights, shape.length), shape);
+    const x = addPositions(tokens, positions.rows(weights, shape.length), shape);
     const input = { x: dropoutAt('embd', x, config.dropout, context), shape, keyMask: null };
     const stack = applyStack(engine, layers, weights, input, { ...context, tokenIds: inputs }, { checkpointing });
     return { ...stack, x: normalize(weights, 'ln_f', stack.x) };

@@ -9,7 +9,7 @@ import { embeddingParameters } from '../layers/linear.js';
 export interface Positions {
   readonly parameters: readonly ParameterSpec[];
   /** The encodings of `length` positions from `start`, which is 0 by default: float32 [length, d]. */
-  rows(engine: Engine, parameters: Parameters, length: number, start?: number): Tensor;
+  rows(parameters: Parameters, length: number, start?: number): Tensor;
 }
 
 /** A trained row of `name.weight` [contextLength, d] for each position (GPT-2). Refuses longer sequences. */
@@ -17,7 +17,7 @@ export function learnedPositions(name: string, options: { contextLength: number;
   const { contextLength, width, std } = options;
   return {
     parameters: embeddingParameters(name, contextLength, width, std),
-    rows(_engine, parameters, length, start = 0) {
+    rows(parameters, length, start = 0) {
       if (start + length > contextLength) {
         throw new XMoEError('shape', `sequences of ${start + length} tokens exceed the context of ${contextLength}`, {
           op: 'learnedPositions',
@@ -29,15 +29,20 @@ export function learnedPositions(name: string, options: { contextLength: number;
   };
 }
 
-/** Fixed {@link sinusoids}, for sequences of any length. */
-export function sinusoidalPositions(width: number): Positions {
-  let table = new Float32Array(0); // shorter sequences are its beginning; doubled, because decoding asks for one more at a time
+/** Positions of the first table. */
+const FIRST_TABLE = 256;
+
+/** Fixed {@link sinusoids}, for sequences of any length. Keeps a tensor on the engine. */
+export function sinusoidalPositions(engine: Engine, width: number): Positions {
+  const tableOf = (length: number): Tensor => engine.tensor(sinusoids(length, width), [length, width]).keep();
+  // On the device, so that a step may be recorded. A table that got too short is not freed: a recorded step may read it.
+  let table = tableOf(FIRST_TABLE);
   return {
     parameters: [],
-    rows(engine, _parameters, length, start = 0) {
-      const end = (start + length) * width;
-      if (table.length < end) table = sinusoids(Math.max(start + length, (2 * table.length) / width), width);
-      return engine.tensor(table.subarray(start * width, end), [length, width]);
+    rows(_parameters, length, start = 0) {
+      const end = start + length;
+      if (table.shape[0]! < end) table = tableOf(Math.max(end, 2 * table.shape[0]!));
+      return slice(table, [start, 0], [length, width]);
     },
   };
 }
