@@ -13,7 +13,7 @@ const pairs = smallPairs(1500);
 let closing = '';
 beforeAll(async () => {
   const flags = {
-    width: 32, heads: 2, hidden: 64, 'expert-hidden': 32, experts: 4, dropout: 0, 'vocabulary-size': 340, 'validation-pairs': 30, 'test-pairs': 40, 'near-duplicate': 1,
+    width: 32, heads: 2, hidden: 64, 'expert-hidden': 32, experts: 4, 'capacity-factor': 2, dropout: 0, 'vocabulary-size': 340, 'validation-pairs': 30, 'test-pairs': 40, 'near-duplicate': 1,
     'batch-tokens': 512, 'max-steps': 200, schedule: 'inverse-square-root', 'learning-rate': 0.01, 'warmup-steps': 20, 'length-penalty': 1, 'eval-every': 50, 'checkpoint-every': 50, 'keep-checkpoints': 3, 'average-checkpoints': 2,
     'eval-pairs': 20, 'label-smoothing': 0, side: 'both', beam: 2,
   };
