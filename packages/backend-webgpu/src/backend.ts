@@ -7,7 +7,7 @@ import { createKernels } from './kernels/index.js';
 import { createTilings, type Tilings } from './kernels/tiles/tilings.js';
 import { createArgumentBlocks } from './runtime/arguments.js';
 import { createBindGroups } from './runtime/bind-groups.js';
-import { BlockPool, blockOf, DEVICE_BYTES, WebGpuBuffer } from './runtime/buffers.js';
+import { BlockPool, blockOf, DEVICE_BYTES, largestBuffer, WebGpuBuffer } from './runtime/buffers.js';
 import { CommandStream, type StreamStatistics } from './runtime/command-stream.js';
 import { createFailures, type Failures } from './runtime/failures.js';
 import { createPipelines } from './runtime/pipelines.js';
@@ -49,20 +49,24 @@ type Parts = ReturnType<typeof assemble>;
  * Runs xmoe on WebGPU: in a page, or in Node with the npm package `webgpu`. Several backends may live side by side.
  * Error `backend` where there is no adapter; later failures (a lost device) are raised by the next read or kernel.
  */
-export async function createWebGpuBackend({ traits: overrides, tuning: mode = 'auto', ...options }: WebGpuBackendOptions = {}): Promise<WebGpuBackend> {
+export async function createWebGpuBackend(options: WebGpuBackendOptions = {}): Promise<WebGpuBackend> {
+  return open(options, []);
+}
+
+async function open({ traits: overrides, tuning: mode = 'auto', ...options }: WebGpuBackendOptions, earlier: readonly string[]): Promise<WebGpuBackend> {
   const { device, traits: offered, owned } = await openDevice(options);
   const traits = { ...offered, ...overrides };
   const parts = assemble(device, traits);
   const { stream, failures, pipelines, recorder, runtime, common } = parts;
   const tilings = createTilings(traits);
   let disposed = false;
-  let notes: readonly string[] = [];
+  let notes = earlier;
   const backend: WebGpuBackend = {
     name: 'webgpu',
     get description() {
       return describe(traits, notes);
     },
-    capabilities: { float16: traits.float16, maxBufferBytes: Math.min(traits.bufferBytes, 2 ** 32 - 4) },
+    capabilities: { float16: traits.float16, maxBufferBytes: largestBuffer(traits.bufferBytes) },
     kernels: withCalls(createKernels(runtime, tilings), runtime, failures),
     device,
     traits,
@@ -88,8 +92,17 @@ export async function createWebGpuBackend({ traits: overrides, tuning: mode = 'a
     },
   };
   const tuning = createTuning(backend, mode);
-  notes = await tuning.start();
-  return backend;
+  try {
+    notes = [...earlier, ...(await tuning.start())];
+    failures.raise();
+    return backend;
+  } catch (error) {
+    backend.dispose();
+    if (!tuning.active && traits.subgroupMatrix.length === 0) throw error;
+    // What is only tried (experimental matrices, tiles that nobody may ever need) must not decide: once more without it.
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    return open({ ...options, traits: { ...overrides, subgroupMatrix: [] }, tuning: 'off' }, [`neither tuned nor with subgroup matrices: ${reason}`]);
+  }
 }
 
 function assemble(device: GPUDevice, traits: DeviceTraits) {
@@ -101,8 +114,9 @@ function assemble(device: GPUDevice, traits: DeviceTraits) {
     stream.flush();
     bindGroups.forget();
   };
-  const common = new BlockPool(device, { mostIdle: (peakLive) => Math.max(IDLE_FLOOR_BYTES, peakLive), destroyed });
-  const recorder = createRecorder({ device, dispatch: (command) => stream.dispatch(command), destroyed, raise: () => failures.raise() });
+  const largest = largestBuffer(traits.bufferBytes);
+  const common = new BlockPool(device, { largest, mostIdle: (peakLive) => Math.max(IDLE_FLOOR_BYTES, peakLive), destroyed });
+  const recorder = createRecorder({ device, largest, dispatch: (command) => stream.dispatch(command), destroyed, raise: () => failures.raise() });
   const pipelines = createPipelines(device, failures);
   const allocate = (dtype: DType, length: number): WebGpuBuffer => {
     failures.raise();

@@ -60,6 +60,18 @@ describe.skipIf(!available)(`failures, on ${reason}`, () => {
     expect(await squares(backend)).toEqual([1, 4, 9]);
   });
 
+  it('a shader that the compiler of the driver gives up is told by name, too', async () => {
+    const { backend: { device } } = await create();
+    // Such errors are internal ones: they go to the innermost scope for them, or to nobody.
+    const scopes: string[] = [];
+    vi.spyOn(device, 'pushErrorScope').mockImplementation((filter) => void scopes.push(filter));
+    vi.spyOn(device, 'popErrorScope').mockImplementation(() => Promise.resolve(scopes.pop() === 'internal' ? { message: 'no registers left' } as GPUError : null));
+    const failures = createFailures(device);
+    createPipelines(device, failures).get('heavy variant', () => ({ buffers: { out: writes('f32') }, args: {}, code: '@compute @workgroup_size(1)\nfn main() { out[0] = 1.0; }' }));
+    await expect(failures.settle()).rejects.toThrow(/the kernel heavy variant does not compile\nno registers left\n/);
+    expect(scopes).toEqual([]);
+  });
+
   it('a mistake that only the device sees is raised by the next read and by the kernels after it', async () => {
     const { backend, kernels } = await create();
     const x = operand(backend, [1], [0]);

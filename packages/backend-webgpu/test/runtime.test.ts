@@ -3,6 +3,11 @@
 import type { Kernels } from '@xmoe/core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createWebGpuBackend, type WebGpuBackend, type WebGpuBackendOptions } from '../src/index.js';
+import { traitsOf } from '../src/device/traits.js';
+import { optimizerKernels } from '../src/kernels/optimizer.js';
+import { largestBuffer, sizeClass } from '../src/runtime/buffers.js';
+import { createProgram, type Program } from '../src/runtime/program.js';
+import type { Runtime } from '../src/runtime/runtime.js';
 import { webGpuAdapter } from './adapter.js';
 import { contents, operand, release } from './operands.js';
 
@@ -252,5 +257,45 @@ describe.skipIf(!available)('limits of the device', () => {
     }));
     expect(found[1]).toEqual(found[0]);
     expect(found[0]!.every((value) => value > 0)).toBe(true);
+  });
+});
+
+describe('other devices', () => {
+  it('of one driver have labels of their own, whatever is known of them', () => {
+    const labelOf = (info: Partial<GPUAdapterInfo>): string => traitsOf({ features: new Set(), limits: {} } as unknown as GPUDevice, info as GPUAdapterInfo).label;
+    const driver = { vendor: 'nvidia', architecture: 'hopper', description: 'NVIDIA: 570.86 570.86.10.0' };
+    expect(labelOf({ ...driver, device: 'nvidia-h100' })).toBe('nvidia-h100, NVIDIA: 570.86 570.86.10.0');
+    expect(labelOf({ ...driver, device: 'nvidia-a100' })).not.toBe(labelOf({ ...driver, device: 'nvidia-h100' }));
+    expect(labelOf({ ...driver, device: '', description: '' })).toBe('nvidia hopper');
+    expect(labelOf({})).toBe('unnamed adapter');
+  });
+
+  it.each([2 ** 28, 2 ** 32 - 1, 4_292_870_144, 2 ** 40])('a block is never larger than a buffer of %i bytes may be', (bufferBytes) => {
+    const largest = largestBuffer(bufferBytes);
+    expect(largest % 256).toBe(0);
+    for (const bytes of [1, 257, 1000, 2 ** 20 + 4, 0.9 * largest, largest - 4, largest].map(Math.floor)) {
+      const block = sizeClass(bytes, largest);
+      expect(block).toBeGreaterThanOrEqual(bytes);
+      expect(block).toBeLessThanOrEqual(Math.min(largest, Math.max(256, bytes * 1.25 + 256)));
+      expect(block % 256).toBe(0);
+    }
+    // What nobody should ask for is not made smaller.
+    expect(sizeClass(largest + 4, largest)).toBeGreaterThan(largest);
+  });
+
+  it('steps of many tensors fit a block of arguments where a kernel may bind a million buffers', () => {
+    const programs: Program[] = [];
+    const runtime = {
+      traits: { maxStorageBuffers: 2 ** 20, bindingBytes: 2 ** 27 },
+      program: (name: string, spec: () => Parameters<typeof createProgram>[1]) => programs[programs.push(createProgram(name, spec())) - 1],
+      run: () => undefined, fold: (count: number) => [count], scratch: () => x,
+    } as unknown as Runtime;
+    const x = { buffer: {}, shape: [3], dtype: 'float32' } as unknown as Parameters<Kernels['random']>[1];
+    const kernels = optimizerKernels(runtime);
+    const many = Array.from({ length: 100 }, () => x);
+    kernels.adamStep(many, many, many, many, x, { decay: true });
+    kernels.sumSquares(many, x);
+    expect(programs.length).toBeGreaterThan(8);
+    for (const { name, argNames } of programs) expect(argNames.length, name).toBeLessThanOrEqual(64);
   });
 });

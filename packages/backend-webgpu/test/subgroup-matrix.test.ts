@@ -1,9 +1,9 @@
 // Subgroup matrices where no adapter has them: their programs compile in Dawn, and a backend uses them only if they compute what the plain
 // tiles compute. Whether real ones do can only be seen on a device that has them.
 import type { DType } from '@xmoe/core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { create, globals } from 'webgpu';
-import { createWebGpuBackend, type WebGpuBackend, type WebGpuBackendOptions } from '../src/index.js';
+import { createWebGpuBackend, openDevice, type WebGpuBackend, type WebGpuBackendOptions } from '../src/index.js';
 import { CHROMIUM_MATRICES, type MatrixDialect } from '../src/kernels/subgroup-matrix-wgsl.js';
 import { denseProduct } from '../src/kernels/matmul.js';
 import { matrixTileProgram } from '../src/kernels/tiles/matrix-tile-wgsl.js';
@@ -102,6 +102,21 @@ describe.skipIf(!available || !float16)(`the check of subgroup matrices on ${rea
   afterAll(() => backend.dispose());
   const tileOf = (dialect: MatrixDialect): MatrixTile => ({
     kind: 'matrix', tileM: 16, tileN: 8, tileK: 8, subgroupsM: 2, subgroupsN: 1, subgroupSize: 8, shape: { M: 8, N: 8, K: 8 }, dialect,
+  });
+
+  it('does without where they compile but break the backend', async () => {
+    const { device } = await openDevice();
+    // The scopes of the check see nothing; later ones see that this device does not know the extension.
+    vi.spyOn(device, 'popErrorScope').mockResolvedValueOnce(null).mockResolvedValueOnce(null);
+    const shape = { M: 8, N: 8, K: 8 };
+    const broken = await createWebGpuBackend({ device, traits: { subgroupMatrix: [shape], subgroupMinSize: 32, subgroupMaxSize: 32 } });
+    expect(broken.description).toMatch(/neither tuned nor with subgroup matrices: .*the kernel matmul .* does not compile/);
+    expect(broken.tilings.matrices).toEqual([]);
+    const out = { buffer: broken.allocate('float16', 4), shape: [4], dtype: 'float16' } as const;
+    broken.kernels.fill(out, { value: 2 });
+    expect(Array.from(await broken.read(out))).toEqual([2, 2, 2, 2]);
+    broken.dispose();
+    device.destroy();
   });
 
   it('passes right ones, which float16 products then use', async () => {

@@ -8,7 +8,7 @@ export interface SubgroupMatrixShape {
 }
 
 export interface DeviceTraits {
-  /** For people: vendor, architecture, description. */
+  /** For people, and for the file of measured choices: which GPU, and its driver as far as that is known. */
   readonly label: string;
   /** Computed by a CPU (lavapipe, SwiftShader, WARP): used only when asked for. */
   readonly software: boolean;
@@ -48,7 +48,8 @@ export function traitsOf(device: GPUDevice, info: Info): DeviceTraits {
   const words = [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(' ');
   const matrices = features.has('chromium-experimental-subgroup-matrix' as GPUFeatureName) ? [...(info.subgroupMatrixConfigs ?? [])] : [];
   return {
-    label: info.description || words || 'unnamed adapter',
+    // Dawn's description names the driver alone, which several GPUs share; pages often see vendor and architecture only.
+    label: [info.device || [info.vendor, info.architecture].filter(Boolean).join(' '), info.description].filter(Boolean).join(', ') || 'unnamed adapter',
     software: info.isFallbackAdapter === true || SOFTWARE.test(words),
     float16: features.has('shader-f16'),
     subgroups,

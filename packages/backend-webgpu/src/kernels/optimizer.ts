@@ -10,19 +10,19 @@ import { fits } from './strided.js';
 const GROUP = 256;
 /** Elements that one workgroup squares. */
 const CHUNK = 8192;
-/** Tensors of one launch of sumSquares: each has two arguments. */
-const MOST_SUMMED = 24;
+/** Tensors of one launch, however many buffers it may bind (in some browsers, a million): each has two arguments. */
+const MOST_TENSORS = 24;
 
 export function optimizerKernels(runtime: Runtime) {
   return {
     adamStep(parameters, gradients, m, v, hyper, { decay }) {
       const tensors = parameters.map((parameter, index) => [parameter, gradients[index]!, m[index]!, v[index]!]);
-      const most = Math.floor((runtime.traits.maxStorageBuffers - 1) / 4);
+      const most = Math.min(Math.floor((runtime.traits.maxStorageBuffers - 1) / 4), MOST_TENSORS);
       for (const bundle of bundles(tensors, runtime.traits.bindingBytes, most)) adamBundle(runtime, bundle, hyper, decay);
     },
     sumSquares(inputs, out) {
       const { bindingBytes, maxStorageBuffers } = runtime.traits;
-      const most = Math.min(maxStorageBuffers - 1, MOST_SUMMED);
+      const most = Math.min(maxStorageBuffers - 1, MOST_TENSORS);
       const parts = bundles(inputs.map((x) => [x]), bindingBytes, most);
       const total = parts.flat().reduce((sum, { length }) => sum + Math.ceil(length / CHUNK), 0);
       const partial = total === 1 ? out : runtime.scratch('float32', [total]);

@@ -53,14 +53,25 @@ export function blockOf({ buffer }: Operand, device: GPUDevice): DeviceBlock {
   return buffer.block;
 }
 
-/** The size class of a request: at most an eighth more than asked for, at least 256 bytes. */
-export function sizeClass(bytes: number): number {
-  if (bytes <= 256) return 256;
-  const step = Math.max(256, 2 ** (Math.floor(Math.log2(bytes)) - 3));
-  return Math.ceil(bytes / step) * step;
+/** Blocks are multiples of this, so that windows of them may end on a vec4. */
+const GRAIN = 256;
+
+/** Bytes of the largest block where the device's largest buffer is of `bufferBytes`: indices of elements have 32 bits. */
+export function largestBuffer(bufferBytes: number): number {
+  return Math.floor(Math.min(bufferBytes, 2 ** 32 - 4) / GRAIN) * GRAIN;
+}
+
+/** The size class of a request: at most an eighth more than asked for, at least 256 bytes, at most the largest block. */
+export function sizeClass(bytes: number, largest: number): number {
+  if (bytes <= GRAIN) return GRAIN;
+  const step = Math.max(GRAIN, 2 ** (Math.floor(Math.log2(bytes)) - 3));
+  // The largest is not always a power of two. What is larger still is the device's to refuse.
+  return Math.max(Math.min(Math.ceil(bytes / step) * step, largest), Math.ceil(bytes / GRAIN) * GRAIN);
 }
 
 export interface BlockPoolOptions {
+  /** Bytes of the largest block. */
+  readonly largest: number;
   /** How many bytes idle blocks may hold, given the most that was ever live at once. */
   mostIdle(peakLive: number): number;
   /** Told before a block is destroyed: commands that use it must have been submitted, bind groups on it forgotten. */
@@ -83,7 +94,7 @@ export class BlockPool {
   }
 
   take(requested: number): DeviceBlock {
-    const bytes = sizeClass(requested);
+    const bytes = sizeClass(requested, this.#options.largest);
     const blocks = this.#idle.get(bytes);
     const reused = blocks?.pop();
     if (blocks?.length === 0) this.#idle.delete(bytes);

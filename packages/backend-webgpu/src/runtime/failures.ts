@@ -15,6 +15,18 @@ export interface Failures {
   close(): void;
 }
 
+/**
+ * Makes pipelines and says what is wrong with them: a mistake that WebGPU sees (`validation`), or that the compiler of the driver
+ * gives up (`internal`). Neither is reported elsewhere then.
+ */
+export function compiling<T>(device: GPUDevice, make: () => T): { readonly made: T; readonly error: Promise<GPUError | undefined> } {
+  device.pushErrorScope('internal');
+  device.pushErrorScope('validation');
+  const made = make();
+  const errors = [device.popErrorScope(), device.popErrorScope()];
+  return { made, error: Promise.all(errors).then(([validation, internal]) => validation ?? internal ?? undefined) };
+}
+
 /** A lost device may be reported this much later than the calls that it breaks. */
 const LATE_NEWS_MILLISECONDS = 100;
 

@@ -1,7 +1,7 @@
 // Compiles programs, once each. A shader that does not compile is found later (WebGPU reports it so): the failure is kept for
 // the next read, which raises it with the numbered source.
 import { XMoEError } from '@xmoe/core';
-import type { Failures } from './failures.js';
+import { compiling, type Failures } from './failures.js';
 import { createProgram, numbered, type Program, type ProgramSpec } from './program.js';
 
 export interface CompiledProgram extends Program {
@@ -40,18 +40,13 @@ export function createPipelines(device: GPUDevice, failures: Failures): Pipeline
 
   function compile(program: Program): CompiledProgram {
     const layout = layoutOf(program.pattern);
-    device.pushErrorScope('validation');
-    const module = device.createShaderModule({ label: program.name, code: program.source });
     const bindGroupLayouts = program.argNames.length > 0 ? [layout, argumentLayout] : [layout];
-    const pipeline = device.createComputePipeline({
-      label: program.name,
-      layout: device.createPipelineLayout({ bindGroupLayouts }),
-      compute: { module, entryPoint: 'main' },
+    const { made: { module, pipeline }, error } = compiling(device, () => {
+      const code = device.createShaderModule({ label: program.name, code: program.source });
+      const compute = { module: code, entryPoint: 'main' };
+      return { module: code, pipeline: device.createComputePipeline({ label: program.name, layout: device.createPipelineLayout({ bindGroupLayouts }), compute }) };
     });
-    failures.watch(device.popErrorScope().then(async (error) => {
-      if (!error) return undefined;
-      return shaderError(program, await messagesOf(module), error.message);
-    }));
+    failures.watch(error.then(async (found) => found && shaderError(program, await messagesOf(module), found.message)));
     return { ...program, pipeline, layout };
   }
 

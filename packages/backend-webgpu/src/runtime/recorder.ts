@@ -18,6 +18,8 @@ export interface Recorder {
 
 export interface RecorderParts {
   readonly device: GPUDevice;
+  /** As that of a block pool. */
+  readonly largest: number;
   dispatch(command: Command): void;
   /** As that of a block pool. */
   destroyed(block: DeviceBlock): void;
@@ -25,11 +27,11 @@ export interface RecorderParts {
   raise(): void;
 }
 
-export function createRecorder({ device, dispatch, destroyed, raise }: RecorderParts): Recorder {
+export function createRecorder({ device, largest, dispatch, destroyed, raise }: RecorderParts): Recorder {
   let current: { commands: Command[]; refused: string | undefined } | undefined;
   let recordings = 0;
   // One pool for all recordings: they do not run at the same time, so they may share what is free between runs.
-  const pool = new BlockPool(device, { mostIdle: () => (current || recordings > 0 ? Infinity : 0), destroyed });
+  const pool = new BlockPool(device, { largest, mostIdle: () => (current || recordings > 0 ? Infinity : 0), destroyed });
 
   function replayOf(commands: readonly Command[]): CommandRecording {
     let disposed = false;

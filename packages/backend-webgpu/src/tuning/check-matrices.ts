@@ -1,6 +1,8 @@
 // Whether subgroup matrices can be trusted on this device: their programs must compile, and their products must be those of the plain
-// tiles. Asked once, when a backend is made; never an error, only an answer.
+// tiles. Asked once, when a backend is made; never an error, only an answer. What fails after it has compiled leaves the backend
+// unusable, as any failure does: then another is made without them.
 import { sizeOf, type Backend, type DType, type Operand } from '@xmoe/core';
+import { compiling } from '../runtime/failures.js';
 import { createProgram } from '../runtime/program.js';
 import { denseProduct } from '../kernels/matmul.js';
 import type { TileOperand } from '../kernels/tiles/operand-wgsl.js';
@@ -39,14 +41,14 @@ const FLAGS = [[false, false], [true, false], [false, true]] as const;
 /** Apart from the backend's own programs, whose failure to compile is an error. */
 async function compileProblem(device: GPUDevice, tile: MatrixTile): Promise<string | undefined> {
   const operand = (buffer: string, rows: TileOperand['rows']): TileOperand => ({ buffer, element: 'f16', rows, vector: true });
-  device.pushErrorScope('validation');
-  for (const [transposeA, transposeB] of FLAGS) {
-    const product = denseProduct(operand('a', transposeA ? 'inner' : 'outer'), operand('b', transposeB ? 'outer' : 'inner'), 'f32', true, false);
-    const { source } = createProgram('matmul check', matrixTileProgram(product, tile));
-    device.createComputePipeline({ layout: 'auto', compute: { module: device.createShaderModule({ code: source }), entryPoint: 'main' } });
-  }
-  const error = await device.popErrorScope();
-  return error === null ? undefined : `does not compile (${error.message.split('\n')[0]})`;
+  const error = await compiling(device, () => {
+    for (const [transposeA, transposeB] of FLAGS) {
+      const product = denseProduct(operand('a', transposeA ? 'inner' : 'outer'), operand('b', transposeB ? 'outer' : 'inner'), 'f32', true, false);
+      const { source } = createProgram('matmul check', matrixTileProgram(product, tile));
+      device.createComputePipeline({ layout: 'auto', compute: { module: device.createShaderModule({ code: source }), entryPoint: 'main' } });
+    }
+  }).error;
+  return error && `does not compile (${error.message.split('\n')[0]})`;
 }
 
 /** More than a tile each way and no multiple of one; multiples of 4, as in the programs that were compiled before. */

@@ -14,6 +14,8 @@ export type TuningMode = 'auto' | 'off' | 'force';
 const START_MILLISECONDS = 1000;
 
 export interface Tuning {
+  /** Whether anything is measured. */
+  readonly active: boolean;
   /** Checks subgroup matrices, then reads what is known about the adapter and measures for a second what is not. What to say about it. */
   start(): Promise<readonly string[]>;
   /** Measures the classes of products that kernels have asked for so far, until the time is over, and remembers the choices. Where the mode says so. */
@@ -31,7 +33,9 @@ export function createTuning(backend: TunedBackend & CheckedBackend, mode: Tunin
     return report;
   }
 
+  let busy = false;
   return {
+    active,
     async start() {
       const notes = traits.subgroupMatrix.length > 0 ? [await checkMatrices(backend, matrixTiles(traits, CHROMIUM_MATRICES))] : [];
       if (active) {
@@ -41,6 +45,16 @@ export function createTuning(backend: TunedBackend & CheckedBackend, mode: Tunin
       }
       return notes;
     },
-    tuneWanted: async (milliseconds) => (active ? measure([...tilings.wanted.values()], milliseconds) : { measured: 0, left: 0 }),
+    async tuneWanted(milliseconds) {
+      if (!active) return { measured: 0, left: 0 };
+      // Two measurements at once would time each other.
+      if (busy) return { measured: 0, left: tilings.wanted.size };
+      busy = true;
+      try {
+        return await measure([...tilings.wanted.values()], milliseconds);
+      } finally {
+        busy = false;
+      }
+    },
   };
 }

@@ -20,7 +20,7 @@ export async function tune(backend: TunedBackend, shapes: readonly ProductShape[
   const { tilings } = backend;
   const deadline = performance.now() + milliseconds;
   let measured = 0;
-  const unknown = shapes.filter((shape) => !tilings.chosen.has(classOf(shape)));
+  const unknown = shapes.filter((shape) => !tilings.isMeasured(shape));
   for (const shape of unknown) {
     if (performance.now() >= deadline) break;
     tilings.chosen.set(classOf(shape), tileName(await fastest(backend, shape)));
@@ -42,9 +42,7 @@ async function fastest(backend: TunedBackend, shape: ProductShape): Promise<Tile
     for (const tile of candidates) {
       tilings.forced = tile;
       await timeOf(backend, trial, 1); // compiles
-      const once = await timeOf(backend, trial, 1);
-      const repeats = Math.max(1, Math.min(10, Math.ceil(2 / Math.max(once, 0.01))));
-      const time = Math.min(once, await timeOf(backend, trial, repeats), await timeOf(backend, trial, repeats));
+      const time = await bestTime(backend, trial);
       if (time < least) [best, least] = [tile, time];
     }
     return best;
@@ -60,6 +58,22 @@ interface Trial {
   /** One of its results, small enough to wait for. */
   readonly probe: Operand;
   end(): void;
+}
+
+/** Milliseconds that a measurement takes at least: browsers round timestamps to 0.1; the host's clock counts the wait for a result, too. */
+const ENOUGH = { device: 5, host: 20 };
+const MOST_RUNS = 256;
+
+/** Milliseconds per run, of as many runs as a time worth comparing takes, the better of two such times. */
+async function bestTime(backend: TunedBackend, trial: Trial): Promise<number> {
+  const enough = backend.profiler ? ENOUGH.device : ENOUGH.host;
+  let runs = 1;
+  let time = await timeOf(backend, trial, runs);
+  while (time * runs < enough && runs < MOST_RUNS) {
+    runs *= 4;
+    time = await timeOf(backend, trial, runs);
+  }
+  return Math.min(time, await timeOf(backend, trial, runs));
 }
 
 /** Milliseconds per run: the device's own clock where there is one. */

@@ -24,8 +24,10 @@ export interface Tilings {
   readonly wanted: Map<string, ProductShape>;
   /** Tiles of subgroup matrices, once they are known to be right; for float16. */
   matrices: readonly MatrixTile[];
-  /** Every product gets this one until it is undefined again. */
+  /** Every product that it is for gets this one until it is undefined again. */
   forced: Tile | undefined;
+  /** Whether there is a measured choice for a product, of a tile that it can have. */
+  isMeasured(shape: ProductShape): boolean;
 }
 
 /** So many classes are remembered as wanted. */
@@ -41,11 +43,14 @@ export function createTilings(traits: DeviceTraits): Tilings {
     wanted: new Map(),
     matrices: [],
     forced: undefined,
+    isMeasured: (shape) => named(tilings.candidates(shape), tilings.chosen.get(classOf(shape))) !== undefined,
     candidates({ half, M, N }) {
       return half && tilings.matrices.length > 0 && Math.min(M, N) >= FEWEST_FOR_MATRICES ? tilings.matrices : plain;
     },
     pick(shape) {
-      if (tilings.forced) return tilings.forced;
+      const { forced } = tilings;
+      // Measuring waits for the device: products that others ask for meanwhile must not lose their precision to it.
+      if (forced && (forced.kind === 'plain' || shape.half)) return forced;
       const key = classOf(shape);
       const candidates = tilings.candidates(shape);
       const measured = named(candidates, tilings.chosen.get(key));
