@@ -1,9 +1,7 @@
 // Subgroup matrices where no adapter has them: their programs compile in Dawn, and a backend uses them only if they compute what the plain
 // tiles compute. Whether real ones do can only be seen on a device that has them.
-import type { DType } from '@xmoe/core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { create, globals } from 'webgpu';
-import { createWebGpuBackend, openDevice, type WebGpuBackend, type WebGpuBackendOptions } from '../src/index.js';
+import { createWebGpuBackend, openDevice, type WebGpuBackend } from '../src/index.js';
 import { CHROMIUM_MATRICES, type MatrixDialect } from '../src/kernels/subgroup-matrix-wgsl.js';
 import { denseProduct } from '../src/kernels/matmul.js';
 import { matrixTileProgram } from '../src/kernels/tiles/matrix-tile-wgsl.js';
@@ -12,43 +10,19 @@ import { createProgram } from '../src/runtime/program.js';
 import { checkMatrices } from '../src/tuning/check-matrices.js';
 import { webGpuAdapter } from './adapter.js';
 import { EMULATED_MATRICES } from './emulated-matrices.js';
+import { nullBackend, runEveryProduct } from './every-product.js';
 
-const FEATURES = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'] as GPUFeatureName[];
+const FEATURES = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'];
 const SHAPES = [{ M: 16, N: 16, K: 16 }, { M: 8, N: 8, K: 8 }];
 
 const NULL_TRAITS = { subgroupMinSize: 128, subgroupMaxSize: 128 };
-
-// Kept: Dawn stops when it is collected.
-const nullGpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
-
-async function nullBackend(options: WebGpuBackendOptions = {}): Promise<WebGpuBackend> {
-  Object.assign(globalThis, globals);
-  const adapter = await nullGpu.requestAdapter();
-  const device = await adapter!.requestDevice({ requiredFeatures: FEATURES });
-  return createWebGpuBackend({ device, ...options });
-}
-
-function runEveryProduct(backend: WebGpuBackend, half: DType = 'float16') {
-  const make = (dtype: DType, ...shape: number[]) => ({ buffer: backend.allocate(dtype, shape.reduce((x, y) => x * y, 1)), shape, dtype });
-  const { kernels } = backend;
-  const out = make('float32', 2, 8, 12);
-  kernels.matmul(make(half, 2, 8, 4), make(half, 2, 4, 12), out, { transposeA: false, transposeB: false });
-  kernels.matmul(make(half, 2, 4, 8), make(half, 2, 12, 4), out, { transposeA: true, transposeB: true });
-  kernels.matmul(make(half, 2, 7, 5), make(half, 1, 5, 3), make(half, 2, 7, 3), { transposeA: false, transposeB: false });
-  const [offsets, rows, scale] = [make('int32', 3), make('int32', 9), make('float32', 9)];
-  kernels.groupedLinear!(make(half, 5, 8), rows, make(half, 2, 8, 12), make('float32', 2, 12), offsets, make(half, 9, 12), make(half, 9, 12), { transposeW: false, activation: 'gelu-tanh' });
-  kernels.groupedLinear!(make(half, 9, 7), null, make(half, 2, 3, 7), null, offsets, make(half, 9, 3), null, { transposeW: true, activation: 'none' });
-  kernels.groupedLinearWeightGrad!(make(half, 5, 8), rows, make(half, 5, 12), rows, scale, offsets, make('float32', 2, 8, 12), make('float32', 2, 12));
-  kernels.groupedMatmulWeightGrad(make(half, 9, 7), make(half, 9, 3), offsets, make('float32', 2, 7, 3));
-  return out;
-}
 
 describe('programs of subgroup matrices on the null backend of Dawn', () => {
   for (const shape of SHAPES) {
     const size = `${shape.M}×${shape.N}×${shape.K}`;
 
     it(`compile with every product for ${size}`, async () => {
-      const backend = await nullBackend();
+      const backend = await nullBackend(FEATURES);
       // Its subgroups are of 128 and its workgroups of at most 256, which leaves the smaller tiles.
       const tiles = matrixTiles({ ...backend.traits, ...NULL_TRAITS, subgroupMatrix: [shape] }, CHROMIUM_MATRICES);
       expect(tiles.map(tileName)).toEqual([`64x32x32/2x1 of ${shape.M}x${shape.N}x${shape.K}`, `32x64x32/1x2 of ${shape.M}x${shape.N}x${shape.K}`, `32x32x32/1x1 of ${shape.M}x${shape.N}x${shape.K}`]);
@@ -60,7 +34,7 @@ describe('programs of subgroup matrices on the null backend of Dawn', () => {
     });
 
     it(`are valid WGSL with every tile for ${size}`, async () => {
-      const backend = await nullBackend();
+      const backend = await nullBackend(FEATURES);
       const large = { subgroupMatrix: [shape], subgroupMinSize: 32, subgroupMaxSize: 32, workgroupMemoryBytes: 49152, maxInvocations: 1024 };
       const tiles = matrixTiles({ ...backend.traits, ...large }, CHROMIUM_MATRICES);
       expect(tiles.length).toBe(8);
@@ -75,7 +49,7 @@ describe('programs of subgroup matrices on the null backend of Dawn', () => {
   }
 
   it('are not used when they do not compile', async () => {
-    const backend = await nullBackend();
+    const backend = await nullBackend(FEATURES);
     const check = (dialect: MatrixDialect) => checkMatrices(backend, matrixTiles({ ...backend.traits, ...NULL_TRAITS, subgroupMatrix: SHAPES }, dialect));
     const misspelt: MatrixDialect = { ...CHROMIUM_MATRICES, accumulate: (result, left, right) => `${result} = subgroupMatrixMultiplyAccumulat(${left}, ${right}, ${result});` };
     expect(await check(misspelt)).toMatch(/^no subgroup matrices: .* does not compile/);
@@ -86,7 +60,7 @@ describe('programs of subgroup matrices on the null backend of Dawn', () => {
   });
 
   it('are mentioned by the backend', async () => {
-    const backend = await nullBackend({ tuning: 'off', traits: { ...NULL_TRAITS, subgroupMatrix: [{ M: 16, N: 24, K: 16 }] } });
+    const backend = await nullBackend(FEATURES, { tuning: 'off', traits: { ...NULL_TRAITS, subgroupMatrix: [{ M: 16, N: 24, K: 16 }] } });
     expect(backend.description).toContain('no tile for its subgroup matrices');
     backend.dispose();
   });

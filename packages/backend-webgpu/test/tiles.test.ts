@@ -5,8 +5,21 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createWebGpuBackend, type WebGpuBackend } from '../src/index.js';
 import { plainTiles, tileName, type PlainTile } from '../src/kernels/tiles/tile-config.js';
 import { webGpuAdapter } from './adapter.js';
+import { nullBackend, runEveryProduct } from './every-product.js';
 
 const { available, reason } = await webGpuAdapter();
+
+it('every tile of a hardware adapter compiles with every product, as it is used there', async () => {
+  const made = await nullBackend(['shader-f16'], { tuning: 'off' });
+  const tiles = plainTiles({ ...made.traits, software: false });
+  expect(tiles.length).toBe(15); // the others need more memory than every device has
+  expect(tiles.some(({ rolled }) => rolled)).toBe(false);
+  for (const tile of tiles) {
+    made.tilings.forced = tile;
+    for (const dtype of ['float16', 'float32'] as const) await made.read(runEveryProduct(made, dtype));
+  }
+  made.dispose();
+});
 
 function operand(backend: Backend, dtype: DType, shape: readonly number[], salt = 0): Operand {
   const made = { buffer: backend.allocate(dtype, sizeOf(shape)), shape, dtype };
