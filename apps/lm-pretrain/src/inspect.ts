@@ -1,5 +1,6 @@
 // Routes one text through a trained model and collects every token's experts by layer.
 import { collectTensors, XMoEError, type ForwardContext } from '@xmoe/core';
+import { tokenTexts } from '@xmoe/train';
 import { readTokenRouting, type InspectedText, type TokenRouting } from '@xmoe/train/program';
 import type { TrainedRun } from './session.js';
 
@@ -17,7 +18,7 @@ export async function routeText(run: TrainedRun, tokens: ArrayLike<number>): Pro
       layers.set(layer, entry);
     }
   }
-  return { tokens: ids.map((id) => run.tokenizer.decode([id])), layers: [...layers.values()] };
+  return { tokens: tokenTexts(run.tokenizer, ids), layers: [...layers.values()] };
 }
 
 async function routeWindow(run: TrainedRun, window: readonly number[]) {

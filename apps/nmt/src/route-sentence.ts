@@ -3,7 +3,7 @@
 import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
 import type { LayerTrace } from '@xmoe/nn';
-import { collatePairs, type BytePairTokenizer, type RoutedWord, type TranslationTokens } from '@xmoe/train';
+import { collatePairs, tokenTexts, type BytePairTokenizer, type RoutedWord, type TranslationTokens } from '@xmoe/train';
 import { readTokenRouting, type InspectedText } from '@xmoe/train/program';
 import { uploadBatch } from './device-batches.js';
 import type { XMoETranslator } from './model.js';
@@ -35,10 +35,9 @@ export async function routeSentence(router: SentenceRouter, source: ArrayLike<nu
     return { encoder: memory.traces, decoder: model.decode(parameters, batch.target, batch.source, memory.x, context).traces };
   });
   try {
-    const texts = (ids: ArrayLike<number>): string[] => Array.from(ids, (id) => tokenizer.decode([id]));
     return {
-      source: { tokens: texts(source), layers: await layersOf(encoder, source.length + 1, 0) },
-      target: { tokens: texts(target), layers: await layersOf(decoder, target.length + 1, 1) },
+      source: { tokens: tokenTexts(tokenizer, source), layers: await layersOf(encoder, source.length + 1, 0) },
+      target: { tokens: tokenTexts(tokenizer, target), layers: await layersOf(decoder, target.length + 1, 1) },
     };
   } finally {
     for (const tensor of collectTensors([encoder, decoder, batch])) tensor.dispose();
@@ -55,12 +54,13 @@ async function layersOf(traces: readonly LayerTrace<RoutingTrace>[], positions: 
   return layers;
 }
 
-/** Tokens joined to words: a word begins at white space. In text without any, every token is a word. */
+/** Tokens joined to words: a word begins at white space. In text without any, every token is a word, or as many as a character takes. */
 export function wordsOf({ tokens, layers }: InspectedText): RoutedWord[] {
   const spaced = tokens.some((token) => /\s/.test(token));
   const words: { from: number; to: number }[] = [];
   tokens.forEach((token, index) => {
-    if (words.length > 0 && spaced && !/^\s/.test(token)) words.at(-1)!.to = index + 1;
+    const joined = tokens[index - 1] === '' || (spaced && !/^\s/.test(token));
+    if (words.length > 0 && joined) words.at(-1)!.to = index + 1;
     else words.push({ from: index, to: index + 1 });
   });
   return words.map(({ from, to }) => ({

@@ -17,4 +17,10 @@ it('a word begins at white space and has the experts of all its tokens', () => {
 
 it('in text without white space every token is a word', () => {
   expect(wordsOf(routed(['打', '开', '文件'])).map(({ text }) => text)).toEqual(['打', '开', '文件']);
+  // Characters of several tokens.
+  expect(wordsOf(routed(['', '打', '开', '', '', '文件', '']))).toMatchObject([
+    { text: '打', layers: [{ experts: [[0, 9], [1, 9]] }] },
+    { text: '开', layers: [{ experts: [[2, 9]] }] },
+    { text: '文件', layers: [{ experts: [[3, 9], [4, 9], [5, 9]] }] },
+  ]);
 });

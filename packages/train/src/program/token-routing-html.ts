@@ -1,6 +1,6 @@
 // The page of `inspect`: the text with each token shaded by how many experts it took, one block per layer. Self-contained.
 import { escapeHtml } from '../report/html.js';
-import type { InspectedText, TokenRouting } from './token-routing.js';
+import { shownToken, type InspectedText, type TokenRouting } from './token-routing.js';
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #1c2024; --page: #fcfcfd; --line: #d9dce1; --shade: 37, 99, 235; }
@@ -40,7 +40,7 @@ function tokenSpan(token: string, { experts, dropped, probabilities }: TokenRout
   });
   const shade = (0.06 + 0.6 * share).toFixed(2);
   const attributes = dropped.length > 0 ? ' class="dropped"' : '';
-  return `<span${attributes} style="background: rgba(var(--shade), ${shade})" title="${escapeHtml(`${experts.length} expert${experts.length === 1 ? '' : 's'}: ${details.join(', ')}`)}">${escapeHtml(token)}</span>`;
+  return `<span${attributes} style="background: rgba(var(--shade), ${shade})" title="${escapeHtml(`${experts.length} expert${experts.length === 1 ? '' : 's'}: ${details.join(', ')}`)}">${escapeHtml(shownToken(token))}</span>`;
 }
 
 function loadTable(perToken: readonly TokenRouting[], experts: number): string {

@@ -12,7 +12,7 @@ export interface TokenRouting {
 }
 
 export interface InspectedText {
-  /** Text of each token. */
+  /** Text of each token; '' where a character goes on in the next one. */
   tokens: string[];
   layers: { name: string; experts: number; perToken: TokenRouting[] }[];
 }
@@ -44,6 +44,9 @@ export async function readTokenRouting(trace: TokenTraceTensors, tokens: number,
   });
 }
 
+/** How a token looks. */
+export const shownToken = (text: string): string => (text === '' ? '⋯' : text);
+
 const MOST_LISTED = 6;
 const MOST_BLOCKS = 8;
 
@@ -57,7 +60,7 @@ function cell({ experts, dropped }: TokenRouting): string {
 /** Each token with its experts by layer, and the mean by layer. */
 export function tokenRoutingText({ tokens, layers }: InspectedText): string {
   const columns = [
-    ['token', ...tokens.map((token) => JSON.stringify(token).slice(1, -1).slice(0, 16))],
+    ['token', ...tokens.map((token) => JSON.stringify(shownToken(token)).slice(1, -1).slice(0, 16))],
     ...layers.map(({ name, perToken }) => [name, ...perToken.map(cell)]),
   ].map((column) => {
     const width = Math.max(...column.map((text) => text.length));

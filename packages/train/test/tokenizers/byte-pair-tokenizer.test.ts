@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { encode as packageEncode } from 'gpt-tokenizer/encoding/gpt2';
 import { describe, expect, it } from 'vitest';
-import { createGpt2Tokenizer, END_OF_TEXT, tokenizerFromJson, trainBpe } from '../../src/tokenizers/index.js';
+import { createGpt2Tokenizer, END_OF_TEXT, tokenizerFromJson, tokenTexts, trainBpe } from '../../src/tokenizers/index.js';
 import { forEachPreToken } from '../../src/tokenizers/pre-tokens.js';
 import { expected, fixture } from './expected.js';
 
@@ -12,6 +12,21 @@ const fromHuggingFace = tokenizerFromJson(readFileSync(fixture('hugging-face.tok
 const trained = trainBpe(expected.training, { vocabularySize: 320 });
 const bytesOnly = trainBpe(['any text'], { vocabularySize: 257 });
 const tokenizers = { gpt2, fromHuggingFace, trained, bytesOnly };
+
+describe('the texts of tokens', () => {
+  it('have whole characters, each with its last token', () => {
+    expect(tokenTexts(bytesOnly, bytesOnly.encode('aöx'))).toEqual(['a', '', 'ö', 'x']);
+    expect(tokenTexts(bytesOnly, bytesOnly.encode('打😀'))).toEqual(['', '', '打', '', '', '', '😀']);
+    expect(tokenTexts(bytesOnly, bytesOnly.encode('打').subarray(0, 2))).toEqual(['', '\uFFFD']);
+    expect(tokenTexts(gpt2, [])).toEqual([]);
+  });
+
+  it('are the text when joined', () => {
+    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => {
+      for (const tokenizer of [gpt2, trained, bytesOnly]) expect(tokenTexts(tokenizer, tokenizer.encode(text)).join('')).toBe(text);
+    }));
+  });
+});
 
 describe('ids', () => {
   it.each(expected.texts.map((text, index) => [JSON.stringify(text).slice(0, 40), index] as const))(
