@@ -117,7 +117,9 @@ function totals({ steps }: ReportData): string {
   const [budgeted, executed, seconds] = [sum('budgetedFlops'), sum('executedFlops'), sum('seconds')];
   if (budgeted === 0 || seconds === 0) return '';
   const text = `Expert operations executed: ${formatCompact(executed)}FLOP, ${formatShare(executed / budgeted)} of the ${formatCompact(budgeted)}FLOP budgeted, in ${formatDuration(seconds)} of training steps.`;
-  return `\n<p class="caption" style="margin-top:12px">${escapeHtml(text)}</p>`;
+  // Capacity is a number of rows, which cannot depend on how many tokens of a batch are padding; the budget named here counts tokens.
+  const beyond = executed > budgeted ? ' Capacity counts the padding of a batch too, so its tokens may take more than their share.' : '';
+  return `\n<p class="caption" style="margin-top:12px">${escapeHtml(text + beyond)}</p>`;
 }
 
 function samplesSection(samples: readonly TextSample[]): string {

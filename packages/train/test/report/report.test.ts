@@ -33,6 +33,13 @@ describe('renderReport', () => {
       'model.sizes', '[1,2]', 'unigram model', '50.0% of the 100GFLOP budgeted, in 25s']) expect(html).toContain(text);
   });
 
+  it('says why more can be computed than tokens have a budget for', async () => {
+    const why = 'Capacity counts the padding of a batch too';
+    expect(await render()).not.toContain(why);
+    const more = rows.map((row) => ('executedFlops' in row ? { ...row, executedFlops: 3e9 } : row));
+    expect(await render({ rows: more })).toContain(`150.0% of the 100GFLOP budgeted, in 25s of training steps. ${why}`);
+  });
+
   it('loads nothing and runs nothing', async () => {
     const html = await render();
     expect(html).not.toMatch(/<script|<link|<img|<iframe|@import|\ssrc=|\son\w+=/i);
