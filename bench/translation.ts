@@ -34,7 +34,6 @@ const HIDDEN = 384;
 const SYSTEMS: readonly System[] = [
   { name: 'dense', router: ['--router', 'dense'] },
   { name: 'Switch', router: ['--router', 'switch'], experts: { count: 8, hidden: 384, capacityFactor: 1 } },
-  { name: 'top-2', router: ['--router', 'topk', '--set', 'moe.router.k=2'], experts: { count: 16, hidden: 192, capacityFactor: 2 } },
   { name: 'top-4', router: ['--router', 'topk', '--set', 'moe.router.k=4'], experts: { count: 32, hidden: 96, capacityFactor: 4 } },
   { name: 'XMoE', router: ['--router', 'threshold', '--threshold', '0.9'], experts: { count: 32, hidden: 96, capacityFactor: 3.35 } },
 ];
