@@ -123,8 +123,12 @@ describe('a quick run beside peers', () => {
         'webgpu-gemm', 'webgpu-step', 'webgpu-step-ratios', 'webgpu-models',
         ...precisions.flatMap((dtype) => [`peers-layer ${dtype}, T = 64`, `peers-layer-summary ${dtype}, T = 64`]),
       ]);
-      const [ours, theirs] = tables[1].rows;
-      expect([ours.who, theirs.who]).toEqual(['webgpu', 'tfjs:webgpu']);
+      const [replayed, called, ours, theirs] = tables[1].rows;
+      expect(tables[1].rows.map(({ who, dispatch, replayed: replays }) => [who, dispatch, replays])).toEqual([
+        ['webgpu', 'budget', 'yes'], ['webgpu', 'budget', 'no'], ['webgpu', 'padded', 'yes'], ['tfjs:webgpu', 'padded', 'no'],
+      ]);
+      expect(called.dispatches).toBe(replayed.dispatches);
+      expect(tables[2].rows).toHaveLength(4);
       expect(Number(theirs.dispatches)).toBeGreaterThan(3 * Number(ours.dispatches));
       expect(ours.submits).toBe(1);
       for (const row of tables.flatMap(({ rows }) => rows)) expect(Object.values(row)).not.toContain(null);
