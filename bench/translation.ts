@@ -114,11 +114,20 @@ function tableOf(rows: readonly Row[], seeds: number, { languages, steps, tokens
   };
 }
 
+const FLAGS = { seeds: { type: 'string' }, out: { type: 'string' }, markdown: { type: 'string' }, help: { type: 'boolean' } } as const;
+
+function readFlags(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: FLAGS, strict: true }).values;
+  } catch (cause) {
+    throw new XMoEError('config', (cause as Error).message, { op: 'bench translation', hint: 'see pnpm bench translation --help', cause });
+  }
+}
+
 async function main(args: readonly string[]): Promise<void> {
   const divider = args.indexOf('--');
   const [own, passed] = divider < 0 ? [args, []] : [args.slice(0, divider), args.slice(divider + 1)];
-  const options = { seeds: { type: 'string' }, out: { type: 'string' }, markdown: { type: 'string' }, help: { type: 'boolean' } } as const;
-  const { values } = parseArgs({ args: [...own], options, strict: true });
+  const values = readFlags(own);
   if (values.help) return void process.stdout.write(HELP);
   const seeds = Number(values.seeds ?? 3);
   if (!Number.isInteger(seeds) || seeds < 1) throw new XMoEError('config', `--seeds is ${values.seeds}`, { op: 'bench translation', hint: 'pass a whole number from 1' });
@@ -140,7 +149,7 @@ async function main(args: readonly string[]): Promise<void> {
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  if (!isXMoEError(error) && !(error instanceof TypeError)) throw error;
-  process.stderr.write(`${error.message}${isXMoEError(error) && error.hint ? ` (${error.hint})` : ''}\n`);
+  if (!isXMoEError(error)) throw error;
+  process.stderr.write(`${error.message}${error.hint ? ` (${error.hint})` : ''}\n`);
   process.exitCode = 2;
 }

@@ -1,5 +1,5 @@
 // The peers that are there, and a line for each that is not.
-import { isXMoEError } from '@xmoe/core';
+import { attemptInto } from './attempt.js';
 import { openJax } from './jax.js';
 import type { GemmPeer } from './peer.js';
 import { openTfjs } from './tfjs.js';
@@ -15,15 +15,6 @@ export interface Peers {
 
 export async function openPeers(): Promise<Peers> {
   const absent: string[] = [];
-  const attempt = async <Peer>(open: () => Promise<Peer>): Promise<Peer | null> => {
-    try {
-      return await open();
-    } catch (error) {
-      if (!isXMoEError(error)) throw error;
-      const message = error.message.replace(/^\w+: /, '');
-      absent.push(error.hint ? `${message} (${error.hint})` : message);
-      return null;
-    }
-  };
+  const attempt = attemptInto(absent, { hints: true });
   return { tfjs: await attempt(openTfjs), jax: await attempt(openJax), torch: await attempt(openTorch), absent };
 }

@@ -1,9 +1,10 @@
 // Who takes part in `pnpm bench --peers --backend webgpu`: our WebGPU backend, TensorFlow.js on the same adapter, and PyTorch on the
 // same GPU. What is not there is named with the reason, and left out.
 import type { WebGpuBackend } from '@xmoe/backend-webgpu';
-import { isXMoEError, type FloatDType } from '@xmoe/core';
+import type { FloatDType } from '@xmoe/core';
 import { openDevices } from '../devices.js';
 import type { Device } from '../forward-backward.js';
+import { attemptInto, type Attempt } from '../peers/attempt.js';
 import { openTorch, type TorchPeer } from '../peers/torch.js';
 import { openTfjsWebGpu } from './tfjs.js';
 
@@ -26,15 +27,7 @@ export async function openWebGpuPeers(quick: boolean): Promise<WebGpuPeers> {
   const { devices: [ours] } = await openDevices(['webgpu']);
   const { software, float16 } = (ours.engine.backend as WebGpuBackend).traits;
   const absent: string[] = [];
-  const attempt = async <Peer>(open: () => Promise<Peer>): Promise<Peer | null> => {
-    try {
-      return await open();
-    } catch (error) {
-      if (!isXMoEError(error)) throw error;
-      absent.push(error.message.replace(/^\w+: /, ''));
-      return null;
-    }
-  };
+  const attempt = attemptInto(absent, { hints: false });
   const tfjs = await attempt(openTfjsWebGpu);
   const torch = await openTorchBeside(software, quick, attempt, absent);
   if (software && !quick) absent.push('the shapes of the 124M and 323M models (a software adapter would take hours)');
@@ -48,8 +41,6 @@ export async function openWebGpuPeers(quick: boolean): Promise<WebGpuPeers> {
     },
   };
 }
-
-type Attempt = <Peer>(open: () => Promise<Peer>) => Promise<Peer | null>;
 
 /** On the GPU. To show that it runs, a CPU will do; beside a software adapter its times would say nothing. */
 async function openTorchBeside(software: boolean, quick: boolean, attempt: Attempt, absent: string[]): Promise<TorchPeer | null> {
