@@ -5,7 +5,7 @@
 // A factor per row (TileOperand.scale) is applied before the rounding to float16.
 import type { ProgramSpec } from '../../runtime/program.js';
 import { NOWHERE, operandBuffer, operandFunctions, PLACE } from './operand-wgsl.js';
-import type { Product } from './product.js';
+import { tileEntry, type Product } from './product.js';
 import { blockCount, pitchOf, stageOf, type StageShape } from './stage-wgsl.js';
 import { threadsOf, type MatrixTile } from './tile-config.js';
 
@@ -54,11 +54,7 @@ function mainFunction(product: Product, tile: MatrixTile): string {
   const bStage = stageOf('b', product.b, { ...aShape, tile: tileN, shift: blockCount('a', product.a, aShape) });
   const fetch = (k0: string): string => `${aStage.fetch(k0)}\n    ${bStage.fetch(k0)}`;
   return `
-@compute @workgroup_size(${threads})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let index = group.y * groups.x + group.x;
-  if (index >= args.tiles) { return; }
-  ${product.locate}
+${tileEntry(product, threads)}
   let subgroup = lane / SUBGROUP;
   let subgroupRow = subgroup / ${tile.subgroupsN}u;
   let subgroupColumn = subgroup % ${tile.subgroupsN}u;

@@ -5,7 +5,7 @@
 // taken never changes a result.
 import type { ProgramSpec } from '../../runtime/program.js';
 import { NOWHERE, operandBuffer, operandFunctions, PLACE } from './operand-wgsl.js';
-import type { Product } from './product.js';
+import { tileEntry, type Product } from './product.js';
 import { blockCount, stageOf, type StageShape } from './stage-wgsl.js';
 import { PADDING, threadsOf, type PlainTile } from './tile-config.js';
 
@@ -45,11 +45,7 @@ function mainFunction(product: Product, config: PlainTile): string {
   const bStage = stageOf('b', product.b, { ...aShape, tile: tileN, shift: blockCount('a', product.a, aShape) });
   const fetch = (k0: string): string => `${aStage.fetch(k0)}\n${bStage.fetch(k0)}`;
   return `
-@compute @workgroup_size(${threads})
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let index = group.y * groups.x + group.x;
-  if (index >= args.tiles) { return; }
-  ${product.locate}
+${tileEntry(product, threads)}
   let tx = lane % ${tileN / config.threadN}u;
   let ty = lane / ${tileN / config.threadN}u;
   ${aStage.prepare}

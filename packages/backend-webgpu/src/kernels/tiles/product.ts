@@ -23,6 +23,16 @@ export interface Product {
   readonly columnSums?: { readonly when: string; finish(column: string, value: string): string };
 }
 
+/** The beginning of main: which tile a workgroup has, and where that lies. */
+export function tileEntry({ locate }: Product, threads: number): string {
+  return `
+@compute @workgroup_size(${threads})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let index = group.y * groups.x + group.x;
+  if (index >= args.tiles) { return; }
+  ${locate}`.trim();
+}
+
 /** WGSL of a float dtype. */
 export function floatElement(dtype: DType): 'f32' | 'f16' {
   return dtype === 'float16' ? 'f16' : 'f32';
