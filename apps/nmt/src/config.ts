@@ -64,6 +64,8 @@ export const configSchema = z.object({
   decoding: z.object({
     beam: positive.default(5),
     lengthPenalty: z.number().default(1),
+    /** Of the threshold router when translating, where no budget drops what a high one claims; null: as in training. */
+    threshold: z.number().nullable().default(null),
     /** At most ratio · source tokens + extra target tokens. */
     maxLengthRatio: z.number().positive().default(2),
     maxLengthExtra: z.int().min(0).default(10),
@@ -102,7 +104,7 @@ function checkConfig(config: Config, where: string): void {
 /** What a resumed run may change without becoming another run. */
 const RESUMABLE_KEYS = new Set([
   ...['evalEvery', 'evalPairs', 'scoredPairs', 'checkpointEvery', 'keepCheckpoints', 'averageCheckpoints', 'routingEvery', 'patience', 'bleuTokenizer'].map((key) => `train.${key}`),
-  ...['beam', 'lengthPenalty', 'maxLengthRatio', 'maxLengthExtra'].map((key) => `decoding.${key}`),
+  ...['beam', 'lengthPenalty', 'threshold', 'maxLengthRatio', 'maxLengthExtra'].map((key) => `decoding.${key}`),
 ]);
 
 /** Refuses to go on from a checkpoint under a configuration that would make it another run. */

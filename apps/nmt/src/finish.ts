@@ -46,6 +46,8 @@ export interface Summary {
   chrfSignature: string;
   beam: number;
   lengthPenalty: number;
+  /** Of the threshold router when translating; null: as in training, or another router. */
+  threshold: number | null;
   /** The source itself, and word by word with a dictionary learned from the training pairs. */
   baselines: SystemScores[];
   tokensPerSecond: number;
@@ -185,6 +187,7 @@ function summaryOf(
     chrfSignature: own.chrf.signature,
     beam: config.decoding.beam,
     lengthPenalty: config.decoding.lengthPenalty,
+    threshold: config.moe?.router.type === 'threshold' ? config.decoding.threshold : null,
     tokensPerSecond: outcome.targets / outcome.seconds,
     trainingSeconds: outcome.seconds,
     expertsPerToken: byLayer(loss.routing, (summary) => summary.expertsPerToken),

@@ -14,9 +14,12 @@ export function hasExperts({ moe }: Config, side: SideName, index: number): bool
   return moe !== null && (moe.side === side || moe.side === 'both') && index % moe.every === 0;
 }
 
-/** A configuration whose experts drop nothing: no sentence can push another's claims out. */
+/** What translates: experts that drop nothing, so that no sentence can push another's claims out, and the threshold of `decoding`. */
 export function dropless(config: Config): Config {
-  return { ...config, moe: droplessExperts(config.moe) };
+  const moe = droplessExperts(config.moe);
+  const { threshold } = config.decoding;
+  if (moe?.router.type !== 'threshold' || threshold === null) return { ...config, moe };
+  return { ...config, moe: { ...moe, router: { ...moe.router, threshold } } };
 }
 
 /** Builds the model; parameters are made separately. */

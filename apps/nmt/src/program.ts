@@ -32,7 +32,7 @@ function decoded(command: Command): Command {
   return command
     .option('--beam <size>', 'hypotheses that live on; 1 is greedy (default: as in the run)', countFromOne)
     .option('--length-penalty <alpha>', 'score = log p / length^alpha (default: as in the run)', finite)
-    .option('--threshold <t>', 'another threshold than in training', finite);
+    .option('--threshold <t>', 'of the threshold router; fewer experts per token where lower (default: as in the run)', finite);
 }
 
 function createProgram(terminal: Terminal, input: () => Readable): Command {

@@ -36,7 +36,7 @@ export interface TrainedRun {
 
 export interface OpenRunOptions extends CheckpointChoice {
   backend: string;
-  /** Another threshold than in training. */
+  /** Instead of `decoding.threshold`. */
   threshold?: number;
   /** A tokenizer.json that must be that of the checkpoint; for scripts that keep their own. */
   tokenizer?: string;
@@ -77,5 +77,5 @@ function withThreshold(config: Config, threshold: number | undefined): Config {
   if (config.moe?.router.type !== 'threshold') {
     throw new XMoEError('config', `the run ${config.moe ? `uses the ${config.moe.router.type} router, which` : 'is dense: it'} has no threshold`, { hint: 'leave --threshold out' });
   }
-  return { ...config, moe: { ...config.moe, router: { ...config.moe.router, threshold } } };
+  return { ...config, decoding: { ...config.decoding, threshold } };
 }

@@ -8,7 +8,8 @@ import { disposeBatch, uploadSources } from './device-batches.js';
 import type { Config, DecodingConfig } from './config.js';
 import type { XMoETranslator } from './model.js';
 
-export interface DecodingOptions extends DecodingConfig {
+/** The threshold is the model's. */
+export interface DecodingOptions extends Omit<DecodingConfig, 'threshold'> {
   /** Hypotheses of each source, best first. Default 1. */
   nBest?: number;
   /** Sample one hypothesis of each source instead of searching. */

@@ -3,7 +3,7 @@ import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine } from '@xmoe/core';
 import { afterAll, describe, expect, it } from 'vitest';
 import { configs } from '../src/config.js';
-import { buildModel, hasExperts, modelSize } from '../src/model.js';
+import { buildModel, dropless, hasExperts, modelSize } from '../src/model.js';
 
 const V = 32_000;
 const d = 512;
@@ -78,5 +78,20 @@ describe('hasExperts', () => {
     const config = await configs.resolve({ preset: 'tiny', flags: { side: 'both', width: '16', heads: '2', hidden: '16', 'expert-hidden': '8' } });
     const names = buildModel(engine, config, 300).parameters.map(({ name }) => name).filter((name) => name.endsWith('router.weight'));
     expect(names).toEqual(['encoder.h.1.moe.router.weight', 'decoder.h.1.moe.router.weight']);
+  });
+});
+
+describe('dropless', () => {
+  const routing = async (router: string, threshold: string) => {
+    const config = await configs.resolve({ preset: 'tiny', router, flags: { dispatch: 'budget' }, set: [`decoding.threshold=${threshold}`] });
+    const { dispatch, router: used } = dropless(config).moe!;
+    return { dispatch, used, trained: config.moe!.router };
+  };
+  it('has the threshold of decoding, which training does not see', async () => {
+    expect(await routing('threshold', '0.25')).toEqual({ dispatch: 'grouped', used: { type: 'threshold', threshold: 0.25 }, trained: { type: 'threshold', threshold: 0.9 } });
+  });
+  it('keeps that of training without one, and routers that have none', async () => {
+    expect((await routing('threshold', 'null')).used).toEqual({ type: 'threshold', threshold: 0.9 });
+    expect((await routing('topk', '0.25')).used).toEqual({ type: 'topk', k: 4 });
   });
 });

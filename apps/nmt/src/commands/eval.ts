@@ -82,7 +82,7 @@ async function othersOf(terminal: Terminal, pairs: ScoredPairs, options: EvalOpt
     return (await translationsOfFile(against, options.references, options.maxPairs)).hypotheses;
   }
   if (options.hypotheses !== undefined) throw new XMoEError('config', `${against} is a run, and there are no sources to translate`, { hint: 'compare a file with a file, or a run with a run' });
-  const run = await openRun(against, { ...options, checkpoint: 'best', onWarning: (message) => terminal.messages.write(`${message}\n`) });
+  const run = await openRun(against, { ...options, checkpoint: 'best', threshold: undefined, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   try {
     return await translateAll(terminal, run, pairs.sources, options);
   } finally {
