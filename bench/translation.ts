@@ -35,7 +35,7 @@ const SYSTEMS: readonly System[] = [
   { name: 'dense', router: ['--router', 'dense'] },
   { name: 'Switch', router: ['--router', 'switch'], experts: { count: 8, hidden: 384, capacityFactor: 1 } },
   { name: 'top-4', router: ['--router', 'topk', '--set', 'moe.router.k=4'], experts: { count: 32, hidden: 96, capacityFactor: 4 } },
-  { name: 'XMoE', router: ['--router', 'threshold', '--threshold', '0.9', '--set', 'decoding.threshold=null'], experts: { count: 32, hidden: 96, capacityFactor: 3.35 } },
+  { name: 'XMoE', router: ['--router', 'threshold', '--threshold', '0.9'], experts: { count: 32, hidden: 96, capacityFactor: 3.35 } },
 ];
 
 function flagsOf({ router, experts }: System): string[] {
