@@ -14,7 +14,7 @@ let closing = '';
 beforeAll(async () => {
   const flags = {
     width: 32, heads: 2, hidden: 64, 'expert-hidden': 32, experts: 4, 'capacity-factor': 2, dropout: 0, 'vocabulary-size': 340, 'validation-pairs': 30, 'test-pairs': 40, 'near-duplicate': 1,
-    'batch-tokens': 512, 'max-steps': 200, schedule: 'inverse-square-root', 'learning-rate': 0.01, 'warmup-steps': 20, 'length-penalty': 1, 'eval-every': 50, 'checkpoint-every': 50, 'keep-checkpoints': 3, 'average-checkpoints': 2,
+    'batch-tokens': 1024, 'max-steps': 200, schedule: 'inverse-square-root', 'learning-rate': 0.01, 'warmup-steps': 20, 'length-penalty': 1, 'eval-every': 50, 'checkpoint-every': 50, 'keep-checkpoints': 3, 'average-checkpoints': 2,
     'eval-pairs': 20, 'label-smoothing': 0, side: 'both', beam: 2,
   };
   const { output } = await mustRun('train', ...cpu, ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]), '--set', 'decoding.threshold=0.6',
@@ -33,7 +33,7 @@ describe('the run', () => {
     expect(baselines.map(({ name }: { name: string }) => name)).toEqual(['copy of the source', 'word-by-word dictionary']);
     for (const baseline of baselines) {
       expect(bleu).toBeGreaterThan(baseline.bleu + 20);
-      expect(chrf).toBeGreaterThan(baseline.chrf + 5);
+      expect(chrf).toBeGreaterThan(baseline.chrf + 10);
     }
     expect(closing).toMatch(/word-by-word dictionary +\d+\.\d\d +\d+\.\d\d\n +this model \(threshold\) +\d+\.\d\d +\d+\.\d\d\n/);
     expect(closing.match(/^ {2}→ /gm)).toHaveLength(10);

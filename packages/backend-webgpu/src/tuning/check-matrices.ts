@@ -1,6 +1,6 @@
 // Whether subgroup matrices can be trusted on this device: their programs must compile, and their products must be those of the plain
 // tiles. Asked once, when a backend is made; never an error, only an answer. What fails after it has compiled leaves the backend
-// unusable, as any failure does: then another is made without them.
+// unusable, like every failure: then another is made without them.
 import { sizeOf, type Backend, type DType, type Operand } from '@xmoe/core';
 import { compiling } from '../runtime/failures.js';
 import { createProgram } from '../runtime/program.js';
