@@ -43,9 +43,9 @@ export async function writeDirectory(
   }
 }
 
-/** Replaces the file `target` by the new content, as a unit. */
-export async function replaceFile(target: string, content: FileContent): Promise<void> {
-  const temporary = temporaryName(target);
+/** Replaces the file `target` by the new content, as a unit. The temporary file lies beside `beside`, by default the target. */
+export async function replaceFile(target: string, content: FileContent, { beside = target }: { beside?: string } = {}): Promise<void> {
+  const temporary = temporaryName(beside);
   try {
     await writeFile(temporary, chunksOf(content));
     await rename(temporary, target);

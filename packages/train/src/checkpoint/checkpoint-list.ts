@@ -12,6 +12,8 @@ export interface CheckpointEntry {
   metric: number | null;
   /** Rises with every save of the run: the newest is the highest, whatever its step. */
   sequence: number;
+  /** Not known to be good: see `SaveRequest`. */
+  provisional: boolean;
 }
 
 /** One name of the directory; `entry` is absent when the manifest or a file's size is wrong. */
@@ -45,11 +47,11 @@ export async function findCheckpoints(directory: string): Promise<FoundCheckpoin
 async function inspect(directory: string, name: string): Promise<Omit<FoundCheckpoint, 'sequence'> & { sequence?: number }> {
   const path = join(directory, name);
   const manifest = await readManifest(path).catch(() => undefined);
-  const { step, metric, sequence } = manifest?.info ?? {};
+  const { step, metric, sequence, provisional } = manifest?.info ?? {};
   if (typeof step !== 'number' || typeof sequence !== 'number') return { name, path };
   const complete = await verifyManifest(path, 'sizes').then(() => true, () => false);
   if (!complete) return { name, path, sequence };
-  return { name, path, sequence, entry: { name, path, step, metric: typeof metric === 'number' ? metric : null, sequence } };
+  return { name, path, sequence, entry: { name, path, step, metric: typeof metric === 'number' ? metric : null, sequence, provisional: provisional === true } };
 }
 
 /** A name for a checkpoint of `step` that is free: `step-00000100`, then `step-00000100-2`. Nothing is written over. */

@@ -7,7 +7,7 @@ import { isPlainObject, parseJson, type JsonObject } from '../config/index.js';
 import { removeDirectory, removeStaleTemporaries, replaceFile, writeDirectory, type FileContent } from './atomic.js';
 import { checkFinite, decodeState, encodeState } from './checkpoint-state.js';
 import { bestOf, findCheckpoints, freeCheckpointName, type CheckpointEntry, type FoundCheckpoint } from './checkpoint-list.js';
-import { verifyManifest } from './manifest.js';
+import { encodeManifest, MANIFEST_NAME, readManifest, verifyManifest } from './manifest.js';
 import { safetensorsChunks } from './safetensors.js';
 import { readSafetensors } from './safetensors-file.js';
 import type { StoredTensor } from './tensor-format.js';
@@ -38,6 +38,11 @@ export interface SaveRequest extends CheckpointContent {
   files?: Readonly<Record<string, FileContent>>;
   /** Whether NaN and infinities in float tensors are saved rather than refused. Default false. */
   allowNonFinite?: boolean;
+  /**
+   * Saved so that nothing is lost, while it is not known to be good: it counts neither among those to keep nor pushes one of
+   * them out, and goes once a later one is saved. Default false.
+   */
+  provisional?: boolean;
 }
 
 export interface LoadedCheckpoint extends CheckpointContent {
@@ -50,6 +55,8 @@ export interface CheckpointStore {
   readonly directory: string;
   /** Writes one, then removes those that need not be kept. The tensors must not change until it is done. */
   save(request: SaveRequest): Promise<CheckpointEntry>;
+  /** Gives the saved one at `path` the metric that was measured after it, then keeps and removes as {@link save} does. */
+  rate(path: string, metric: number): Promise<void>;
   /** Those with a readable manifest and files of the right size, oldest first. */
   list(): Promise<CheckpointEntry[]>;
   /** The one with the lowest metric. */
@@ -79,7 +86,7 @@ export function createCheckpointStore(options: CheckpointStoreOptions): Checkpoi
   const list = async () => (await find()).flatMap(({ entry }) => entry ?? []);
 
   async function save(request: SaveRequest): Promise<CheckpointEntry> {
-    const { step, tensors, state, files = {}, allowNonFinite = false } = request;
+    const { step, tensors, state, files = {}, allowNonFinite = false, provisional = false } = request;
     checkRequest(request);
     if (!allowNonFinite) checkFinite(tensors);
     prepared ??= mkdir(directory, { recursive: true }).then(() => removeStaleTemporaries(directory));
@@ -91,9 +98,17 @@ export function createCheckpointStore(options: CheckpointStoreOptions): Checkpoi
     for (const [group, tensorsOfGroup] of Object.entries(tensors)) {
       contents[group + TENSORS_SUFFIX] = safetensorsChunks(tensorsOfGroup, { metadata: { format: 'xmoe', group } });
     }
-    await writeDirectory(join(directory, name), contents, { step, metric, sequence });
+    await writeDirectory(join(directory, name), contents, { step, metric, sequence, ...(provisional ? { provisional } : {}) });
     await retain(directory, await find(), keepLast, keepBest);
-    return { name, path: join(directory, name), step, metric, sequence };
+    return { name, path: join(directory, name), step, metric, sequence, provisional };
+  }
+
+  async function rate(path: string, metric: number): Promise<void> {
+    if (!Number.isFinite(metric)) return;
+    const manifest = await readManifest(path);
+    // The temporary file lies beside the checkpoints, where leftovers are looked for.
+    await replaceFile(join(path, MANIFEST_NAME), encodeManifest({ ...manifest, info: { ...manifest.info, metric } }), { beside: path });
+    await retain(directory, await find(), keepLast, keepBest);
   }
 
   async function loadLatest(): Promise<LoadedCheckpoint> {
@@ -110,7 +125,7 @@ export function createCheckpointStore(options: CheckpointStoreOptions): Checkpoi
     throw new XMoEError('checkpoint', `${directory} ${found}`, { hint: 'start a new run, or name another directory' });
   }
 
-  return { directory, save, list, loadLatest, load: loadCheckpoint, best: async () => bestOf(await list()) };
+  return { directory, save, rate, list, loadLatest, load: loadCheckpoint, best: async () => bestOf(await list()) };
 }
 
 function checkRequest({ step, tensors }: SaveRequest): void {
@@ -133,8 +148,9 @@ async function loadCheckpoint(path: string): Promise<LoadedCheckpoint> {
 }
 
 /**
- * Keeps the newest K and the best, removes the other complete ones, and points `best.json` at the best. Damaged ones do
- * not count towards K, so they never push a good one out; they go once K good ones are newer.
+ * Keeps the newest K and the best, removes the other complete ones, and points `best.json` at the best. Damaged and
+ * provisional ones do not count towards K, so they never push a good one out; they go once K good ones are newer, and of
+ * the provisional ones only the newest of all stays.
  */
 async function retain(directory: string, all: readonly FoundCheckpoint[], keepLast: number, keepBest: boolean): Promise<void> {
   const entries = all.flatMap(({ entry }) => entry ?? []);
@@ -144,10 +160,11 @@ async function retain(directory: string, all: readonly FoundCheckpoint[], keepLa
     const { name, step, metric } = best;
     await replaceFile(join(directory, BEST_NAME), `${JSON.stringify({ name, step, metric })}\n`);
   }
-  const newest = entries.slice(-keepLast);
+  const newest = entries.filter(({ provisional }) => !provisional).slice(-keepLast);
   const superseded = newest.length === keepLast ? newest[0]!.sequence : 0;
   for (const { path, entry, sequence } of all) {
-    if (sequence < superseded && (entry === undefined || entry !== best)) await removeDirectory(path);
+    const overtaken = entry?.provisional === true && entry !== entries.at(-1);
+    if ((sequence < superseded || overtaken) && (entry === undefined || entry !== best)) await removeDirectory(path);
   }
 }
 

@@ -12,6 +12,8 @@ export interface ProgressUpdate {
   expertsPerToken?: number;
   /** 0 to 1. */
   dropRate?: number;
+  /** Updates so far that changed nothing. */
+  skippedUpdates?: number;
 }
 
 export interface Progress {
@@ -88,11 +90,12 @@ export function createProgress(options: ProgressOptions): Progress {
 
 /** The parts of the line, the most important first. */
 function describe(update: ProgressUpdate & { smoothLoss: number }, left: number, total: number): string[] {
-  const { step, loss, smoothLoss, tokensPerSecond, expertsPerToken, dropRate } = update;
+  const { step, loss, smoothLoss, tokensPerSecond, expertsPerToken, dropRate, skippedUpdates = 0 } = update;
   const shown = Number.isFinite(loss) ? smoothLoss.toFixed(3) : String(loss);
   return [
     `step ${step}/${total}`,
     `loss ${shown}`,
+    ...(skippedUpdates > 0 ? [`${skippedUpdates} skipped`] : []),
     step >= total ? 'done' : `${formatDuration(left)} left`,
     ...(tokensPerSecond === undefined ? [] : [`${formatCompact(Math.round(tokensPerSecond))} tok/s`]),
     ...(expertsPerToken === undefined ? [] : [`${expertsPerToken.toFixed(2)} experts/tok`]),

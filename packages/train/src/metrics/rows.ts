@@ -24,6 +24,8 @@ const stepRowSchema = z.object({
   /** Wall-clock of this step. */
   seconds: number,
   lossScale: number.optional(),
+  /** Updates of the run so far that changed nothing, their gradient not being finite. Absent: none. */
+  skippedUpdates: z.int().nonnegative().optional(),
   /** Per MoE layer: mean number of experts that a token was routed to. */
   expertsPerToken: z.array(number).optional(),
   /** Per MoE layer: share of the claims beyond capacity, 0 to 1. */

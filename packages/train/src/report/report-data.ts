@@ -123,6 +123,7 @@ const HEADLINES: readonly [key: string, label: string, format: (value: JsonValue
   ['chrf', 'chrF2++', (value) => decimals(value, 1)],
   ['parameters', 'parameters', compact],
   ['steps', 'steps', (value) => (typeof value === 'number' ? value.toLocaleString('en') : String(value))],
+  ['skippedUpdates', 'updates skipped', String],
   ['tokens', 'training tokens', compact],
   ['tokensPerSecond', 'tokens per second', compact],
   ['expertsPerToken', 'experts per token', (value) => decimals(mean(value), 2)],
@@ -133,7 +134,7 @@ const HEADLINES: readonly [key: string, label: string, format: (value: JsonValue
 function headlineOf(summary: JsonObject): SummaryItem[] {
   return HEADLINES.flatMap(([key, label, format]) => {
     const value = summary[key];
-    return value === undefined || value === null ? [] : [{ label, value: format(value) }];
+    return value === undefined || value === null || (key === 'skippedUpdates' && value === 0) ? [] : [{ label, value: format(value) }];
   });
 }
 

@@ -50,8 +50,11 @@ export function openRunOutputs({ directory, stream, totalSteps, firstStep, resum
 
 /** The rows of one step: itself, and its routing if that was collected. */
 export function stepRows(result: StepReport, seconds: number, tokensPerSecond: number): MetricsRow[] {
-  const { step, crossEntropy, auxLoss, learningRate, gradientNorm, targets, lossScale } = result;
-  const row = { kind: 'step', step, loss: crossEntropy, auxLoss, learningRate, gradientNorm, tokens: targets, tokensPerSecond, seconds, lossScale } as const;
+  const { step, crossEntropy, auxLoss, learningRate, gradientNorm, targets, lossScale, skippedUpdates } = result;
+  const row = {
+    kind: 'step', step, loss: crossEntropy, auxLoss, learningRate, gradientNorm, tokens: targets, tokensPerSecond, seconds, lossScale,
+    ...(skippedUpdates > 0 ? { skippedUpdates } : {}),
+  } as const;
   const routing = result.routing ?? [];
   if (routing.length === 0) return [row];
   return [
@@ -67,7 +70,7 @@ export function stepRows(result: StepReport, seconds: number, tokensPerSecond: n
 
 /** What the display shows of a step; `routing` is the last that was collected. */
 export function progressUpdate(result: StepReport, routing: RoutingByLayer, tokensPerSecond: number): ProgressUpdate {
-  const shown = { step: result.step, loss: result.crossEntropy, tokensPerSecond };
+  const shown = { step: result.step, loss: result.crossEntropy, tokensPerSecond, skippedUpdates: result.skippedUpdates };
   if (routing.length === 0) return shown;
   const mean = (pick: (summary: LayerRouting) => number): number => routing.reduce((sum, { summary }) => sum + pick(summary), 0) / routing.length;
   return { ...shown, expertsPerToken: mean((summary) => summary.expertsPerToken), dropRate: mean((summary) => summary.dropRate) };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
-import { createCheckpointStore, type CheckpointStore, type LoadedCheckpoint } from '../checkpoint/index.js';
+import { createCheckpointStore, type CheckpointEntry, type CheckpointStore, type LoadedCheckpoint } from '../checkpoint/index.js';
 import { isPlainObject, parseConfig, type JsonObject } from '../config/index.js';
 import type { StopSignal } from '../lifecycle/index.js';
 import { createThroughputMeter, type ProgressStream, type ThroughputMeter } from '../metrics/index.js';
@@ -40,12 +40,16 @@ export interface RunTrainingOptions<Host> {
   routingEvery: number;
   /** Go on from the latest valid checkpoint of the directory. */
   resume: boolean;
+  /** Path of the checkpoint to go on from instead. */
+  resumeFrom?: string;
   /** Saved with every checkpoint: configuration, tokenizer hash and whatever else the program needs. */
   saved: JsonObject;
   /** Files to keep with every checkpoint. */
   files: Readonly<Record<string, string>>;
-  /** Raises an error when a checkpoint belongs to another run. */
-  checkSaved(saved: JsonObject, where: string): void;
+  /** Raises an error when a checkpoint, which is of `step`, belongs to another run. */
+  checkSaved(saved: JsonObject, where: string, step: number): void | Promise<void>;
+  /** Asked after every step and before a save: raises an error when the directory is no longer this process's. */
+  checkHeld?: () => void;
   evaluate(): Promise<Evaluation>;
   stop: Pick<StopSignal, 'requested' | 'reason'>;
   stream: ProgressStream;
@@ -73,6 +77,8 @@ export interface RunOutcome {
   targetsPerSecond: number;
   /** Routing by layer of the last step that collected it. */
   routing: RoutingByLayer;
+  /** Updates that changed nothing because their gradient was not finite, over all sessions of the run. */
+  skippedUpdates: number;
   /** FLOPs of the expert layers over the run, estimated from the steps that collected routing. */
   budgetedFlops: number;
   executedFlops: number;
@@ -97,6 +103,8 @@ interface Session<Host> {
   readonly spent: { targets: number; seconds: number };
   /** The step of the newest checkpoint; −1 for none. */
   savedStep: number;
+  /** Where that one is. */
+  savedPath: string | null;
 }
 
 /**
@@ -116,6 +124,7 @@ export async function runTraining<Host>(options: RunTrainingOptions<Host>): Prom
     while (trainer.state.step < lastStep && !stop.requested && !isPatienceOver(session)) {
       await trainOnce(session);
       await nextTurn();
+      options.checkHeld?.();
       await settle(session);
     }
     const completed = isPatienceOver(session) || (trainer.state.step >= totalSteps && !evaluationDue(session));
@@ -137,7 +146,8 @@ async function openSession<Host>(options: RunTrainingOptions<Host>): Promise<Ses
     keepLast: options.keepCheckpoints,
     onWarning: (message) => stream.write(`${message}\n`),
   });
-  const totals = resume ? restore(options, await store.loadLatest()) : emptyTotals();
+  const loaded = !resume ? null : options.resumeFrom === undefined ? await store.loadLatest() : await store.load(options.resumeFrom);
+  const totals = loaded ? await restore(options, loaded) : emptyTotals();
   const firstStep = trainer.state.step;
   const spent = { targets: 0, seconds: 0 };
   return {
@@ -148,6 +158,7 @@ async function openSession<Host>(options: RunTrainingOptions<Host>): Promise<Ses
     totals,
     spent,
     savedStep: resume ? firstStep : -1,
+    savedPath: loaded?.path ?? null,
   };
 }
 
@@ -169,17 +180,33 @@ async function trainOnce<Host>(session: Session<Host>): Promise<void> {
   if (result.routing) session.totals = countRouting(session.totals, result.step, result.routing);
   outputs.record(stepRows(result, seconds, meter.perSecond()));
   outputs.progress.update(progressUpdate(result, session.totals.routing, meter.perSecond()));
-  if (trainer.state.skippedInARow >= MOST_SKIPPED) throw diverged(result);
+  if (result.skipped && isRound(result.skippedUpdates)) outputs.progress.message(skippedText(result));
+  if (trainer.state.skippedInARow >= MOST_SKIPPED) throw diverged(result, await session.store.list());
 }
 
-/** The evaluation and the checkpoint that the current step is due. A stop leaves the evaluation to the resumed run. */
+/**
+ * The evaluation and the checkpoint that the current step is due. A stop leaves the evaluation to the resumed run. What an
+ * evaluation needs, data or memory, training may not have needed: what was trained is saved before, or when it fails.
+ */
 async function settle<Host>(session: Session<Host>): Promise<void> {
-  const { trainer, checkpointEvery, totalSteps, stop, saveBest = false } = session.options;
+  const { trainer, stop, saveBest = false } = session.options;
   const { step } = trainer.state;
-  const metric = evaluationDue(session) && !stop.requested ? await evaluateNow(session) : null;
-  const isBest = metric !== null && session.totals.evaluationsSinceBest === 0;
-  const checkpointDue = step > 0 && (step % checkpointEvery === 0 || step === totalSteps || (saveBest && isBest) || isPatienceOver(session));
-  if (checkpointDue && (session.savedStep !== step || metric !== null)) await save(session, metric);
+  const evaluates = evaluationDue(session) && !stop.requested;
+  if (session.savedStep !== step && (checkpointDue(session) || (evaluates && session.savedStep < 0))) await save(session, null);
+  if (!evaluates) return;
+  const metric = await evaluateNow(session).catch(async (error: unknown) => {
+    if (session.savedStep !== step) await save(session, null).catch(() => undefined); // the first error tells more
+    throw error;
+  });
+  const isBest = session.totals.evaluationsSinceBest === 0;
+  if (session.savedStep === step) await session.store.rate(session.savedPath!, metric);
+  else if ((saveBest && isBest) || isPatienceOver(session)) await save(session, metric);
+}
+
+/** Whether the step is one to save by itself. Of updates that changed nothing there is nothing to save. */
+function checkpointDue<Host>({ options: { trainer, checkpointEvery, totalSteps } }: Session<Host>): boolean {
+  const { step, skippedInARow } = trainer.state;
+  return step > 0 && ((step % checkpointEvery === 0 && skippedInARow === 0) || step === totalSteps);
 }
 
 function evaluationDue<Host>({ options: { trainer, evaluateEvery, totalSteps }, totals }: Session<Host>): boolean {
@@ -208,24 +235,33 @@ function isPatienceOver<Host>({ options: { patience = Infinity }, totals }: Sess
 async function save<Host>(session: Session<Host>, metric: number | null): Promise<void> {
   const { options: { trainer, batches, saved, files }, store, outputs, totals } = session;
   const { state } = trainer;
+  session.options.checkHeld?.();
   outputs.flush();
   const runState: z.input<typeof runStateSchema> = { saved, trainer: state, batches: batches.state(), totals };
-  await store.save({ step: state.step, tensors: await trainer.tensors(), state: runState as unknown as JsonObject, metric, files });
+  const provisional = state.skippedInARow > 0;
+  const entry = await store.save({ step: state.step, tensors: await trainer.tensors(), state: runState as unknown as JsonObject, metric, files, provisional });
   session.savedStep = state.step;
+  session.savedPath = entry.path;
 }
 
-function restore<Host>({ checkSaved, trainer, batches }: RunTrainingOptions<Host>, checkpoint: LoadedCheckpoint): RunTotals {
+async function restore<Host>(options: RunTrainingOptions<Host>, checkpoint: LoadedCheckpoint): Promise<RunTotals> {
+  const { checkSaved, trainer, batches, totalSteps } = options;
   const { path, tensors } = checkpoint;
   const state = parseConfig(runStateSchema, checkpoint.state, { where: path });
-  checkSaved(state.saved, path);
+  if (state.trainer.step > totalSteps) {
+    throw new XMoEError('config', `${path} has ${state.trainer.step} steps behind it, more than the ${totalSteps} of the whole run`, { hint: 'raise --max-steps' });
+  }
+  await checkSaved(state.saved, path, state.trainer.step);
   trainer.restore(state.trainer, tensors, path);
   batches.restore(state.batches);
-  return state.totals;
+  // A metric that its state does not know of was measured after it was saved.
+  const { step } = state.trainer;
+  return checkpoint.metric !== null && state.totals.evaluatedAt < step ? countEvaluation(state.totals, step, checkpoint.metric) : state.totals;
 }
 
 function outcomeOf<Host>(session: Session<Host>, completed: boolean): RunOutcome {
   const { options: { trainer }, totals, spent } = session;
-  const { step, targetsSeen } = trainer.state;
+  const { step, targetsSeen, skippedUpdates } = trainer.state;
   return {
     completed,
     stoppedEarly: isPatienceOver(session),
@@ -234,13 +270,26 @@ function outcomeOf<Host>(session: Session<Host>, completed: boolean): RunOutcome
     seconds: totals.seconds,
     targetsPerSecond: spent.seconds > 0 ? spent.targets / spent.seconds : 0,
     routing: totals.routing,
+    skippedUpdates,
     ...flopsAt(totals, step),
   };
 }
 
-function diverged(result: StepReport): XMoEError {
+/** 1, 2, 5, 10, 20, 50, …: often enough to tell, and never a flood. */
+const isRound = (count: number): boolean => /^[125]0*$/.test(String(count));
+
+function skippedText({ step, loss, skippedUpdates }: StepReport): string {
+  const count = skippedUpdates === 1 ? 'the first such update' : `${skippedUpdates} such updates so far`;
+  return `step ${step}: the gradient was not finite (loss ${loss}), so the weights stay as they were; ${count}`;
+}
+
+function diverged(result: StepReport, saved: readonly CheckpointEntry[]): XMoEError {
+  const [newest, ...others] = saved.filter(({ provisional }) => !provisional).reverse();
+  const earlier = others.length > 0 ? `, or from an earlier checkpoint with --checkpoint NAME (${others.map(({ name }) => name).join(', ')})` : '';
   return new XMoEError('numerics', `the gradient was not finite for ${MOST_SKIPPED} updates up to step ${result.step} (loss ${result.loss})`, {
     op: 'train',
-    hint: 'lower the learning rate and go on from the last checkpoint with --resume',
+    hint: newest
+      ? `go on from step ${newest.step} with --resume and a lower --learning-rate${earlier}`
+      : 'nothing was saved before: begin again with a lower --learning-rate',
   });
 }

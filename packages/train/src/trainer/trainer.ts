@@ -37,6 +37,8 @@ export interface StepReport {
   gradientNorm: number;
   /** The update changed nothing, because the norm was not finite. */
   skipped: boolean;
+  /** Updates so far that changed nothing. */
+  skippedUpdates: number;
   lossScale: number;
   targets: number;
   /** Routing by layer over the micro-batches, when asked for. */
@@ -85,7 +87,7 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
         const routing = collectRouting ? await summarizeTraces(result.parts, options.summarizeTrace) : null;
         const skipped = !isFiniteNorm(numbers.gradientNorm);
         state = nextTrainerState(state, { targets, skipped, half });
-        return { step: state.step, ...numbers, learningRate, skipped, lossScale, targets, routing };
+        return { step: state.step, ...numbers, learningRate, skipped, skippedUpdates: state.skippedUpdates, lossScale, targets, routing };
       } finally {
         for (const tensor of collectTensors(result)) tensor.dispose();
       }

@@ -241,22 +241,97 @@ describe('resuming', () => {
 });
 
 describe('divergence', () => {
-  it('ends the run after 50 updates in a row without a finite gradient; the weights saved are those of before', async () => {
+  /** Not finite from step `first` on. */
+  const brokenFrom = (first: number) => ({ lossFactor: (step: number) => (step >= first ? Number.NaN : 1) });
+
+  it('F19: ends the run after 50 updates in a row without a finite gradient; the good checkpoints stay, and the error names them', async () => {
     const directory = runDirectory();
-    const tiny = { lossFactor: (step: number) => (step > 5 ? Number.NaN : 1) };
-    const run = runTiny({ directory, tiny, totalSteps: 200, checkpointEvery: 5 });
-    await expect(run).rejects.toMatchObject({ code: 'numerics', message: expect.stringContaining('not finite for 50 updates up to step 55 (loss NaN)') });
-    expect(stepsOf(directory, 'step').at(-1)).toBe(55);
-    const good = await store(directory).load(join(directory, 'checkpoints', 'step-00000005'));
-    const latest = await store(directory).loadLatest();
-    expect(latest.step).toBe(50);
-    expect(latest.tensors).toEqual(good.tensors);
-    expect(latest.state).toMatchObject({ trainer: { skippedInARow: 45, skippedUpdates: 45 } });
+    const run = runTiny({ directory, tiny: brokenFrom(14), totalSteps: 200, checkpointEvery: 5, keepCheckpoints: 2, evaluateEvery: 1000 });
+    await expect(run).rejects.toMatchObject({
+      code: 'numerics',
+      message: expect.stringContaining('not finite for 50 updates up to step 63 (loss NaN)'),
+      hint: 'go on from step 10 with --resume and a lower --learning-rate, or from an earlier checkpoint with --checkpoint NAME (step-00000005)',
+    });
+    expect(stepsOf(directory, 'step').at(-1)).toBe(63);
+    expect(await savedSteps(directory)).toEqual([5, 10]);
+    expect(rowsOf(directory, 'step').map((row) => row.kind === 'step' && row.skippedUpdates).slice(12, 16)).toEqual([undefined, 1, 2, 3]);
+  });
+
+  it('says so when nothing was saved before, and tells of skipped updates on the way, but not of each', async () => {
+    const messages: string[] = [];
+    const run = runTiny({ directory: runDirectory(), tiny: brokenFrom(1), totalSteps: 200, checkpointEvery: 5, evaluateEvery: 100, stream: { write: (text) => messages.push(text) } });
+    await expect(run).rejects.toMatchObject({ hint: 'nothing was saved before: begin again with a lower --learning-rate' });
+    const told = messages.filter((text) => text.includes('weights stay as they were')).map((text) => /step (\d+)/.exec(text)![1]);
+    expect(told).toEqual(['1', '2', '5', '10', '20', '50']);
+  });
+
+  it('a stop within a streak saves without pushing a good one out, and the resumed run is the same', async () => {
+    const tiny = { lossFactor: (step: number) => (step >= 8 && step <= 14 ? Number.NaN : 1) };
+    const whole = await runTiny({ directory: runDirectory(), tiny, totalSteps: 18, keepCheckpoints: 2 });
+    const directory = runDirectory();
+    const session = (stopAfter: number, resume = true) => runTiny({ directory, tiny, totalSteps: 18, keepCheckpoints: 2, resume, stopAfter });
+    await session(10, false);
+    expect(await savedSteps(directory)).toEqual([3, 6, 10]);
+    await session(13);
+    expect(await savedSteps(directory)).toEqual([3, 6, 13]);
+    const resumed = await session(18);
+    expect(await savedSteps(directory)).toEqual([15, 18]);
+    expect(resumed.weights).toEqual(whole.weights);
+    expect(resumed.outcome).toMatchObject({ completed: true, skippedUpdates: 7 });
+  });
+
+  it('goes on from a named checkpoint', async () => {
+    const directory = runDirectory();
+    await runTiny({ directory });
+    const again = await runTiny({ directory, resume: true, resumeFrom: join(directory, 'checkpoints', 'step-00000006') });
+    expect(again.evaluations).toEqual([8, 12]);
+    expect(stepsOf(directory, 'step')).toEqual(Array.from({ length: 12 }, (_, index) => index + 1));
   });
 
   it('one good update in between starts the count again', async () => {
     const tiny = { dispatch: null, lossFactor: (step: number) => (step === 40 || step > 70 ? 1 : Number.NaN) };
     const { outcome } = await runTiny({ directory: runDirectory(), tiny, totalSteps: 75, checkpointEvery: 100, evaluateEvery: 100 });
-    expect(outcome.completed).toBe(true);
+    expect(outcome).toMatchObject({ completed: true, skippedUpdates: 69 });
   });
+});
+
+describe('an evaluation that fails', () => {
+  const failing = async (): Promise<never> => {
+    throw new Error('the validation split is empty');
+  };
+
+  it.each([
+    ['at a step that is not saved otherwise', { evaluateEvery: 5, checkpointEvery: 3 }, [3, 5]],
+    ['before anything was saved', { evaluateEvery: 2, checkpointEvery: 100 }, [2]],
+    ['at a step that is saved', { evaluateEvery: 3, checkpointEvery: 3 }, [3]],
+  ])('%s loses nothing, and the run goes on once it works', async (_, cadence, saved) => {
+    const whole = await runTiny({ directory: runDirectory(), ...cadence });
+    const directory = runDirectory();
+    await expect(runTiny({ directory, ...cadence, evaluate: failing })).rejects.toThrow('the validation split is empty');
+    expect(await savedSteps(directory)).toEqual(saved);
+    const resumed = await runTiny({ directory, ...cadence, resume: true });
+    expect(resumed.weights).toEqual(whole.weights);
+    expect(resumed.evaluations).toEqual(whole.evaluations);
+  });
+
+  it('by killing the process finds a checkpoint there: the first is saved before the first evaluation', async () => {
+    const directory = runDirectory();
+    const seen: number[][] = [];
+    await runTiny({ directory, evaluateEvery: 4, checkpointEvery: 6, evaluate: async () => (seen.push(await savedSteps(directory)), { loss: 1 }) });
+    expect(seen).toEqual([[4], [4, 6], [4, 6, 12]]);
+  });
+
+  it('its metric reaches the checkpoint that was saved before it', async () => {
+    const directory = runDirectory();
+    await runTiny({ directory, evaluateEvery: 3, checkpointEvery: 3, keepCheckpoints: 1, evaluate: async () => ({ loss: [5, 2, 3, 4][(await savedSteps(directory)).at(-1)! / 3 - 1]! }) });
+    expect(await store(directory).list()).toMatchObject([{ step: 6, metric: 2 }, { step: 12, metric: 4 }]);
+    const again = await runTiny({ directory, evaluateEvery: 3, resume: true });
+    expect(again.evaluations).toEqual([]); // that of step 12 is known
+  });
+});
+
+it('a run with fewer steps than it has done is refused', async () => {
+  const directory = runDirectory();
+  await runTiny({ directory });
+  await expect(runTiny({ directory, resume: true, totalSteps: 10 })).rejects.toMatchObject({ code: 'config', hint: 'raise --max-steps' });
 });
