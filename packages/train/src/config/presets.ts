@@ -1,7 +1,8 @@
 // Presets: named JSON configurations, each of which may extend another. Not a validator: parseConfig runs on the result.
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nearestName, XMoEError } from '@xmoe/core';
+import { readConfigText } from './config-text.js';
 import { isForbiddenKey, isPlainObject, type JsonObject, type JsonValue } from './json-value.js';
 import { parseJson } from './strict-json.js';
 
@@ -48,7 +49,7 @@ async function resolve(source: PresetSource, name: string, known: string[], chai
 
 async function readPreset(source: PresetSource, name: string): Promise<JsonObject> {
   const where = typeof source === 'string' ? join(source, `${name}.json`) : `preset ${name}`;
-  const value = typeof source === 'string' ? parseJson(await readFile(where, 'utf8'), { where }) : source[name];
+  const value = typeof source === 'string' ? parseJson(await readConfigText(where), { where }) : source[name];
   if (!isPlainObject(value)) throw new XMoEError('config', `${where} is not a JSON object`);
   return value as JsonObject;
 }

@@ -3,14 +3,29 @@
 
 /** Characters that show nothing: soft hyphen, zero-width space, word joiner, byte order mark, direction marks. */
 const INVISIBLE = /[\u00AD\u200B\u2060\uFEFF\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu;
-const BLANKS = /[\p{Cc}\p{White_Space}]+/gu;
-const ASCII = /^[\0-\x7f]*$/;
-const PLAIN = /^(?! )(?:[!-~]| (?! |$))*$/;
+// Repetitions have a bound: an engine keeps a place to go back to for every character, and its stack ends at some millions of
+// them. What a bound cuts is joined afterwards, where the repeated character is a plain one.
+const BLANKS = /[\p{Cc}\p{White_Space}]{1,1000}/gu;
+const NUMBERS = /\p{N}{1,1000}/gu;
+const NOT_LETTERS = /[^\p{L}\p{M}0]{1,1000}/gu;
+const SPACE = 0x20;
+const NOT_ASCII = /[^\0-\x7f]/;
 
 /** NFC, without invisible and control characters, white space as single spaces, none at the ends. */
 export function normaliseText(text: string): string {
-  if (PLAIN.test(text)) return text; // ASCII in order: nothing to do
-  return text.replace(INVISIBLE, '').normalize('NFC').replace(BLANKS, ' ').trim();
+  if (isPlain(text)) return text;
+  return text.replace(INVISIBLE, '').normalize('NFC').replace(BLANKS, ' ').replace(/ {2,}/g, ' ').trim();
+}
+
+/** Printable ASCII in order, as most lines are: no space at an end, nor two in a row. There is nothing to do then. */
+function isPlain(text: string): boolean {
+  let previous = SPACE;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit < SPACE || unit > 0x7e || (unit === SPACE && previous === SPACE)) return false;
+    previous = unit;
+  }
+  return previous !== SPACE || text === '';
 }
 
 /**
@@ -18,11 +33,11 @@ export function normaliseText(text: string): string {
  * without letters and digits stay as they are.
  */
 export function matchKey(text: string): string {
-  const ascii = ASCII.test(text);
+  const ascii = !NOT_ASCII.test(text);
   const lower = (ascii ? text : text.normalize('NFKC')).toLowerCase();
   const key = ascii
     ? lower.replace(/[0-9]+/g, '0').replace(/[^a-z0]+/g, ' ').trim() // the same, several times faster
-    : lower.replace(/\p{N}+/gu, '0').replace(/[^\p{L}\p{M}0]+/gu, ' ').trim();
+    : lower.replace(NUMBERS, '0').replace(/0{2,}/g, '0').replace(NOT_LETTERS, ' ').replace(/ {2,}/g, ' ').trim();
   return key === '' ? text : key;
 }
 

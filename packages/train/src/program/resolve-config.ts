@@ -1,7 +1,7 @@
 // From a preset and flags to a validated configuration of a program. The schema is the program's.
-import { readFile } from 'node:fs/promises';
 import { nearestName, XMoEError } from '@xmoe/core';
 import type { z } from 'zod';
+import { readConfigText } from '../config/config-text.js';
 import { listPresets, loadPreset, mergeOverrides, parseConfig, parseJson, type JsonObject } from '../config/index.js';
 import { EXPERT_FLAG_ALIASES, expertsSchema, replaceRouter } from './expert-config.js';
 
@@ -72,7 +72,8 @@ export function createConfigResolver<Config extends { moe: unknown }>(rules: Con
 /** A preset by name or by path. */
 async function readPreset(directory: string, preset: string): Promise<JsonObject> {
   if (!preset.endsWith('.json')) return loadPreset(directory, preset);
-  const text = await readFile(preset, 'utf8').catch((cause: unknown) => {
+  const text = await readConfigText(preset).catch((cause: unknown) => {
+    if (cause instanceof XMoEError) throw cause;
     throw new XMoEError('config', `cannot read the preset file ${preset}: ${(cause as Error).message}`, { hint: 'name a JSON file, or a preset without .json', cause });
   });
   const own = parseJson(text, { where: preset }) as JsonObject;

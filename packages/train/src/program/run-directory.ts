@@ -1,10 +1,11 @@
 // What a run directory holds and in which order it comes to be; finding and opening its checkpoints. Knows no model.
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
 import { createCheckpointStore, findBest, lockRunDirectory, replaceFile, type LoadedCheckpoint } from '../checkpoint/index.js';
+import { readConfigText } from '../config/config-text.js';
 import { parseConfig, parseJson, type JsonObject } from '../config/index.js';
 import { createStopSignal, type StopSignal } from '../lifecycle/index.js';
 import type { ProgressStream } from '../metrics/index.js';
@@ -27,7 +28,8 @@ export interface RunRecord<Config> {
 /** config.json of the run in `directory`. */
 export async function readRunRecord<Config>(directory: string, configSchema: z.ZodType<Config>): Promise<RunRecord<Config>> {
   const path = join(directory, RUN_FILES.config);
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const text = await readConfigText(path).catch((cause: unknown) => {
+    if (cause instanceof XMoEError) throw cause;
     throw new XMoEError('config', `${directory} holds no run: ${RUN_FILES.config} is not there`, { hint: 'name the directory that train wrote', cause });
   });
   const schema = z.object({ preset: z.string(), backend: z.string(), data: z.string(), config: configSchema });

@@ -43,6 +43,35 @@ describe('parseJson', () => {
   });
 });
 
+describe('parseJson on large and deep text', () => {
+  it('takes time linear in the number of keys', () => {
+    // With a look at all text before each key, as it once was, these take ten minutes.
+    const keys = Array.from({ length: 100_000 }, (_, i) => `"key${i}":${i}`);
+    expect(Object.keys(parseJson(`{${keys.join(',\n')}}`, { where }) as object)).toHaveLength(100_000);
+    expect(() => parseJson(`{${keys.join(',\n')},"key7":0}`, { where })).toThrow('line 100000, column 18: the key "key7" appears twice');
+  });
+
+  it('refuses what is nested too deeply, and says where', () => {
+    expect(parseJson('['.repeat(256) + ']'.repeat(256), { where })).toHaveLength(1);
+    expect(() => parseJson(`\n${'['.repeat(257)}${']'.repeat(257)}`, { where })).toThrow('test.json, line 2, column 257: more than 256 levels');
+    expect(() => parseJson('{"a":'.repeat(200_000) + '1' + '}'.repeat(200_000), { where })).toThrow('more than 256 levels');
+  });
+
+  it('says on one line what is wrong, also where the text spans lines', () => {
+    const error = catchError(() => parseJson('{"a": \n\u001b[31m\u2028x', { where }));
+    expect(error.message).not.toMatch(/[\p{Cc}\u2028]/u);
+  });
+});
+
+function catchError(run: () => unknown): Error {
+  try {
+    run();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('nothing was thrown');
+}
+
 describe('assertJson', () => {
   it('names the path of what JSON cannot hold', () => {
     const cases: [unknown, string][] = [
