@@ -116,7 +116,7 @@ function assemble(device: GPUDevice, traits: DeviceTraits) {
   };
   const largest = largestBuffer(traits.bufferBytes);
   const common = new BlockPool(device, { largest, mostIdle: (peakLive) => Math.max(IDLE_FLOOR_BYTES, peakLive), destroyed });
-  const recorder = createRecorder({ device, largest, dispatch: (command) => stream.dispatch(command), destroyed, raise: () => failures.raise() });
+  const recorder = createRecorder({ device, largest, dispatch: (command) => stream.dispatch(command), destroyed, begins: () => common.clear(), raise: () => failures.raise() });
   const pipelines = createPipelines(device, failures);
   const allocate = (dtype: DType, length: number): WebGpuBuffer => {
     failures.raise();

@@ -19,19 +19,38 @@ export type LossResult<A> = Tensor | { loss: Tensor; aux: A };
 
 /**
  * Runs `fn(parameters)` and the backward pass. Activations are freed as the backward pass goes.
- * `options.seed` (float32 []) replaces the initial gradient 1, for loss scaling.
+ * `options.seed` (float32 []) replaces the initial gradient 1, for loss scaling. `options.onto` holds gradients of other
+ * batches, in the tree of the parameters: what is returned is the sum, and they are disposed one by one as it is made, or all
+ * when something fails. Only these sums and the newest gradient live at once.
  */
 export function valueAndGrad<P extends TensorTree, A = undefined>(
   engine: Engine,
   fn: (parameters: P) => LossResult<A>,
   parameters: P,
-  options: { seed?: Tensor } = {},
+  options: { seed?: Tensor; onto?: P } = {},
+): ValueAndGrad<P, A> {
+  const leaves = collectTensors(parameters);
+  const earlier = options.onto ? collectTensors(options.onto) : [];
+  try {
+    return differentiate(engine, fn, parameters, leaves, earlier, options.seed);
+  } finally {
+    for (const gradient of earlier) gradient.dispose();
+  }
+}
+
+function differentiate<P extends TensorTree, A>(
+  engine: Engine,
+  fn: (parameters: P) => LossResult<A>,
+  parameters: P,
+  leaves: readonly Tensor[],
+  earlier: readonly Tensor[],
+  initial: Tensor | undefined,
 ): ValueAndGrad<P, A> {
   const op = 'valueAndGrad';
   refuseNested(engine, op);
-  const leaves = collectTensors(parameters);
+  requireSums(op, leaves, earlier);
   requireEngine(op, engine, leaves);
-  if (options.seed) requireScalar(op, 'seed', options.seed);
+  if (initial) requireScalar(op, 'seed', initial);
   const tape = new Tape(engine);
   for (const leaf of leaves) tape.watch(leaf);
   // The outer scope frees everything if the backward pass fails; the inner one frees what nobody saved before it starts.
@@ -43,8 +62,8 @@ export function valueAndGrad<P extends TensorTree, A = undefined>(
       requireScalar(op, 'loss', loss);
       requireEngine(op, engine, [loss]);
       const gradients = engine.scope(() => {
-        const seed = engine.alias(options.seed ?? engine.constant(1), loss.shape);
-        const found = tape.pullback([loss], [seed], leaves);
+        const seed = engine.alias(initial ?? engine.constant(1), loss.shape);
+        const found = tape.pullback([loss], [seed], leaves, earlier);
         const byId = new Map(leaves.map((leaf, index) => [leaf.id, found[index] ?? zerosLike(leaf)]));
         return mapTree(parameters, (leaf) => byId.get(leaf.id)!);
       });
@@ -61,6 +80,13 @@ function refuseNested(engine: Engine, op: string): void {
     op,
     hint: 'call it outside of another valueAndGrad, or inside engine.noGrad if no gradient has to flow through it',
   });
+}
+
+function requireSums(op: string, leaves: readonly Tensor[], earlier: readonly Tensor[]): void {
+  if (earlier.length === 0) return;
+  const fits = earlier.length === leaves.length && earlier.every(({ shape, dtype }, index) => sameShape(shape, leaves[index]!.shape) && dtype === leaves[index]!.dtype);
+  if (fits) return;
+  throw new XMoEError('autodiff', 'the earlier gradients are not those of these parameters', { op, hint: 'pass the gradients of an earlier call with the same parameters' });
 }
 
 function requireEngine(op: string, engine: Engine, tensors: readonly Tensor[]): void {

@@ -52,10 +52,28 @@ class SegmentReplay implements Replay {
     if (typeof entry === 'object' && 'segments' in entry) return this.#runReplaying(entry.segments, body);
     if (this.#engine.backend.record) {
       if (entry === 'seen') return this.#runRecording(signature, body);
-      // The first time is the warm-up: constants are made, kernels are compiled.
-      if (entry === undefined && this.#entries.size < MOST_SIGNATURES) this.#entries.set(signature, 'seen');
+      if (entry === undefined && this.#entries.size < MOST_SIGNATURES) return this.#runWarmUp(signature, body);
     }
     return body((fn) => fn());
+  }
+
+  /**
+   * The first time constants are made and kernels are compiled. It is recorded for its memory alone, which is that of all
+   * recordings then: outside of them a second step's worth would lie idle from now on.
+   */
+  #runWarmUp<R>(signature: string, body: (segment: Segment) => R): R {
+    const recordings: CommandRecording[] = [];
+    this.#entries.set(signature, 'seen');
+    try {
+      return body((fn) => {
+        let made: unknown;
+        const recording = this.#engine.backend.record!(() => (made = this.#engine.scope(fn)));
+        if (!('refused' in recording)) recordings.push(recording);
+        return made as ReturnType<typeof fn>;
+      });
+    } finally {
+      for (const recording of recordings) recording.dispose();
+    }
   }
 
   #runRecording<R>(signature: string, body: (segment: Segment) => R): R {

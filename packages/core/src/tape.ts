@@ -83,9 +83,10 @@ export class Tape {
 
   /**
    * Runs backward from `outputs` with `seeds` and returns the gradients of `wanted` (null: none flows there). Frees
-   * each saved activation as soon as its node has run. The tape is empty afterwards.
+   * each saved activation as soon as its node has run. The tape is empty afterwards. `earlier[i]` is a gradient of `wanted[i]`
+   * that the new one is added to; it is disposed, so that no more than one new gradient lives beside the sums.
    */
-  pullback(outputs: readonly Tensor[], seeds: readonly Tensor[], wanted: readonly Tensor[]): (Tensor | null)[] {
+  pullback(outputs: readonly Tensor[], seeds: readonly Tensor[], wanted: readonly Tensor[], earlier: readonly Tensor[] = []): (Tensor | null)[] {
     const engine = this.#engine;
     const gradients = new Map<number, Tensor>();
     const add = (id: number, gradient: Tensor): void => {
@@ -100,6 +101,7 @@ export class Tape {
       gradients.set(id, sum);
     };
     try {
+      earlier.forEach((gradient, index) => gradients.set(wanted[index]!.id, gradient));
       engine.withTape(undefined, () => {
         outputs.forEach((output, index) => add(output.id, seeds[index]!));
         for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) this.#step(node, gradients, add);

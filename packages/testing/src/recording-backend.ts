@@ -7,9 +7,18 @@ export interface RecordingBackend extends Backend {
   readonly calls: { host: number; replayed: number };
 }
 
-/** `backend` with `record`. What is freed inside a recording stays allocated as long as the recording. */
+interface Recorded {
+  readonly work: (() => void)[];
+  /** Made here and freed, by this recording or by a later one. */
+  readonly freed: BackendBuffer[];
+  refused: string | undefined;
+  disposed: boolean;
+}
+
+/** `backend` with `record`. What is made inside a recording stays allocated as long as the recording. */
 export function createRecordingBackend(backend: Backend): RecordingBackend {
-  let current: { work: (() => void)[]; made: Set<BackendBuffer>; freed: BackendBuffer[]; refused: string | undefined } | undefined;
+  let current: Recorded | undefined;
+  const madeIn = new WeakMap<BackendBuffer, Recorded>();
   const calls = { host: 0, replayed: 0 };
   const kernels = Object.fromEntries(
     Object.entries(backend.kernels).map(([name, kernel]) => [name, (...given: unknown[]) => {
@@ -27,11 +36,12 @@ export function createRecordingBackend(backend: Backend): RecordingBackend {
     kernels,
     allocate(dtype, length) {
       const buffer = backend.allocate(dtype, length);
-      current?.made.add(buffer);
+      if (current) madeIn.set(buffer, current);
       return buffer;
     },
     free(buffer) {
-      if (current?.made.has(buffer)) current.freed.push(buffer);
+      const maker = madeIn.get(buffer);
+      if (maker && !maker.disposed) maker.freed.push(buffer);
       else backend.free(buffer);
     },
     write(operand, data) {
@@ -39,14 +49,17 @@ export function createRecordingBackend(backend: Backend): RecordingBackend {
       backend.write(operand, data);
     },
     record(fn) {
-      const recording = { work: [] as (() => void)[], made: new Set<BackendBuffer>(), freed: [] as BackendBuffer[], refused: undefined as string | undefined };
+      const recording: Recorded = { work: [], freed: [], refused: undefined, disposed: false };
       current = recording;
       try {
         fn();
       } finally {
         current = undefined;
       }
-      const dispose = (): void => recording.freed.splice(0).forEach((buffer) => backend.free(buffer));
+      const dispose = (): void => {
+        recording.disposed = true;
+        recording.freed.splice(0).forEach((buffer) => backend.free(buffer));
+      };
       if (recording.refused !== undefined) {
         dispose();
         return { refused: recording.refused };

@@ -37,8 +37,8 @@ export function batchAt(step: number): HostBatch {
   return { inputs: grid(0), targets: grid(1) };
 }
 
-/** A trainer of a new model on `engine`, which owns what it makes. */
-export function createTinyTrainer(engine: Engine, experts: Experts): Trainer<HostBatch> {
+/** A trainer of a new model on `engine`, which owns what it makes. `onUpload` is called for each micro-batch. */
+export function createTinyTrainer(engine: Engine, experts: Experts, onUpload: (batch: HostBatch) => void = () => undefined): Trainer<HostBatch> {
   const model = tinyModel(engine, experts);
   const [inputs, targets] = [engine.zeros([B * T], 'int32').keep(), engine.zeros([B * T], 'int32').keep()];
   return createTrainer<HostBatch, LanguageModelBatch, RoutingTrace>({
@@ -50,6 +50,7 @@ export function createTinyTrainer(engine: Engine, experts: Experts): Trainer<Hos
     seed: 42,
     computeDType: 'float32',
     upload(batch) {
+      onUpload(batch);
       inputs.write(batch.inputs);
       targets.write(batch.targets);
       return { shape: { batch: B, length: T }, inputs, targets };

@@ -90,12 +90,14 @@ function launch(
   const { heads, scale, stream, dropoutRate, causal } = options;
   // The last key that query i sees is i + reach; without causality all keys are within it.
   const reach = causal ? keys - queries : keys;
+  // Per head, of three or four products of queries and keys, half of which causality hides.
+  const flops = (causal ? 3 : 7) * queries * keys * perHead.q.shape[2]!;
   for (const { first, rows, buffers } of rowWindows(runtime, perHead)) {
     const groups = rows * blocks;
     const args = {
       queries, keys, heads, first, blocks, groups, reach, scale, stream,
       dropBelow: dropBits(dropoutRate), boost: 1 / (1 - dropoutRate),
     };
-    runtime.run(program, { ...buffers, ...whole }, args, runtime.fold(groups));
+    runtime.run(program, { ...buffers, ...whole }, args, runtime.fold(groups), rows * flops);
   }
 }

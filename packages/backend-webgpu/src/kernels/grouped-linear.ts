@@ -75,7 +75,7 @@ function launch(runtime: Runtime, tilings: Tilings, call: Call, group: Range, ro
     groupFirst: group.begin, groups, tail: tail ? 1 : 0, rowFirst: row.begin, rows: count,
     aBase: views.x.base, aPitch: K, aFirst: source.begin, aLast: source.end, aIndices: views.rows.base, sources: x.shape[0]!,
     bBase: views.w.base, bPitch: transposeW ? K : M, outBase: views.out.base, preBase: views.pre.base,
-  }, runtime.fold(tilesM * tilesN));
+  }, runtime.fold(tilesM * tilesN), 2 * count * K * M);
 }
 
 function variantOf({ x, rows, bias, out, pre, transposeW, activation, w }: Call): string {

@@ -140,7 +140,7 @@ function launch(runtime: Runtime, tilings: Tilings, call: Call, piece: Piece): v
     groupFirst: group.begin, groups, tail: 0, rowFirst: row.begin, rows: count,
     aBase: views.x.base, aPitch: K, aFirst: xSource.begin, aLast: xSource.end, aIndices: views.xRows.base,
     bBase: views.dy.base, bPitch: M, bFirst: dySource.begin, bLast: dySource.end, bIndices: views.dyRows.base, bScales: views.scale.base, outBase: views.dw.base,
-  }, runtime.fold(tiles));
+  }, runtime.fold(tiles), 2 * count * K * M);
 }
 
 function variantOf({ x, xRows, dy, dyRows, scale }: Call, { dw, dbias, part, add }: Piece): string {

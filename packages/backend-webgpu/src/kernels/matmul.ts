@@ -128,7 +128,7 @@ function launch(runtime: Runtime, tilings: Tilings, call: Call, { batch, m, n, k
     tiles, tilesM, tilesN, parts, step, tileK: tile.tileK,
     batch: batch.begin, m: m.begin, mEnd: m.end, n: n.begin, nEnd: n.end, k: k.begin, kEnd: k.end,
     aBase: views.a.base, aPitch, aBatch: M * K, bBase: views.b.base, bPitch, bBatch, outBase: views.out.base, outPitch: N, outBatch: M * N,
-  }, runtime.fold(tiles));
+  }, runtime.fold(tiles), 2 * count * (m.end - m.begin) * (n.end - n.begin) * (k.end - k.begin));
 }
 
 const DENSE_ARGS = [

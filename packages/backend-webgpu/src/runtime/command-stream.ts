@@ -1,5 +1,5 @@
 // The order of everything the device does: kernels gather in one compute pass of one command buffer, submitted when a result is
-// read or the batch is long. Uploads and downloads keep their place in that order.
+// read or the batch is work enough. Uploads and downloads keep their place in that order.
 import type { DeviceBlock } from './buffers.js';
 import { Downloads } from './downloads.js';
 import type { Failures } from './failures.js';
@@ -12,11 +12,16 @@ export interface Command {
   readonly bindings: GPUBindGroup;
   readonly args: GPUBindGroup | null;
   readonly groups: readonly [number, number, number];
+  /** An estimate; 0 where a launch is bound by memory. */
+  readonly flops: number;
   readonly blocks: readonly DeviceBlock[];
 }
 
-/** A long batch is submitted so that the device does not wait for the host. */
-const LONGEST_BATCH = 8192;
+/**
+ * A batch of so many launches, or of so much arithmetic, is submitted: the device begins while the host encodes the next, and no
+ * command buffer runs for so long that a watchdog of the operating system takes the device away (20 GFLOP are 20 ms at 1 TFLOP/s).
+ */
+const LONGEST_BATCH = { launches: 64, flops: 20e9 };
 /** Uploads into buffers that the open batch uses are staged here, without breaking the batch. */
 const UPLOAD_BYTES = 2 ** 18;
 
@@ -37,6 +42,7 @@ export class CommandStream {
   /** Number of the open batch, and the launches in it. */
   #batch = 0;
   #length = 0;
+  #flops = 0;
   #staging: GPUBuffer | undefined;
   #staged = 0;
 
@@ -47,6 +53,7 @@ export class CommandStream {
   }
 
   dispatch(command: Command): void {
+    if (this.#length > 0 && this.#flops + command.flops > LONGEST_BATCH.flops) this.flush();
     for (const block of command.blocks) block.usedInBatch = this.#batch;
     const commands = this.#commands();
     const profiler = this.#profiler;
@@ -59,7 +66,8 @@ export class CommandStream {
       this.#encode((this.#pass ??= commands.beginComputePass()), command);
     }
     this.statistics.dispatches++;
-    if (++this.#length >= LONGEST_BATCH || profiler.full) this.flush();
+    this.#flops += command.flops;
+    if (++this.#length >= LONGEST_BATCH.launches || this.#flops >= LONGEST_BATCH.flops || profiler.full) this.flush();
   }
 
   /** Replaces the first bytes of a block. `data` is a multiple of 4 bytes. */
@@ -100,6 +108,7 @@ export class CommandStream {
     this.statistics.submits++;
     this.#batch++;
     this.#length = 0;
+    this.#flops = 0;
     this.#staged = 0;
   }
 

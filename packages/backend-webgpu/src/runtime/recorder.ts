@@ -23,11 +23,13 @@ export interface RecorderParts {
   dispatch(command: Command): void;
   /** As that of a block pool. */
   destroyed(block: DeviceBlock): void;
+  /** A recording begins: memory that lies idle elsewhere is of no use to it. */
+  begins(): void;
   /** Raises what has failed so far. */
   raise(): void;
 }
 
-export function createRecorder({ device, largest, dispatch, destroyed, raise }: RecorderParts): Recorder {
+export function createRecorder({ device, largest, dispatch, destroyed, begins, raise }: RecorderParts): Recorder {
   let current: { commands: Command[]; refused: string | undefined } | undefined;
   let recordings = 0;
   // One pool for all recordings: they do not run at the same time, so they may share what is free between runs.
@@ -63,6 +65,7 @@ export function createRecorder({ device, largest, dispatch, destroyed, raise }: 
     record(fn) {
       if (current) throw new XMoEError('backend', 'a recording is under way', { op: 'record', hint: 'end it first' });
       const recording = { commands: [] as Command[], refused: undefined as string | undefined };
+      begins();
       current = recording;
       let complete = false;
       try {

@@ -26,9 +26,11 @@ export interface Runtime {
   program(name: string, spec: () => ProgramSpec): CompiledProgram;
   /**
    * Launches `program`. All its buffers and arguments by name; others are ignored. Nothing happens when a number of groups is 0.
-   * Error `memory` for an operand beyond the largest binding.
+   * `flops`: about how many, where they are what takes the time. Error `memory` for an operand beyond the largest binding.
    */
-  run(program: CompiledProgram, buffers: Readonly<Record<string, Binding | null | undefined>>, args: Readonly<Record<string, number>>, groups: Groups): void;
+  run(
+    program: CompiledProgram, buffers: Readonly<Record<string, Binding | null | undefined>>, args: Readonly<Record<string, number>>, groups: Groups, flops?: number,
+  ): void;
   /**
    * Launches a `perElement` program over `length` elements, in windows where operands of that size are beyond the largest
    * binding. Sets `args.length` and, where the program has it, `args.start`: the index of the window's first element.
@@ -74,7 +76,9 @@ export class DeviceRuntime implements Runtime {
     return this.#parts.pipelines.get(name, spec);
   }
 
-  run(program: CompiledProgram, buffers: Readonly<Record<string, Binding | null | undefined>>, args: Readonly<Record<string, number>>, groups: Groups): void {
+  run(
+    program: CompiledProgram, buffers: Readonly<Record<string, Binding | null | undefined>>, args: Readonly<Record<string, number>>, groups: Groups, flops = 0,
+  ): void {
     const [x, y = 1, z = 1] = groups;
     if (x === 0 || y === 0 || z === 0) return;
     const { bindGroups, argumentBlocks, issue } = this.#parts;
@@ -85,6 +89,7 @@ export class DeviceRuntime implements Runtime {
       bindings: bindGroups.get(program, bound),
       args: argumentBlocks.get(program, args),
       groups: [x, y, z],
+      flops,
       blocks: bound.map(({ block }) => block),
     });
   }

@@ -1,8 +1,8 @@
 // One optimiser update on the device: forward and backward of each micro-batch, the sum of their gradients, AdamW. Reads
 // nothing back; the numbers and the counters are trainer.ts.
 import {
-  add, createReplay, foldIn, randomKey, valueAndGrad,
-  type Engine, type FloatDType, type ForwardContext, type Parameters, type RandomKey, type Tensor,
+  collectTensors, createReplay, foldIn, randomKey, valueAndGrad,
+  type Engine, type FloatDType, type ForwardContext, type Parameters, type RandomKey, type Segment, type Tensor,
 } from '@xmoe/core';
 import type { AdamW, LayerTrace } from '@xmoe/nn';
 
@@ -62,61 +62,31 @@ export interface Update<Host, Trace> {
   dispose(): void;
 }
 
-/** What one micro-batch leaves: the gradients so far, or, from the last one, the norm of all. */
+/** What one micro-batch leaves beside the sums of gradients; the last one also the norm of all. */
 interface Segmented<Trace> {
   part: LossParts<Trace>;
-  sum: Record<string, Tensor> | null;
   norm: Tensor | null;
 }
 
 export function createUpdate<Host, Device, Trace>(options: UpdateOptions<Host, Device, Trace>): Update<Host, Trace> {
-  const { engine, parameters, optimizer } = options;
+  const { engine, optimizer } = options;
   // Rewritten each step, never replaced: a recorded step stays valid.
   const key = engine.key([0, 0]).keep();
   const normalizer = engine.zeros([]).keep();
   const lossSeed = engine.ones([]).keep();
-  const baseKey: RandomKey = foldIn(randomKey(options.seed), 'step');
   const replay = createReplay(engine);
 
-  const differentiate = (device: Device, microBatches: number, collectRouting: boolean) => {
-    const context: ForwardContext = {
-      training: true, key, computeDType: options.computeDType, tokenIds: null, mask: null, collect: collectRouting ? 'statistics' : 'nothing',
-    };
-    const lossOf = (weights: Record<string, Tensor>) => {
-      const { loss, ...aux } = options.loss(weights, device, context, { normalizer, auxScale: 1 / microBatches });
-      return { loss, aux };
-    };
-    return valueAndGrad(engine, lossOf, parameters as Record<string, Tensor>, { seed: lossSeed });
-  };
+  const accumulate = createAccumulation(options, { key, normalizer, lossSeed });
 
   return {
-    run({ batches, step, targets, adamStep, learningRate, lossScale, collectRouting }) {
+    run(request) {
+      const { batches, targets, adamStep, learningRate, lossScale, collectRouting } = request;
       normalizer.write([Math.max(1, targets)]);
       lossSeed.write([lossScale]);
       optimizer.prepare({ learningRate, step: adamStep, lossScale });
       const signature = `${collectRouting} ${batches.map((batch) => options.shapeOf?.(batch) ?? '').join()}`;
       const warmUp = replay.status(signature) === 'new';
-      return engine.scope(() =>
-        replay.run(signature, (segment) => {
-          const parts: LossParts<Trace>[] = [];
-          let carried: Record<string, Tensor> | null = null;
-          let norm: Tensor | null = null;
-          batches.forEach((batch, index) => {
-            key.write(foldIn(foldIn(baseKey, step), index));
-            const device = options.upload(batch);
-            const before = carried;
-            const done = segment((): Segmented<Trace> => {
-              const { loss, aux, gradients } = differentiate(device, batches.length, collectRouting);
-              const total = before ? accumulate(before, gradients) : gradients;
-              const last = index === batches.length - 1;
-              return { part: { loss, ...aux }, sum: last ? null : total, norm: last ? optimizer.apply(parameters, total) : null };
-            });
-            parts.push(done.part);
-            ({ sum: carried, norm } = done);
-          });
-          return { parts, norm: norm!, warmUp };
-        }),
-      );
+      return engine.scope(() => replay.run(signature, (segment) => ({ ...accumulate(segment, request), warmUp })));
     },
     dispose() {
       replay.dispose();
@@ -125,14 +95,56 @@ export function createUpdate<Host, Device, Trace>(options: UpdateOptions<Host, D
   };
 }
 
-/** Σ of the gradients of two micro-batches; frees both. */
-function accumulate(sum: Record<string, Tensor>, fresh: Record<string, Tensor>): Record<string, Tensor> {
-  return Object.fromEntries(
-    Object.entries(sum).map(([name, total]) => {
-      const next = add(total, fresh[name]!);
-      total.dispose();
-      fresh[name]!.dispose();
-      return [name, next];
-    }),
-  );
+/** Rewritten for each update, or each micro-batch. */
+interface StepTensors {
+  readonly key: Tensor;
+  readonly normalizer: Tensor;
+  readonly lossSeed: Tensor;
+}
+
+/**
+ * Forward and backward of all micro-batches, each a segment. The sums of gradients go from one to the next beside the results
+ * of segments: a recording would hold those of every micro-batch as long as it lives.
+ */
+function createAccumulation<Host, Device, Trace>(
+  options: UpdateOptions<Host, Device, Trace>, { key, normalizer, lossSeed }: StepTensors,
+): (segment: Segment, request: UpdateRequest<Host>) => Omit<UpdateResult<Trace>, 'warmUp'> {
+  const { engine, parameters, optimizer } = options;
+  const baseKey: RandomKey = foldIn(randomKey(options.seed), 'step');
+  const differentiate = (device: Device, microBatches: number, collectRouting: boolean, onto: Record<string, Tensor> | undefined) => {
+    const context: ForwardContext = {
+      training: true, key, computeDType: options.computeDType, tokenIds: null, mask: null, collect: collectRouting ? 'statistics' : 'nothing',
+    };
+    const lossOf = (weights: Record<string, Tensor>) => {
+      const { loss, ...aux } = options.loss(weights, device, context, { normalizer, auxScale: 1 / microBatches });
+      return { loss, aux };
+    };
+    return valueAndGrad(engine, lossOf, parameters as Record<string, Tensor>, { seed: lossSeed, ...(onto ? { onto } : {}) });
+  };
+
+  return (segment, { batches, step, collectRouting }) => {
+    const parts: LossParts<Trace>[] = [];
+    let sums: Record<string, Tensor> | undefined;
+    let norm: Tensor | null = null;
+    try {
+      batches.forEach((batch, index) => {
+        key.write(foldIn(foldIn(baseKey, step), index));
+        const device = options.upload(batch);
+        const done = segment((): Segmented<Trace> => {
+          const { loss, aux, gradients } = differentiate(device, batches.length, collectRouting, sums);
+          sums = undefined; // taken over
+          const part = { loss, ...aux };
+          if (index === batches.length - 1) return { part, norm: optimizer.apply(parameters, gradients) };
+          sums = gradients;
+          for (const sum of Object.values(sums)) sum.keep();
+          return { part, norm: null };
+        });
+        parts.push(done.part);
+        norm = done.norm;
+      });
+      return { parts, norm: norm! };
+    } finally {
+      for (const tensor of collectTensors(sums)) tensor.dispose();
+    }
+  };
 }
