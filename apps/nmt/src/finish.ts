@@ -118,11 +118,10 @@ async function takeBest(trained: TrainedModel): Promise<LoadedCheckpoint> {
   return checkpoint;
 }
 
-async function translateTest({ request: { config, stream }, translator, dataset, stop }: TrainedModel): Promise<TranslatedPairs | null> {
+async function translateTest({ request: { config, stream }, lines, dataset, stop }: TrainedModel): Promise<TranslatedPairs | null> {
   const line = progressLine(stream, `Translating the test pairs, beam ${config.decoding.beam}`);
   const pairs = await translatePairs({
-    translator, dataset, tokenizer: dataset.tokenizer, tokens: dataset.tokens, split: 'test', pairs: config.train.scoredPairs,
-    ...config.decoding, onProgress: line.update, stopped: () => stop.requested,
+    lines, dataset, split: 'test', pairs: config.train.scoredPairs, ...config.decoding, onProgress: line.update, stopped: () => stop.requested,
   });
   line.done();
   return pairs;

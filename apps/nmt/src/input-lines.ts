@@ -5,29 +5,36 @@ import type { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { XMoEError } from '@xmoe/core';
 
+/** Bytes of a line, its end not counted: a stream without line ends must not fill the memory. */
+const MOST_BYTES = 1 << 24;
+
 /**
  * The lines of `input`, at most `most` at once.
- * @throws XMoEError `data` naming the first line that is not UTF-8, after the lines before it
+ * @param mostBytes of one line
+ * @throws XMoEError `data` naming the first line that is not UTF-8 or too long, after the lines before it
  */
-export async function* readInputLines(input: Readable, most: number): AsyncGenerator<string[]> {
-  const reader = createLineReader(input);
+export async function* readInputLines(input: Readable, most: number, mostBytes = MOST_BYTES): AsyncGenerator<string[]> {
+  const reader = createLineReader(input, mostBytes);
   let number = 1;
   for (;;) {
     await reader.wait();
     await nextTurn(); // what was written together comes together
     const taken = reader.take(most);
     if (taken.length === 0 && reader.ended) return;
-    const wrong = taken.findIndex((line) => !isUtf8(line));
+    const wrong = taken.findIndex((line) => line.length > mostBytes || !isUtf8(line));
     const good = wrong < 0 ? taken : taken.slice(0, wrong);
     if (good.length > 0) yield good.map(textOf);
     number += good.length;
-    if (wrong >= 0) throw new XMoEError('data', `line ${number} of the input is not UTF-8`, { hint: 'convert it from its encoding, e.g. iconv -f WINDOWS-1251 -t UTF-8' });
+    if (wrong < 0) continue;
+    if (taken[wrong]!.length > mostBytes) throw new XMoEError('data', `line ${number} of the input has more than ${mostBytes} bytes`, { hint: 'end lines with a line feed: each is translated by itself' });
+    throw new XMoEError('data', `line ${number} of the input is not UTF-8`, { hint: 'convert it from its encoding, e.g. iconv -f WINDOWS-1251 -t UTF-8' });
   }
 }
 
-function createLineReader(input: Readable) {
+function createLineReader(input: Readable, mostBytes: number) {
   const waiting: Buffer[] = [];
   let rest: Buffer[] = []; // the beginning of a line whose end is to come
+  let restBytes = 0;
   let ended = false;
   let failure: unknown;
   let wake = (): void => undefined;
@@ -47,9 +54,13 @@ function createLineReader(input: Readable) {
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
       waiting.push(Buffer.concat([...rest, chunk.subarray(start, end)]));
       rest = [];
+      restBytes = 0;
       start = end + 1;
     }
-    if (start < chunk.length) rest.push(chunk.subarray(start));
+    if (start === chunk.length) return;
+    rest.push(chunk.subarray(start));
+    restBytes += chunk.length - start;
+    if (restBytes > mostBytes) waiting.push(Buffer.concat(rest)); // too long already: its end does not matter
   };
   const fill = (most: number): void => {
     while (waiting.length < most) {

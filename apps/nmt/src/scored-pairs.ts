@@ -7,6 +7,8 @@ export interface ScoredPairs {
   /** For the first line of the result. */
   name: string;
   sources: string[];
+  /** Where each source was read, for errors. */
+  places: string[];
   references: string[];
   /** Of each pair; all empty without kinds. */
   kinds: string[];
@@ -25,6 +27,7 @@ export async function pairsOfRun(run: TrainedRun, splitName: string, most = Infi
   return {
     name: `${name} split, ${run.checkpoint.path}`,
     sources: texts.map(({ source }) => source),
+    places: indices.map((index) => `the ${name} split: pair ${index}`),
     references: texts.map(({ target }) => target),
     kinds: indices.map((index) => split.kinds[split.kindOf[index]!] ?? ''),
   };
@@ -36,6 +39,7 @@ export async function pairsOfFiles(paths: readonly string[], languages: Language
   return {
     name: paths.join(', '),
     sources: pairs.map(({ source }) => source),
+    places: pairs.map(({ place }) => place),
     references: pairs.map(({ target }) => target),
     kinds: pairs.map(({ kind }) => kind ?? ''),
   };
@@ -46,7 +50,7 @@ export async function translationsOfFile(path: string, references: string, most 
   const pairs = await take([{ path, target: references, format: 'lines' }], { source: 'und', target: 'und' }, most);
   return {
     hypotheses: pairs.map(({ source }) => source),
-    pairs: { name: path, sources: [], references: pairs.map(({ target }) => target), kinds: pairs.map(() => '') },
+    pairs: { name: path, sources: [], places: [], references: pairs.map(({ target }) => target), kinds: pairs.map(() => '') },
   };
 }
 

@@ -12,7 +12,8 @@ import {
 } from '@xmoe/train/program';
 import { configSchema, type Config } from './config.js';
 import { buildModel, dropless, type XMoETranslator } from './model.js';
-import { createTranslator, type Translator } from './translator.js';
+import { createLineTranslator, type LineTranslator } from './translate-text.js';
+import { createTranslator, sourceLimits, type Translator } from './translator.js';
 
 /** config.json of the run in `directory`. */
 export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, configSchema);
@@ -26,6 +27,8 @@ export interface TrainedRun {
   /** With nothing dropped. */
   model: XMoETranslator;
   translator: Translator;
+  /** Of text, with that translator. */
+  lines: LineTranslator;
   parameters: Record<string, Tensor>;
   /** The checkpoint that the parameters come from. */
   checkpoint: LoadedCheckpoint;
@@ -55,11 +58,12 @@ export async function openRun(directory: string, options: OpenRunOptions): Promi
   const model = buildModel(engine, dropless(config), tokenizer.vocabularySize);
   const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
   loadParameters(parameters, model.parameters, checkpoint.tensors.parameters ?? [], checkpoint.path);
+  const translator = createTranslator({ engine, config, model, parameters, tokens });
+  const languages = { source: config.data.sourceLanguage, target: config.data.targetLanguage };
   let opened: ParallelDataset | undefined;
   return {
-    record: { ...record, config }, device, tokenizer, tokens, model, parameters, checkpoint,
-    translator: createTranslator({ engine, config, model, parameters, tokens }),
-    languages: { source: config.data.sourceLanguage, target: config.data.targetLanguage },
+    record: { ...record, config }, device, tokenizer, tokens, model, parameters, checkpoint, translator, languages,
+    lines: createLineTranslator({ translator, tokenizer, tokens, languages, limits: sourceLimits(config) }),
     async dataset() {
       opened ??= await openParallelDataset(record.data);
       checkTokenizer(checkpoint.state.saved as JsonObject, opened.index.tokenizer.hash, checkpoint.path);

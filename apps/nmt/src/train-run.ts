@@ -14,12 +14,14 @@ import {
   beginOrResume, checkTokenizer, openDevice, optimizerOf, profileText, refuseExistingRun, scheduleOf, withLockedRun,
   type Device, type TrainingPlan,
 } from '@xmoe/train/program';
+import { checkHeldOut, checkSplits } from './check-splits.js';
 import { checkResumable, type Config } from './config.js';
 import { createUploader, shapeOf } from './device-batches.js';
 import { buildModel, dropless as droplessOf, routingReader, type XMoETranslator } from './model.js';
 import { prepareWithProgress } from './prepare-with-progress.js';
 import { bleuTokenizerOf, scoreTranslations } from './scores.js';
-import { createTranslator, type Translator } from './translator.js';
+import { createLineTranslator, type LineTranslator } from './translate-text.js';
+import { createTranslator, sourceLimits } from './translator.js';
 import { referenceLoss, translatePairs } from './validate.js';
 
 export interface TrainRequest extends TrainingPlan<Config> {
@@ -35,7 +37,7 @@ export interface TrainedModel {
   /** The same model with nothing dropped. */
   dropless: XMoETranslator;
   /** Of that one, with the parameters as they are when it is called. */
-  translator: Translator;
+  lines: LineTranslator;
   /** Scores the validation split with the parameters as they are. */
   validate(): Promise<Evaluation>;
   outcome: RunOutcome;
@@ -47,6 +49,7 @@ export interface TrainedModel {
 export async function trainRun<R>(request: TrainRequest, use: (trained: TrainedModel) => Promise<R>): Promise<R> {
   const { config, resumeData, stream } = request;
   // Whatever can fail without a run directory fails before there is one.
+  checkHeldOut(config);
   if (resumeData === undefined) refuseExistingRun(request.out);
   const device = await openDevice(openBackend, request.backend, { precision: config.train.precision, debug: request.debug, profile: request.profile });
   stream.write(`Backend: ${device.reason}\n`);
@@ -54,6 +57,7 @@ export async function trainRun<R>(request: TrainRequest, use: (trained: TrainedM
   try {
     // The very shards, wherever the text is now; made again from the text when they are gone.
     dataset = resumeData !== undefined && existsSync(resumeData) ? await openParallelDataset(resumeData) : await prepareWithProgress(config.data, request.dataRoot, stream);
+    checkSplits(dataset, config);
     return await trainOn(request, device, dataset, use);
   } finally {
     dataset?.close();
@@ -136,20 +140,21 @@ function batchSource({ train, data }: Config, dataset: ParallelDataset): BatchSo
   return { next: () => sampler.next(), state: () => ({ ...sampler.state() }), restore: (state) => sampler.restore(state as never) };
 }
 
-/** What scores the parameters as they are on the validation split, greedily; and the translator that it uses. */
-function createValidation(config: Config, engine: Engine, dataset: ParallelDataset, parameters: Record<string, Tensor>): Pick<TrainedModel, 'dropless' | 'translator' | 'validate'> {
+/** What scores the parameters as they are on the validation split, greedily; and what translates lines with them. */
+function createValidation(config: Config, engine: Engine, dataset: ParallelDataset, parameters: Record<string, Tensor>): Pick<TrainedModel, 'dropless' | 'lines' | 'validate'> {
   const { tokenizer, tokens } = dataset;
   const { train, decoding } = config;
   const model = buildModel(engine, droplessOf(config), tokenizer.vocabularySize);
   const translator = createTranslator({ engine, config, model, parameters, tokens });
+  const lines = createLineTranslator({ translator, tokenizer, tokens, languages: dataset.languages, limits: sourceLimits(config) });
   return {
     dropless: model,
-    translator,
+    lines,
     async validate() {
       const { loss } = await referenceLoss({
         engine, model, parameters, dataset, split: 'validation', computeDType: train.precision, summarizeTrace: routingReader(config, 1),
       });
-      const pairs = await translatePairs({ translator, dataset, tokenizer, tokens, split: 'validation', pairs: train.evalPairs, ...decoding, beam: 1 });
+      const pairs = await translatePairs({ lines, dataset, split: 'validation', pairs: train.evalPairs, ...decoding, beam: 1 });
       const { bleu, chrf } = scoreTranslations(pairs!.hypotheses, pairs!.references, bleuTokenizerOf(config));
       const metric = { loss, bleu: -bleu.score, chrf: -chrf.score }[train.bestBy];
       return { loss, perplexity: Math.exp(loss), scores: { bleu: bleu.score, chrf: chrf.score }, metric };

@@ -10,12 +10,12 @@ import type { XMoETranslator } from './model.js';
 
 /** The threshold is the model's. */
 export interface DecodingOptions extends Omit<DecodingConfig, 'threshold'> {
-  /** Hypotheses of each source, best first. Default 1. */
+  /** Hypotheses of each source, at most as many as the beam: best first, samples in the order drawn. Default 1. */
   nBest?: number;
-  /** Sample one hypothesis of each source instead of searching. */
+  /** Sample the hypotheses instead of searching for them. */
   sampling?: TokenSampling & { seed: number };
-  /** Number of the first source, so that each draws its own tokens. Default 0. */
-  first?: number;
+  /** Line and part of each source: what a sample draws depends on these and the seed alone. Default: its place, part 0. */
+  numbers?: readonly (readonly [line: number, part: number])[];
   /** Told between batches which share of the sources is done. */
   onProgress?: (share: number) => void;
   /** Asked between positions; true ends it with an empty result. */
@@ -48,7 +48,8 @@ export function createTranslator({ engine, config, model, parameters, tokens }: 
   const computeDType: FloatDType = config.train.precision;
   const limit = longestTarget(config);
 
-  const translateBatch = async (sources: readonly Int32Array[], numbers: readonly number[], options: DecodingOptions): Promise<Hypothesis[][]> => {
+  const translateBatch = async (rows: readonly Row[], options: DecodingOptions): Promise<Hypothesis[][]> => {
+    const sources = rows.map(({ ids }) => ids);
     const source = uploadSources(engine, sources, tokens.padding);
     const rule: LengthRule = { ratio: options.maxLengthRatio, extra: options.maxLengthExtra, limit };
     const common = {
@@ -66,7 +67,7 @@ export function createTranslator({ engine, config, model, parameters, tokens }: 
     try {
       if (!options.sampling) return await beamSearch({ engine, model, parameters }, source, { ...common, beam: options.beam, nBest: options.nBest ?? 1, lengthPenalty: options.lengthPenalty });
       const key = foldIn(randomKey(options.sampling.seed), 'translate');
-      const keys = numbers.map((number) => foldIn(key, number));
+      const keys = rows.map(({ line, part, draw }) => foldIn(foldIn(foldIn(key, line), part), draw));
       return (await sampleSequences({ engine, model, parameters }, source, { ...common, ...options.sampling, keys })).map((hypothesis) => [hypothesis]);
     } finally {
       disposeBatch(source.tokens, source.mask);
@@ -75,13 +76,14 @@ export function createTranslator({ engine, config, model, parameters, tokens }: 
 
   return {
     async translate(sources, options) {
-      const results = new Array<Hypothesis[]>(sources.length);
+      const results = sources.map((): Hypothesis[] => []);
+      const rows = rowsOf(sources, options);
       let done = 0;
       try {
-        for (const numbers of batchesByLength(sources.map((source) => source.length), Math.floor(BATCH_PLACES / (options.sampling ? 1 : options.beam)))) {
-          const found = await translateBatch(numbers.map((number) => sources[number]!), numbers.map((number) => number + (options.first ?? 0)), options);
-          numbers.forEach((number, row) => (results[number] = found[row]!));
-          options.onProgress?.((done += numbers.length) / sources.length);
+        for (const batch of batchesByLength(rows, Math.floor(BATCH_PLACES / (options.sampling ? 1 : options.beam)))) {
+          const found = await translateBatch(batch, options);
+          batch.forEach(({ index }, row) => results[index]!.push(...found[row]!));
+          options.onProgress?.((done += batch.length) / rows.length);
         }
       } catch (error) {
         if (error instanceof Stopped) return [];
@@ -97,19 +99,48 @@ export function longestTarget({ model }: Config): number {
   return model.positions === 'learned' ? model.contextLength - 1 : Infinity; // the begin of sentence takes one
 }
 
-/** The most source tokens that they allow. */
-export function longestSource({ model }: Config): number {
-  return model.positions === 'learned' ? model.contextLength : Infinity;
+/** What of a source the model takes, in tokens with the end of sentence. */
+export interface SourceLimits {
+  /** A line with more is split at its sentence ends. */
+  part: number;
+  /** A sentence with more is refused. */
+  sentence: number;
 }
 
-/** Numbers of the sources in batches of similar lengths, longest first, of at most `places` places each. */
-function batchesByLength(lengths: readonly number[], places: number): number[][] {
-  const order = lengths.map((_, number) => number).sort((a, b) => lengths[b]! - lengths[a]! || a - b);
-  const batches: number[][] = [];
-  for (const number of order) {
+/** Of a line: parts as long as in training; one sentence may be longer, as far as positions go. */
+export function sourceLimits(config: Config): SourceLimits {
+  return { part: config.data.maximumTokens, sentence: longestSequence(config) };
+}
+
+/** Most tokens of a side that the model is ever given: learned positions end, and attention to more than this has no memory. */
+export function longestSequence({ model, data }: Config): number {
+  return model.positions === 'learned' ? model.contextLength : Math.max(2048, 8 * data.maximumTokens);
+}
+
+/** A hypothesis to be found: of the source `index`, for samples one of several. */
+interface Row {
+  readonly ids: Int32Array;
+  readonly index: number;
+  readonly line: number;
+  readonly part: number;
+  readonly draw: number;
+}
+
+function rowsOf(sources: readonly Int32Array[], { sampling, nBest = 1, numbers }: DecodingOptions): Row[] {
+  const draws = sampling ? nBest : 1;
+  return sources.flatMap((ids, index) => {
+    const [line, part] = numbers?.[index] ?? [index, 0];
+    return Array.from({ length: draws }, (_, draw): Row => ({ ids, index, line, part, draw }));
+  });
+}
+
+/** Rows in batches of similar lengths, longest first, of at most `places` places each; the rows of a source stay in order. */
+function batchesByLength(rows: readonly Row[], places: number): Row[][] {
+  const batches: Row[][] = [];
+  for (const row of [...rows].sort((a, b) => b.ids.length - a.ids.length)) {
     const batch = batches.at(-1);
-    if (batch && (batch.length + 1) * lengths[batch[0]!]! <= places) batch.push(number);
-    else batches.push([number]);
+    if (batch && (batch.length + 1) * batch[0]!.ids.length <= places) batch.push(row);
+    else batches.push([row]);
   }
   return batches;
 }

@@ -4,13 +4,13 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters } from '@xmoe/core';
 import {
   evaluationBatches, mergeRouting,
-  type BytePairTokenizer, type LayerRouting, type ParallelDataset, type RoutingByLayer, type SplitName, type TranslationTokens,
+  type LayerRouting, type ParallelDataset, type RoutingByLayer, type SplitName,
 } from '@xmoe/train';
 import type { RoutingTrace } from '@xmoe/moe';
 import { uploadBatch } from './device-batches.js';
 import type { XMoETranslator } from './model.js';
-import { decode } from './translate-text.js';
-import type { DecodingOptions, Translator } from './translator.js';
+import { translateTexts, type LineTranslator } from './translate-text.js';
+import type { DecodingOptions } from './translator.js';
 
 export interface LossOptions {
   engine: Engine;
@@ -70,25 +70,18 @@ export interface TranslatedPairs {
 }
 
 export interface TranslatePairsOptions extends DecodingOptions {
-  translator: Translator;
+  lines: LineTranslator;
   dataset: ParallelDataset;
-  tokenizer: BytePairTokenizer;
-  tokens: TranslationTokens;
   split: SplitName;
   /** The first so many pairs; null: all. */
   pairs: number | null;
 }
 
-/** Translates pairs of a split. Null when it was stopped. */
-export async function translatePairs({ translator, dataset, tokenizer, split, pairs, ...options }: TranslatePairsOptions): Promise<TranslatedPairs | null> {
-  const chosen = dataset.split(split);
-  const count = Math.min(pairs ?? Infinity, chosen.pairs);
-  const found = await translator.translate(Array.from({ length: count }, (_, index) => chosen.read(index).source), options);
-  if (options.stopped?.()) return null;
+/** Translates pairs of a split, from their texts as `translate` would. Null when it was stopped. */
+export async function translatePairs({ lines, dataset, split, pairs, ...options }: TranslatePairsOptions): Promise<TranslatedPairs | null> {
+  const count = Math.min(pairs ?? Infinity, dataset.split(split).pairs);
   const texts = Array.from({ length: count }, (_, index) => dataset.text(split, index));
-  return {
-    sources: texts.map(({ source }) => source),
-    references: texts.map(({ target }) => target),
-    hypotheses: found.map(([best]) => decode(tokenizer, best!.tokens)),
-  };
+  const sources = texts.map(({ source }) => source);
+  const hypotheses = await translateTexts(lines, sources, options, (index) => `the ${split} split: pair ${index}`);
+  return hypotheses && { sources, references: texts.map(({ target }) => target), hypotheses };
 }

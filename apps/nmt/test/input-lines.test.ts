@@ -47,6 +47,18 @@ describe('readInputLines', () => {
     await expect(batches.next()).rejects.toThrow('line 3 of the input is not UTF-8');
   });
 
+  it('names a line without end, after those before it, and reads no further', async () => {
+    let read = 0;
+    const endless = new Readable({ read: function (this: Readable) { read += this.push(Buffer.alloc(100, 'x')) ? 100 : 0; } });
+    const batches = readInputLines(endless, 10, 1000);
+    endless.unshift(Buffer.from('eins\nzwei\n'));
+    expect((await batches.next()).value).toEqual(['eins', 'zwei']);
+    await expect(batches.next()).rejects.toThrow('line 3 of the input has more than 1000 bytes');
+    expect(read).toBeLessThan(1_000_000);
+    endless.destroy();
+    expect((await all(of('x'.repeat(1000)), 10)).flat()).toHaveLength(1);
+  });
+
   it('passes on what the stream raises', async () => {
     const input = new PassThrough();
     const batches = readInputLines(input, 10);

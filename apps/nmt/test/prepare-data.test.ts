@@ -47,7 +47,7 @@ describe('preparing', () => {
     });
     const { dataset, prepared } = await prepareData(options, freshRoot());
     expect(prepared.report.cleaning.read).toBe(120);
-    expect(dataset.text('test', 0)).toEqual({ source: 'Ein Satz aus\u00a0dem Test', target: 'A  sentence of the test' });
+    expect(dataset.text('test', 0)).toEqual({ source: 'Ein Satz aus dem Test', target: 'A  sentence of the test' });
     expect(dataset.split('train').kinds).toEqual(['', 'table']);
     dataset.close();
   });

@@ -91,12 +91,13 @@ describe('translate', () => {
     const together = await translate(`${long.join(' ')}\n`);
     expect(together.output.split('\n')).toHaveLength(2);
     expect(together.output.match(/\./g)!.length).toBeGreaterThan(4);
-    const refused = await translate(`${long[0]}\n${'Haus Tür '.repeat(200)}\n`);
-    expect(refused).toMatchObject({ code: 1, messages: expect.stringMatching(/^error: line 2 has a sentence of \d+ tokens, and the model takes 96\n/) });
+    const refused = await translate(`${long[0]}\n${'Haus Tür '.repeat(2000)}\n`);
+    expect(refused).toMatchObject({ code: 1, messages: expect.stringMatching(/^error: line 2 has a sentence of \d+ tokens, and the model takes 2048\n/) });
+    expect(refused.output.split('\n')).toHaveLength(2); // the line before it
   });
 
   it('gives n-best with scores, and samples that repeat with their seed', async () => {
-    const { output } = await translate(`${pairs[0]![0]}\n`, '--n-best', '3');
+    const { output } = await translate(`${pairs[0]![0]}\n`, '--n-best', '3', '--beam', '3');
     const scores = output.trimEnd().split('\n').map((line) => /^1 \|\|\| .* \|\|\| (-?\d+\.\d{4})$/.exec(line)![1]).map(Number);
     expect(scores).toHaveLength(3);
     expect([...scores].sort((a, b) => b - a)).toEqual(scores);
@@ -105,6 +106,31 @@ describe('translate', () => {
     expect(await sample('3')).toBe(await sample('3'));
     expect(await sample('3')).not.toBe(await sample('4'));
     expect((await translate(input, '--sample', '--temperature', '-1')).messages).toContain('the temperature is -1');
+    const drawn = (await translate(input, '--sample', '--temperature', '2', '--seed', '3', '--n-best', '3')).output.trimEnd().split('\n');
+    expect(drawn).toHaveLength(24);
+    expect(drawn.filter((_, row) => row % 3 === 0).map((row) => `${row.split(' ||| ')[1]}\n`).join('')).toBe(await sample('3'));
+  });
+
+  it('refuses more hypotheses than the beam keeps', async () => {
+    expect(await translate('Haus\n', '--n-best', '3')).toMatchObject({
+      output: '', messages: expect.stringMatching(/^error: --n-best 3 is more than the beam of 2.*\n {2}add --beam 3/), code: expect.toSatisfy((code: number) => code > 0),
+    });
+  });
+
+  it('samples a line by its number, whatever the other lines are and however the pipe is cut', async () => {
+    const flags = ['--sample', '--temperature', '2', '--seed', '3'];
+    const sources = pairs.slice(0, 6).map(([source]) => source);
+    const together = (await translate(`${sources.join('\n')}\n`, ...flags)).output.split('\n');
+    const others = sources.map((source, index) => (index % 2 === 0 ? source : index === 1 ? '' : `${sources.slice(0, 5).join(' ')} ${sources.join(' ')} ${sources.join(' ')}`));
+    const beside = (await translate(`${others.join('\n')}\n`, ...flags)).output.split('\n');
+    for (const index of [0, 2, 4]) expect(beside[index]).toBe(together[index]);
+    const slow = startProcess('translate', run, ...cpu, ...flags);
+    for (const [index, source] of sources.entries()) {
+      slow.child.stdin!.write(`${source}\n`);
+      await waitUntil(slow, () => slow.output.split('\n').length === index + 2);
+    }
+    slow.child.stdin!.end();
+    expect((await slow.ended).output.split('\n')).toEqual(together);
   });
 
   it('names a line that is not UTF-8, after the lines before it', async () => {
@@ -157,6 +183,23 @@ describe('eval', () => {
     expect(result).toMatchObject({ pairs: 40, against: null });
     expect(result.bleu.signature).toBe('nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0');
     expect(result.chrf.signature).toBe('nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:no|version:2.6.0');
+  });
+
+  it('scores what translate delivers, long lines too', async () => {
+    const [file, saved] = [path('lines.tsv'), path('lines.out')];
+    const sources = [pairs.slice(0, 40).map(([source]) => source).join(' '), pairs[1]![0].replaceAll(' ', '\u00a0'), pairs[2]![0].normalize('NFD')];
+    writeFileSync(file, sources.map((source, index) => `${source}\t${pairs[index]![1]}\n`).join(''));
+    await evaluate(run, ...cpu, '--pairs', file, '--save', saved);
+    expect(readFileSync(saved, 'utf8')).toBe((await translate(`${sources.join('\n')}\n`)).output);
+    expect(readFileSync(saved, 'utf8').split('\n')[0]!.match(/\./g)!.length).toBeGreaterThan(4);
+  });
+
+  it('says that translations are identical', async () => {
+    const { output } = await mustRun('eval', run, ...cpu, '--against', run, '--max-pairs', '5', '--samples', '10');
+    expect(output.match(/, the translations are identical {2}nrefs/g)).toHaveLength(2);
+    expect(output).not.toContain('p = ');
+    const { against } = await evaluate(run, ...cpu, '--against', run, '--max-pairs', '5', '--samples', '10');
+    expect(against.map(({ own }: { own: { pValue: number | null } }) => own.pValue)).toEqual([null, null]);
   });
 
   it('has its own threshold, and the other run keeps its', async () => {

@@ -44,12 +44,23 @@ describe('createTranslator', () => {
     expect(alone).not.toEqual(together);
   });
 
-  it('samples by the number of a source', async () => {
-    const sampling = { temperature: 1, topK: 0, topP: 1, seed: 4 };
+  const sampling = { temperature: 1, topK: 0, topP: 1, seed: 4 };
+  const numbered = (lines: readonly number[], part = 0) => lines.map((line) => [line, part] as const);
+
+  it('samples by line and part, whatever else is translated', async () => {
     const all = await translator.translate(sources.slice(0, 6), { ...options, sampling });
-    expect(await translator.translate(sources.slice(2, 4), { ...options, sampling, first: 2 })).toEqual(all.slice(2, 4));
-    expect(await translator.translate(sources.slice(2, 4), { ...options, sampling, first: 3 })).not.toEqual(all.slice(2, 4));
+    const some = (lines: readonly number[], part?: number) => translator.translate(sources.slice(2, 4), { ...options, sampling, numbers: numbered(lines, part) });
+    expect(await some([2, 3])).toEqual(all.slice(2, 4));
+    expect(await some([3, 4])).not.toEqual(all.slice(2, 4));
+    expect(await some([2, 3], 1)).not.toEqual(all.slice(2, 4));
     expect(await translator.translate(sources.slice(0, 6), { ...options, sampling: { ...sampling, seed: 5 } })).not.toEqual(all);
+  });
+
+  it('draws several samples of a source, the first of them the same however many there are', async () => {
+    const [one, four] = await Promise.all([1, 4].map((nBest) => translator.translate(sources.slice(0, 3), { ...options, sampling, nBest })));
+    expect(four!.map((hypotheses) => hypotheses.length)).toEqual([4, 4, 4]);
+    expect(four!.map((hypotheses) => hypotheses.slice(0, 1))).toEqual(one);
+    for (const hypotheses of four!) expect(new Set(hypotheses.map((hypothesis) => hypothesis.tokens.join())).size).toBeGreaterThan(1);
   });
 
   it('stops between two positions, with nothing left on the device', async () => {

@@ -8,8 +8,7 @@ import { facts, progressLine, RUN_FILES, type Terminal } from '@xmoe/train/progr
 import { metricsOf, readTokenizerName, scoreTranslations, type Scores } from '../scores.js';
 import { pairsOfFiles, pairsOfRun, translationsOfFile, type ScoredPairs } from '../scored-pairs.js';
 import { openRun, type TrainedRun } from '../session.js';
-import { createLineTranslator } from '../translate-text.js';
-import { longestSource } from '../translator.js';
+import { translateTexts } from '../translate-text.js';
 
 interface EvalOptions {
   backend: string;
@@ -68,7 +67,7 @@ async function subjectOf(terminal: Terminal, directory: string | undefined, opti
   const run = await openRun(directory, { ...options, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   try {
     const pairs = options.pairs === undefined ? await pairsOfRun(run, options.split, maxPairs) : await pairsOfFiles(options.pairs, run.languages, maxPairs);
-    return { pairs, hypotheses: await translateAll(terminal, run, pairs.sources, options), language: run.languages.target };
+    return { pairs, hypotheses: await translateAll(terminal, run, pairs, options), language: run.languages.target };
   } finally {
     run.close();
   }
@@ -84,20 +83,19 @@ async function othersOf(terminal: Terminal, pairs: ScoredPairs, options: EvalOpt
   if (options.hypotheses !== undefined) throw new XMoEError('config', `${against} is a run, and there are no sources to translate`, { hint: 'compare a file with a file, or a run with a run' });
   const run = await openRun(against, { ...options, checkpoint: 'best', threshold: undefined, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   try {
-    return await translateAll(terminal, run, pairs.sources, options);
+    return await translateAll(terminal, run, pairs, options);
   } finally {
     run.close();
   }
 }
 
-async function translateAll(terminal: Terminal, run: TrainedRun, sources: readonly string[], { beam, lengthPenalty }: EvalOptions): Promise<string[]> {
+async function translateAll(terminal: Terminal, run: TrainedRun, { sources, places }: ScoredPairs, { beam, lengthPenalty }: EvalOptions): Promise<string[]> {
   const { config } = run.record;
-  const lines = createLineTranslator({ ...run, longestSource: longestSource(config) });
   const decoding = { ...config.decoding, beam: beam ?? config.decoding.beam, lengthPenalty: lengthPenalty ?? config.decoding.lengthPenalty };
   const line = progressLine(terminal.messages, `Translating ${sources.length} sentences with ${run.checkpoint.path}`);
-  const translated = await lines.translate(sources, 1, { ...decoding, onProgress: line.update });
+  const translated = await translateTexts(run.lines, sources, { ...decoding, onProgress: line.update }, (index) => places[index]!);
   line.done();
-  return translated.map(([best]) => best?.text ?? '');
+  return translated!; // nothing stops it
 }
 
 const kindsOf = ({ kinds }: ScoredPairs): string[] => [...new Set(kinds)].sort();
@@ -109,16 +107,18 @@ function scoresOfKind(kind: string, { kinds, references }: ScoredPairs, hypothes
 
 interface Compared {
   metric: string;
-  own: BootstrapScore & { pValue: number };
+  /** Without a p-value when the translations are identical: there is no difference to test. */
+  own: BootstrapScore & { pValue: number | null };
   other: BootstrapScore;
   signature: string;
 }
 
-/** By metric. The other one is the baseline. */
+/** By metric. The other one is the baseline. Resampling identical translations gives the smallest p-value there is, which says nothing. */
 function comparison(others: readonly string[], hypotheses: readonly string[], { references }: ScoredPairs, tokenizer: Parameters<typeof metricsOf>[0], samples: number): Compared[] {
+  const identical = hypotheses.every((line, index) => line === others[index]);
   return metricsOf(tokenizer).map(([metric, measure]) => {
     const { baseline, systems, signature } = pairedBootstrap(measure, others, { own: hypotheses }, references, { samples });
-    return { metric, own: systems[0]!, other: baseline, signature };
+    return { metric, own: identical ? { ...systems[0]!, pValue: null } : systems[0]!, other: baseline, signature };
   });
 }
 
@@ -137,7 +137,7 @@ function resultText({ name, pairs, bleu, chrf, byKind, against }: Result): strin
     facts([['BLEU', `${bleu.score.toFixed(2)}  ${bleu.signature}`], ['chrF2++', `${chrf.score.toFixed(2)}  ${chrf.signature}`]]),
     ...(byKind.length > 1 ? [facts(byKind.map(({ kind, pairs: count, scores }) => [kind || 'no kind', `${count} pairs: ${numbers(scores)}`]))] : []),
     ...(against ? ['Against the other system, paired bootstrap with 95 % intervals', facts(against.map(({ metric, own, other, signature }) => [
-      metric, `${withInterval(own)} and ${withInterval(other)}, p = ${own.pValue.toFixed(4)}  ${signature}`,
+      metric, `${withInterval(own)} and ${withInterval(other)}, ${own.pValue === null ? 'the translations are identical' : `p = ${own.pValue.toFixed(4)}`}  ${signature}`,
     ]))] : []),
   ].join('\n')}\n`;
 }

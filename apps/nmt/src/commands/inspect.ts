@@ -1,7 +1,7 @@
 // inspect: what routing does with a sentence and its translation, token by token, in the terminal and as a page.
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
-import { normaliseText, replaceFile } from '@xmoe/train';
+import { replaceFile } from '@xmoe/train';
 import { facts, inspectHtml, printable, tokenRoutingText, type Terminal } from '@xmoe/train/program';
 import { routeSentence } from '../route-sentence.js';
 import { openRun, type TrainedRun } from '../session.js';
@@ -38,8 +38,10 @@ export async function inspectCommand(terminal: Terminal, directory: string, opti
 
 /** The sentence, or the source of the first test pair: ended token ids. */
 async function sourceOf(run: TrainedRun, text: string | undefined): Promise<Int32Array> {
-  if (text === undefined) return (await run.dataset()).split('test').read(0).source;
-  const normal = normaliseText(text);
-  if (normal === '') throw new XMoEError('value', 'the text is empty', { op: 'inspect', hint: 'pass --text with at least one character' });
-  return Int32Array.from([...run.tokenizer.encode(normal), run.tokens.endOfSentence]);
+  const { lines, refused } = run.lines.read([text ?? (await run.dataset()).text('test', 0).source], 1, () => 'the text');
+  if (refused) throw refused;
+  const [first, ...others] = lines[0]!.parts;
+  if (first === undefined) throw new XMoEError('value', 'the text is empty', { op: 'inspect', hint: 'pass --text with at least one character' });
+  if (others.length > 0) throw new XMoEError('value', `the text is translated in ${others.length + 1} parts`, { op: 'inspect', hint: 'pass --text with one of its sentences' });
+  return first;
 }

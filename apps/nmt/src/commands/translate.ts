@@ -1,11 +1,13 @@
 // translate: standard input to standard output, line by line and in order. Lines that wait are translated together; one line
-// alone at once.
+// alone at once. What comes before a line that is refused is written all the same.
 import type { Readable } from 'node:stream';
+import { XMoEError } from '@xmoe/core';
 import { checkSampling } from '@xmoe/nn';
 import { printable, type Terminal } from '@xmoe/train/program';
+import type { Config } from '../config.js';
 import { readInputLines } from '../input-lines.js';
 import { openRun } from '../session.js';
-import { createLineTranslator, type TextTranslation } from '../translate-text.js';
+import type { TextTranslation } from '../translate-text.js';
 import type { DecodingOptions } from '../translator.js';
 
 interface TranslateOptions {
@@ -27,33 +29,36 @@ interface TranslateOptions {
 const MOST_LINES = 128;
 
 export async function translateCommand(terminal: Terminal, directory: string, options: TranslateOptions, input: Readable): Promise<void> {
-  const { temperature, topK, topP, seed, nBest = 1 } = options;
+  const { temperature, topK, topP } = options;
   if (options.sample) checkSampling({ temperature, topK, topP });
   const run = await openRun(directory, { ...options, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   try {
-    const { config } = run.record;
-    const decoding: DecodingOptions = {
-      ...config.decoding,
-      beam: Math.max(nBest, options.beam ?? config.decoding.beam),
-      lengthPenalty: options.lengthPenalty ?? config.decoding.lengthPenalty,
-      nBest,
-      ...(options.sample ? { sampling: { temperature, topK, topP, seed } } : {}),
-    };
-    const lines = createLineTranslator({ ...run, longestSource: config.data.maximumTokens });
+    const decoding = decodingOf(run.record.config, options);
     // A terminal must not obey what a model writes; a file gets it as it is.
     const write = (text: string): void => void terminal.output.write(terminal.output.isTTY ? printable(text) : text);
     let number = 1;
     for await (const batch of readInputLines(input, MOST_LINES)) {
-      const translated = await lines.translate(batch, number, decoding);
+      const { lines, refused } = run.lines.read(batch, number);
+      const translated = await run.lines.translate(lines, decoding);
       write(translated.map((all, index) => lineText(all, number + index, options.nBest !== undefined)).join(''));
       const cut = translated.flatMap((all, index) => (all.some(({ complete }) => !complete) ? [number + index] : []));
       for (const line of cut) terminal.messages.write(`line ${line}: the translation reached the maximum length\n`);
+      if (refused) throw refused;
       number += batch.length;
     }
   } finally {
     input.destroy(); // an error must not wait for the rest
     run.close();
   }
+}
+
+/** @throws XMoEError `config` when more hypotheses are asked for than the search keeps */
+function decodingOf({ decoding }: Config, options: TranslateOptions): DecodingOptions {
+  const { temperature, topK, topP, seed, nBest = 1, beam = decoding.beam, lengthPenalty = decoding.lengthPenalty } = options;
+  if (!options.sample && nBest > beam) {
+    throw new XMoEError('config', `--n-best ${nBest} is more than the beam of ${beam}, which keeps no others`, { hint: `add --beam ${nBest} (the best translation may change with it), or ask for fewer` });
+  }
+  return { ...decoding, beam, lengthPenalty, nBest, ...(options.sample ? { sampling: { temperature, topK, topP, seed } } : {}) };
 }
 
 /** The best translation, or all with their number and score. A line without text stays one. */

@@ -7,7 +7,7 @@ import { writeDurably } from '../data/durable-files.js';
 import type { SplitName } from '../data/split-documents.js';
 import { createPairCleaner, exampleOf, KEPT_EXAMPLES, type CleaningOptions, type DroppedPair } from './clean-pairs.js';
 import { createHoldOut, createLeakDetector, type HoldOutCounts, type LeakDetector } from './hold-out.js';
-import { hashText53 } from './normalise-text.js';
+import { hashText53, normaliseText } from './normalise-text.js';
 import { createPairWriter, readPairFile, type PairWriter, type StoredPair } from './pair-files.js';
 import type { LanguagePair, PairCorpus, TextPair } from './pairs.js';
 import { REPORT_FILE, type LeakCounts, type PairsReport, type SplitReport } from './parallel-report.js';
@@ -31,6 +31,8 @@ export interface CollectOptions {
 
 const CANDIDATES_FILE = 'candidates.jsonl';
 const PROGRESS_EVERY = 1000;
+/** Characters of a side in a given set: more is no sentence, and what is done to each would take memory without end. */
+const MOST_CHARACTERS = 1_000_000;
 /** More kinds than this, and the column holds something else. */
 const MOST_KINDS = 1000;
 
@@ -76,13 +78,16 @@ async function readGiven(corpus: PairCorpus | undefined): Promise<TextPair[] | u
   if (corpus === undefined) return undefined;
   const pairs: TextPair[] = [];
   for await (const pair of corpus.pairs) {
-    if (pair.source.trim() !== '' && pair.target.trim() !== '') pairs.push(pair);
-    else {
-      throw new XMoEError('data', `${pair.place}: the ${pair.source.trim() === '' ? 'source' : 'target'} is empty`, {
+    for (const side of ['source', 'target'] as const) {
+      const length = pair[side].length;
+      const problem = length > MOST_CHARACTERS ? `has ${length} characters` : normaliseText(pair[side]) === '' ? 'is empty' : undefined;
+      if (problem === undefined) continue;
+      throw new XMoEError('data', `${pair.place}: the ${side} ${problem}`, {
         op: 'prepareParallel',
         hint: `mend or remove the pair: ${corpus.label} is a given set and taken as it is`,
       });
     }
+    pairs.push(pair);
   }
   return pairs;
 }
@@ -105,7 +110,7 @@ async function cleanAll(
         kept++;
         holdOut.offer(cleaned);
         if (holdOut.offered.size > MOST_KINDS) tooManyKinds(pair);
-        await writer.write(cleaned);
+        await writer.write({ ...cleaned, place: undefined });
       }
     }
     await writer.finish();

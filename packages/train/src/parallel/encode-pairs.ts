@@ -1,5 +1,6 @@
 // The last stage: cleaned pairs to token shards, with a table of lengths and kinds, an index with checksums, and the
-// tokenizer. It learns nothing and drops only what has too many tokens.
+// tokenizer. It learns nothing and drops only what has too many tokens. Sources are normalised, also of given sets: that is how
+// text reaches a model that translates. References stay as they are.
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
@@ -9,6 +10,7 @@ import { createShardWriter } from '../data/shard-writer.js';
 import { splitNames, type SplitName } from '../data/split-documents.js';
 import { tokenizerToJson, type BytePairTokenizer } from '../tokenizers/index.js';
 import { pairsFile } from './collect-pairs.js';
+import { normaliseText } from './normalise-text.js';
 import { LENGTHS_WIDTH } from './open-parallel-dataset.js';
 import { readPairFile } from './pair-files.js';
 import type { LanguagePair } from './pairs.js';
@@ -86,10 +88,11 @@ async function encodeSplit(
   const table = Buffer.alloc(report.splits[name].pairs * LENGTHS_WIDTH * 4);
   const writer = createShardWriter({ directory, name, dtype: dtypeOf(tokenizer), shardTokens: SHARD_TOKENS });
   let [pairs, tooLong, sourceTokens, targetTokens] = [0, 0, 0, 0];
+  const longest = { source: { tokens: 0, place: '' }, target: { tokens: 0, place: '' } };
   try {
-    for (const { source, target, kind } of readPairFile(join(pairsDirectory, pairsFile(name)))) {
+    for (const { source, target, kind, place } of readPairFile(join(pairsDirectory, pairsFile(name)))) {
       step();
-      const [left, right] = [tokenizer.encode(source), tokenizer.encode(target)];
+      const [left, right] = [tokenizer.encode(normaliseText(source)), tokenizer.encode(target)];
       const lengths = [left.length + 1, right.length + 1];
       if (Math.max(...lengths) > limit) {
         tooLong++;
@@ -99,6 +102,10 @@ async function encodeSplit(
       ids.set(left);
       ids.set(right, lengths[0]);
       await writer.write(ids, Buffer.byteLength(source) + Buffer.byteLength(target));
+      if (place !== undefined) {
+        if (lengths[0] > longest.source.tokens) longest.source = { tokens: lengths[0], place };
+        if (lengths[1] > longest.target.tokens) longest.target = { tokens: lengths[1], place };
+      }
       const number = numberOfKind.get(kind ?? '')!;
       [lengths[0], lengths[1], number].forEach((value, i) => table.writeUInt32LE(value, (pairs * LENGTHS_WIDTH + i) * 4));
       pairsByKind[number]++;
@@ -110,7 +117,7 @@ async function encodeSplit(
     const file = `${name}-lengths.bin`;
     await writeDurably(join(directory, file), bytes);
     const lengths = { file, sha256: createHash('sha256').update(bytes).digest('hex') };
-    return { ...(await writer.finish()), pairs, sourceTokens, targetTokens, tooLong, lengths, pairsByKind };
+    return { ...(await writer.finish()), pairs, sourceTokens, targetTokens, tooLong, lengths, pairsByKind, longest: { source: longest.source.place, target: longest.target.place } };
   } finally {
     await writer.abandon();
   }

@@ -2,7 +2,9 @@
 // the places of numbers are left). Also a hash of texts.
 
 /** Characters that show nothing: soft hyphen, zero-width space, word joiner, byte order mark, direction marks. */
-const INVISIBLE = /[\u00AD\u200B\u2060\uFEFF\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu;
+const INVISIBLE = /[\u00AD\u061C\u200B\u2060\uFEFF\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu;
+/** These and all others that Unicode calls ignorable: joiners and variation selectors too, which a text may need and a comparison not. */
+const IGNORABLE = /[\p{Default_Ignorable_Code_Point}\p{Cf}]/gu;
 // Repetitions have a bound: an engine keeps a place to go back to for every character, and its stack ends at some millions of
 // them. What a bound cuts is joined afterwards, where the repeated character is a plain one.
 const BLANKS = /[\p{Cc}\p{White_Space}]{1,1000}/gu;
@@ -29,16 +31,17 @@ function isPlain(text: string): boolean {
 }
 
 /**
- * What is compared for near-duplicates: letters in lower case, numbers as 0, everything between them as one space. Texts
- * without letters and digits stay as they are.
+ * What is compared for near-duplicates: letters in lower case, numbers as 0, everything between them as one space; what shows
+ * nothing is not there. Texts without letters and digits stay as they are, but for that.
  */
 export function matchKey(text: string): string {
   const ascii = !NOT_ASCII.test(text);
-  const lower = (ascii ? text : text.normalize('NFKC')).toLowerCase();
+  const visible = ascii ? text : text.replace(IGNORABLE, '');
+  const lower = ascii ? text.toLowerCase() : visible.normalize('NFKC').toUpperCase().toLowerCase(); // by way of capitals: ß is ss
   const key = ascii
     ? lower.replace(/[0-9]+/g, '0').replace(/[^a-z0]+/g, ' ').trim() // the same, several times faster
     : lower.replace(NUMBERS, '0').replace(/0{2,}/g, '0').replace(NOT_LETTERS, ' ').replace(/ {2,}/g, ' ').trim();
-  return key === '' ? text : key;
+  return key === '' ? visible : key;
 }
 
 /** A 53-bit hash of UTF-16 code units (two 32-bit multiplicative lanes). Not cryptographic: for tables and random choice. */

@@ -10,8 +10,8 @@ import type { TextPair } from './pairs.js';
 const BUFFER_CHARACTERS = 1 << 20;
 const CHUNK_BYTES = 1 << 20;
 
-/** A pair without its place. */
-export type StoredPair = Omit<TextPair, 'place'>;
+/** A pair; the many of training without their places. */
+export type StoredPair = Omit<TextPair, 'place'> & Partial<Pick<TextPair, 'place'>>;
 
 export interface PairWriter {
   write(pair: StoredPair): Promise<void>;
@@ -34,8 +34,8 @@ export async function createPairWriter(path: string): Promise<PairWriter> {
     await writeFully(handle, bytes, path);
   };
   return {
-    async write({ source, target, kind }) {
-      buffer += `${JSON.stringify({ source, target, kind })}\n`;
+    async write({ source, target, kind, place }) {
+      buffer += `${JSON.stringify({ source, target, kind, place })}\n`;
       if (buffer.length >= BUFFER_CHARACTERS) await flush();
     },
     async finish() {

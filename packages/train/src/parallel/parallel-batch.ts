@@ -64,7 +64,7 @@ export interface ParallelDataset {
   readonly tokenizer: BytePairTokenizer;
   readonly tokens: TranslationTokens;
   split(name: SplitName): ParallelSplit;
-  /** The texts of a pair; of given (not held-out) sets exactly as in their files. For references. */
+  /** The texts of a pair: the source in normal form, the target of a given (not held-out) set exactly as in its file. */
   text(name: SplitName, index: number): { source: string; target: string };
   /** Closes the files; reading afterwards throws. */
   close(): void;

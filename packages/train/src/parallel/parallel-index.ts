@@ -21,6 +21,8 @@ const parallelSplitSchema = splitSchema.extend({
   lengths: z.object({ file: z.string().regex(/^[\w-]+\.bin$/), sha256 }),
   /** Pairs of each kind, by position in `kinds`. */
   pairsByKind: z.array(count),
+  /** Where the pairs with the longest sides were read, for messages; empty for training, absent from older data. */
+  longest: z.object({ source: z.string(), target: z.string() }).optional(),
 });
 
 const indexSchema = z.object({

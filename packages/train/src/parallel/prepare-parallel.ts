@@ -12,7 +12,6 @@ import { encodePairs } from './encode-pairs.js';
 import type { HoldOutCounts } from './hold-out.js';
 import { readPairFile } from './pair-files.js';
 import type { LanguagePair, PairCorpus } from './pairs.js';
-import { PARALLEL_FORMAT_VERSION } from './parallel-index.js';
 import { REPORT_FILE, type PairsReport, type ParallelReport } from './parallel-report.js';
 import { BEGIN_OF_SENTENCE, PADDING, translationTokensOf } from './special-tokens.js';
 import { runStage, type Stage } from './stage-directory.js';
@@ -81,7 +80,7 @@ export async function prepareParallel(options: PrepareParallelOptions): Promise<
   const shards = await runStage({
     root,
     name: 'shards',
-    inputs: { version: PARALLEL_FORMAT_VERSION, pairs: pairs.fingerprint, tokenizer: tokenizer.hash, maximumTokens },
+    inputs: { version: ENCODE_VERSION, pairs: pairs.fingerprint, tokenizer: tokenizer.hash, maximumTokens },
     fill: (directory, fingerprint) =>
       encodePairs(directory, fingerprint, {
         pairsDirectory: pairs.directory,
@@ -117,7 +116,9 @@ function collectOptions(options: PrepareParallelOptions): CollectOptions {
 }
 
 /** Changed when cleaning or holding out gives other pairs for the same inputs. */
-const COLLECT_VERSION = 1;
+const COLLECT_VERSION = 2;
+/** Changed when encoding does. */
+const ENCODE_VERSION = 2;
 
 function collectInputs(options: CollectOptions): Record<string, string | number> {
   const { languages, train, validation, test, exclude, heldOut, splitSalt, cleaning, nearDuplicate, strict } = options;

@@ -106,6 +106,9 @@ describe('texts', () => {
     expect(matchKey('Open "File 12" (now)!')).toBe('open file 0 now');
     expect(matchKey('Öffne 3,5 Dateien…')).toBe('öffne 0 0 dateien');
     expect(matchKey('?!')).toBe('?!');
+    expect(matchKey('A 00 1,23 4\u00ad5')).toBe('a 0 0 0 0');
+    expect(matchKey('Ab\u00adbre\u200bchen\u2060 \u200emi\u200dt')).toBe('abbrechen mit');
+    expect(matchKey('?\u200b!')).toBe('?!');
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme-ascii', maxLength: 40 }), (value) => {
         // the no-break space takes the slow way and is a separator like any other

@@ -72,11 +72,11 @@ describe('the splits', () => {
     expect(chosen.filter((source) => grown.includes(source)).length).toBeGreaterThan(18);
   });
 
-  it('may be given: kept to the character, and kept out of training', async () => {
+  it('may be given: references kept to the character, sources in the form that translating gives them, and both kept out of training', async () => {
     const given = [{ source: ' „Wort1\u00a0Katze“ ', target: 'Word1  cat \u200b' }, { source: 'Etwas ganz anderes', target: manyPairs(9)[8].target.toLowerCase() }];
     const excluded = manyPairs(12).slice(11);
     await opened(optionsOf({ test: corpusOf(given, 'given'), exclude: [corpusOf(excluded, 'excluded')] }), (dataset, { report }) => {
-      expect(textsOf(dataset, 'test')).toEqual(given);
+      expect(textsOf(dataset, 'test')).toEqual([{ source: '„Wort1 Katze“', target: given[0]!.target }, given[1]]);
       expect(report.splits.test).toMatchObject({ from: 'given', pairs: 2, byKind: { '': 2 } });
       expect(report.splits.validation.pairs).toBe(15);
       const rest = ['train', 'validation'] as const;
@@ -85,6 +85,30 @@ describe('the splits', () => {
       expect(targets).not.toContain(excluded[0].target);
       expect(report.leaks.equal).toBeLessThanOrEqual(2);
     });
+  });
+});
+
+const leaky: [string, (text: string) => string][] = [
+  ['soft hyphens', (text) => text.replace(/(\w\w)(?=\w)/g, '$1\u00ad')],
+  ['zero-width spaces', (text) => text.replace(/(\w\w)(?=\w)/g, '$1\u200b')],
+  ['word joiners', (text) => `\u2060${text.slice(0, 3)}\u2060${text.slice(3)}`],
+  ['direction marks', (text) => `\u200e${text.slice(0, 4)}\u200f${text.slice(4)}\u061c`],
+  ['joiners, selectors and a byte order mark', (text) => `\ufeff${text.slice(0, 5)}\u200d\ufe0f\u034f${text.slice(5)}`],
+  ['decomposed letters', (text) => text.normalize('NFD')],
+  ['capitals', (text) => text.toUpperCase()],
+];
+
+describe('leaks from given sets', () => {
+  it.each(leaky)('%s hide none', async (_, disguise) => {
+    const own = manyPairs(60).slice(20, 30);
+    // Equal texts only, and targets of their own: nothing else would notice a source that is there again.
+    const leaksOf = async (change: (text: string) => string) => {
+      const test = corpusOf(own.map(({ source }, i) => ({ source: change(source), target: 'abcdefghij'[i]!.repeat(9) })), 'given');
+      return (await prepareParallel(optionsOf({ train: [corpusOf(manyPairs(60))], test, nearDuplicate: 1, heldOut: { validation: 0, test: 0 } }))).report.leaks.equal;
+    };
+    const plain = await leaksOf((text) => text);
+    expect(plain).toBeGreaterThanOrEqual(10);
+    expect(await leaksOf(disguise)).toBe(plain);
   });
 });
 
@@ -271,6 +295,8 @@ describe('errors', () => {
     ['a count', { heldOut: { validation: -1, test: 0 } }, /validation pairs to hold out: -1/],
     ['a limit', { maximumTokens: 1.5 }, /maximumTokens is 1.5/],
     ['an empty side in a given set', { test: corpusOf([{ source: 'Text', target: ' ' }], 'given') }, /given 0: the target is empty/],
+    ['an invisible side in a given set', { test: corpusOf([{ source: '\u00ad\u200b', target: 'text' }], 'given') }, /given 0: the source is empty/],
+    ['a side without end in a given set', { test: corpusOf([{ source: 'Text', target: 'x'.repeat(1_000_001) }], 'given') }, /given 0: the target has 1000001 characters/],
     ['an empty side when strict', { strict: true, train: [corpusOf([{ source: '', target: 'x' }], 'strict')] }, /strict 0: the source is empty/],
     ['too many kinds', { train: [corpusOf(manyPairs(1100).map((pair, i) => ({ ...pair, kind: `k${i}` })))] }, /more than 1000 kinds of pairs/],
   ])('%s', async (_, more, message) => {
