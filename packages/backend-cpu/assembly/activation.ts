@@ -10,17 +10,27 @@ export const GELU_ERF = 3;
 
 /** 2u = x·(LINEAR + CUBIC·x²), with u = √(2/π)·(x + 0.044715·x³): LINEAR, CUBIC, 3·CUBIC, 1. */
 const GELU = memory.data<f32>([1.5957691216057308, 0.07135481627260025, 0.21406444881780075, 1]);
+/** Beyond ±20 GELU is x or 0 and its slope 1 or 0, but products of the formulas may be ∞ · 0, or a power of x times what e^−87 leaves. */
+const FAR = memory.data<f32>([-20, 20]);
 /** ½, √½, −½, 1/√(2π). */
 const NORMAL = memory.data<f32>([0.5, 0.7071067811865476, -0.5, 0.3989422804014327]);
+
+/** x, at least −20; NaN stays. */
+@inline
+function notFarBelow(x: v128): v128 {
+  return f32x4.pmax(x, spread(FAR, 0));
+}
 
 @inline
 function activate(kind: i32, x: v128): v128 {
   if (kind == RELU) return f32x4.pmax(x, f32x4.splat(0));
   if (kind == GELU_TANH) {
+    x = notFarBelow(x);
     const u = f32x4.mul(x, madd(f32x4.mul(x, x), spread(GELU, 1), spread(GELU, 0)));
     return f32x4.div(x, f32x4.add(spread(GELU, 3), expSaturated4(f32x4.neg(u))));
   }
   if (kind == GELU_ERF) {
+    x = notFarBelow(x);
     const half = f32x4.mul(x, spread(NORMAL, 0));
     return madd(half, erf4(f32x4.mul(x, spread(NORMAL, 1))), half);
   }
@@ -42,8 +52,8 @@ export function gateOf(kind: i32, x: v128): v128 {
 @inline
 export function activateGated(kind: i32, x: v128, gate: v128): v128 {
   if (kind == RELU) return f32x4.pmax(x, f32x4.splat(0));
-  if (kind == GELU_TANH) return f32x4.mul(x, f32x4.div(spread(GELU, 3), f32x4.add(spread(GELU, 3), gate)));
-  if (kind == GELU_ERF) return f32x4.mul(x, gate);
+  if (kind == GELU_TANH) return f32x4.mul(notFarBelow(x), f32x4.div(spread(GELU, 3), f32x4.add(spread(GELU, 3), gate)));
+  if (kind == GELU_ERF) return f32x4.mul(notFarBelow(x), gate);
   return x;
 }
 
@@ -52,6 +62,7 @@ export function activateGated(kind: i32, x: v128, gate: v128): v128 {
 export function slopeGated(kind: i32, x: v128, gate: v128): v128 {
   const one = spread(GELU, 3);
   if (kind == RELU) return v128.and(one, f32x4.gt(x, f32x4.splat(0)));
+  x = f32x4.pmin(notFarBelow(x), spread(FAR, 1));
   const square = f32x4.mul(x, x);
   if (kind == GELU_TANH) {
     const s = f32x4.div(one, f32x4.add(one, gate));

@@ -7,12 +7,10 @@ export function adamStep(begin: i32, end: i32, parameter: usize, gradient: usize
   const scale = load<f32>(hyper, 28);
   if (scale == 0) return;
   const rate = load<f32>(hyper);
-  const beta1 = load<f32>(hyper, 4);
-  const beta2 = load<f32>(hyper, 8);
-  const beta1s = f32x4.splat(beta1);
-  const beta2s = f32x4.splat(beta2);
-  const rest1 = f32x4.splat((<f32>1 - beta1) * scale);
-  const rest2 = f32x4.splat(<f32>1 - beta2);
+  const beta1 = v128.load32_splat(hyper, 4);
+  const beta2 = v128.load32_splat(hyper, 8);
+  const rest1 = f32x4.splat(load<f32>(hyper, 32) * scale);
+  const rest2 = v128.load32_splat(hyper, 36);
   const scales = f32x4.splat(scale);
   const epsilon = v128.load32_splat(hyper, 12);
   const decay = f32x4.splat(decays != 0 ? load<f32>(hyper, 16) : 0);
@@ -25,8 +23,8 @@ export function adamStep(begin: i32, end: i32, parameter: usize, gradient: usize
   for (; at < whole; at += 16) {
     const raw = v128.load(gradient + at);
     const g = f32x4.mul(raw, scales);
-    const first = madd(beta1s, v128.load(m + at), f32x4.mul(rest1, raw));
-    const second = madd(beta2s, v128.load(v + at), f32x4.mul(f32x4.mul(rest2, g), g));
+    const first = madd(beta1, v128.load(m + at), f32x4.mul(rest1, raw));
+    const second = madd(beta2, v128.load(v + at), f32x4.mul(f32x4.mul(rest2, g), g));
     const update = f32x4.div(f32x4.mul(first, correction1), f32x4.add(f32x4.sqrt(f32x4.mul(second, correction2)), epsilon));
     v128.store(m + at, first);
     v128.store(v + at, second);
@@ -37,8 +35,8 @@ export function adamStep(begin: i32, end: i32, parameter: usize, gradient: usize
   if (left <= 0) return;
   const raw = loadTail(gradient + at, left, zero);
   const g = f32x4.mul(raw, scales);
-  const first = madd(beta1s, loadTail(m + at, left, zero), f32x4.mul(rest1, raw));
-  const second = madd(beta2s, loadTail(v + at, left, zero), f32x4.mul(f32x4.mul(rest2, g), g));
+  const first = madd(beta1, loadTail(m + at, left, zero), f32x4.mul(rest1, raw));
+  const second = madd(beta2, loadTail(v + at, left, zero), f32x4.mul(f32x4.mul(rest2, g), g));
   const update = f32x4.div(f32x4.mul(first, correction1), f32x4.add(f32x4.sqrt(f32x4.mul(second, correction2)), epsilon));
   storeTail(m + at, left, first);
   storeTail(v + at, left, second);

@@ -144,7 +144,7 @@ export function joinColumnChunks(begin: i32, end: i32, partial: usize, out: usiz
   }
 }
 
-/** The lowest index of the largest (smallest) element of each row; a NaN is only where it stands first. Items are rows. */
+/** The lowest index of the largest (smallest) element of each row; NaN only where there is nothing else. Items are rows. */
 export function argReduceRows(begin: i32, end: i32, x: usize, out: usize, size: i32, smallest: i32): void {
   for (let row = begin; row < end; row++) {
     const from = x + <usize>row * (<usize>size << 2);
@@ -152,11 +152,15 @@ export function argReduceRows(begin: i32, end: i32, x: usize, out: usize, size: 
   }
 }
 
+/** The index of the first number of a row, 0 if there is none. */
+function firstNumber(from: usize, size: i32): i32 {
+  for (let i = 0; i < size; i++) if (!isNaN<f32>(load<f32>(from + (i << 2)))) return i;
+  return 0;
+}
+
 /** Lane l keeps the best of the elements l, l + 4, …; negated, the smallest is the largest. */
 @inline
 function indexOfExtreme(from: usize, size: i32, smallest: bool): i32 {
-  const head = load<f32>(from);
-  if (head != head) return 0;
   let best = f32x4.splat(-Infinity);
   let at = i32x4.splat(0);
   let own = i32x4(0, 1, 2, 3);
@@ -169,6 +173,7 @@ function indexOfExtreme(from: usize, size: i32, smallest: bool): i32 {
     own = i32x4.add(own, i32x4.splat(4));
   }
   const extreme = maxLanes(best);
+  if (extreme == -Infinity) return firstNumber(from, size); // nothing was better: the first that is not NaN
   // Lanes that lost have an index above all.
   const candidates = v128.bitselect(at, i32x4.splat(i32.MAX_VALUE), f32x4.eq(best, f32x4.splat(extreme)));
   const pairs = i32x4.min_s(candidates, i32x4.shuffle(candidates, candidates, 2, 3, 0, 1));

@@ -128,14 +128,14 @@ function selectLargest(from: usize, columns: i32, k: i32, values: usize, ids: us
  * wanted.
  */
 export function thresholdSelect(
-  begin: i32, end: i32, p: usize, mask: usize, values: usize, ids: usize, counts: usize, columns: i32, k: i32, threshold: f32, all: i32,
+  begin: i32, end: i32, p: usize, mask: usize, values: usize, ids: usize, counts: usize, columns: i32, k: i32, limit: i32, all: i32,
 ): void {
   for (let row = begin; row < end; row++) {
     const at = (row * k) << 2;
     let wanted = 0;
     if (mask == 0 || load<u8>(mask + row) != 0) {
       selectLargest(p + ((row * columns) << 2), columns, k, values + at, ids + at);
-      wanted = all == 0 ? countTo(values + at, k, threshold) : k;
+      wanted = all == 0 ? countTo(values + at, k, limit) : k;
     }
     const rest = (k - wanted) << 2;
     memory.fill(values + at + (wanted << 2), 0, rest);
@@ -144,13 +144,14 @@ export function thresholdSelect(
   }
 }
 
-/** The smallest m whose first m values sum to the threshold, at most k. */
+/** The smallest m whose first m values sum to `limit` units of 2^-30, at most k: see threshold-mass.ts of core. */
 @inline
-function countTo(values: usize, k: i32, threshold: f32): i32 {
-  let sum: f32 = 0;
+function countTo(values: usize, k: i32, limit: i32): i32 {
+  let mass = 0;
   for (let j = 0; j < k; j++) {
-    sum += load<f32>(values + (j << 2));
-    if (sum >= threshold) return j + 1;
+    const p = load<f32>(values + (j << 2));
+    if (p > 0) mass += <i32>(min<f32>(p, 1) * 1073741824); // NaN counts nothing
+    if (mass >= limit) return j + 1;
   }
   return k;
 }

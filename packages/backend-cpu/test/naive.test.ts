@@ -120,7 +120,7 @@ describe('adamStep', () => {
     const [p, g, m, v] = [randoms(5, 10), randoms(5, 11), randoms(5, 12), randoms(5, 13).map(Math.abs)];
     for (const decay of [true, false]) {
       const [parameter, first, second] = [make([5], p), make([5], m), make([5], v)];
-      const hyper = make([8], [0.01, 0.9, 0.99, 1e-3, 0.1, 1 - 0.9 ** 4, 1 - 0.99 ** 4, 0.5]);
+      const hyper = make([10], [0.01, 0.9, 0.99, 1e-3, 0.1, 1 - 0.9 ** 4, 1 - 0.99 ** 4, 0.5, 0.1, 0.01]);
       kernels.adamStep([parameter], [make([5], g)], [first], [second], hyper, { decay });
       for (let i = 0; i < 5; i++) {
         const gradient = g[i] * 0.5;
@@ -136,7 +136,7 @@ describe('adamStep', () => {
 
   it('does nothing when the gradient scale is 0', () => {
     const state = [make([2], [1, 2]), make([2], [3, 4]), make([2], [5, 6])] as const;
-    const hyper = make([8], [0.01, 0.9, 0.99, 1e-3, 0.1, 0.1, 0.01, 0]);
+    const hyper = make([10], [0.01, 0.9, 0.99, 1e-3, 0.1, 0.1, 0.01, 0, 0.1, 0.01]);
     kernels.adamStep([state[0]], [make([2], [NaN, Infinity])], [state[1]], [state[2]], hyper, { decay: true });
     expect(state.map((operand) => read(operand))).toEqual([[1, 2], [3, 4], [5, 6]]);
   });

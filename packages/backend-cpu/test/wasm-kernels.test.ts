@@ -48,7 +48,7 @@ describe('element-wise', () => {
 
   it('adamStep skips at scale 0 whatever the gradient', () => {
     const state = { p: input([9], 1), g: input([9], new Float32Array(9).fill(NaN)), m: input([9], 2), v: input([9], 3) };
-    const hyper = input([8], [0.1, 0.9, 0.99, 1e-8, 0.1, 0.1, 0.01, 0]);
+    const hyper = input([10], [0.1, 0.9, 0.99, 1e-8, 0.1, 0.1, 0.01, 0, 0.1, 0.01]);
     const copies = { copyP: output([9]), copyM: output([9]), copyV: output([9]) };
     const error = rig.error({ ...state, hyper, ...copies }, (k, o) => {
       k.adamStep([o.p], [o.g], [o.m], [o.v], o.hyper, { decay: true });

@@ -35,6 +35,8 @@ export interface WasmHeap {
   /** Work space number `slot`, at least `length` floats; keeps its address until a larger request. */
   scratch(slot: number, length: number): number;
   unary(op: WasmUnary | 'Sigmoid', x: number, out: number, length: number): void;
+  /** x from `low` to `high`. */
+  clip(x: number, low: number, high: number, out: number, length: number): void;
   /** NumPy broadcasting, equal ranks up to 6. */
   binary(op: WasmBinary, a: HeapArray, b: HeapArray, out: number, length: number): void;
   /** x op constant, in place or not. */
@@ -81,6 +83,7 @@ function compiledKernels(wasm: WasmModule) {
   return {
     unaries: table(['Square', 'Neg', 'Abs', 'Sqrt', 'Relu', 'Floor', 'Ceil', 'Reciprocal', 'Rsqrt'], numbers(3)),
     sigmoid: wrap('Sigmoid', numbers(2)),
+    clip: wrap('ClipByValue', numbers(4)),
     binaries: table(['Add', 'Sub', 'Multiply', 'RealDiv'], binaryArguments),
     softmax: wrap('Softmax', numbers(4)),
     transpose: wrap('Transpose', ['number', 'array', 'number', 'number', 'number', 'array', 'number']),
@@ -96,7 +99,7 @@ function withViews({ tfjs }: WasmModule, views: readonly (readonly [address: num
 }
 
 /** The calls of the compiled kernels, on addresses. */
-function heapCalls(wasm: WasmModule): Pick<WasmHeap, 'unary' | 'binary' | 'softmax' | 'permute' | 'gemm'> {
+function heapCalls(wasm: WasmModule): Pick<WasmHeap, 'unary' | 'clip' | 'binary' | 'softmax' | 'permute' | 'gemm'> {
   const compiled = compiledKernels(wasm);
   return {
     unary(op, x, out, length) {
@@ -104,6 +107,9 @@ function heapCalls(wasm: WasmModule): Pick<WasmHeap, 'unary' | 'binary' | 'softm
         if (op === 'Sigmoid') compiled.sigmoid(FIRST, SECOND);
         else compiled.unaries[op](FIRST, FLOAT32, SECOND);
       });
+    },
+    clip(x, low, high, out, length) {
+      withViews(wasm, [[x, length], [out, length]], () => compiled.clip(FIRST, low, high, SECOND));
     },
     binary(op, a, b, out, length) {
       withViews(wasm, [[a.address, sizeOf(a.shape)], [b.address, sizeOf(b.shape)], [out, length]], () =>

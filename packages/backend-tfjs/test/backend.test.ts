@@ -47,7 +47,7 @@ describe.each(backends)('memory on %s', (_, backend) => {
   it('stays flat over steps that replace, alias and update buffers', () => {
     const parameter = operand(backend, [8192], ramp(8192));
     const [m, v] = [operand(backend, [8192], new Float32Array(8192)), operand(backend, [8192], new Float32Array(8192))];
-    const hyper = operand(backend, [8], [0.01, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001, 1]);
+    const hyper = operand(backend, [10], [0.01, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001, 1, 0.1, 0.001]);
     const step = (): void => {
       const [x, y, z] = [operand(backend, [64, 128]), operand(backend, [128, 64]), operand(backend, [128, 64])];
       backend.kernels.unary({ ...parameter, shape: [64, 128] }, x, { op: 'tanh' });

@@ -38,7 +38,7 @@ describe.each(modes)('interop on %s', (_, selected, backend) => {
     await tf.setBackend(selected);
     const [parameter, m, v] = [1, 0, 0].map((value) => engine.full([8192], value));
     const view = toTf(parameter);
-    const hyper = engine.tensor([0.5, 0.9, 0.999, 1e-8, 0, 0.1, 0.001, 1]);
+    const hyper = engine.tensor([0.5, 0.9, 0.999, 1e-8, 0, 0.1, 0.001, 1, 0.1, 0.001]);
     const { adamStep } = core.createFallbacks(backend);
     (backend.kernels.adamStep ?? adamStep)([parameter], [engine.ones([8192])], [m], [v], hyper, { decay: false });
     expect(view.dataSync()[5]).toBe(1);

@@ -8,6 +8,7 @@
 // - float: float32 or float16. All float operands of a call share one dtype unless the row says "float32 only".
 //   Accumulation, softmax, norms and statistics are in float32 whatever the storage.
 // - Any size may be 0. Index operands are int32.
+// - NaN: element-wise ops, sums, max and min pass it on; orders (argReduce, topK, sortByKey) put it last; as an integer it is 0.
 // - Ties break on the lowest index. Sums over scattered rows run in ascending source order. Results are deterministic.
 import type { DType, TensorData } from './dtype.js';
 
@@ -87,11 +88,14 @@ export interface RequiredKernels {
   compare(a: Operand, b: Operand, out: Operand, attributes: { op: CompareOp }): void;
   /** out = condition ? a : b, broadcasting as `binary`. condition bool; a, b, out of one dtype, any. */
   select(condition: Operand, a: Operand, b: Operand, out: Operand): void;
-  /** Converts between any two dtypes: float → int truncates, number → bool is ≠ 0, bool → number is 0 or 1. */
+  /**
+   * Converts between any two dtypes: float → int truncates, beyond the range to its nearest end, NaN to 0; int32 ↔ uint32 keeps the bits;
+   * number → bool is ≠ 0, NaN included; bool → number is 0 or 1.
+   */
   cast(x: Operand, out: Operand): void;
-  /** [outer, size, inner] → [outer, inner]. float or int32. Over size 0: sum 0, max −∞, min +∞. */
+  /** [outer, size, inner] → [outer, inner]. float or int32. Over size 0: sum 0, max −∞, min +∞ (int32: −2^31, 2^31 − 1). */
   reduce(x: Operand, out: Operand, attributes: AxisView & { op: ReduceOp }): void;
-  /** Lowest index of the extreme: [outer, size, inner] → int32 [outer, inner]. x float or int32, size ≥ 1. */
+  /** Lowest index of the extreme: [outer, size, inner] → int32 [outer, inner]. x float or int32, size ≥ 1. NaN only among nothing else. */
   argReduce(x: Operand, out: Operand, attributes: AxisView & { op: 'max' | 'min' }): void;
   /** Running sum along the last axis of [rows, n]; exclusive: out[0] = 0. float32 or int32, summed left to right. */
   cumsum(x: Operand, out: Operand, attributes: { exclusive: boolean }): void;
@@ -116,9 +120,9 @@ export interface RequiredKernels {
   takeAlongLast(x: Operand, indices: Operand, out: Operand): void;
   /** out[r, c] = Σ_j x[r, j] over j with indices[r, j] = c. x [R, k], indices [R, k], out [R, C]. float, int32. */
   addAlongLast(x: Operand, indices: Operand, out: Operand): void;
-  /** The k largest of each row, descending, ties by lowest index. x float [R, C]; values [R, k]; indices int32 [R, k]. */
+  /** The k largest of each row, descending, NaN last, ties by lowest index. x float [R, C]; values [R, k]; indices int32 [R, k]. */
   topK(x: Operand, values: Operand, indices: Operand): void;
-  /** Stable ascending argsort: keys[permutation[i]] ≤ keys[permutation[i+1]]. keys float32 or int32 [n]; int32 [n]. */
+  /** Stable ascending argsort: keys[permutation[i]] ≤ keys[permutation[i+1]], NaN last. keys float32 or int32 [n]; int32 [n]. */
   sortByKey(keys: Operand, permutation: Operand): void;
   /** out[b] = how many x equal b; values outside 0 … bins−1 are ignored. x int32 [n], out int32 [bins]. */
   bincount(x: Operand, out: Operand): void;
@@ -149,7 +153,7 @@ export interface FusedKernels {
   /** dx [R, D]; dgamma, dbeta float32 [D]. */
   layerNormGrad(x: Operand, gamma: Operand, mean: Operand, rstd: Operand, dy: Operand, dx: Operand, dgamma: Operand, dbeta: Operand): void;
   /**
-   * out = activation(x + bias[g]) for the rows of segment g. x, out [R, C]; bias float32 or x's dtype [G, C] or null;
+   * out = activation(x + bias[g]) for the rows of segment g. Of ±∞: 0 and ∞ for ReLU and GELU, whose slopes there are 0 and 1. x, out [R, C]; bias float32 or x's dtype [G, C] or null;
    * offsets int32 [G + 1], or null for one segment (G = 1). Rows at or after offsets[G] become zero.
    */
   biasActivation(x: Operand, bias: Operand | null, offsets: Operand | null, out: Operand, attributes: { activation: Activation }): void;
@@ -173,7 +177,8 @@ export interface FusedKernels {
   /**
    * AdamW (Loshchilov and Hutter 2019) in place on parameters, m and v: lists of one length with the gradients, float32, entry i of
    * each of one size.
-   * hyper float32 [8]: learning rate, beta1, beta2, epsilon, weight decay, 1 − beta1^t, 1 − beta2^t, gradient scale.
+   * hyper float32 [10]: learning rate, beta1, beta2, epsilon, weight decay, 1 − beta1^t, 1 − beta2^t, gradient scale, 1 − beta1, 1 − beta2
+   * (formed on the host: in float32 little is left of 1 − β where β is near 1).
    * g = gradient·scale; p −= lr·(m̂/(√v̂ + ε) + decay·p). Without `decay` the weight decay is not applied.
    * A gradient scale of 0 means "skip this step": nothing changes, whatever the gradient holds.
    */
@@ -185,7 +190,9 @@ export interface FusedKernels {
   sumSquares(inputs: readonly Operand[], out: Operand): void;
   /**
    * XMoE Algorithm 1: of the K largest p of each token, descending (ties by lowest id), those that it takes: the
-   * first m with m the smallest whose running sum is ≥ t, at least 1, at most K; t ≥ 1 takes all K. A token whose mask is false takes none.
+   * first m with m the smallest whose sum reaches t, at least 1, at most K; t ≥ 1 takes all K. A token whose mask is false takes none.
+   * Sums are of whole units of 2^-30, into which each p is rounded down (NaN and below 0: none; above 1: as 1), and have reached t from
+   * `massToReach(t, N)` units on: N equal p take j at t = j / N.
    * p [T, N], mask bool [T] or null; values float32 [T, K] and indices int32 [T, K] (0 and −1 from the count on), counts
    * int32 [T]; K ≤ N.
    */

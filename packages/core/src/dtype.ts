@@ -53,6 +53,12 @@ export function inferDType(data: TensorData | readonly number[] | readonly boole
   });
 }
 
+/** Numbers as integers, in the way of the cast primitive: towards 0, beyond the range of `out` its nearest end, NaN as 0. */
+export function toWhole(values: ArrayLike<number>, out: Int32Array | Uint32Array): void {
+  const [low, high] = out instanceof Int32Array ? [-(2 ** 31), 2 ** 31 - 1] : [0, 2 ** 32 - 1];
+  for (let i = 0; i < out.length; i++) out[i] = Math.min(high, Math.max(low, values[i]!)); // a typed array truncates, NaN to 0
+}
+
 const scratchFloat = new Float32Array(1);
 const scratchBits = new Uint32Array(scratchFloat.buffer);
 

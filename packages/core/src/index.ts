@@ -15,4 +15,5 @@ export * from './random.js';
 export { createReplay, type Replay, type Segment } from './replay.js';
 export * from './shape.js';
 export type { Backward, Recording } from './tape.js';
+export { countToReach, massToReach } from './threshold-mass.js';
 export { collectTensors, Tensor, type TensorTree } from './tensor.js';

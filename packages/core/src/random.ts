@@ -2,11 +2,15 @@
 // The same (key, stream, index) gives the same number everywhere and in any order. The `random` primitive of every
 // backend must equal `uniformAt` to the bit. Not a stateful generator.
 
+import { XMoEError } from './errors.js';
+
 /** A random key: two 32-bit words. Keys are values; derive new ones with {@link foldIn}. */
 export type RandomKey = readonly [number, number];
 
 const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
 const PARITY = 0x1bd11bda;
+/** The second counter of keys that are folded in, with what of the data is beyond 32 bits. */
+const FOLD = 0x666f6c64;
 
 /** One Threefry-2x32-20 block: encrypts the counter (c0, c1) under the key (k0, k1). Writes two uint32 into `out`. */
 export function threefry2x32(k0: number, k1: number, c0: number, c1: number, out: Uint32Array): void {
@@ -31,15 +35,25 @@ export function threefry2x32(k0: number, k1: number, c0: number, c1: number, out
   out[1] = x1;
 }
 
-/** A key from any integer seed. */
+/** A key from any integer seed within ±2^53. @throws XMoEError `value` for anything else. */
 export function randomKey(seed: number): RandomKey {
+  if (!Number.isSafeInteger(seed)) {
+    throw new XMoEError('value', `the seed is ${String(seed)}`, { op: 'randomKey', hint: 'pass a whole number within ±2^53' });
+  }
   return [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
 }
 
-/** A new key derived from `key` and `data` (an integer, or a name, which is hashed). Independent for distinct data. */
+/**
+ * A new key derived from `key` and `data`: an integer from 0 to 2^53 − 1, or a name, which is hashed. Independent for distinct integers.
+ * @throws XMoEError `value` for fractions, negative numbers and what is no number or name
+ */
 export function foldIn(key: RandomKey, data: number | string): RandomKey {
+  const word = typeof data === 'string' ? hashName(data) : data;
+  if (!Number.isSafeInteger(word) || word < 0) {
+    throw new XMoEError('value', `data is ${String(data)}`, { op: 'foldIn', hint: 'pass a whole number from 0 to 2^53 − 1, or a name' });
+  }
   const out = new Uint32Array(2);
-  threefry2x32(key[0], key[1], typeof data === 'string' ? hashName(data) : data >>> 0, 0x666f6c64, out);
+  threefry2x32(key[0], key[1], word >>> 0, FOLD ^ Math.floor(word / 2 ** 32), out);
   return [out[0]!, out[1]!];
 }
 

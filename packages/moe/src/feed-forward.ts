@@ -105,7 +105,7 @@ function routeTokens(settings: Settings, parameters: Parameters, x: Tensor, cont
   const wanted = (coefficient: number): boolean => coefficient > 0 && (context.training || collecting);
   return router.route({
     engine: x.engine,
-    logits: router.usesGate ? gate(x, parameter(parameters, `${name}.router.weight`)) : null,
+    logits: router.usesGate ? gate(x, parameter(parameters, `${name}.router.weight`), context.mask) : null,
     tokens: x.shape[0]!,
     experts,
     tokenIds: context.tokenIds,

@@ -3,7 +3,7 @@
 import { XMoEError, argMax, sigmoid, takeAlongLast, type Tensor } from '@xmoe/core';
 import { auctionAssign } from './reference/auction.js';
 import { asColumn, defineRouter, fixedChoices, type Router, type RouterInput, type Routing } from './router.js';
-import { zLoss } from './losses.js';
+import { zLossOf } from './losses.js';
 
 export interface BaseRouterOptions {
   /** The auction's step in logit units; its total is within T·epsilon of the optimum. Default: 1e-3 of their range. */
@@ -28,7 +28,7 @@ export function createBaseRouter(options: BaseRouterOptions = {}): Router {
         weights: sigmoid(takeAlongLast(logits, chosen.expertIds)),
         probabilities: null,
         balanceLoss: null,
-        zLoss: (input.losses?.z ?? true) ? zLoss(logits, input.mask) : null,
+        zLoss: (input.losses?.z ?? true) ? zLossOf(logits, input.mask ?? null) : null,
         priority: 'rank-probability',
       };
     },

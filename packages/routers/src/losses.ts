@@ -3,7 +3,7 @@ import {
   argMax, bincount, broadcastTo, cast, customGradient, divide, logSumExp, matmul, maximum, multiply, reshape, select, slice, square, sum,
   type Tensor,
 } from '@xmoe/core';
-import { asColumn } from './router.js';
+import { withoutPadding } from './router.js';
 
 /**
  * The load-balance loss N · Σ_i f_i · P_i over the real tokens, float32 []: 1 when balanced, N at worst (appendix A.2 as
@@ -14,7 +14,7 @@ import { asColumn } from './router.js';
 export function balanceLoss(p: Tensor, mask: Tensor | null = null): Tensor {
   const { engine } = p;
   return engine.scope(() => {
-    const clean = mask ? select(asColumn(mask), p, 0) : p;
+    const clean = withoutPadding(p, mask);
     const top = engine.noGrad(() => (mask ? select(mask, argMax(p), -1) : argMax(p)));
     return balanceLossOf(clean, top, mask);
   });
@@ -48,6 +48,11 @@ export function balanceLossOf(p: Tensor, top: Tensor, mask: Tensor | null): Tens
 
 /** The router z-loss: the mean over real tokens of (log Σ_i exp(logit_i))², float32 [] (Zoph et al. 2022, Eq. 5). */
 export function zLoss(logits: Tensor, mask: Tensor | null = null): Tensor {
+  return logits.engine.scope(() => zLossOf(withoutPadding(logits, mask), mask));
+}
+
+/** As {@link zLoss}, from logits that are 0 for padding. */
+export function zLossOf(logits: Tensor, mask: Tensor | null): Tensor {
   return logits.engine.scope(() => {
     const squares = square(logSumExp(logits)); // [T]
     if (!mask) return divide(sum(squares), Math.max(1, squares.size));

@@ -72,7 +72,7 @@ export interface RouterDefinition {
   readonly name: string;
   readonly usesGate: boolean;
   maxChoices(experts: number): number;
-  /** `choices` is K. Runs in a scope of its own. */
+  /** `choices` is K. Runs in a scope of its own. The logits of padding are 0, whatever the caller's are. */
   choose(input: RouterInput, choices: number): RoutingParts;
 }
 
@@ -87,7 +87,8 @@ export function defineRouter({ name, usesGate, maxChoices, choose }: RouterDefin
       const { engine, tokens, experts } = input;
       const choices = maxChoices(experts);
       return engine.scope(() => {
-        const parts = choose(input, choices);
+        const logits = input.logits && withoutPadding(input.logits, input.mask);
+        const parts = choose({ ...input, logits }, choices);
         return { tokens, experts, maxChoices: choices, scores: parts.weights, ...parts };
       });
     },
@@ -113,6 +114,11 @@ function checkInput(router: string, usesGate: boolean, { logits, tokens, experts
 /** A per-token tensor [T] as a column [T, 1]. Unrecorded: for masks and counts. */
 export function asColumn(perToken: Tensor): Tensor {
   return perToken.engine.alias(perToken, [perToken.size, 1]);
+}
+
+/** x [T, ·] with zeros in the rows of padding, and no gradient from there: a mask after the fact would be 0 · NaN where a row is NaN. */
+export function withoutPadding(x: Tensor, mask: Tensor | null | undefined): Tensor {
+  return mask ? select(asColumn(mask), x, 0) : x;
 }
 
 /** The choices of a router that gives every real token exactly K experts. ids int32 [T, K] for all tokens. */

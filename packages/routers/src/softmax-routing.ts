@@ -1,6 +1,6 @@
 // What the routers that weigh by softmax share: the losses of a gate, and re-normalised weights. No selection here.
 import { XMoEError, divide, greaterEqual, select, sum, type Tensor } from '@xmoe/core';
-import { balanceLossOf, firstChoice, zLoss } from './losses.js';
+import { balanceLossOf, firstChoice, zLossOf } from './losses.js';
 import type { RouterInput, Routing } from './router.js';
 
 export interface SoftmaxRouterOptions {
@@ -13,7 +13,7 @@ export function gateLosses(input: RouterInput, p: Tensor, top: () => Tensor): Pi
   const { losses = { balance: true, z: true }, mask = null, logits } = input;
   return {
     balanceLoss: losses.balance ? balanceLossOf(p, top(), mask) : null,
-    zLoss: losses.z ? zLoss(logits!, mask) : null,
+    zLoss: losses.z ? zLossOf(logits!, mask) : null,
   };
 }
 

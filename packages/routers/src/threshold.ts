@@ -1,8 +1,7 @@
 // The threshold router (Algorithm 1, Eq. 5): every token takes as many experts as it needs to reach mass t.
 import { thresholdSelect } from '@xmoe/core';
 import { requireFinite, requireInteger } from './reference/checks.js';
-import { THRESHOLD_TOLERANCE } from './reference/threshold.js';
-import { gateProbabilities } from './gate.js';
+import { probabilitiesOf } from './gate.js';
 import { defineRouter, type Router } from './router.js';
 import { rankedLosses, weigh, type SoftmaxRouterOptions } from './softmax-routing.js';
 
@@ -15,7 +14,7 @@ export interface ThresholdRouterOptions extends SoftmaxRouterOptions {
 
 /**
  * Routes to the fewest experts whose probabilities reach t, the one that crosses it included; weights are p. K = N, or
- * `maxExpertsPerToken`. A running sum within 1e-6 of t has reached it.
+ * `maxExpertsPerToken`. N equal probabilities and t = j / N give exactly j experts.
  * @throws XMoEError when t is not finite or the bound is not a positive integer.
  */
 export function createThresholdRouter(options: ThresholdRouterOptions): Router {
@@ -27,9 +26,8 @@ export function createThresholdRouter(options: ThresholdRouterOptions): Router {
     maxChoices: (experts) => Math.min(experts, bound),
     choose(input, choices) {
       const { logits, mask = null } = input;
-      const p = gateProbabilities(logits!, mask);
-      const limit = threshold >= 1 ? threshold : threshold - THRESHOLD_TOLERANCE;
-      const { values, indices: expertIds, counts } = thresholdSelect(p, limit, { choices, mask });
+      const p = probabilitiesOf(logits!, mask);
+      const { values, indices: expertIds, counts } = thresholdSelect(p, threshold, { choices, mask });
       const full = threshold >= 1 && !mask;
       return {
         expertIds,

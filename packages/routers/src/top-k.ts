@@ -1,7 +1,7 @@
 // The top-k and Switch routers: a fixed number of experts per token.
 import { add, addAlongLast, log, maximum, multiply, randomUniform, takeAlongLast, topK, type Tensor } from '@xmoe/core';
 import { requireInteger } from './reference/checks.js';
-import { gateProbabilities } from './gate.js';
+import { probabilitiesOf } from './gate.js';
 import { defineRouter, fixedChoices, type Router, type RouterInput } from './router.js';
 import { rankedLosses, requireChoices, weigh, type SoftmaxRouterOptions } from './softmax-routing.js';
 
@@ -34,7 +34,7 @@ function createRankedRouter(name: string, options: TopKRouterOptions): Router {
     usesGate: true,
     maxChoices: (experts) => requireChoices('k', name, k, experts),
     choose(input) {
-      const p = gateProbabilities(input.logits!, input.mask);
+      const p = probabilitiesOf(input.logits!, input.mask);
       const noisy = options.noise === true && k > 1 && input.training === true && input.key;
       const { values, indices } = noisy ? noisyTopK(input, p, k) : topK(p, k);
       const chosen = fixedChoices(input, indices);

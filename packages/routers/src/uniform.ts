@@ -1,7 +1,7 @@
 // The forced-uniform router: a perfectly even load for benchmarks. It ignores what the gate prefers; not for training.
 import { argMax, remainder, select, takeAlongLast, type Tensor } from '@xmoe/core';
 import { requireInteger } from './reference/checks.js';
-import { gateProbabilities } from './gate.js';
+import { probabilitiesOf } from './gate.js';
 import { defineRouter, fixedChoices, type Router, type RouterInput } from './router.js';
 import { gateLosses, requireChoices } from './softmax-routing.js';
 
@@ -31,7 +31,7 @@ export function createUniformRouter(options: UniformRouterOptions): Router {
         const weights = engine.full([tokens, k], 1 / k);
         return { ...chosen, weights, probabilities: null, balanceLoss: null, zLoss: null, priority: 'rank' };
       }
-      const p = gateProbabilities(input.logits!, input.mask);
+      const p = probabilitiesOf(input.logits!, input.mask);
       const weights = takeAlongLast(p, ids);
       return { ...chosen, weights, probabilities: p, ...gateLosses(input, p, () => topOf(input, p)), priority: 'rank-probability' };
     },

@@ -8,6 +8,7 @@ import type { DispatchPath } from '@xmoe/moe';
 import type { RouterConfig } from '@xmoe/routers';
 import { webGpuAdapter } from '../../backend-webgpu/test/adapter.js';
 import { describeDerivatives } from './derivative-suite.js';
+import { describeExtremes } from './extremes-suite.js';
 import { describeGolden } from './golden-suite.js';
 import { batchAt, createTinyTrainer, expectNear, train, type Experts } from './tiny-training.js';
 
@@ -22,6 +23,7 @@ async function withoutReplay(): Promise<Backend> {
 if (adapter.available) {
   describeGolden('webgpu', () => createWebGpuBackend());
   describeDerivatives('webgpu', () => createWebGpuBackend());
+  describeExtremes('webgpu', () => createWebGpuBackend());
 }
 
 describe.runIf(adapter.available)('training on webgpu', () => {

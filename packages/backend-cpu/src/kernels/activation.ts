@@ -6,6 +6,8 @@ import { erf } from './erf.js';
 
 const TANH_SCALE = Math.sqrt(2 / Math.PI);
 const TANH_CUBIC = 0.044715;
+/** Beyond ±20 GELU is x or 0 and its slope 1 or 0, but products of the formulas may be ∞ · 0. */
+const FAR = 20;
 
 /** An activation and its slope, by the function that both need: they cost one tanh, or one erf. */
 export interface Curve {
@@ -15,7 +17,8 @@ export interface Curve {
 }
 
 const ungated = (): number => 0;
-const gated = (x: number, gate: number): number => 0.5 * x * (1 + gate);
+const gated = (x: number, gate: number): number => 0.5 * (x < -FAR ? -FAR : x) * (1 + gate);
+const near = (x: number): number => (x < -FAR ? -FAR : x > FAR ? FAR : x); // NaN stays
 
 /** The slope of ReLU at 0 is 0. */
 export const CURVES: Record<Activation, Curve> = {
@@ -24,12 +27,12 @@ export const CURVES: Record<Activation, Curve> = {
   'gelu-tanh': {
     gate: (x) => Math.tanh(TANH_SCALE * (x + TANH_CUBIC * x * x * x)),
     value: gated,
-    slope: (x, t) => 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * TANH_SCALE * (1 + 3 * TANH_CUBIC * x * x),
+    slope: (x, t) => 0.5 * (1 + t) + 0.5 * near(x) * (1 - t * t) * TANH_SCALE * (1 + 3 * TANH_CUBIC * near(x) ** 2),
   },
   'gelu-erf': {
     gate: (x) => erf(x * Math.SQRT1_2),
     value: gated,
-    slope: (x, e) => 0.5 * (1 + e) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI),
+    slope: (x, e) => 0.5 * (1 + e) + (near(x) * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI),
   },
 };
 

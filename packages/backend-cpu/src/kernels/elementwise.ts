@@ -1,5 +1,5 @@
 // Element-wise kernels: fill, iota, random, unary, cast. Those that broadcast are in broadcasting.ts.
-import { fillUniform, type Operand, type UnaryOp } from '@xmoe/core';
+import { fillUniform, isFloat, toWhole, type Operand, type UnaryOp } from '@xmoe/core';
 import { bools, elements, floats, uint32s, type NumericArray } from '../storage.js';
 import { erf } from './erf.js';
 
@@ -43,9 +43,14 @@ export function unary(x: Operand, out: Operand, { op }: { op: UnaryOp }): void {
   UNARY[op](elements(x), elements(out));
 }
 
-/** Float → integer truncates (as typed arrays do); anything → bool is "≠ 0", NaN included. */
+/** Float → integer truncates and saturates, NaN is 0; anything → bool is "≠ 0", NaN included. */
 export function cast(x: Operand, out: Operand): void {
   const source = elements(x);
+  if (out.dtype === 'int32' || out.dtype === 'uint32') {
+    if (isFloat(x.dtype)) toWhole(source, elements(out) as Int32Array | Uint32Array);
+    else elements(out).set(source); // between integers: the same bits
+    return;
+  }
   if (out.dtype !== 'bool') {
     elements(out).set(source);
     return;

@@ -6,15 +6,15 @@ export function adamStep(
   parameters: readonly Operand[], gradients: readonly Operand[], m: readonly Operand[], v: readonly Operand[], hyper: Operand,
   { decay }: { decay: boolean },
 ): void {
-  const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale] = floats(hyper);
+  const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale, rest1, rest2] = floats(hyper);
   if (scale === 0) return;
   const shrink = decay ? weightDecay : 0;
   parameters.forEach((parameter, index) => {
     const [p, dp, first, second] = [floats(parameter), floats(gradients[index]), floats(m[index]), floats(v[index])];
     for (let i = 0; i < p.length; i++) {
       const g = dp[i] * scale;
-      first[i] = beta1 * first[i] + (1 - beta1) * g;
-      second[i] = beta2 * second[i] + (1 - beta2) * g * g;
+      first[i] = beta1 * first[i] + rest1 * g;
+      second[i] = beta2 * second[i] + rest2 * g * g;
       const step = first[i] / correction1 / (Math.sqrt(second[i] / correction2) + epsilon);
       p[i] -= rate * (step + shrink * p[i]);
     }

@@ -41,7 +41,7 @@ function accumulateRow(source: NumericArray, from: number, accumulated: Float64A
   else for (let j = 0; j < n; j++) accumulated[j] = Math.min(accumulated[j], source[from + j]);
 }
 
-/** NaN is never the extreme, unless it is the first element. */
+/** NaN is the extreme only of nothing else. */
 export function argReduce(x: Operand, out: Operand, { outer, size, inner, op }: AxisView & { op: 'max' | 'min' }): void {
   const source = elements(x);
   const target = int32s(out);
@@ -53,6 +53,7 @@ export function argReduce(x: Operand, out: Operand, { outer, size, inner, op }: 
         const candidate = source[base + i * inner];
         const current = source[base + best * inner];
         if (op === 'max' ? candidate > current : candidate < current) best = i;
+        else if (current !== current && candidate === candidate) best = i;
       }
       target[block * inner + j] = best;
     }

@@ -1,31 +1,22 @@
 // Kernels of mixture-of-experts routing: thresholdSelect, combineExperts and its gradient.
-import type { Operand } from '@xmoe/core';
+import { countToReach, massToReach, type Operand } from '@xmoe/core';
 import { bools, floats, int32s } from '../storage.js';
 import { topK } from './sorting.js';
 
-/**
- * XMoE, Algorithm 1. In single precision each partial sum and the threshold are rounded to float32, left to right, so that
- * the counts are equal on every backend.
- */
+/** XMoE, Algorithm 1. */
 export function thresholdSelect(
   p: Operand, mask: Operand | null, values: Operand, indices: Operand, counts: Operand,
   { threshold }: { threshold: number },
 ): void {
-  const [source, sorted, order, count] = [floats(p), floats(values), int32s(indices), int32s(counts)];
+  const [sorted, order, count] = [floats(values), int32s(indices), int32s(counts)];
   const real = mask === null ? undefined : bools(mask);
   const [T, K] = indices.shape;
   const N = p.shape[1];
-  const round = source instanceof Float32Array ? Math.fround : (value: number): number => value;
-  const limit = round(threshold);
+  const limit = massToReach(threshold, N);
   topK(p, values, indices);
   for (let token = 0; token < T; token++) {
     const base = token * K;
-    let wanted = real?.[token] === 0 ? 0 : Math.min(K, N);
-    let sum = 0;
-    for (let j = 0; threshold < 1 && j < wanted; j++) {
-      sum = round(sum + sorted[base + j]);
-      if (sum >= limit) wanted = j + 1;
-    }
+    const wanted = real?.[token] === 0 ? 0 : countToReach(sorted, base, base + Math.min(K, N), limit);
     count[token] = wanted;
     sorted.fill(0, base + wanted, base + K);
     order.fill(-1, base + wanted, base + K);

@@ -1,5 +1,5 @@
 // fill, iota, unary, binary, compare, select and cast on the host. Broadcasting is in host-broadcast.ts.
-import { sizeOf, type BinaryOp, type CompareOp, type Operand, type RequiredKernels, type UnaryOp } from '@xmoe/core';
+import { sizeOf, toWhole, type BinaryOp, type CompareOp, type Operand, type RequiredKernels, type UnaryOp } from '@xmoe/core';
 import type { HostArray } from '../box.js';
 import type { Memory } from '../memory.js';
 import { eachRun } from './host-broadcast.js';
@@ -95,7 +95,8 @@ export function hostElementwise(memory: Memory): Pick<RequiredKernels, Elementwi
       }),
     cast: (x, out) =>
       memory.run([out], [x], ([z], [source]) => {
-        if (out.dtype !== 'bool') z.set(source); // typed arrays truncate floats towards zero
+        if (out.dtype !== 'bool' && out.dtype !== 'float32' && x.dtype === 'float32') toWhole(source, z as Int32Array | Uint32Array);
+        else if (out.dtype !== 'bool') z.set(source);
         else for (let i = 0, n = sizeOf(x.shape); i < n; i++) z[i] = source[i] !== 0 ? 1 : 0;
       }),
   };

@@ -38,15 +38,15 @@ export function hostLoss(memory: Memory): Pick<FusedKernels, 'crossEntropyStats'
       }),
     adamStep: (parameters, gradients, m, v, hyper, { decay }) => parameters.forEach((parameter, index) =>
       memory.update([parameter, m[index], v[index]], [gradients[index], hyper], ([p, first, second], [g, h]) => {
-        const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale] = h;
+        const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale, rest1, rest2] = h;
         if (scale === 0) return;
         const shrink = decay ? rate * weightDecay : 0;
         const step = rate / correction1;
         const unbias = 1 / correction2;
         for (let i = 0; i < p.length; i++) {
           const slope = g[i] * scale;
-          const mean = beta1 * first[i] + (1 - beta1) * slope;
-          const square = beta2 * second[i] + (1 - beta2) * slope * slope;
+          const mean = beta1 * first[i] + rest1 * slope;
+          const square = beta2 * second[i] + rest2 * slope * slope;
           first[i] = mean;
           second[i] = square;
           p[i] -= (step * mean) / (Math.sqrt(square * unbias) + epsilon) + shrink * p[i];

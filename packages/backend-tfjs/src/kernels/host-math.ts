@@ -34,21 +34,28 @@ function sigmoid(x: number): number {
 export const GELU_SLOPE = 2 * Math.sqrt(2 / Math.PI);
 export const GELU_CUBIC = 0.044715;
 
+/** Beyond ±20 GELU is x or 0 and its slope 1 or 0, but products of the formulas may be ∞ · 0. */
+export const GELU_FAR = 20;
+
+const notFarBelow = (x: number): number => (x < -GELU_FAR ? -GELU_FAR : x); // NaN stays
+const near = (x: number): number => (x > GELU_FAR ? GELU_FAR : notFarBelow(x));
+
 const activations: Record<Activation, (x: number) => number> = {
   none: (x) => x,
   relu: (x) => (x > 0 ? x : x === x ? 0 : x),
-  'gelu-tanh': (x) => x * sigmoid(GELU_SLOPE * (x + GELU_CUBIC * x * x * x)),
-  'gelu-erf': (x) => 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
+  'gelu-tanh': (x) => notFarBelow(x) * sigmoid(GELU_SLOPE * (x + GELU_CUBIC * x * x * x)),
+  'gelu-erf': (x) => 0.5 * notFarBelow(x) * (1 + erf(x * Math.SQRT1_2)),
 };
 
 const derivatives: Record<Activation, (x: number) => number> = {
   none: () => 1,
   relu: (x) => (x > 0 ? 1 : 0),
-  'gelu-tanh': (x) => {
+  'gelu-tanh': (input) => {
+    const x = near(input);
     const gate = sigmoid(GELU_SLOPE * (x + GELU_CUBIC * x * x * x));
     return gate + x * gate * (1 - gate) * GELU_SLOPE * (1 + 3 * GELU_CUBIC * x * x);
   },
-  'gelu-erf': (x) => 0.5 * (1 + erf(x * Math.SQRT1_2)) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI),
+  'gelu-erf': (x) => 0.5 * (1 + erf(x * Math.SQRT1_2)) + (near(x) * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI),
 };
 
 export function activationOf(activation: Activation): (x: number) => number {

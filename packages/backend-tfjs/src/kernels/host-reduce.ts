@@ -3,7 +3,15 @@ import type { AxisView, ReduceOp, RequiredKernels } from '@xmoe/core';
 import type { HostArray } from '../box.js';
 import type { Memory } from '../memory.js';
 
+/** What max and min are of nothing. */
+function startOf(op: ReduceOp, z: HostArray): number {
+  if (op === 'sum') return 0;
+  const [low, high] = z instanceof Int32Array ? [-(2 ** 31), 2 ** 31 - 1] : [-Infinity, Infinity];
+  return op === 'max' ? low : high;
+}
+
 function reduceRows(z: HostArray, x: HostArray, { outer, size }: AxisView, op: ReduceOp): void {
+  const start = startOf(op, z);
   for (let row = 0, from = 0; row < outer; row++) {
     const end = from + size;
     if (op === 'sum') {
@@ -12,7 +20,7 @@ function reduceRows(z: HostArray, x: HostArray, { outer, size }: AxisView, op: R
       z[row] = sum;
     } else {
       const sign = op === 'max' ? 1 : -1;
-      let best = -Infinity;
+      let best = sign * start;
       for (; from < end; from++) {
         const value = sign * x[from];
         if (value > best || value !== value) best = value; // NaN sticks: nothing is greater than it
@@ -25,7 +33,7 @@ function reduceRows(z: HostArray, x: HostArray, { outer, size }: AxisView, op: R
 function reduceColumns(z: HostArray, x: HostArray, { outer, size, inner }: AxisView, op: ReduceOp): void {
   const state = new Float64Array(inner);
   for (let block = 0, from = 0; block < outer; block++) {
-    state.fill(op === 'sum' ? 0 : op === 'max' ? -Infinity : Infinity);
+    state.fill(startOf(op, z));
     for (let row = 0; row < size; row++, from += inner) {
       if (op === 'sum') for (let i = 0; i < inner; i++) state[i] += x[from + i];
       else if (op === 'max') for (let i = 0; i < inner; i++) state[i] = Math.max(state[i], x[from + i]);
@@ -44,11 +52,11 @@ export function hostReduce(memory: Memory): Pick<RequiredKernels, 'reduce' | 'ar
         const sign = op === 'max' ? 1 : -1;
         for (let block = 0; block < outer; block++) {
           for (let column = 0; column < inner; column++) {
-            let best = -Infinity;
+            let best = NaN; // as long as there was no number
             let winner = 0;
             for (let i = 0, at = block * size * inner + column; i < size; i++, at += inner) {
               const value = sign * source[at];
-              if (value > best) {
+              if (value > best || (best !== best && value === value)) {
                 best = value;
                 winner = i;
               }

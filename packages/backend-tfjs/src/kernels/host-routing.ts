@@ -1,5 +1,5 @@
 // thresholdSelect and combineExperts with its gradient on the host.
-import type { FusedKernels } from '@xmoe/core';
+import { countToReach, massToReach, type FusedKernels } from '@xmoe/core';
 import type { Memory } from '../memory.js';
 import { present } from './host-activation.js';
 import { largestOfRow } from './host-sorting.js';
@@ -10,16 +10,11 @@ export function hostRouting(memory: Memory): Pick<FusedKernels, 'thresholdSelect
       memory.run([values, indices, counts], [p, ...present(mask)], ([sorted, order, wanted], [source, real]) => {
         const [T, K] = indices.shape;
         const N = p.shape[1];
-        const limit = Math.fround(threshold);
+        const limit = massToReach(threshold, N);
         for (let t = 0, row = 0, base = 0; t < T; t++, row += K, base += N) {
           if (K > 0) largestOfRow(source, base, N, K, order, row);
-          let mass = 0;
-          let m = 0;
-          // Algorithm 1: expert j is taken while the mass before it is below t. Float32 sums, so all backends agree.
-          for (; m < K && (m === 0 || mass < limit || threshold >= 1) && (!real || real[t]); m++) {
-            sorted[row + m] = source[base + order[row + m]];
-            mass = Math.fround(mass + sorted[row + m]);
-          }
+          for (let j = 0; j < K; j++) sorted[row + j] = source[base + order[row + j]];
+          const m = real?.[t] === 0 ? 0 : countToReach(sorted, row, row + K, limit);
           sorted.fill(0, row + m, row + K);
           order.fill(-1, row + m, row + K);
           wanted[t] = m;

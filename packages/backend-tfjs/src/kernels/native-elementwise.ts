@@ -1,5 +1,6 @@
 // Element-wise primitives, reductions and movement through TensorFlow.js kernels. Indexing is in native-indexing.ts.
 import { sizeOf, type BinaryOp, type CompareOp, type RequiredKernels, type UnaryOp } from '@xmoe/core';
+import type { TfTensor } from '../tfjs-module.js';
 import type { NativeCalls } from './native-calls.js';
 
 const UNARY: Record<UnaryOp, string> = {
@@ -41,7 +42,9 @@ export function nativeElementwise(calls: NativeCalls, host: RequiredKernels, exa
     unary(x, out, attributes) {
       const inexact = attributes.op === 'erf' || (attributes.op === 'abs' && x.dtype === 'int32');
       if (inexact && !exact.functions) return host.unary(x, out, attributes);
-      put(out, run(UNARY[attributes.op], { x: tensor(x) }));
+      const result = run(UNARY[attributes.op], { x: tensor(x) });
+      // Of NaN some builds give 0 for its sign.
+      put(out, attributes.op === 'sign' && x.dtype === 'float32' ? run('Select', { condition: isNumber(calls, tensor(x)), t: result, e: tensor(x) }) : result);
     },
     binary(a, b, out, attributes) {
       if (attributes.op === 'multiply' && out.dtype === 'int32' && !exact.integers) return host.binary(a, b, out, attributes);
@@ -54,14 +57,18 @@ export function nativeElementwise(calls: NativeCalls, host: RequiredKernels, exa
     },
     select: (condition, a, b, out) =>
       put(out, run('Select', { condition: spread(condition, out.shape), t: spread(a, out.shape), e: spread(b, out.shape) })),
-    cast: (x, out) => put(out, run('Cast', { x: tensor(x) }, { dtype: out.dtype })),
+    cast(x, out) {
+      if (x.dtype === 'float32' && out.dtype === 'int32') put(out, toWhole(calls, tensor(x)));
+      else put(out, run('Cast', { x: tensor(x) }, { dtype: out.dtype }));
+    },
     reduce(x, out, { op, outer, size, inner }) {
       const view = calls.reshape(tensor(x), inner === 1 ? [outer, size] : [outer, size, inner]); // of two axes: no transpose
       const kernel = op === 'sum' ? 'Sum' : op === 'max' ? 'Max' : 'Min';
       put(out, run(kernel, { x: view }, { axis: [1], reductionIndices: [1], keepDims: false }));
     },
     argReduce(x, out, { op, outer, size, inner }) {
-      put(out, run(op === 'max' ? 'ArgMax' : 'ArgMin', { x: calls.reshape(tensor(x), [outer, size, inner]) }, { axis: 1 }));
+      const view = calls.reshape(tensor(x), [outer, size, inner]);
+      put(out, x.dtype === 'float32' ? argExtreme(calls, view, op) : run(op === 'max' ? 'ArgMax' : 'ArgMin', { x: view }, { axis: 1 }));
     },
     cumsum(x, out, { exclusive }) {
       const n = x.shape[x.shape.length - 1];
@@ -73,4 +80,35 @@ export function nativeElementwise(calls: NativeCalls, host: RequiredKernels, exa
     broadcast: (x, out) => put(out, spread(x, out.shape)),
     concat: (inputs, out, { axis }) => put(out, run('Concat', inputs.map(tensor), { axis })),
   };
+}
+
+/** float32 → int32 as the contract says. Beyond the range, and of NaN, the builds' own Cast gives different numbers. */
+function toWhole(calls: NativeCalls, x: TfTensor): TfTensor {
+  const { run, constant } = calls;
+  const filled = (value: number, dtype: 'float32' | 'int32') => run('Fill', {}, { shape: [...x.shape], value, dtype });
+  const scalar = (value: number) => constant([value], 'float32', []);
+  const number = run('Select', { condition: isNumber(calls, x), t: x, e: filled(0, 'float32') });
+  const highest = 2 ** 31 - 128; // the largest float32 below 2^31
+  const inside = run('Maximum', { a: run('Minimum', { a: number, b: scalar(highest) }), b: scalar(-(2 ** 31)) });
+  const whole = run('Cast', { x: inside }, { dtype: 'int32' });
+  return run('Select', { condition: run('Greater', { a: number, b: scalar(highest) }), t: filled(2 ** 31 - 1, 'int32'), e: whole });
+}
+
+/** bool: where x is not NaN. */
+function isNumber({ run }: NativeCalls, x: TfTensor): TfTensor {
+  return run('Equal', { a: x, b: x });
+}
+
+/** Along axis 1 of [outer, size, inner]: the builds' own answer to NaN depends on where it stands; here it loses to every number. */
+function argExtreme(calls: NativeCalls, x: TfTensor, op: 'max' | 'min'): TfTensor {
+  const { run, constant } = calls;
+  const worst = op === 'max' ? -Infinity : Infinity;
+  const number = isNumber(calls, x);
+  const filled = run('Fill', {}, { shape: [...x.shape], value: worst, dtype: 'float32' });
+  const clean = run('Select', { condition: number, t: x, e: filled });
+  const found = run(op === 'max' ? 'ArgMax' : 'ArgMin', { x: clean }, { axis: 1 });
+  const extreme = run(op === 'max' ? 'Max' : 'Min', { x: clean }, { axis: [1], reductionIndices: [1], keepDims: false });
+  // Where nothing is better than what stands for NaN, it is the first number.
+  const first = run('ArgMax', { x: run('Cast', { x: number }, { dtype: 'int32' }) }, { axis: 1 });
+  return run('Select', { condition: run('Equal', { a: extreme, b: constant([worst], 'float32', []) }), t: first, e: found });
 }

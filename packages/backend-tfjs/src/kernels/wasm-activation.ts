@@ -4,13 +4,13 @@
 import type { Activation, FusedKernels, Operand } from '@xmoe/core';
 import type { WasmContext } from './wasm-context.js';
 import { segmentsOf } from './host-activation.js';
-import { GELU_CUBIC, GELU_SLOPE } from './host-math.js';
+import { GELU_CUBIC, GELU_FAR, GELU_SLOPE } from './host-math.js';
 
 const FLOAT = 4;
 const SHORT = 1024;
 type Activations = Pick<FusedKernels, 'biasActivation' | 'biasActivationGrad'>;
 
-/** gate ← sigmoid(slope·(x + cubic·x³)); GELU's tanh form is x·gate. `gate` is not `x`. */
+/** gate ← sigmoid(slope·(x + cubic·x³)), NaN where x is; GELU's tanh form is x·gate. `gate` is not `x`. */
 function geluGate({ heap }: WasmContext, x: number, gate: number, n: number): void {
   heap.unary('Square', x, gate, n);
   heap.scalar('Multiply', gate, GELU_SLOPE * GELU_CUBIC, gate, n);
@@ -19,17 +19,22 @@ function geluGate({ heap }: WasmContext, x: number, gate: number, n: number): vo
   heap.unary('Sigmoid', gate, gate, n);
 }
 
-/** dx ← dy·(gate + x·gate·(1 − gate)·slope·(1 + 3·cubic·x²)) and, if wanted, value ← x·gate; three scratch pieces. */
+/** dx ← dy·(gate + x·gate·(1 − gate)·slope·(1 + 3·cubic·x²)) and, if wanted, value ← x·gate, with x kept within bounds; three scratch pieces. */
 function geluGradient(context: WasmContext, x: number, dy: number, dx: number, n: number, value: number | null): void {
   const { heap } = context;
   const [gate, inner] = [heap.scratch(1, n), heap.scratch(2, n)];
   const at = (address: number) => ({ address, shape: [n] });
+  const near = heap.scratch(3, n);
+  heap.clip(x, -GELU_FAR, GELU_FAR, near, n);
   geluGate(context, x, gate, n);
-  if (value !== null) heap.binary('Multiply', at(x), at(gate), value, n);
-  heap.unary('Square', x, inner, n);
+  if (value !== null) {
+    heap.clip(x, -GELU_FAR, Infinity, value, n);
+    heap.binary('Multiply', at(value), at(gate), value, n);
+  }
+  heap.unary('Square', near, inner, n);
   heap.scalar('Multiply', inner, 3 * GELU_CUBIC * GELU_SLOPE, inner, n);
   heap.scalar('Add', inner, GELU_SLOPE, inner, n);
-  heap.binary('Multiply', at(inner), at(x), inner, n);
+  heap.binary('Multiply', at(inner), at(near), inner, n);
   heap.binary('Multiply', at(inner), at(gate), inner, n); // x·gate·u′
   heap.binary('Multiply', at(inner), at(gate), dx, n);
   heap.binary('Sub', at(inner), at(dx), inner, n); // x·gate·u′·(1 − gate)
@@ -42,9 +47,10 @@ function activate(context: WasmContext, activation: Activation, x: number, out: 
   const { heap } = context;
   if (activation === 'relu') return heap.unary('Relu', x, out, n);
   if (activation === 'none') return void heap.floats(out, n).set(heap.floats(x, n));
-  const gate = heap.scratch(1, n);
+  const [gate, low] = [heap.scratch(1, n), heap.scratch(3, n)];
+  heap.clip(x, -GELU_FAR, Infinity, low, n);
   geluGate(context, x, gate, n);
-  heap.binary('Multiply', { address: x, shape: [n] }, { address: gate, shape: [n] }, out, n);
+  heap.binary('Multiply', { address: low, shape: [n] }, { address: gate, shape: [n] }, out, n);
 }
 
 /** dx ← dy·activation′(x), and value ← activation(x) if it is wanted. */

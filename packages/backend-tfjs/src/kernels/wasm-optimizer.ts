@@ -26,7 +26,7 @@ function stepLong(
   const size = sizeOf(parameter.shape);
   const [p, first, second] = [context.inout(parameter), context.inout(m), context.inout(v)];
   const g = context.input(gradient);
-  const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale] = heap.floats(context.input(hyper), 8).slice();
+  const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale, rest1, rest2] = heap.floats(context.input(hyper), 10).slice();
   if (scale === 0) return;
   context.pieces(size, 1, (start, n) => {
     const at = start * FLOAT;
@@ -35,11 +35,11 @@ function stepLong(
       heap.binary(op, { address: a, shape: [n] }, { address: b, shape: [n] }, out, n);
     heap.scalar('Multiply', g + at, scale, slope, n);
     heap.scalar('Multiply', first + at, beta1, first + at, n);
-    heap.scalar('Multiply', slope, 1 - beta1, work, n);
+    heap.scalar('Multiply', slope, rest1, work, n);
     into('Add', first + at, work, first + at); // m ← β1·m + (1 − β1)·g
     heap.unary('Square', slope, slope, n);
     heap.scalar('Multiply', second + at, beta2, second + at, n);
-    heap.scalar('Multiply', slope, 1 - beta2, slope, n);
+    heap.scalar('Multiply', slope, rest2, slope, n);
     into('Add', second + at, slope, second + at); // v ← β2·v + (1 − β2)·g²
     heap.scalar('Multiply', second + at, 1 / correction2, work, n);
     heap.unary('Sqrt', work, work, n);

@@ -11,6 +11,7 @@ const CUBIC = 0.044715;
 export function activationWgsl(activation: Activation, F: FloatWidth): string {
   // 1 or 0 far from 0, where products of the formula would be 0 · ∞.
   const farSlope = (near: string): string => `select(${near}, select(${F}(0), ${F}(1), v > ${F}(0)), abs(v) > ${F}(1e4))`;
+  const value = `select(v, ${F}(-20), v < ${F}(-20)) * openness(v)`; // −∞ · 0 would be NaN; NaN itself stays
   switch (activation) {
     case 'none':
       return functions(F, 'v', `${F}(1)`);
@@ -19,13 +20,13 @@ export function activationWgsl(activation: Activation, F: FloatWidth): string {
     case 'gelu-tanh':
       return [
         `fn openness(v: ${F}) -> ${F} { return 1 / (1 + exp(min(v * (${-TWICE} - ${TWICE * CUBIC} * (v * v)), ${F}(80)))); }`,
-        functions(F, 'v * openness(v)', farSlope(`openness(v) * (1 + v * (1 - openness(v)) * (${TWICE} + ${3 * TWICE * CUBIC} * (v * v)))`)),
+        functions(F, value, farSlope(`openness(v) * (1 + v * (1 - openness(v)) * (${TWICE} + ${3 * TWICE * CUBIC} * (v * v)))`)),
       ].join('\n');
     case 'gelu-erf':
       return [
         erfWgsl(F),
         `fn openness(v: ${F}) -> ${F} { return 0.5 + 0.5 * erfOf(v * ${Math.SQRT1_2}); }`,
-        functions(F, 'v * openness(v)', farSlope(`openness(v) + v * exp(-0.5 * (v * v)) * ${1 / Math.sqrt(2 * Math.PI)}`)),
+        functions(F, value, farSlope(`openness(v) + v * exp(-0.5 * (v * v)) * ${1 / Math.sqrt(2 * Math.PI)}`)),
       ].join('\n');
   }
 }

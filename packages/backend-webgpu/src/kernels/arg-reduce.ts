@@ -34,12 +34,11 @@ function argReduceSpec({ from, op, alongRows, team }: ArgVariant): ProgramSpec {
   const [place, column] = alongRows ? [`lane % ${team}`, `lane / ${team}`] : [`lane / ${width}`, `lane % ${width}`];
   const stride = alongRows ? 1 : width;
   const integers = from === 'i32';
-  // NaN is never the extreme, unless it is the first element.
-  const key = integers ? 'v' : 'select(orderOf(v), select(-0x7fffffff - 1, 0x7fffffff, index == 0), isNan(v))';
+  // NaN is the extreme only of nothing else.
   const order = op === 'max' || integers ? '' : '-';
   const keyOf = integers
-    ? `fn keyOf(v: i32, index: u32) -> i32 { return ${op === 'max' ? 'v' : '~v'}; }`
-    : `${isNanWgsl('f32')}\n${orderWgsl('f32')}\nfn keyOf(v: f32, index: u32) -> i32 { return ${key.replace('orderOf', `${order}orderOf`)}; }`;
+    ? `fn keyOf(v: i32) -> i32 { return ${op === 'max' ? 'v' : '~v'}; }`
+    : `${isNanWgsl('f32')}\n${orderWgsl('f32')}\nfn keyOf(v: f32) -> i32 { return select(${order}orderOf(v), -0x7fffffff - 1, isNan(v)); }`;
   return {
     buffers: { x: { access: 'read', type: from }, out: { access: 'write', type: 'i32' } },
     args: { length: 'u32', size: 'u32', inner: 'u32' },
@@ -57,7 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (result < args.length) {
     let base = result / args.inner * args.size * args.inner + result % args.inner;
     for (var index = place; index < args.size; index += ${team}) {
-      let key = keyOf(${integers ? '' : 'f32'}(x[base + index * args.inner]), index);
+      let key = keyOf(${integers ? '' : 'f32'}(x[base + index * args.inner]));
       if (key > best || at == 0xffffffffu) { best = key; at = index; }
     }
   }

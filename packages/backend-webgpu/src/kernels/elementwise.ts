@@ -55,8 +55,11 @@ function castBody(from: DType, to: DType, types: Lanes): StridedBody {
     return { value: `select(${U}(0), ${U}(1), ${bits} != ${U}(0))` };
   }
   if (from === to) return { value: 'x_value' };
-  if (isFloat(from) && to === 'int32') return { value: `${I}(${float})` };
-  if (isFloat(from) && to === 'uint32') return { value: `${U}(${float})` };
+  if (isFloat(from) && (to === 'int32' || to === 'uint32')) {
+    // Conversions end at the last whole float32 of the range, and what they make of NaN is left open.
+    const [T, beyond, highest] = to === 'int32' ? [I, '2147483648.0', '2147483647'] : [U, '4294967296.0', '4294967295u'];
+    return { head: isNanWgsl(F), value: `select(select(${T}(${float}), ${T}(${highest}), ${float} >= ${F}(${beyond})), ${T}(0), isNan(${float}))` };
+  }
   return { value: `${out}(${to === 'float16' ? float : 'x_value'})` };
 }
 

@@ -47,20 +47,23 @@ export function normalizationKernels(runtime: Runtime) {
 
 const columnsOf = ({ F }: RowPlan): string => `f32(args.units${F === 'f32' ? '' : ' * 4u'})`;
 
+/** Measured from the first number of the row: far from 0 the mean itself has too few digits. */
 function layerNormCode(plan: RowPlan, type: string): string {
   const x = holdRow(plan, 'x');
+  const fromMean = `(${x.value} - origin - shift)`;
   return [rowSum(plan), rowMain(plan, `
   ${x.declare}
+  let origin = f32(x[begin]${plan.F === 'f32' ? '' : '.x'});
   var part = 0.0;
-  ${eachUnit(plan, `${x.load} part += sumOf(${x.value});`)}
-  let average = rowSum(lane, part) / ${columnsOf(plan)};
+  ${eachUnit(plan, `${x.load} part += sumOf(${x.value} - origin);`)}
+  let shift = rowSum(lane, part) / ${columnsOf(plan)};
   part = 0.0;
-  ${eachUnit(plan, `let distance = ${x.value} - average; part += sumOf(distance * distance);`)}
+  ${eachUnit(plan, `let distance = ${fromMean}; part += sumOf(distance * distance);`)}
   let inverse = inverseSqrt(rowSum(lane, part) / ${columnsOf(plan)} + args.epsilon);
   if (live) {
-    ${eachUnit(plan, `out[begin + u] = ${type}((${x.value} - average) * inverse * gamma[u] + beta[u]);`)}
+    ${eachUnit(plan, `out[begin + u] = ${type}(${fromMean} * inverse * gamma[u] + beta[u]);`)}
     if (place == 0u) {
-      mean[row] = average;
+      mean[row] = origin + shift;
       rstd[row] = inverse;
     }
   }`)].join('\n');

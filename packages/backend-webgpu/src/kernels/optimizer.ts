@@ -99,8 +99,8 @@ function adamSpec(count: number): ProgramSpec {
 struct State { p: vec4f, m: vec4f, v: vec4f }
 fn step(p: vec4f, gradient: vec4f, m: vec4f, v: vec4f) -> State {
   let g = gradient * hyper[7];
-  let first = hyper[1] * m + (1 - hyper[1]) * g;
-  let second = hyper[2] * v + (1 - hyper[2]) * g * g;
+  let first = hyper[1] * m + hyper[8] * g;
+  let second = hyper[2] * v + hyper[9] * g * g;
   let update = first / hyper[5] / (sqrt(second / hyper[6]) + hyper[3]);
   return State(p - hyper[0] * (update + args.decay * hyper[4] * p), first, second);
 }

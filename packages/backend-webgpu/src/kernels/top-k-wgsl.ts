@@ -51,22 +51,30 @@ ${MAIN}
 }`.trim();
 }
 
+/** `unitsOf(v)`: a probability in units of 2^-30, as \`massOf\` of core; by its bits, of which NaN and numbers below 0 have the largest. */
+const UNITS_WGSL = `
+fn unitsOf(v: f32) -> i32 {
+  let bits = bitcast<u32>(v);
+  return select(select(0, 1073741824, bits <= 0x7f800000u), i32(min(v, 1.0) * 1073741824.0), bits < 0x3f800000u);
+}`.trim();
+
 const SORTED_WGSL = `
+${UNITS_WGSL}
 var<workgroup> sorted: array<f32, ${ORDER_GROUP}>;
 var<workgroup> ids: array<u32, ${ORDER_GROUP}>;
 var<workgroup> taken: array<u32, ${ORDER_GROUP}>;`.trim();
 
-/** Sets `count` to how many of a descending row the threshold takes: each sum is rounded, as on every backend. */
+/** Sets `count` to how many of a descending row the threshold takes. */
 function addUp(value: (place: string) => string): string {
   return `
     var count = args.choices;
     if (args.all == 0u) {
-      var sum = 0.0;
+      var mass = 0;
       count = 0u;
       while (count < args.choices) {
-        sum += ${value('count')};
+        mass += unitsOf(${value('count')});
         count++;
-        if (sum >= args.limit) { break; }
+        if (mass >= args.limit) { break; }
       }
     }`.trim();
 }
@@ -147,6 +155,7 @@ fn element(i: u32) {
 /** A workgroup per token: how many of its sorted values the threshold takes; the rest become 0 and −1. */
 export function cutWgsl(masked: boolean): string {
   return `
+${UNITS_WGSL}
 var<workgroup> taken: u32;
 ${MAIN}
   let row = group.y * groups.x + group.x;

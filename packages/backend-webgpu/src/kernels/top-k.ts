@@ -1,7 +1,7 @@
 // topK and its kin: the k best of each row, and XMoE's selection by threshold. Short rows are ranked by counting, several per
 // workgroup; of long ones a workgroup selects the best and sorts only these; where those do not fit its memory, everything is
 // sorted.
-import { sizeOf, type DType, type Kernels, type Operand } from '@xmoe/core';
+import { massToReach, sizeOf, type DType, type Kernels, type Operand } from '@xmoe/core';
 import { reads, wgslType, writes, type BufferType } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { bitsOf, ORDER_GROUP, RUN } from './order-wgsl.js';
@@ -20,8 +20,8 @@ export function topKKernels(runtime: Runtime) {
     thresholdSelect(p, mask, values, indices, counts, { threshold }) {
       const [rows, columns] = p.shape as [number, number];
       const choices = indices.shape[1]!;
-      // A threshold of 1 takes all, whatever the sums are; below 0 it is as 0, and NaN is refused by the op.
-      const args = { limit: Math.min(1, Math.max(0, threshold)), all: threshold >= 1 ? 1 : 0 };
+      const reach = massToReach(threshold, columns);
+      const args = { limit: reach === Infinity ? 0 : reach, all: Number(reach === Infinity) };
       const masks: Record<string, Operand> = mask ? { mask } : {};
       if (columns <= ORDER_GROUP && choices > 0) {
         rank(runtime, 'thresholdSelect', p, values, indices, { counts, ...masks }, args);
@@ -30,7 +30,7 @@ export function topKKernels(runtime: Runtime) {
       selectTop(runtime, 'thresholdSelect', p, values, indices);
       const program = runtime.program(`thresholdSelect cut${mask ? ' masked' : ''}`, () => ({
         buffers: { values: writes('f32'), indices: writes('i32'), counts: writes('i32'), ...(mask ? { mask: reads('bool') } : {}) },
-        args: { rows: 'u32', choices: 'u32', limit: 'f32', all: 'u32' },
+        args: { rows: 'u32', choices: 'u32', limit: 'i32', all: 'u32' },
         code: cutWgsl(mask !== null),
       }));
       runtime.run(program, { values, indices, counts, ...masks }, { rows, choices, ...args }, runtime.fold(rows));
@@ -63,7 +63,7 @@ function rank(
       x: reads(bitsType(x.dtype)), values: writes(values.dtype), indices: writes('int32'),
       ...(threshold ? { counts: writes('int32') } : {}), ...('mask' in extra ? { mask: reads('bool') } : {}),
     },
-    args: { rows: 'u32', first: 'u32', columns: 'u32', choices: 'u32', ...(threshold ? { limit: 'f32', all: 'u32' } as const : {}) },
+    args: { rows: 'u32', first: 'u32', columns: 'u32', choices: 'u32', ...(threshold ? { limit: 'i32', all: 'u32' } as const : {}) },
     code: rankWgsl({ lanes, bits: bitsOf(x.dtype, 'x', 'row * args.columns + column'), valueType: wgslType(values.dtype), threshold, masked: 'mask' in extra }),
   }));
   for (const { first, rows, buffers } of rowWindows(runtime, { x, values, indices })) {

@@ -4,6 +4,8 @@ import { reshape, type Scratch } from './scratch.js';
 
 const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
 const CUBIC = 0.044715;
+/** Beyond ±20 GELU is x or 0 and its slope 1 or 0, but products of the formulas may be ∞ · 0. */
+const FAR = 20;
 
 export function biasActivation(
   scratch: Scratch,
@@ -89,8 +91,9 @@ export function onlyRouted(scratch: Scratch, x: Operand, segments: Segments | nu
 export function activate(scratch: Scratch, x: Operand, activation: Activation): Operand {
   if (activation === 'none') return x;
   if (activation === 'relu') return scratch.unary('relu', x);
-  const gate = activation === 'gelu-tanh' ? tanhGate(scratch, x) : erfGate(scratch, x);
-  const half = scratch.binary('multiply', x, 0.5);
+  const low = scratch.binary('maximum', x, -FAR);
+  const gate = activation === 'gelu-tanh' ? tanhGate(scratch, low) : erfGate(scratch, low);
+  const half = scratch.binary('multiply', low, 0.5);
   return scratch.binary('multiply', half, scratch.binary('add', gate, 1));
 }
 
@@ -105,9 +108,10 @@ function erfGate(scratch: Scratch, x: Operand): Operand {
 }
 
 /** Derivative of the activation at x; null where it is 1 everywhere. */
-export function derivative(scratch: Scratch, x: Operand, activation: Activation): Operand | null {
+export function derivative(scratch: Scratch, input: Operand, activation: Activation): Operand | null {
   if (activation === 'none') return null;
-  if (activation === 'relu') return scratch.cast(scratch.compare('greater', x, 0), 'float32');
+  if (activation === 'relu') return scratch.cast(scratch.compare('greater', input, 0), 'float32');
+  const x = scratch.binary('minimum', scratch.binary('maximum', input, -FAR), FAR);
   const square = scratch.unary('square', x);
   if (activation === 'gelu-erf') {
     const density = scratch.unary('exp', scratch.binary('multiply', square, -0.5));

@@ -14,8 +14,13 @@ export function layerNorm(
 ): void {
   const [rows, width] = x.shape as [number, number];
   const values = scratch.cast(x, 'float32');
-  scratch.binary('divide', reshape(scratch.reduce('sum', values, 1), [rows]), width, mean);
-  const centred = scratch.binary('subtract', values, reshape(mean, [rows, 1]));
+  // Measured from the first number of the row: far from 0 the mean itself has too few digits.
+  const origin = scratch.empty([rows, 1]);
+  scratch.kernels.slice(values, origin, { begin: [0, 0] });
+  const distance = scratch.binary('subtract', values, origin);
+  const shift = scratch.binary('divide', scratch.reduce('sum', distance, 1), width);
+  scratch.binary('add', reshape(origin, [rows]), reshape(shift, [rows]), mean);
+  const centred = scratch.binary('subtract', distance, shift);
   const sumOfSquares = scratch.reduce('sum', scratch.unary('square', centred), 1);
   const variance = scratch.binary('divide', sumOfSquares, width);
   scratch.unary('rsqrt', reshape(scratch.binary('add', variance, epsilon), [rows]), rstd);

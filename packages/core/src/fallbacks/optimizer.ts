@@ -12,7 +12,7 @@ export function adamStep(
   hyper: Operand,
   { decay }: { decay: boolean },
 ): void {
-  const scalars = Array.from({ length: 8 }, (_, index) => {
+  const scalars = Array.from({ length: 10 }, (_, index) => {
     const out = scratch.empty([1]);
     scratch.kernels.slice(hyper, out, { begin: [index] });
     return out;
@@ -29,15 +29,14 @@ export function adamStep(
 function step(
   scratch: Scratch, parameter: Operand, gradient: Operand, m: Operand, v: Operand, scalars: readonly Operand[], skip: Operand, decay: boolean,
 ): void {
-  const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale] = scalars as [
-    Operand, Operand, Operand, Operand, Operand, Operand, Operand, Operand,
+  const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale, rest1, rest2] = scalars as [
+    Operand, Operand, Operand, Operand, Operand, Operand, Operand, Operand, Operand, Operand,
   ];
-  const complement = (x: Operand): Operand => scratch.binary('add', scratch.unary('negate', x), 1);
   const g = scratch.binary('multiply', gradient, scale);
-  const blend = (old: Operand, beta: Operand, fresh: Operand): Operand =>
-    scratch.binary('add', scratch.binary('multiply', old, beta), scratch.binary('multiply', fresh, complement(beta)));
-  const newM = blend(m, beta1, g);
-  const newV = blend(v, beta2, scratch.unary('square', g));
+  const blend = (old: Operand, beta: Operand, fresh: Operand, rest: Operand): Operand =>
+    scratch.binary('add', scratch.binary('multiply', old, beta), scratch.binary('multiply', fresh, rest));
+  const newM = blend(m, beta1, g, rest1);
+  const newV = blend(v, beta2, scratch.unary('square', g), rest2);
   const root = scratch.unary('sqrt', scratch.binary('divide', newV, correction2));
   let update = scratch.binary('divide', scratch.binary('divide', newM, correction1), scratch.binary('add', root, epsilon));
   if (decay) update = scratch.binary('add', update, scratch.binary('multiply', parameter, weightDecay));

@@ -1,8 +1,9 @@
 // Fallbacks of the routing primitives: threshold selection and the per-token combination of expert outputs.
 import type { Operand } from '../contract.js';
+import { MASS_ONE, massToReach } from '../threshold-mass.js';
 import { reshape, type Scratch } from './scratch.js';
 
-/** XMoE Algorithm 1 by sort and running sum: expert j is taken when the mass before it is below t. */
+/** XMoE Algorithm 1 by sort and running sum, in whole units. */
 export function thresholdSelect(
   scratch: Scratch,
   p: Operand,
@@ -17,8 +18,9 @@ export function thresholdSelect(
   const largest = scratch.empty(indices.shape, p.dtype);
   scratch.kernels.topK(p, largest, sorted);
   const wide = scratch.cast(largest, 'float32');
-  // Float sums may reach 1 early: all K is said outright.
-  const wanted = threshold >= 1 ? scratch.full([tokens], choices, 'int32') : countsOf(scratch, wide, threshold);
+  const limit = massToReach(threshold, p.shape[1]!);
+  const all = scratch.full([tokens], choices, 'int32');
+  const wanted = limit === Infinity || choices === 0 ? all : countsOf(scratch, wide, limit, all);
   if (mask) scratch.binary('multiply', wanted, scratch.cast(reshape(mask, [tokens]), 'int32'), counts);
   else scratch.copy(wanted, counts);
   const taken = scratch.compare('less', reshape(scratch.iota(choices), [1, choices]), reshape(counts, [tokens, 1])); // [T, K]
@@ -26,14 +28,19 @@ export function thresholdSelect(
   scratch.select(taken, wide, 0, values);
 }
 
-/** int32 [T]: how many of the sorted values [T, K] have less than t before them, at least 1 of any. */
-function countsOf(scratch: Scratch, values: Operand, threshold: number): Operand {
+/** int32 [T]: the place of the first sum of sorted values [T, K] that has reached the limit, plus 1; `all` where none has. */
+function countsOf(scratch: Scratch, values: Operand, limit: number, all: Operand): Operand {
   const [tokens, choices] = values.shape as [number, number];
-  const mass = scratch.empty([tokens, choices]);
-  scratch.kernels.cumsum(values, mass, { exclusive: true });
-  const below = scratch.cast(scratch.compare('less', mass, threshold), 'int32');
-  const count = reshape(scratch.reduce('sum', below, 1), [tokens]);
-  return scratch.binary('maximum', count, Math.min(1, choices));
+  const inside = scratch.select(scratch.compare('greater', values, 0), scratch.binary('minimum', values, 1), 0); // not NaN
+  const units = scratch.cast(scratch.binary('multiply', inside, MASS_ONE), 'int32');
+  const mass = scratch.empty([tokens, choices], 'int32');
+  scratch.kernels.cumsum(units, mass, { exclusive: false });
+  // The first one is right even if later sums pass 2^31.
+  const reached = scratch.cast(scratch.compare('greaterEqual', mass, limit), 'int32');
+  const first = scratch.empty([tokens], 'int32');
+  scratch.kernels.argReduce(reached, first, { op: 'max', outer: tokens, size: choices, inner: 1 });
+  const any = scratch.compare('greater', reshape(scratch.reduce('max', reached, 1), [tokens]), 0);
+  return scratch.select(any, scratch.binary('add', first, 1), all);
 }
 
 /** Weighs each row, then adds rows to their tokens. The order per token is by row, where a native kernel goes by rank. */

@@ -109,12 +109,18 @@ export const divide: BinaryFunction = binaryOp(
 export const maximum: BinaryFunction = binaryOp('maximum', NUMBER, where((a, b) => greaterEqual(a, b)), where((a, b) => less(a, b)));
 /** The smaller of a and b; where they are equal the gradient goes to a. */
 export const minimum: BinaryFunction = binaryOp('minimum', NUMBER, where((a, b) => lessEqual(a, b)), where((a, b) => greater(a, b)));
-/** a to the power b of floats, for a > 0 (or integral b). */
+/**
+ * a to the power b of floats, for a > 0 (or integral b). At a = 0 the gradient of b is 0 for b ≥ 0; that of a is 0 for b = 0 (a⁰ is 1
+ * everywhere).
+ */
 export const power: BinaryFunction = binaryOp(
   'power',
   FLOAT,
-  { reads: ['a', 'b'], run: (dy, { a, b }) => multiply(dy, multiply(b, power(a, subtract(b, 1)))) },
-  { reads: ['a', 'out'], run: (dy, { a, out }) => multiply(dy, multiply(out, log(a))) },
+  { reads: ['a', 'b'], run: (dy, { a, b }) => select(equal(b, 0), 0, multiply(dy, multiply(b, power(a, subtract(b, 1))))) },
+  {
+    reads: ['a', 'b', 'out'],
+    run: (dy, { a, b, out }) => select(logicalAnd(equal(a, 0), greaterEqual(b, 0)), 0, multiply(dy, multiply(out, log(a)))),
+  },
 );
 /** ⌊a / b⌋ of integers, b > 0. No gradient. */
 export const floorDivide: BinaryFunction = binaryOp('floorDivide', INTEGER);

@@ -8,7 +8,7 @@ import { view } from './view.js';
 /**
  * AdamW (Loshchilov and Hutter 2019), in place on parameters, m and v: lists of one length with the gradients, float32, entry i of
  * each of one size. Backends update many at once: pass all that share `decay`.
- * hyper float32 [8]: learning rate, β1, β2, ε, weight decay, 1 − β1ᵗ, 1 − β2ᵗ, gradient scale (0 skips the step).
+ * hyper float32 [10]: learning rate, β1, β2, ε, weight decay, 1 − β1ᵗ, 1 − β2ᵗ, gradient scale (0 skips the step), 1 − β1, 1 − β2.
  */
 export function adamStep(
   parameters: readonly Tensor[], gradients: readonly Tensor[], m: readonly Tensor[], v: readonly Tensor[], hyper: Tensor, options: { decay: boolean },
@@ -23,7 +23,7 @@ export function adamStep(
     requireSameEngine(op, hyper, ...tensors);
   }
   requireDType(op, 'hyper', hyper, 'float32');
-  requireExtent(op, 'the size of hyper', hyper.size, 8);
+  requireExtent(op, 'the size of hyper', hyper.size, 10);
   hyper.engine.kernels.adamStep(parameters, gradients, m, v, hyper, options);
 }
 

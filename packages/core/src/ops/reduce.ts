@@ -42,12 +42,12 @@ export function sum(x: Tensor, axes?: number | readonly number[], options: Reduc
   return out;
 }
 
-/** Arithmetic mean over `axes` (all by default). float. */
+/** Arithmetic mean over `axes` (all by default), computed in float32. float. */
 export function mean(x: Tensor, axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
   requireFloat('mean', 'x', x);
   const resolved = resolveAxes(x, axes, 'mean');
   const count = resolved.reduce((product, axis) => product * x.shape[axis]!, 1);
-  return divide(sum(x, resolved, options), count);
+  return cast(divide(sum(cast(x, 'float32'), resolved, options), count), x.dtype);
 }
 
 function extreme(op: 'max' | 'min') {
@@ -63,9 +63,9 @@ function extreme(op: 'max' | 'min') {
       outputs: [out],
       saved: [x, out],
       backward: ([dy], [input, result]) => {
-        const hits = cast(equal(input!, reshape(result!, ones)), dy!.dtype);
-        const share = divide(reshape(dy!, ones), sum(hits, resolved, { keepAxes: true }));
-        return [multiply(hits, share)];
+        const hits = cast(equal(input!, reshape(result!, ones)), 'float32'); // float16 counts to 65,504 only
+        const share = divide(cast(reshape(dy!, ones), 'float32'), sum(hits, resolved, { keepAxes: true }));
+        return [cast(multiply(hits, share), dy!.dtype)];
       },
     });
     return out;

@@ -21,7 +21,10 @@ export interface ThresholdSelectOptions {
   mask?: Tensor | null;
 }
 
-/** XMoE Algorithm 1, Eq. 5: the fewest experts whose probabilities reach t. p float32 [T, N]. t ≥ 1 takes all K. */
+/**
+ * XMoE Algorithm 1, Eq. 5: the fewest experts whose probabilities reach t. p float32 [T, N]. t ≤ 0 takes the first, t ≥ 1 all K. N equal
+ * probabilities and t = j / N take j experts: a sum within 1e-6 + N·2^-30 of t has reached it, on every backend.
+ */
 export function thresholdSelect(p: Tensor, threshold: number, options: ThresholdSelectOptions = {}): ThresholdSelection {
   const op = 'thresholdSelect';
   const { engine } = p;

@@ -1,5 +1,6 @@
 // Unrecorded reductions over axes, and `sumTo`, the gradient of broadcasting. Users call reduce.ts.
 import type { ReduceOp } from '../contract.js';
+import type { DType } from '../dtype.js';
 import { axisView, padRank, sameShape, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
@@ -8,9 +9,14 @@ export function withOnes(shape: Shape, axes: readonly number[]): number[] {
   return shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
 }
 
-/** Reduces ascending `axes`, each run of neighbours with one kernel call, last run first. Keeps them with size 1. */
+/**
+ * Reduces ascending `axes`, each run of neighbours with one kernel call, last run first. Keeps them with size 1. float16 is rounded once:
+ * sums on the way to a sum are float32.
+ */
 export function reduceAxes(x: Tensor, axes: readonly number[], op: ReduceOp): Tensor {
   const { engine } = x;
+  const isRun = axes.every((axis, index) => index === 0 || axis === axes[index - 1]! + 1);
+  if (x.dtype === 'float16' && op === 'sum' && !isRun) return converted(reduceAxes(converted(x, 'float32'), axes, op), 'float16');
   let current = x;
   let end = axes.length;
   while (end > 0) {
@@ -23,6 +29,12 @@ export function reduceAxes(x: Tensor, axes: readonly number[], op: ReduceOp): Te
     end = start;
   }
   return current === x ? engine.alias(x) : current;
+}
+
+function converted(x: Tensor, dtype: DType): Tensor {
+  const out = x.engine.empty(x.shape, dtype);
+  x.engine.kernels.cast(x, out);
+  return out;
 }
 
 /** Sums x over the axes that broadcasting `shape` to x.shape had repeated; x itself if there are none. Unrecorded. */

@@ -52,6 +52,7 @@ export function createAdamW(engine: Engine, specs: readonly ParameterSpec[], con
   const secondMoments = zeros();
   // Rewritten each step, so that a recorded step stays valid.
   const host = engine.zeros([7]).keep();
+  const rests = engine.tensor([1 - config.beta1, 1 - config.beta2]).keep(); // exact here, not in float32
   const scaleInput = engine.zeros([1]).keep();
   return {
     firstMoments,
@@ -70,7 +71,7 @@ export function createAdamW(engine: Engine, specs: readonly ParameterSpec[], con
     apply(parameters, gradients) {
       return engine.scope(() => {
         const norm = multiply(globalNorm(engine, specs.map((spec) => parameter(gradients, spec.name))), scaleInput);
-        const hyper = concat([host, multiply(clipScale(norm, config.clipNorm), scaleInput)], 0);
+        const hyper = concat([host, multiply(clipScale(norm, config.clipNorm), scaleInput), rests], 0);
         for (const decay of [true, false]) {
           const names = specs.filter((spec) => spec.decay === decay).map(({ name }) => name);
           const [p, g, m, v] = [parameters, gradients, firstMoments, secondMoments].map((one) => names.map((name) => parameter(one, name)));
@@ -80,7 +81,7 @@ export function createAdamW(engine: Engine, specs: readonly ParameterSpec[], con
       });
     },
     dispose() {
-      for (const tensor of [...Object.values(firstMoments), ...Object.values(secondMoments), host, scaleInput]) tensor.dispose();
+      for (const tensor of [...Object.values(firstMoments), ...Object.values(secondMoments), host, rests, scaleInput]) tensor.dispose();
     },
   };
 }

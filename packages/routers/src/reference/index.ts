@@ -11,6 +11,6 @@ export { optimalAssign } from './optimal-assignment.js';
 export { ROUTE_KEYS, type RouteRequest, route } from './route.js';
 export type { Priority, Routing, WeightSource } from './routing.js';
 export { type RouterStatistics, routerStatistics } from './statistics.js';
-export { THRESHOLD_TOLERANCE, type ThresholdOptions, countToThreshold, routeThreshold } from './threshold.js';
+export { type ThresholdOptions, countToThreshold, routeThreshold } from './threshold.js';
 export { type TopKOptions, gumbelNoise, routeSwitch, routeTopK } from './top-k.js';
 export { type UniformOptions, routeUniform } from './uniform.js';

@@ -1,30 +1,21 @@
 // The threshold router (Algorithm 1, Eq. 5): every token takes as many experts as it needs to reach mass t.
+import { countToReach, massToReach } from '@xmoe/core';
 import { requireFinite } from './checks.js';
 import { type GateOptions, rankExperts, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
 import { type Routing, buildRouting, rowOf } from './routing.js';
-
-/**
- * A cumulative probability this close below t counts as having reached it. Sums of float32 probabilities that are t on
- * paper (t·N equal ones, say) fall on either side of t by rounding; with the boundary moved by several units in the
- * last place they all count, on every backend.
- */
-export const THRESHOLD_TOLERANCE = 1e-6;
 
 export interface ThresholdOptions extends GateOptions {
   /** t. At or below 0: the top expert only. At or above 1: all N experts, exactly. */
   readonly threshold: number;
 }
 
-/** The smallest m whose first m sorted probabilities sum to `threshold`; the expert that crosses it is included. */
+/**
+ * The smallest m whose first m sorted probabilities sum to `threshold`; the expert that crosses it is included. Sums are of the units of
+ * core, as on every backend: N equal probabilities and t = j / N give j.
+ */
 export function countToThreshold(sorted: ArrayLike<number>, threshold: number): number {
-  if (threshold >= 1) return sorted.length; // not left to a sum that may reach 1 early
-  let cumulative = 0;
-  for (let m = 1; m <= sorted.length; m++) {
-    cumulative += sorted[m - 1];
-    if (cumulative >= threshold - THRESHOLD_TOLERANCE) return m;
-  }
-  return sorted.length;
+  return countToReach(sorted, 0, sorted.length, massToReach(threshold, sorted.length)); // all from t = 1 on
 }
 
 /**

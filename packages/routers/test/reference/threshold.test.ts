@@ -1,7 +1,7 @@
 // Properties of the threshold router (Algorithm 1).
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
-import { type Routing, THRESHOLD_TOLERANCE, routeSwitch, routeThreshold, routeTopK } from '@xmoe/routers/reference';
+import { type Routing, countToThreshold, routeSwitch, routeThreshold, routeTopK, softmaxGate } from '@xmoe/routers/reference';
 import { problems } from './arbitraries.js';
 
 const rowsOf = (routing: Routing): { experts: number[]; weights: number[] }[] =>
@@ -21,7 +21,7 @@ describe('threshold router', () => {
             expect(experts).toEqual([]);
             return;
           }
-          expect(sum(weights)).toBeGreaterThanOrEqual(threshold - THRESHOLD_TOLERANCE);
+          expect(sum(weights)).toBeGreaterThanOrEqual(threshold - 1.1e-6);
           expect(sum(weights)).toBeLessThanOrEqual(1 + 1e-6);
           expect(weights.length === 1 || sum(weights.slice(0, -1)) < threshold).toBe(true);
           expect(weights).toEqual(experts.map((expert) => routing.probabilities[token * N + expert]));
@@ -50,15 +50,18 @@ describe('threshold router', () => {
     expect([...routeThreshold([[300, 0, 0]], { threshold: 0.999999 }).counts]).toEqual([1]);
   });
 
-  it('equal p and threshold m/N select exactly m experts, the lowest ids first', () => {
-    for (let N = 1; N <= 256; N++) {
+  it('equal p and threshold m/N select exactly m experts, for every N to 1,024 and every m', () => {
+    const wrong: string[] = [];
+    for (let N = 1; N <= 1024; N++) {
+      const { probabilities } = softmaxGate([new Array<number>(N).fill(0.5)]);
       for (let m = 1; m <= N; m++) {
-        if (N > 64 && m % 7 !== 0) continue;
-        const routing = routeThreshold([new Array<number>(N).fill(0.5)], { threshold: m / N });
-        expect(routing.counts[0], `N = ${N}, t = ${m}/${N}`).toBe(m);
-        expect(routing.expertIds[m - 1]).toBe(m - 1);
+        const count = countToThreshold(probabilities, m / N);
+        if (count !== m) wrong.push(`N = ${N}, t = ${m}/${N}: ${count}`);
       }
     }
+    expect(wrong).toEqual([]);
+    const routing = routeThreshold([new Array<number>(225).fill(0.5)], { threshold: 0.8 });
+    expect([routing.counts[0], routing.expertIds[179], routing.expertIds[180]]).toEqual([180, 179, -1]); // the lowest ids first
   });
 
   it('equal p select ⌈t·N⌉ experts for any t', () => {

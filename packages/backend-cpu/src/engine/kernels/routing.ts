@@ -1,5 +1,5 @@
 // The kernels of mixture-of-experts routing on the compiled ones: topK, thresholdSelect, combineExperts and its gradient.
-import type { Kernels } from '@xmoe/core';
+import { massToReach, type Kernels } from '@xmoe/core';
 import { int32s } from '../../storage.js';
 import type { WasmRuntime } from '../runtime.js';
 import { grainOf } from './grain.js';
@@ -26,9 +26,9 @@ export function createRouting(runtime: WasmRuntime, plain: Kernels): RoutingKern
       const N = p.shape[1];
       if (N > RANKED_COLUMNS && K > FEW_CHOICES) return plain.thresholdSelect(p, mask, values, indices, counts, attributes);
       if (K === 0) return void int32s(counts).fill(0);
-      const { threshold } = attributes;
+      const limit = massToReach(attributes.threshold, N);
       runtime.parallel('thresholdSelect', T, grainOf((K <= FEW_CHOICES ? 2 * N : (N * N) / 4) + 4 * K), [
-        pointer(p), mask === null ? 0 : pointer(mask), pointer(values), pointer(indices), pointer(counts), N, K, threshold, Number(threshold >= 1),
+        pointer(p), mask === null ? 0 : pointer(mask), pointer(values), pointer(indices), pointer(counts), N, K, limit === Infinity ? 0 : limit, Number(limit === Infinity),
       ]);
     },
     combineExperts(expertOut, weights, claimRow, _rowClaim, out) {

@@ -1,7 +1,7 @@
 // Cases of biasActivation and biasActivationGrad: every activation, with and without bias and segments.
 import type { Activation, FloatDType, Operand } from '@xmoe/core';
 import { defineCase, FLOATS, input, output, sumTolerance, type ConformanceCase, type OperandSpec } from '../case.js';
-import { cycle, uniform } from '../data.js';
+import { cycle, uniform, type DataGenerator } from '../data.js';
 
 const ACTIVATIONS: readonly Activation[] = ['none', 'relu', 'gelu-tanh', 'gelu-erf'];
 
@@ -13,7 +13,15 @@ interface Variant {
   /** Undefined: no bias. */
   readonly bias?: FloatDType;
   readonly activation: Activation;
+  /** Default: moderate numbers. */
+  readonly x?: DataGenerator;
 }
+
+/** From where products of the formulas overflow, or their saturated parts show, to the infinities; NaN stays. */
+const EXTREMES = [
+  Infinity, -Infinity, 3e38, -3e38, 1e30, -1e30, 1e20, -1e20, 1e13, -1e13, 3e12, -3e12, 1e10, -1e10, 1e4, -1e4, 65504, -65504, 100, -100, 40, -40, 20.5, -20.5,
+  19.5, -19.5, 13, -13, 8.3, -8.3, 5.5, -5.5, 1e-30, -1e-30, 0, NaN,
+];
 
 function variants(dtype: FloatDType): Variant[] {
   const segments = [0, 5, 5, 6, 19];
@@ -24,10 +32,12 @@ function variants(dtype: FloatDType): Variant[] {
     { R: 23, C: 5, offsets: segments, activation },
   ]);
   const long = (['gelu-tanh', 'gelu-erf'] as const).map((activation): Variant => ({ R: 150, C: 72, bias: dtype, offsets: [0, 70, 70, 140], activation }));
-  if (dtype === 'float16') return [...small, ...long, { R: 23, C: 5, bias: 'float32', offsets: segments, activation: 'gelu-tanh' }];
+  const extreme = ACTIVATIONS.flatMap((activation) => [[1, 36], [40, 36]].map(([R, C]): Variant => ({ R, C, activation, x: cycle(...EXTREMES) })));
+  if (dtype === 'float16') return [...small, ...long, ...extreme, { R: 23, C: 5, bias: 'float32', offsets: segments, activation: 'gelu-tanh' }];
   return [
     ...small,
     ...long,
+    ...extreme,
     { R: 0, C: 5, bias: dtype, activation: 'relu' },
     { R: 0, C: 5, bias: dtype, offsets: [0, 0], activation: 'relu' },
     { R: 9, C: 3, bias: dtype, offsets: [0, 0, 0], activation: 'gelu-erf' },
@@ -37,16 +47,16 @@ function variants(dtype: FloatDType): Variant[] {
   ];
 }
 
-function labelOf({ R, C, offsets, bias, activation }: Variant): string {
+function labelOf({ R, C, offsets, bias, activation, x }: Variant): string {
   const rows = offsets === undefined ? '' : ` at ${offsets.join(' ')}`;
-  return `${activation} [${R}, ${C}]${rows}, ${bias === undefined ? 'no bias' : `bias ${bias}`},`;
+  return `${activation}${x === undefined ? '' : ' of extremes'} [${R}, ${C}]${rows}, ${bias === undefined ? 'no bias' : `bias ${bias}`},`;
 }
 
 /** The operands that a variant has; `bias` and `offsets` are left out where it has none. */
-function inputsOf({ R, C, offsets, bias }: Variant, dtype: FloatDType): Record<string, OperandSpec> {
+function inputsOf({ R, C, offsets, bias, x }: Variant, dtype: FloatDType): Record<string, OperandSpec> {
   const groups = offsets === undefined ? 1 : offsets.length - 1;
   return {
-    x: input([R, C], dtype, uniform(-4, 4)),
+    x: input([R, C], dtype, x ?? uniform(-4, 4)),
     ...(bias === undefined ? {} : { bias: input([groups, C], bias, uniform(-1, 1)) }),
     ...(offsets === undefined ? {} : { offsets: input([groups + 1], 'int32', cycle(...offsets)) }),
   };

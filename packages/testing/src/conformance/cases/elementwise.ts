@@ -70,15 +70,24 @@ const UNARY_DOMAIN: Record<Exclude<UnaryOp, 'logicalNot'>, DataGenerator> = {
 const EXACT_UNARY: readonly UnaryOp[] = ['negate', 'abs', 'sign', 'relu', 'floor', 'ceil', 'logicalNot'];
 
 /** Values at the ends of the domain, which overflow or hide in a careless formula. */
-const UNARY_ENDS: Partial<Record<UnaryOp, DataGenerator>> = {
-  exp: cycle(-Infinity, -200, 0),
-  log: cycle(0, 1),
-  sqrt: cycle(0, 1, 4),
-  sign: cycle(0, -0.5, 0.5),
-  tanh: cycle(-60, -20, 0, 20, 60),
-  erf: cycle(-20, -6, 0, 6, 20),
-  sigmoid: cycle(-120, 0, 120),
-  relu: cycle(-1, 0, 1),
+const UNARY_ENDS: Record<Exclude<UnaryOp, 'logicalNot'>, readonly number[]> = {
+  negate: [Infinity, -Infinity, NaN],
+  abs: [Infinity, -Infinity, -3e38, NaN],
+  sign: [0, -0.5, 0.5, Infinity, -Infinity, NaN],
+  exp: [-Infinity, -200, 0, 89, 1e4, 3e38, Infinity, NaN],
+  log: [0, 1, -1, -Infinity, 3e38, 1e-37, Infinity, NaN],
+  sqrt: [0, 1, 4, -1, 3e38, 1e-37, Infinity, NaN],
+  rsqrt: [1, 3e38, 1e-37, 0, Infinity, NaN],
+  square: [1e30, -1e30, Infinity, -Infinity, NaN],
+  reciprocal: [1, 0, Infinity, -Infinity, 1e30, NaN],
+  tanh: [-Infinity, -3e38, -60, -20, 0, 20, 60, 3e38, Infinity, 1e-30, NaN],
+  erf: [-Infinity, -3e38, -20, -6, 0, 6, 20, 3e38, Infinity, 1e-30, NaN],
+  sigmoid: [-Infinity, -3e38, -120, -89, 0, 89, 120, 3e38, Infinity, NaN],
+  relu: [-Infinity, -1, 0, 1, Infinity, NaN],
+  sin: [0, NaN],
+  cos: [0, NaN],
+  floor: [Infinity, -Infinity, 1e20, -0.5, NaN],
+  ceil: [Infinity, -Infinity, 1e20, -0.5, NaN],
 };
 
 function unaryCase(op: UnaryOp, dtype: DType, shape: readonly number[], data: DataGenerator, note = ''): ConformanceCase {
@@ -95,8 +104,9 @@ export const unary: readonly ConformanceCase[] = [
   ...Object.entries(UNARY_DOMAIN).flatMap(([op, data]) =>
     FLOATS.map((dtype) => unaryCase(op as UnaryOp, dtype, [7, 13], data)),
   ),
-  ...Object.entries(UNARY_ENDS).flatMap(([op, data]) =>
-    FLOATS.map((dtype) => unaryCase(op as UnaryOp, dtype, [5], data, ' at the ends')),
+  ...Object.entries(UNARY_ENDS).flatMap(([op, ends]) =>
+    // So many that loops over vectors see them.
+    ([[[ends.length], 'float16'], [[1201], 'float32']] as const).map(([shape, dtype]) => unaryCase(op as UnaryOp, dtype, shape, cycle(...ends), ' at the ends')),
   ),
   ...(['negate', 'abs', 'sign'] as const).map((op) => unaryCase(op, 'int32', [11], integers(-1e9, 1e9))),
   ...[[], [0], [1], [1, 1, 1], [65537]].map((shape) => unaryCase('exp', 'float32', shape, uniform(-2, 2))),
@@ -111,6 +121,20 @@ function castData(from: DType, to: DType): DataGenerator {
   return isFraction ? uniform(-9, 9) : integers(-9, 9);
 }
 
+/** The ends of the integers, what is beyond them, fractions, NaN. */
+const BEYOND = [
+  3e9, -3e9, 2 ** 31, 2 ** 31 - 128, -(2 ** 31), 2 ** 32, 2 ** 32 - 256, 1e30, -1e30, 5e9, Infinity, -Infinity, NaN, 0, -0, 0.9, -0.9, 1.9, -1.9, -1, 1e-30,
+];
+
+function oddCast(from: DType, to: DType, data: DataGenerator): ConformanceCase {
+  return defineCase('cast', {
+    label: `beyond the range, from ${from} to`,
+    dtype: to,
+    operands: { x: input([BEYOND.length * 3], from, data), out: output([BEYOND.length * 3], to) },
+    run: (kernel, { x, out }) => kernel(x, out),
+  });
+}
+
 export const cast: readonly ConformanceCase[] = [
   ...DTYPES.flatMap((from) =>
     DTYPES.map((to) =>
@@ -123,6 +147,9 @@ export const cast: readonly ConformanceCase[] = [
       }),
     ),
   ),
+  ...(['int32', 'uint32', 'bool'] as const).flatMap((to) => FLOATS.map((from) => oddCast(from, to, cycle(...BEYOND)))),
+  oddCast('uint32', 'int32', cycle(0, 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1)),
+  oddCast('int32', 'uint32', cycle(0, 1, -1, 2 ** 31 - 1, -(2 ** 31))),
   ...[[0], [], [65537]].map((shape) =>
     defineCase('cast', {
       label: `${shapeLabel(shape)} from float32 to`,

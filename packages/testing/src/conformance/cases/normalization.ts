@@ -29,6 +29,11 @@ function layerNormCase(shape: readonly number[], dtype: FloatDType, data: DataGe
   });
 }
 
+/** `origin` and up to five steps of ⅛ above or below. */
+function stepsFrom(origin: number): DataGenerator {
+  return (length) => Float64Array.from({ length }, (_, i) => origin + (((i * 37) % 11) - 5) / 8);
+}
+
 export const layerNorm: readonly ConformanceCase[] = [
   ...SHAPES.slice(1).map((shape) => layerNormCase(shape, 'float32', uniform(-2, 2), 'any', shape[1] === 3 ? 20 : 1)),
   layerNormCase([7, 13], 'float16', uniform(-2, 2), 'any'),
@@ -36,6 +41,8 @@ export const layerNorm: readonly ConformanceCase[] = [
   layerNormCase([1, 1], 'float32', cycle(0.5), 'of one'),
   layerNormCase([3, 8], 'float32', cycle(0.5), 'constant rows'),
   layerNormCase([5, 64], 'float32', uniform(99, 101), 'far from zero', 20),
+  // The mean is a million times the deviation: of both, float32 holds the differences exactly.
+  ...[[3, 193], [2, 768], [2, 2051], [7, 1]].map((shape) => layerNormCase(shape, 'float32', stepsFrom(1e6), 'very far from zero')),
 ];
 
 interface GradOperands {

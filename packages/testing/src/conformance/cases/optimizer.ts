@@ -11,6 +11,9 @@ interface Variant {
   readonly gradient?: DataGenerator;
   /** The step number t of the bias corrections. */
   readonly step?: number;
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly v?: DataGenerator;
 }
 
 const VARIANTS: readonly Variant[] = [
@@ -25,17 +28,18 @@ const VARIANTS: readonly Variant[] = [
   { note: 'list with a large one', shapes: [[64], [40, 501], [13], [65537]], decay: false },
   { note: 'skipped list', shapes: [[5], [7]], decay: true, scale: 0 },
   { note: 'none', shapes: [], decay: true },
+  { note: 'β near 1', shapes: [[7], [70, 70]], decay: true, beta1: 0.9999999, beta2: 0.99999999, v: cycle(0) },
 ];
 
-export const adamStep: readonly ConformanceCase[] = VARIANTS.map(({ note, shapes, decay, scale = 1, gradient = uniform(-1, 1), step = 3 }) =>
+export const adamStep: readonly ConformanceCase[] = VARIANTS.map(({ note, shapes, decay, scale = 1, gradient = uniform(-1, 1), step = 3, beta1 = 0.9, beta2 = 0.95, v = uniform(0.001, 0.1) }) =>
   defineCase('adamStep', {
     label: `${shapeLabel(...shapes)} ${note}`,
     operands: {
       ...list('parameter', shapes, (shape) => inout(shape, 'float32', uniform(-1, 1))),
       ...list('gradient', shapes, (shape) => input(shape, 'float32', gradient)),
       ...list('m', shapes, (shape) => inout(shape, 'float32', uniform(-0.1, 0.1))),
-      ...list('v', shapes, (shape) => inout(shape, 'float32', uniform(0.001, 0.1))),
-      hyper: input([8], 'float32', cycle(0.01, 0.9, 0.95, 1e-8, 0.1, 1 - 0.9 ** step, 1 - 0.95 ** step, scale)),
+      ...list('v', shapes, (shape) => inout(shape, 'float32', v)),
+      hyper: input([10], 'float32', cycle(0.01, beta1, beta2, 1e-8, 0.1, 1 - beta1 ** step, 1 - beta2 ** step, scale, 1 - beta1, 1 - beta2)),
     },
     tolerance: scale === 0 ? 'exact' : { relative: 1e-5, absolute: 1e-6 },
     run: (kernel, operands) => {

@@ -19,15 +19,42 @@ function reduceCase(op: ReduceOp, dtype: DType, [outer, size, inner]: View, data
   });
 }
 
+const FLOATS_AND_INT32 = [...FLOATS, 'int32'] as const;
+
 export const reduce: readonly ConformanceCase[] = (['sum', 'max', 'min'] as const).flatMap((op) => [
   ...VIEWS.map((view) => reduceCase(op, 'float32', view, uniform(-1, 1))),
-  reduceCase(op, 'float32', [3, 0, 4], uniform(-1, 1)),
+  ...([[3, 0, 4], [3, 0, 1]] as const).flatMap((view) => FLOATS_AND_INT32.map((dtype) => reduceCase(op, dtype, view, cycle(0)))),
   ...([[3, 7, 5], [4, 13, 1]] as const).map((view) => reduceCase(op, 'float16', view, uniform(-1, 1))),
   ...([[3, 7, 5], [4, 1009, 1], [65537, 2, 1]] as const).map((view) => reduceCase(op, 'int32', view, integers(-1e6, 1e6))),
 ]);
 
+/** NaN first, last, before an infinity, alone; one answer wherever it stands. */
+const ODD_ROWS: readonly (readonly (readonly number[])[])[] = [
+  [[NaN, 1, 2, 3], [1, NaN, 3, 2], [1, 2, 3, NaN], [NaN, NaN, NaN, NaN], [NaN, NaN, -Infinity, NaN]],
+  [[NaN, -Infinity], [-Infinity, NaN], [NaN, Infinity], [-Infinity, -Infinity], [Infinity, Infinity]],
+  [[NaN, NaN, NaN, NaN, -Infinity, NaN, -3e38, NaN, 3e38, NaN]],
+  [Array.from({ length: 1009 }, (_, i) => (i % 7 === 3 ? (i * 37) % 101 : NaN))],
+];
+
+const oddArgReduce: readonly ConformanceCase[] = (['max', 'min'] as const).flatMap((op) =>
+  ODD_ROWS.flatMap((rows) =>
+    ([['float32', 1], ['float32', 2], ['float16', 1]] as const).map(([dtype, inner]) => {
+      const [outer, size] = [rows.length, rows[0].length];
+      return defineCase('argReduce', {
+        label: `${op} [${outer}, ${size}, ${inner}] with NaN and infinities`,
+        dtype,
+        operands: {
+          x: input([outer, size, inner], dtype, () => rows.flat().flatMap((value) => new Array<number>(inner).fill(value))),
+          out: output([outer, inner], 'int32'),
+        },
+        run: (kernel, { x, out }) => kernel(x, out, { outer, size, inner, op }),
+      });
+    }),
+  ),
+);
+
 export const argReduce: readonly ConformanceCase[] = (['max', 'min'] as const).flatMap((op) =>
-  ([...FLOATS, 'int32'] as const).flatMap((dtype) =>
+  FLOATS_AND_INT32.flatMap((dtype) =>
     (dtype === 'float16' ? VIEWS.slice(0, 3) : VIEWS).map(([outer, size, inner]) =>
       defineCase('argReduce', {
         label: `${op} [${outer}, ${size}, ${inner}] with ties`,
@@ -37,7 +64,7 @@ export const argReduce: readonly ConformanceCase[] = (['max', 'min'] as const).f
       }),
     ),
   ),
-);
+).concat(oddArgReduce);
 
 export const cumsum: readonly ConformanceCase[] = [false, true].flatMap((exclusive) =>
   [[1, 1], [0, 5], [3, 0], [7, 13], [2, 1009], [1, 65537], [65537, 3]].flatMap((shape) =>
