@@ -1,10 +1,10 @@
 // attention and its gradient, BLOCK query rows at a time: never more than [Tk, BLOCK] scores at once, in the scratch of the
-// thread. The backward pass makes the probabilities again from lse (Dao et al. 2022, Algorithm 4) and the dropout mask from its
+// thread. The backward pass makes the probabilities again from stats (Dao et al. 2022, Algorithm 4) and the dropout mask from its
 // key. D is a multiple of 8 here; anything else is left to the plain kernels.
 import { BLOCK, SCORE_BYTES, addRows, mixRows, scoreTile } from './attention-tiles';
 import { keptFactors } from './dropout';
 import { dotRun, scaleRun } from './lanes';
-import { expNegative4, log4 } from './math';
+import { expNegative4 } from './math';
 import { copyBytes, transposeTile } from './movement';
 import { threadScratch } from './thread';
 
@@ -84,16 +84,13 @@ function hideKeys(scores: usize, firstLimit: i32, padded: i32, causal: i32, Tk: 
   }
 }
 
-/** Softmax without the division, for 4 queries: scores become e^(s − largest). Leaves 1 / Σ and lse; zeros and −∞ of none. */
+/** Softmax without the division, for 4 queries: scores become e^(s − largest). Leaves 1 / Σ and the largest; 0 and LOWEST of none. */
 @inline
-function softmaxColumns(scores: usize, count: i32, inverse: usize, lse: usize): void {
+function softmaxColumns(scores: usize, count: i32, inverse: usize, peak: usize): void {
   const last = scores + count * SCORE_BYTES;
-  const lowest = f32x4.splat(-Infinity);
   const zero = f32x4.splat(0);
-  let largest = lowest;
-  for (let at = scores; at < last; at += SCORE_BYTES) largest = f32x4.pmax(largest, v128.load(at));
-  const isBlind = f32x4.eq(largest, lowest);
-  const top = v128.andnot(largest, isBlind);
+  let top = f32x4.splat(LOWEST);
+  for (let at = scores; at < last; at += SCORE_BYTES) top = f32x4.pmax(top, v128.load(at));
   let sum = zero;
   for (let at = scores; at < last; at += SCORE_BYTES) {
     const value = expNegative4(f32x4.sub(v128.load(at), top));
@@ -101,8 +98,11 @@ function softmaxColumns(scores: usize, count: i32, inverse: usize, lse: usize): 
     sum = f32x4.add(sum, value);
   }
   v128.store(inverse, v128.andnot(f32x4.div(f32x4.splat(1), sum), f32x4.eq(sum, zero)));
-  v128.store(lse, f32x4.add(top, log4(sum)));
+  v128.store(peak, top);
 }
+
+/** The largest of no scores. */
+const LOWEST: f32 = -3.4028234663852886e38;
 
 /** The kept factors of 4 query rows into 4 rows of `to`. `first` is the index of the first row among all queries. */
 @inline
@@ -121,7 +121,7 @@ function factorTile(factors: usize, rowBytes: i32, j: i32, tile: usize): void {
  * Scratch: queries and mixed [BLOCK, D], numbers per query, 4 rows of factors if there is dropout, scores [Tk, BLOCK].
  */
 export function attention(
-  begin: i32, end: i32, q: usize, panels: usize, v: usize, keyMask: usize, key: usize, out: usize, lse: usize,
+  begin: i32, end: i32, q: usize, panels: usize, v: usize, keyMask: usize, key: usize, out: usize, stats: usize,
   heads: i32, Tq: i32, Tk: i32, D: i32, causal: i32, scale: f32, stream: i32, rate: f32, kept: f32,
 ): void {
   const blocks = (Tq + BLOCK - 1) / BLOCK;
@@ -130,8 +130,8 @@ export function attention(
   const queries = threadScratch();
   const mixed = queries + BLOCK * rowBytes;
   const inverses = mixed + BLOCK * rowBytes;
-  const logSums = inverses + SCORE_BYTES;
-  const factors = logSums + SCORE_BYTES + 64;
+  const peaks = inverses + SCORE_BYTES;
+  const factors = peaks + SCORE_BYTES + 64;
   const factorBytes = (padded << 2) + 64;
   const scores = key == 0 ? factors : factors + 4 * factorBytes + 128;
   for (let item = begin; item < end; item++) {
@@ -145,13 +145,14 @@ export function attention(
     hideKeys(scores, causal != 0 ? first + 1 + Tk - Tq : Tk, visible, causal, Tk, keyMask == 0 ? 0 : keyMask + (head / heads) * Tk);
     for (let i = 0; i < rows; i += 4) {
       const columns = scores + (i << 2);
-      softmaxColumns(columns, visible, inverses + (i << 2), logSums + (i << 2));
+      softmaxColumns(columns, visible, inverses + (i << 2), peaks + (i << 2));
       if (key != 0) dropColumns(columns, visible, key, stream, row0 + i, Tk, rate, kept, factors, factorBytes);
       mixRows(columns, v + head * Tk * rowBytes, min(visible, Tk), D, mixed + i * rowBytes);
     }
     for (let i = 0; i < rows; i++) {
       scaleRun(out + (row0 + i) * rowBytes, mixed + i * rowBytes, load<f32>(inverses + (i << 2)), D);
-      store<f32>(lse + ((row0 + i) << 2), load<f32>(logSums + (i << 2)));
+      store<f32>(stats + ((row0 + i) << 3), load<f32>(peaks + (i << 2)));
+      store<f32>(stats + ((row0 + i) << 3), load<f32>(inverses + (i << 2)), 4);
     }
   }
 }
@@ -174,12 +175,13 @@ function dropColumns(
 
 /** For 4 queries: scores → kept probabilities, flows (gradients of those) → gradients of scale·q·k. */
 @inline
-function backwardColumns(scores: usize, flows: usize, count: i32, logSums: usize, deltas: usize): void {
-  const logSum = v128.load(logSums);
-  const delta = v128.load(deltas);
+function backwardColumns(scores: usize, flows: usize, count: i32, numbers: usize): void {
+  const top = v128.load(numbers);
+  const inverse = v128.load(numbers, SCORE_BYTES);
+  const delta = v128.load(numbers, 2 * SCORE_BYTES);
   const bytes = count * SCORE_BYTES;
   for (let at = 0; at < bytes; at += SCORE_BYTES) {
-    const p = expNegative4(f32x4.sub(v128.load(scores + at), logSum));
+    const p = f32x4.mul(expNegative4(f32x4.sub(v128.load(scores + at), top)), inverse);
     v128.store(flows + at, f32x4.mul(p, f32x4.sub(v128.load(flows + at), delta)));
     v128.store(scores + at, p);
   }
@@ -188,17 +190,18 @@ function backwardColumns(scores: usize, flows: usize, count: i32, logSums: usize
 /** As `backwardColumns`, with dropout. */
 @inline
 function backwardDroppedColumns(
-  scores: usize, flows: usize, count: i32, logSums: usize, deltas: usize, factors: usize, factorBytes: i32,
+  scores: usize, flows: usize, count: i32, numbers: usize, factors: usize, factorBytes: i32,
 ): void {
-  const logSum = v128.load(logSums);
-  const delta = v128.load(deltas);
+  const top = v128.load(numbers);
+  const inverse = v128.load(numbers, SCORE_BYTES);
+  const delta = v128.load(numbers, 2 * SCORE_BYTES);
   const tile = factors + 4 * factorBytes;
   for (let j = 0; j < count; j += 4) {
     factorTile(factors, factorBytes, j, tile);
     for (let row = 0; row < 4; row++) {
       const at = (j + row) * SCORE_BYTES;
       const factor = v128.load(tile + (row << 4));
-      const p = expNegative4(f32x4.sub(v128.load(scores + at), logSum));
+      const p = f32x4.mul(expNegative4(f32x4.sub(v128.load(scores + at), top)), inverse);
       v128.store(flows + at, f32x4.mul(p, f32x4.sub(f32x4.mul(v128.load(flows + at), factor), delta)));
       v128.store(scores + at, f32x4.mul(p, factor));
     }
@@ -220,14 +223,15 @@ function addBlock(scores: usize, rows: usize, count: i32, D: i32, sums: usize, v
   copyBytes(sums + j * rowBytes, spare, bytes);
 }
 
-/** Per query of a block: lse (+∞ where it saw nothing, which makes its probabilities 0) and Σ dout·out. */
+/** Three rows of numbers per query of a block: its largest score, 1 / Σ and Σ dout·out; zeros beyond the last query. */
 @inline
-function writeStatistics(lse: usize, dout: usize, out: usize, rows: i32, D: i32, logSums: usize, deltas: usize): void {
-  memory.fill(logSums, 0, 2 * SCORE_BYTES);
+function writeNumbers(stats: usize, dout: usize, out: usize, rows: i32, D: i32, numbers: usize): void {
+  memory.fill(numbers, 0, 3 * SCORE_BYTES);
   for (let i = 0; i < rows; i++) {
-    const logSum = load<f32>(lse + (i << 2));
-    store<f32>(logSums + (i << 2), logSum < -1e38 ? Infinity : logSum);
-    store<f32>(deltas + (i << 2), dotRun(dout + ((i * D) << 2), out + ((i * D) << 2), D));
+    const at = numbers + (i << 2);
+    store<f32>(at, load<f32>(stats + (i << 3)));
+    store<f32>(at, load<f32>(stats + (i << 3), 4), SCORE_BYTES);
+    store<f32>(at, dotRun(dout + ((i * D) << 2), out + ((i * D) << 2), D), 2 * SCORE_BYTES);
   }
 }
 
@@ -236,7 +240,7 @@ function writeStatistics(lse: usize, dout: usize, out: usize, rows: i32, D: i32,
  * `attention`, and flows as large as scores.
  */
 export function attentionGrad(
-  begin: i32, end: i32, q: usize, k: usize, keyPanels: usize, valuePanels: usize, keyMask: usize, key: usize, out: usize, lse: usize,
+  begin: i32, end: i32, q: usize, k: usize, keyPanels: usize, valuePanels: usize, keyMask: usize, key: usize, out: usize, stats: usize,
   dout: usize, dq: usize, dk: usize, dv: usize,
   heads: i32, Tq: i32, Tk: i32, D: i32, causal: i32, scale: f32, stream: i32, rate: f32, kept: f32,
 ): void {
@@ -245,9 +249,8 @@ export function attentionGrad(
   const queries = threadScratch();
   const upstream = queries + BLOCK * rowBytes;
   const mixed = upstream + BLOCK * rowBytes;
-  const logSums = mixed + BLOCK * rowBytes;
-  const deltas = logSums + SCORE_BYTES;
-  const spare = deltas + SCORE_BYTES;
+  const numbers = mixed + BLOCK * rowBytes;
+  const spare = numbers + 3 * SCORE_BYTES;
   const factors = spare + 4 * rowBytes + 64;
   const factorBytes = (padded << 2) + 64;
   const scores = key == 0 ? factors : factors + 4 * factorBytes + 128;
@@ -266,13 +269,13 @@ export function attentionGrad(
       scoreBlock(keyPanels + head * padded * rowBytes, queries, rows, visible, D, scores);
       scoreBlock(valuePanels + head * padded * rowBytes, upstream, rows, visible, D, flows);
       hideKeys(scores, causal != 0 ? first + 1 + Tk - Tq : Tk, visible, causal, Tk, keyMask == 0 ? 0 : keyMask + (head / heads) * Tk);
-      writeStatistics(lse + (row0 << 2), dout + block, out + block, rows, D, logSums, deltas);
+      writeNumbers(stats + (row0 << 3), dout + block, out + block, rows, D, numbers);
       for (let i = 0; i < rows; i += 4) {
         const at = i << 2;
-        if (key == 0) backwardColumns(scores + at, flows + at, visible, logSums + at, deltas + at);
+        if (key == 0) backwardColumns(scores + at, flows + at, visible, numbers + at);
         else {
           writeFactors(key, stream, row0 + i, Tk, visible, rate, kept, factors, factorBytes);
-          backwardDroppedColumns(scores + at, flows + at, visible, logSums + at, deltas + at, factors, factorBytes);
+          backwardDroppedColumns(scores + at, flows + at, visible, numbers + at, factors, factorBytes);
         }
         mixRows(flows + at, k + keyBytes, min(visible, Tk), D, mixed + i * rowBytes);
       }

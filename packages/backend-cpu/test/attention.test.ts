@@ -69,25 +69,25 @@ function prepare(s: Setting): {
 describe.each(SETTINGS)('attention, %s', (_, setting) => {
   const { data, shapes, mask, key, options } = prepare(setting);
   const [q, k, v] = data.map((values, index) => make(shapes[index], values));
-  const lseShape = shapes[0].slice(0, 2);
+  const statsShape = [...shapes[0].slice(0, 2), 2];
 
   it('is the weighted mean of values', () => {
     const out = make(shapes[0]);
-    kernels.attention(q, k, v, mask, key, out, make(lseShape), options);
+    kernels.attention(q, k, v, mask, key, out, make(statsShape), options);
     expect(distance(read(out), naiveAttention(setting, ...data))).toBeLessThan(1e-13);
   });
 
   it('has the gradient of central differences', () => {
-    const [out, lse, grads] = [make(shapes[0]), make(lseShape), shapes.map((shape) => make(shape))];
+    const [out, stats, grads] = [make(shapes[0]), make(statsShape), shapes.map((shape) => make(shape))];
     const dout = randoms(data[0].length, 24);
-    kernels.attention(q, k, v, mask, key, out, lse, options);
-    kernels.attentionGrad(q, k, v, mask, key, out, lse, make(shapes[0], dout), grads[0], grads[1], grads[2], options);
+    kernels.attention(q, k, v, mask, key, out, stats, options);
+    kernels.attentionGrad(q, k, v, mask, key, out, stats, make(shapes[0], dout), grads[0], grads[1], grads[2], options);
     data.forEach((values, index) => {
       const wanted = numericalGradient((moved) => {
         const operands = [q, k, v];
         operands[index] = make(shapes[index], moved);
         const result = make(shapes[0]);
-        kernels.attention(operands[0], operands[1], operands[2], mask, key, result, make(lseShape), options);
+        kernels.attention(operands[0], operands[1], operands[2], mask, key, result, make(statsShape), options);
         return dot(read(result), dout);
       }, values);
       expect(distance(read(grads[index]), wanted), ['dq', 'dk', 'dv'][index]).toBeLessThan(1e-8);

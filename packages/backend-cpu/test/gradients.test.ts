@@ -71,32 +71,35 @@ describe('crossEntropyGrad', () => {
     const chunks = [[0, cut], [cut, V]];
     const columns = (values: ArrayLike<number>, [from, to]: number[]): Operand =>
       make([R, to - from], Array.from(values).filter((_, at) => at % V >= from && at % V < to));
-    const statistics = (values: ArrayLike<number>): { lse: number[]; picked: number[]; total: number[] } => {
-      const parts = chunks.map((chunk) => {
-        const [lse, picked, total] = [make([R]), make([R]), make([R])];
-        kernels.crossEntropyStats(columns(values, chunk), targets, lse, picked, total, { offset: chunk[0] });
-        return { lse: read(lse), picked: read(picked), total: read(total) };
-      });
-      const sum = (name: 'picked' | 'total'): number[] => parts[0][name].map((value, row) => value + parts[1][name][row]);
+    interface Statistics { peak: number[]; sum: number[]; picked: number[]; total: number[] }
+    const statistics = (values: ArrayLike<number>): Statistics => {
+      const [a, b] = chunks.map((chunk) => {
+        const [peak, sum, picked, total] = [make([R]), make([R]), make([R]), make([R])];
+        kernels.crossEntropyStats(columns(values, chunk), targets, peak, sum, picked, total, { offset: chunk[0], vocabulary: V });
+        return { peak: read(peak), sum: read(sum), picked: read(picked), total: read(total) };
+      }) as [Statistics, Statistics];
+      const peak = a.peak.map((value, row) => Math.max(value, b.peak[row]));
+      const [fallA, fallB] = [a, b].map((part) => part.peak.map((value, row) => value - peak[row]));
       return {
-        lse: parts[0].lse.map((value, row) => Math.log(Math.exp(value) + Math.exp(parts[1].lse[row]))),
-        picked: sum('picked'),
-        total: sum('total'),
+        peak,
+        sum: peak.map((_, row) => a.sum[row] * Math.exp(fallA[row]) + b.sum[row] * Math.exp(fallB[row])),
+        picked: a.picked.map((value, row) => value + b.picked[row]),
+        total: a.total.map((value, row) => value + cut * fallA[row] + b.total[row] + (V - cut) * fallB[row]),
       };
     };
     const loss = (values: ArrayLike<number>): number => {
-      const { lse, picked, total } = statistics(values);
-      return lse.reduce((sum, value, row) => {
-        const rowLoss = value - (1 - smoothing) * picked[row] - (smoothing / V) * total[row];
-        return sum + rowLoss * scale[row];
+      const { peak, sum, picked, total } = statistics(values);
+      return sum.reduce((result, value, row) => {
+        const rowLoss = Math.log(value) + (1 - smoothing) * (peak[row] - picked[row]) - (smoothing / V) * total[row];
+        return result + rowLoss * scale[row];
       }, 0);
     };
     const wanted = numericalGradient(loss, logits);
-    const lse = make([R], statistics(logits).lse);
+    const { peak, sum } = statistics(logits);
     for (const chunk of chunks) {
       const out = make([R, chunk[1] - chunk[0]]);
       const attributes = { offset: chunk[0], labelSmoothing: smoothing, vocabulary: V };
-      kernels.crossEntropyGrad(columns(logits, chunk), targets, lse, make([R], scale), out, attributes);
+      kernels.crossEntropyGrad(columns(logits, chunk), targets, make([R], peak), make([R], sum), make([R], scale), out, attributes);
       expect(distance(read(out), read(columns(wanted, chunk)))).toBeLessThan(1e-8);
     }
   });

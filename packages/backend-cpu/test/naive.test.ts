@@ -90,14 +90,18 @@ describe('row kernels', () => {
     expect(distance(read(out), expected)).toBeLessThan(1e-15);
   });
 
-  it('crossEntropyStats gives the log of the sum, the target and the total', () => {
-    const [lse, picked, total] = [make([R]), make([R]), make([R])];
-    const targets = make([R], [3, 4, 12, 13, -1, 0], 'int32');
-    kernels.crossEntropyStats(make([R, C], x), targets, lse, picked, total, { offset: 4 });
+  it('crossEntropyStats gives the largest, the target, and sums of distances from the largest', () => {
+    const [peak, total, picked, distances] = [make([R]), make([R]), make([R]), make([R])];
+    const targets = make([R], [3, 4, 12, 13, -1, 14], 'int32');
+    kernels.crossEntropyStats(make([R, C], x), targets, peak, total, picked, distances, { offset: 4, vocabulary: 14 });
     const rows = Array.from({ length: R }, (_, r) => row(r));
-    expect(distance(read(lse), rows.map((one) => Math.log(one.reduce((sum, value) => sum + Math.exp(value), 0))))).toBeLessThan(1e-14);
-    expect(read(picked)).toEqual([0, rows[1][0], rows[2][8], 0, 0, 0]);
-    expect(distance(read(total), rows.map((one) => one.reduce((sum, value) => sum + value, 0)))).toBeLessThan(1e-14);
+    const largest = rows.map((one) => Math.max(...one));
+    const sumOf = (of: (value: number) => number): number[] =>
+      rows.map((one, r) => one.reduce((sum, value) => sum + of(value - largest[r]), 0));
+    expect(read(peak)).toEqual(largest);
+    expect(distance(read(total), sumOf(Math.exp))).toBeLessThan(1e-14);
+    expect(read(picked)).toEqual([0, rows[1][0], rows[2][8], 0, 0, NaN]);
+    expect(distance(read(distances), sumOf((value) => value))).toBeLessThan(1e-14);
   });
 
   it('layerNorm subtracts the mean and divides by the standard deviation', () => {

@@ -18,7 +18,7 @@ interface Sizes {
   readonly dropoutRate: number;
 }
 
-type Names = 'q' | 'k' | 'v' | 'mask' | 'key' | 'dout' | 'out' | 'lse' | 'dq' | 'dk' | 'dv';
+type Names = 'q' | 'k' | 'v' | 'mask' | 'key' | 'dout' | 'out' | 'stats' | 'dq' | 'dk' | 'dv';
 
 /** Forward and backward in one call, so that the gradient sees its own forward pass. In a mask the second batch row is blind. */
 function caseOf(sizes: Sizes, seed: number): [Record<Names, Given>, (kernels: Kernels, operands: Record<Names, Operand>) => void] {
@@ -29,12 +29,12 @@ function caseOf(sizes: Sizes, seed: number): [Record<Names, Given>, (kernels: Ke
   const given: Record<Names, Given> = {
     q: input(queries, seed), k: input(keys, seed + 1), v: input(keys, seed + 2), dout: input(queries, seed + 3),
     mask: input([B, Tk], seen, 'bool'), key: input([2], [seed, 5], 'uint32'),
-    out: output(queries), lse: output([B * heads, Tq]), dq: output(queries), dk: output(keys), dv: output(keys),
+    out: output(queries), stats: output([B * heads, Tq, 2]), dq: output(queries), dk: output(keys), dv: output(keys),
   };
   return [given, (kernels, o) => {
     const [mask, key] = [isMasked ? o.mask : null, dropoutRate > 0 ? o.key : null];
-    kernels.attention(o.q, o.k, o.v, mask, key, o.out, o.lse, options);
-    kernels.attentionGrad(o.q, o.k, o.v, mask, key, o.out, o.lse, o.dout, o.dq, o.dk, o.dv, options);
+    kernels.attention(o.q, o.k, o.v, mask, key, o.out, o.stats, options);
+    kernels.attentionGrad(o.q, o.k, o.v, mask, key, o.out, o.stats, o.dout, o.dq, o.dk, o.dv, options);
   }];
 }
 

@@ -80,9 +80,9 @@ describe('rows', () => {
       const errors = [
         rig.error({ x, out: output([R, C]) }, (k, o) => k.softmax(o.x, o.out)),
         rig.error({ x, dy, out: output([R, C]) }, (k, o) => k.softmaxGrad(o.x, o.dy, o.out)),
-        rig.error({ x, targets, a: row, b: row, c: row }, (k, o) => k.crossEntropyStats(o.x, o.targets, o.a, o.b, o.c, { offset: 0 })),
-        rig.error({ x, targets, lse: scale, scale, out: output([R, C]) }, (k, o) =>
-          k.crossEntropyGrad(o.x, o.targets, o.lse, o.scale, o.out, { offset: 1, labelSmoothing: 0.1, vocabulary: 2 * C })),
+        rig.error({ x, targets, a: row, b: row, c: row, d: row }, (k, o) => k.crossEntropyStats(o.x, o.targets, o.a, o.b, o.c, o.d, { offset: 0, vocabulary: C })),
+        rig.error({ x, targets, peak: input([R], new Float32Array(R).fill(1)), sum: input([R], new Float32Array(R).fill(2)), scale, out: output([R, C]) }, (k, o) =>
+          k.crossEntropyGrad(o.x, o.targets, o.peak, o.sum, o.scale, o.out, { offset: 1, labelSmoothing: 0.1, vocabulary: 2 * C })),
         rig.error({ x, gamma: input([C], s + 3), beta: input([C], s + 4), out: output([R, C]), mean: row, rstd: row }, (k, o) =>
           k.layerNorm(o.x, o.gamma, o.beta, o.out, o.mean, o.rstd, { epsilon: 0.01 })),
         rig.error({ x, gamma: input([C], s + 3), mean: scale, rstd: scale, dy, dx: output([R, C]), a: output([C]), b: output([C]) }, (k, o) =>

@@ -15,7 +15,7 @@ function operand(backend: WebGpuBackend, shape: number[], dtype: DType, data?: A
   return made;
 }
 
-/** out, lse, dq, dk and dv of 8 heads with mask and dropout. */
+/** out, stats, dq, dk and dv of 8 heads with mask and dropout. */
 async function everything(options: WebGpuBackendOptions): Promise<{ results: number[][]; dispatches: number }> {
   const backend = await createWebGpuBackend(options);
   const kernels = backend.kernels as Kernels;
@@ -25,11 +25,11 @@ async function everything(options: WebGpuBackendOptions): Promise<{ results: num
   const keyMask = operand(backend, [2, T], 'bool', hostUniform([5, 0], 2 * T).map((value) => (value < 0.8 ? 1 : 0)));
   const key = operand(backend, [2], 'uint32', [7, 9]);
   const [out, dq, dk, dv] = [0, 0, 0, 0].map(() => operand(backend, [batch, T, D], 'float32'));
-  const lse = operand(backend, [batch, T], 'float32');
+  const stats = operand(backend, [batch, T, 2], 'float32');
   const attributes = { heads: 4, causal: true, scale: 0.5, dropoutRate: 0.25, stream: 3 };
-  kernels.attention(q, k, v, keyMask, key, out, lse, attributes);
-  kernels.attentionGrad(q, k, v, keyMask, key, out, lse, dout, dq, dk, dv, attributes);
-  const results = await Promise.all([out, lse, dq, dk, dv].map(async (item) => Array.from(await backend.read(item))));
+  kernels.attention(q, k, v, keyMask, key, out, stats, attributes);
+  kernels.attentionGrad(q, k, v, keyMask, key, out, stats, dout, dq, dk, dv, attributes);
+  const results = await Promise.all([out, stats, dq, dk, dv].map(async (item) => Array.from(await backend.read(item))));
   const { dispatches } = backend.statistics;
   backend.dispose();
   return { results, dispatches };
@@ -38,7 +38,7 @@ async function everything(options: WebGpuBackendOptions): Promise<{ results: num
 describe.skipIf(!available)('attention in windows of heads', () => {
   it('gives the bits of the whole', async () => {
     const whole = await everything({});
-    // Two heads of q are 1,024 bytes, two of the statistics 528.
+    // Two heads of q are 1,024 bytes, two of the numbers per query 1,056.
     const windows = await everything({ traits: { bindingBytes: 1100 } });
     expect(windows.dispatches).toBe(4 * whole.dispatches);
     expect(windows.results).toEqual(whole.results);

@@ -137,17 +137,32 @@ export interface RequiredKernels {
 
 /** Primitives a backend may implement for speed. Core has a fallback for each, written in required ones. */
 export interface FusedKernels {
-  /** Softmax of the last axis. x float [R, C], out float (may be float32 for float16 x). A row of −∞ gives zeros. */
+  /**
+   * Softmax of the last axis. x float [R, C], out float (may be float32 for float16 x). A row of −∞ gives zeros; a row that
+   * holds NaN or +∞ has no softmax and becomes NaN.
+   */
   softmax(x: Operand, out: Operand): void;
   /** dx = y · (dy − Σ y·dy). y, dy, dx [R, C]. */
   softmaxGrad(y: Operand, dy: Operand, dx: Operand): void;
   /**
-   * Of one chunk of the vocabulary, per row: lse = log Σ exp(logits), picked = logit of the target (0 if the target is
-   * not in the chunk), total = Σ logits. logits [R, C], targets int32 [R] (ids in the whole vocabulary), others float32 [R].
+   * Of one chunk of the vocabulary, per row: peak = the largest logit (`LOWEST_FLOAT32` if none is above), sum = Σ exp(logits − peak),
+   * total = Σ (logits − peak), or null where nobody asks; all three NaN where a logit is NaN or +∞. picked = the target's logit, 0 if the target is
+   * not in the chunk, NaN if it is V or more: no id of the vocabulary. Nothing is kept as one log-sum-exp: with logits near c it
+   * would be rounded to the spacing of floats at c.
+   * logits [R, C], targets int32 [R] (ids in the whole vocabulary; negative: no target), others float32 [R].
    */
-  crossEntropyStats(logits: Operand, targets: Operand, lse: Operand, picked: Operand, total: Operand, attributes: { offset: number }): void;
-  /** dlogits = (exp(logits − lse) − (1 − ε)·[column is target] − ε/V) · scale. lse, scale float32 [R]. */
-  crossEntropyGrad(logits: Operand, targets: Operand, lse: Operand, scale: Operand, dlogits: Operand, attributes: CrossEntropyChunk): void;
+  crossEntropyStats(
+    logits: Operand, targets: Operand, peak: Operand, sum: Operand, picked: Operand, total: Operand | null,
+    attributes: { offset: number; vocabulary: number },
+  ): void;
+  /**
+   * dlogits = (exp(logits − peak) / sum − (1 − ε)·[column is target] − ε/V) · scale, with peak (no logit is above it) and sum of the
+   * whole vocabulary. Zeros where there is no target (a negative id), whatever else the row holds; NaN where the id is V or
+   * more, and where `sum` is NaN or 0. peak, sum, scale float32 [R].
+   */
+  crossEntropyGrad(
+    logits: Operand, targets: Operand, peak: Operand, sum: Operand, scale: Operand, dlogits: Operand, attributes: CrossEntropyChunk,
+  ): void;
   /** (x − mean)·rstd·gamma + beta per row. x, out [R, D]; gamma, beta float32 [D]; mean, rstd float32 [R]. */
   layerNorm(x: Operand, gamma: Operand, beta: Operand, out: Operand, mean: Operand, rstd: Operand, attributes: { epsilon: number }): void;
   /** dx [R, D]; dgamma, dbeta float32 [D]. */
@@ -164,12 +179,13 @@ export interface FusedKernels {
   biasActivationGrad(x: Operand, bias: Operand | null, offsets: Operand | null, dy: Operand, dx: Operand, dbias: Operand | null, attributes: { activation: Activation }): void;
   /**
    * softmax(scale·q·kᵀ + mask)·v. q [B·heads, Tq, D], k and v [B·heads, Tk, D], keyMask bool [B, Tk] (false: unseen) or null,
-   * key uint32 [2] (null when dropoutRate is 0), out as q, lse float32 [B·heads, Tq]. A query that sees no key gives zeros
-   * and an lse of −∞ or below −2e38: gradients take both.
+   * key uint32 [2] (null when dropoutRate is 0), out as q. stats float32 [B·heads, Tq, 2]: of each query its largest score, and
+   * 1 / Σ exp(score − largest). A query that sees no key gives zeros, and `LOWEST_FLOAT32` and 0.
    */
-  attention(q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, lse: Operand, attributes: AttentionOptions): void;
+  attention(q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, stats: Operand, attributes: AttentionOptions): void;
+  /** Of `attention`, from its out and stats. Scores are computed as there, bit for bit: of large ones the rounding matters. */
   attentionGrad(
-    q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, lse: Operand, dout: Operand,
+    q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, stats: Operand, dout: Operand,
     dq: Operand, dk: Operand, dv: Operand, attributes: AttentionOptions,
   ): void;
   /** x / (1 − rate) where uniform(key, stream)[flat index] ≥ rate, else 0. Its gradient is itself on dy. */

@@ -12,6 +12,9 @@ export type FloatDType = 'float32' | 'float16';
 /** What a read gives back. Float64Array only from a backend in float64 mode; float16 is decoded to Float32Array. */
 export type TensorData = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array;
 
+/** The lowest finite float32: the maximum of no numbers where −∞ would become NaN in a difference. */
+export const LOWEST_FLOAT32 = -(2 ** 128 - 2 ** 104);
+
 export const DTYPES: readonly DType[] = ['float32', 'float16', 'int32', 'uint32', 'bool'];
 
 const BYTES: Record<DType, number> = { float32: 4, float16: 2, int32: 4, uint32: 4, bool: 1 };

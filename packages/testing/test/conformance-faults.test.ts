@@ -122,15 +122,15 @@ const FAULTS: readonly Fault[] = [
   {
     what: 'a key mask that is ignored',
     primitive: 'attention',
-    kernels: { attention: (q, k, v, _mask, key, out, lse, attributes) => real.attention(q, k, v, null, key, out, lse, attributes) },
+    kernels: { attention: (q, k, v, _mask, key, out, stats, attributes) => real.attention(q, k, v, null, key, out, stats, attributes) },
     symptom: /^out/,
   },
   {
     what: 'a gradient without its dropout',
     primitive: 'attentionGrad',
     kernels: {
-      attentionGrad: (q, k, v, mask, key, out, lse, dout, dq, dk, dv, attributes) =>
-        real.attentionGrad(q, k, v, mask, key, out, lse, dout, dq, dk, dv, { ...attributes, dropoutRate: 0 }),
+      attentionGrad: (q, k, v, mask, key, out, stats, dout, dq, dk, dv, attributes) =>
+        real.attentionGrad(q, k, v, mask, key, out, stats, dout, dq, dk, dv, { ...attributes, dropoutRate: 0 }),
     },
     symptom: /^dv/,
   },
@@ -144,8 +144,8 @@ const FAULTS: readonly Fault[] = [
     what: 'targets counted from the start of the chunk',
     primitive: 'crossEntropyGrad',
     kernels: {
-      crossEntropyGrad: (logits, targets, lse, scale, dlogits, attributes) =>
-        real.crossEntropyGrad(logits, targets, lse, scale, dlogits, { ...attributes, offset: 0 }),
+      crossEntropyGrad: (logits, targets, peak, sum, scale, dlogits, attributes) =>
+        real.crossEntropyGrad(logits, targets, peak, sum, scale, dlogits, { ...attributes, offset: 0 }),
     },
     symptom: /^dlogits/,
   },

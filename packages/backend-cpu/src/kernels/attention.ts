@@ -1,6 +1,6 @@
 // attention and its gradient, block by block of query rows: never more than [32, Tk] scores at once. The backward pass makes
-// the probabilities again from lse (Dao et al. 2022, Algorithm 4) and the dropout mask from its key.
-import type { AttentionOptions, Operand } from '@xmoe/core';
+// the probabilities again from stats (Dao et al. 2022, Algorithm 4) and the dropout mask from its key.
+import { LOWEST_FLOAT32, type AttentionOptions, type Operand } from '@xmoe/core';
 import { bools, floats, uint32s, type FloatArray } from '../storage.js';
 import { uniformRun } from './dropout.js';
 import { gemm, matrixAt, type Matrix } from './gemm.js';
@@ -13,12 +13,14 @@ interface Plan extends AttentionOptions {
   readonly D: number;
   readonly seen: Uint8Array | undefined;
   readonly key: Uint32Array | undefined;
+  /** Scores are rounded as stored statistics are: else the largest would not be the one that was stored. */
+  readonly round: (score: number) => number;
   readonly scores: Float64Array;
   /** Factor on each probability of a row: 1 / (1 − rate) or 0. */
   readonly kept: Float64Array;
 }
 
-function createPlan(q: Operand, k: Operand, keyMask: Operand | null, key: Operand | null, options: AttentionOptions): Plan {
+function createPlan(q: Operand, k: Operand, keyMask: Operand | null, key: Operand | null, stats: Operand, options: AttentionOptions): Plan {
   const [, Tq, D] = q.shape;
   const Tk = k.shape[1];
   return {
@@ -26,23 +28,24 @@ function createPlan(q: Operand, k: Operand, keyMask: Operand | null, key: Operan
     Tq, Tk, D,
     seen: keyMask === null ? undefined : bools(keyMask),
     key: key === null || options.dropoutRate === 0 ? undefined : uint32s(key),
+    round: floats(stats) instanceof Float64Array ? (score) => score : Math.fround,
     scores: new Float64Array(BLOCK_ROWS * Tk),
     kept: new Float64Array(Tk).fill(1),
   };
 }
 
 export function attention(
-  q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, lse: Operand,
+  q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, stats: Operand,
   attributes: AttentionOptions,
 ): void {
-  const plan = createPlan(q, k, keyMask, key, attributes);
+  const plan = createPlan(q, k, keyMask, key, stats, attributes);
   const { Tq, Tk, D, scores } = plan;
-  const [queries, keys, values, target, logSums] = [floats(q), floats(k), floats(v), floats(out), floats(lse)];
+  const [queries, keys, values, target, statistics] = [floats(q), floats(k), floats(v), floats(out), floats(stats)];
   eachBlock(plan, q.shape[0], (head, first, rows, visible) => {
     scoreBlock(plan, queries, keys, head, first, rows, visible);
     for (let row = 0; row < rows; row++) {
       const query = head * Tq + first + row;
-      logSums[query] = softmaxRow(scores, row * Tk, visible);
+      softmaxRow(scores, row * Tk, visible, statistics, 2 * query);
       dropRow(plan, query);
       for (let j = 0, at = row * Tk; j < visible; j++, at++) scores[at] *= plan.kept[j];
     }
@@ -51,13 +54,13 @@ export function attention(
 }
 
 export function attentionGrad(
-  q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, lse: Operand, dout: Operand,
+  q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, stats: Operand, dout: Operand,
   dq: Operand, dk: Operand, dv: Operand, attributes: AttentionOptions,
 ): void {
-  const plan = createPlan(q, k, keyMask, key, attributes);
+  const plan = createPlan(q, k, keyMask, key, stats, attributes);
   const { Tq, Tk, D, scores } = plan;
   const [queries, keys, values, results, upstream] = [floats(q), floats(k), floats(v), floats(out), floats(dout)];
-  const [logSums, queryGrad, keyGrad, valueGrad] = [floats(lse), floats(dq), floats(dk), floats(dv)];
+  const [statistics, queryGrad, keyGrad, valueGrad] = [floats(stats), floats(dq), floats(dk), floats(dv)];
   keyGrad.fill(0);
   valueGrad.fill(0);
   const flows = new Float64Array(scores.length);
@@ -69,9 +72,10 @@ export function attentionGrad(
     scoreBlock(plan, queries, keys, head, first, rows, visible);
     gemm(rows, visible, D, doutRows, matrixAt(values, head * Tk * D, D, Tk, true), { ...scoreMatrix(plan), data: flows });
     for (let row = 0; row < rows; row++) {
-      dropRow(plan, firstRow + row);
-      const delta = dotRow(upstream, results, (firstRow + row) * D, D);
-      backwardRow(plan, flows, row * Tk, visible, logSums[firstRow + row], delta);
+      const query = firstRow + row;
+      dropRow(plan, query);
+      const delta = dotRow(upstream, results, query * D, D);
+      backwardRow(plan, flows, row * Tk, visible, { peak: statistics[2 * query], inverse: statistics[2 * query + 1], delta });
     }
     gemm(rows, D, visible, { ...scoreMatrix(plan), data: flows }, keyRows, rowsAt(queryGrad, firstRow, D));
     gemm(visible, D, rows, flowsT, rowsAt(queries, firstRow, D), rowsAt(keyGrad, head * Tk, D), true);
@@ -80,10 +84,12 @@ export function attentionGrad(
 }
 
 /** Turns one row of scores into kept probabilities, and of their gradients into those of q·k. */
-function backwardRow(plan: Plan, flows: Float64Array, at: number, visible: number, lse: number, delta: number): void {
+function backwardRow(
+  plan: Plan, flows: Float64Array, at: number, visible: number, { peak, inverse, delta }: { peak: number; inverse: number; delta: number },
+): void {
   const { scores, kept, scale } = plan;
   for (let j = 0; j < visible; j++, at++) {
-    const probability = scores[at] === -Infinity ? 0 : Math.exp(scores[at] - lse);
+    const probability = Math.exp(scores[at] - peak) * inverse;
     flows[at] = probability * (flows[at] * kept[j] - delta) * scale;
     scores[at] = probability * kept[j];
   }
@@ -109,34 +115,32 @@ function visibleKeys({ causal, Tq, Tk }: Plan, query: number): number {
 function scoreBlock(
   plan: Plan, queries: FloatArray, keys: FloatArray, head: number, first: number, rows: number, visible: number,
 ): void {
-  const { Tq, Tk, D, seen, scores, scale } = plan;
+  const { Tq, Tk, D, seen, scores, scale, round } = plan;
   const keysT = matrixAt(keys, head * Tk * D, D, Tk, true);
   gemm(rows, visible, D, rowsAt(queries, head * Tq + first, D), keysT, scoreMatrix(plan));
   const mask = Math.floor(head / plan.heads) * Tk;
   for (let row = 0; row < rows; row++) {
     const limit = visibleKeys(plan, first + row);
     for (let j = 0, at = row * Tk; j < visible; j++, at++) {
-      scores[at] = j < limit && (seen === undefined || seen[mask + j] !== 0) ? scores[at] * scale : -Infinity;
+      scores[at] = j < limit && (seen === undefined || seen[mask + j] !== 0) ? round(scores[at] * scale) : -Infinity;
     }
   }
 }
 
-/** Softmax in place; returns log Σ exp, −∞ (and zeros) for a row that sees nothing. */
-function softmaxRow(scores: Float64Array, from: number, length: number): number {
+/** Softmax in place; writes the largest score and the inverse of the sum. A row that sees nothing has neither, and zeros. */
+function softmaxRow(scores: Float64Array, from: number, length: number, stats: FloatArray, at: number): void {
   const end = from + length;
-  let largest = -Infinity;
+  let largest = LOWEST_FLOAT32;
   for (let i = from; i < end; i++) largest = Math.max(largest, scores[i]);
-  if (largest === -Infinity) {
-    scores.fill(0, from, end);
-    return -Infinity;
-  }
   let sum = 0;
   for (let i = from; i < end; i++) {
     scores[i] = Math.exp(scores[i] - largest);
     sum += scores[i];
   }
-  for (let i = from; i < end; i++) scores[i] /= sum;
-  return largest + Math.log(sum);
+  const inverse = sum === 0 ? 0 : 1 / sum;
+  for (let i = from; i < end; i++) scores[i] *= inverse;
+  stats[at] = largest;
+  stats[at + 1] = inverse;
 }
 
 /** Fills `kept` for one query row (of all heads); without dropout it stays 1. */

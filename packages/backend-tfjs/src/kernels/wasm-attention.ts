@@ -1,10 +1,10 @@
 // attention and its gradient on the wasm build, one head at a time: plain matrix products on views of the heap and the
 // SIMD softmax. The probabilities are never kept: the gradient computes them again.
-import { sizeOf, type AttentionOptions, type FusedKernels, type Operand } from '@xmoe/core';
+import { LOWEST_FLOAT32, sizeOf, type AttentionOptions, type FusedKernels, type Operand } from '@xmoe/core';
 import { boxOf } from '../box.js';
 import { dropoutRun } from './host-random.js';
 import type { WasmContext } from './wasm-context.js';
-import { logSumExp, softmaxRows } from './wasm-softmax.js';
+import { indexOfLargest, softmaxRows } from './wasm-softmax.js';
 
 const FLOAT = 4;
 
@@ -117,6 +117,18 @@ function headGradient(context: WasmContext, head: Head, key: Operand | null, at:
   heap.gemm(flipped, head.q, at.dk, Tk, Tq, D);
 }
 
+const noScores = new Float32Array(0);
+
+/** Per query its largest score and that one's probability, which is 1 / Σ exp(score − largest). */
+function writeStatistics(stats: Float32Array, scores: Float32Array, probabilities: Float32Array, Tk: number): void {
+  for (let i = 0, row = 0; i < stats.length; i += 2, row += Tk) {
+    const best = indexOfLargest(scores, row, Tk);
+    const isBlind = !(probabilities[best] > 0);
+    stats[i] = isBlind ? LOWEST_FLOAT32 : scores[best];
+    stats[i + 1] = isBlind ? 0 : probabilities[best];
+  }
+}
+
 /** Zeros for every output: a product over no rows or columns. */
 function clear(context: WasmContext, ...outputs: readonly Operand[]): void {
   for (const out of outputs) context.heap.floats(context.output(out), sizeOf(out.shape)).fill(0);
@@ -125,27 +137,24 @@ function clear(context: WasmContext, ...outputs: readonly Operand[]): void {
 export function wasmAttention(context: WasmContext): Pick<FusedKernels, 'attention' | 'attentionGrad'> {
   const { heap } = context;
   return {
-    attention(q, k, v, keyMask, key, out, lse, options) {
+    attention(q, k, v, keyMask, key, out, stats, options) {
       const [BH, Tq, D] = q.shape;
       const Tk = k.shape[1];
       if (BH * Tq * D * Tk === 0) {
         clear(context, out);
-        heap.floats(context.output(lse), BH * Tq).fill(-Infinity);
+        writeStatistics(heap.floats(context.output(stats), 2 * BH * Tq), noScores, noScores, 0);
         return;
       }
-      const [target, logSums, values] = [context.output(out), context.output(lse), context.input(v)];
+      const [target, statistics, values] = [context.output(out), context.output(stats), context.input(v)];
       for (const head of headsOf(context, q, k, keyMask, options)) {
         const { scores, probability } = probabilities(context, head);
-        const [x, p, sums] = [heap.floats(scores, Tq * Tk), heap.floats(probability, Tq * Tk), heap.floats(logSums, BH * Tq)];
-        for (let i = 0; i < Tq; i++) {
-          const near = Math.max(0, Math.min(Tk - 1, i + Tk - Tq));
-          sums[head.index * Tq + i] = logSumExp(x, p, i * Tk, Tk, near);
-        }
+        const own = heap.floats(statistics + 2 * head.index * Tq * FLOAT, 2 * Tq);
+        writeStatistics(own, heap.floats(scores, Tq * Tk), heap.floats(probability, Tq * Tk), Tk);
         if (options.dropoutRate > 0 && key) dropHead(context, key, head, probability, probability);
         heap.gemm(probability, values + head.index * Tk * D * FLOAT, target + head.index * Tq * D * FLOAT, Tq, Tk, D);
       }
     },
-    attentionGrad(q, k, v, keyMask, key, out, _lse, dout, dq, dk, dv, options) {
+    attentionGrad(q, k, v, keyMask, key, out, _stats, dout, dq, dk, dv, options) {
       const [BH, Tq, D] = q.shape;
       const Tk = k.shape[1];
       if (BH * Tq * D * Tk === 0) return clear(context, dq, dk, dv);

@@ -1,12 +1,13 @@
 // softmax and cross-entropy on the wasm build. Its softmax is SIMD (2 ns per element, against 20 for exp on the
-// host), so the log-sum-exp and the cross-entropy gradient are derived from softmax instead of calling exp.
-import type { FusedKernels, Operand } from '@xmoe/core';
+// host), so the statistics and the gradient of cross-entropy are derived from softmax instead of calling exp.
+import { LOWEST_FLOAT32, type FusedKernels, type Operand } from '@xmoe/core';
 import type { WasmContext } from './wasm-context.js';
+import { pickedLogit } from './host-loss.js';
 import { allMinusInfinity } from './host-normalization.js';
 
 const FLOAT = 4;
 const SHORT = 1024;
-/** A softmax value above this carries the log-sum-exp to float32 accuracy: log-sum-exp = x − log(softmax(x)). */
+/** A softmax value above this has the accuracy of float32. */
 const RELIABLE = 1e-4;
 
 /** Softmax of [rows, columns]; a row of −∞ gives zeros. Not in place. */
@@ -18,45 +19,53 @@ export function softmaxRows({ heap }: WasmContext, x: number, out: number, rows:
   }
 }
 
-/** log Σ exp of one row from its softmax; `guess` is a column likely to hold a large share. */
-export function logSumExp(x: Float32Array, softmax: Float32Array, start: number, columns: number, guess: number): number {
-  let best = start + guess;
-  if (!(softmax[best] > RELIABLE)) {
-    for (let i = start; i < start + columns; i++) if (softmax[i] > softmax[best]) best = i;
-  }
-  return softmax[best] > 0 ? x[best] - Math.log(softmax[best]) : softmax[best] === 0 ? -Infinity : NaN;
+/** Where the largest of a row is; the first place if all are NaN. */
+export function indexOfLargest(x: Float32Array, start: number, columns: number): number {
+  let best = start;
+  for (let i = start + 1; i < start + columns; i++) if (x[i] > x[best]) best = i;
+  return best;
 }
 
-/** Two chains hide the latency of the addition. */
-function rowSum(x: Float32Array, start: number, columns: number): number {
+/** A place of a row with a share large enough to say how the others are scaled; `guess` is a column likely to be one. */
+function indexOfReliable(softmax: Float32Array, start: number, columns: number, guess: number): number {
+  return softmax[start + guess] > RELIABLE ? start + guess : indexOfLargest(softmax, start, columns);
+}
+
+/** Σ (x − base) of a row. Two chains hide the latency of the addition. */
+function sumOfDistances(x: Float32Array, start: number, columns: number, base: number): number {
   let [even, odd] = [0, 0];
   const end = start + (columns & ~1);
   for (let j = start; j < end; j += 2) {
-    even += x[j];
-    odd += x[j + 1];
+    even += x[j] - base;
+    odd += x[j + 1] - base;
   }
-  return even + odd + (columns & 1 ? x[end] : 0);
+  return even + odd + (columns & 1 ? x[end] - base : 0);
 }
 
 type Softmaxes = Pick<FusedKernels, 'softmax' | 'crossEntropyStats' | 'crossEntropyGrad'>;
 
 function statistics(context: WasmContext): FusedKernels['crossEntropyStats'] {
   const { heap } = context;
-  return (logits, targets, lse, picked, total, { offset }) => {
+  return (logits, targets, peak, sum, picked, total, { offset, vocabulary }) => {
     const [R, C] = logits.shape;
-    const [logSums, chosen, totals] = [context.output(lse), context.output(picked), context.output(total)];
+    const [peaks, sums, chosen] = [context.output(peak), context.output(sum), context.output(picked)];
+    const totals = total && context.output(total);
     const [scores, ids] = [context.input(logits), context.integers(targets)];
     context.pieces(R, C, (first, rows) => {
       const share = heap.scratch(0, rows * C);
       softmaxRows(context, scores + first * C * FLOAT, share, rows, C);
       const [x, p] = [heap.floats(scores + first * C * FLOAT, rows * C), heap.floats(share, rows * C)];
-      const [l, c, t] = [logSums, chosen, totals].map((address) => heap.floats(address, R));
+      const [l, s, c] = [peaks, sums, chosen].map((address) => heap.floats(address, R));
+      const t = totals === null ? null : heap.floats(totals, R);
       for (let r = 0, start = 0; r < rows; r++, start += C) {
-        const column = ids[first + r] - offset;
-        const inside = column >= 0 && column < C;
-        l[first + r] = logSumExp(x, p, start, C, inside ? column : 0);
-        c[first + r] = inside ? x[start + column] : 0;
-        t[first + r] = rowSum(x, start, C);
+        const best = indexOfLargest(x, start, C);
+        // The largest has a share of 1 / sum; without one that is above −∞ all shares are 0.
+        const isSpoiled = Number.isNaN(p[best]);
+        const largest = isSpoiled ? NaN : Math.max(x[best], LOWEST_FLOAT32);
+        l[first + r] = largest;
+        s[first + r] = p[best] === 0 ? 0 : 1 / p[best];
+        if (t) t[first + r] = sumOfDistances(x, start, C, largest);
+        c[first + r] = pickedLogit(x, start, C, ids[first + r], offset, vocabulary);
       }
     });
   };
@@ -64,27 +73,34 @@ function statistics(context: WasmContext): FusedKernels['crossEntropyStats'] {
 
 function gradient(context: WasmContext): FusedKernels['crossEntropyGrad'] {
   const { heap } = context;
-  return (logits, targets, lse, scale, dlogits, { offset, labelSmoothing, vocabulary }) => {
+  return (logits, targets, peak, sum, scale, dlogits, { offset, labelSmoothing, vocabulary }) => {
     const [R, C] = logits.shape;
     const target = context.output(dlogits);
-    const [scores, ids, logSums, scales] = [context.input(logits), context.integers(targets), context.input(lse), context.input(scale)];
+    const [scores, ids, scales] = [context.input(logits), context.integers(targets), context.input(scale)];
+    const [peaks, sums] = [context.input(peak), context.input(sum)];
     const factor = heap.scratch(0, R);
     context.pieces(R, C, (first, rows) => {
       const at = first * C * FLOAT;
       softmaxRows(context, scores + at, target + at, rows, C);
       const [x, z] = [heap.floats(scores + at, rows * C), heap.floats(target + at, rows * C)];
-      const [l, s, f] = [logSums, scales, factor].map((address) => heap.floats(address, R));
-      // exp(x − lse) = softmax over the chunk · exp(lse of the chunk − lse)
+      const [l, q, s, f] = [peaks, sums, scales, factor].map((address) => heap.floats(address, R));
+      // The softmax over the chunk becomes that over the vocabulary: as one of its larger shares does, so do all.
       for (let r = 0, start = 0; r < rows; r++, start += C) {
-        const column = ids[first + r] - offset;
-        const chunk = logSumExp(x, z, start, C, column >= 0 && column < C ? column : 0);
-        f[r] = (chunk === -Infinity ? 0 : Math.exp(chunk - l[first + r])) * s[first + r];
+        const id = ids[first + r];
+        const column = id - offset;
+        const known = indexOfReliable(z, start, C, column >= 0 && column < C ? column : 0);
+        const share = Math.exp(x[known] - l[first + r]) / q[first + r];
+        f[r] = z[known] === 0 && share === 0 ? 0 : (share / z[known]) * (id < vocabulary ? s[first + r] : NaN);
       }
       heap.binary('Multiply', { address: target + at, shape: [rows, C] }, { address: factor, shape: [rows, 1] }, target + at, rows * C);
       const [d, weights] = [heap.floats(target + at, rows * C), heap.floats(scales, R)];
       for (let r = 0, start = 0; r < rows; r++, start += C) {
         const weight = weights[first + r];
         const column = ids[first + r] - offset;
+        if (ids[first + r] < 0) {
+          d.fill(0, start, start + C);
+          continue;
+        }
         if (labelSmoothing > 0) for (let j = start; j < start + C; j++) d[j] -= (labelSmoothing / vocabulary) * weight;
         if (column >= 0 && column < C) d[start + column] -= (1 - labelSmoothing) * weight;
       }

@@ -1,5 +1,5 @@
 // WGSL of attention's gradient (Dao et al. 2022, Algorithm 4) in three kernels: what every query needs of its row, then the gradient
-// of the queries over blocks of keys, then those of keys and values over blocks of queries. Probabilities are made again from lse.
+// of the queries over blocks of keys, then those of keys and values over blocks of queries. Probabilities are made again from stats.
 import { loadKeys, placeWgsl, queryPlace, type AttentionVariant } from './attention-forward-wgsl.js';
 import {
   dropoutWgsl, loadTiles, readerWgsl, sharesWgsl, sweepWgsl, tileQuad, tilesWgsl, tilingWgsl, times, writerWgsl, type HeadTiling,
@@ -8,10 +8,10 @@ import { eachUnit, holdRow, rowMain, rowSum } from './rows-wgsl.js';
 import type { RowPlan } from './rows.js';
 
 /**
- * Per head the words of the random key, then of each query's lse and Σ dout·out: one buffer for three, because a kernel may
- * have eight. Rows are the queries of all heads.
+ * Per head the words of the random key, then of each query's largest score, 1 / Σ and Σ dout·out: one buffer for all, because a
+ * kernel may have eight. Rows are the queries of all heads.
  */
-export function statsCode(plan: RowPlan, dropout: boolean): string {
+export function numbersCode(plan: RowPlan, dropout: boolean): string {
   const [upstream, out] = [holdRow(plan, 'dout'), holdRow(plan, 'out')];
   return [rowSum(plan), rowMain(plan, `
   ${upstream.declare} ${out.declare}
@@ -20,8 +20,8 @@ export function statsCode(plan: RowPlan, dropout: boolean): string {
   let delta = rowSum(lane, part);
   if (live && place == 0u) {
     let entry = row + row / args.queries + 1u;
-    stats[entry] = vec2u(bitcast<u32>(lse[row]), bitcast<u32>(delta));
-    ${dropout ? 'if (row % args.queries == 0u) { stats[entry - 1u] = vec2u(key[0], key[1]); }' : ''}
+    numbers[entry] = vec4u(bitcast<vec2u>(stats[row]), bitcast<u32>(delta), 0u);
+    ${dropout ? 'if (row % args.queries == 0u) { numbers[entry - 1u] = vec4u(key[0], key[1], 0u, 0u); }' : ''}
   }`)].join('\n');
 }
 
@@ -30,8 +30,8 @@ function head(tiling: HeadTiling, variant: AttentionVariant, declare: readonly s
 ${tilingWgsl(tiling)}
 ${placeWgsl(variant)}
 ${['q', 'k', 'v', 'dout'].map((name) => readerWgsl(tiling, name)).join('\n')}
-fn statsOf(head: u32, query: u32) -> vec2f { return bitcast<vec2f>(stats[head * (args.queries + 1u) + 1u + query]); }
-fn randomKey() -> vec2u { return stats[0]; }
+fn numbersOf(head: u32, query: u32) -> vec3f { return bitcast<vec3f>(numbers[head * (args.queries + 1u) + 1u + query].xyz); }
+fn randomKey() -> vec2u { return numbers[0].xy; }
 ${declare.join('\n')}
 ${tilesWgsl(tiles)}
 ${sharesWgsl(tiling, 2)}
@@ -50,7 +50,7 @@ export function queryGradCode(tiling: HeadTiling, variant: AttentionVariant): st
 ${head(tiling, variant, declare, ['k', 'v'])}
 ${queryPlace()}
   ${times(own, (i) => `let query${i} = read_q(mine, ${i}u * PARTS + part) * args.scale; let dout${i} = read_dout(mine, ${i}u * PARTS + part); var sum${i} = vec4f();`, '\n  ')}
-  let ownStats = statsOf(head, query);
+  let own = numbersOf(head, query);
   for (var start = 0u; start < end; start += BLOCK) {
     ${loadKeys()}
     ${sweepWgsl(tiling, {
@@ -59,7 +59,7 @@ ${queryPlace()}
       count: 'min(BLOCK, end - start)',
       kept,
       visit: `
-        let change = exp(score - ownStats.x) * (flow * kept - ownStats.y);
+        let change = exp(score - own.x) * own.y * (flow * kept - own.z);
         ${times(own, (i) => `sum${i} += change * ${tileQuad(tiling, 'k', i)};`, '\n        ')}`,
     })}
   }
@@ -68,11 +68,11 @@ ${queryPlace()}
 }`.trim();
 }
 
-/** dk and dv of a key per lane. */
+/** dk and dv of a key per lane. The tiles of q are scaled: so is dk. */
 export function keyGradCode(tiling: HeadTiling, variant: AttentionVariant): string {
   const { own } = tiling;
   const kept = dropoutWgsl(tiling, variant.dropout, '(firstRow + start + j) * args.keys + key', false);
-  const declare = [kept.declare, writerWgsl(tiling, 'dk', variant.dtype), writerWgsl(tiling, 'dv', variant.dtype), 'var<workgroup> statsTile: array<vec2f, BLOCK>;'];
+  const declare = [kept.declare, writerWgsl(tiling, 'dk', variant.dtype), writerWgsl(tiling, 'dv', variant.dtype), 'var<workgroup> numbersTile: array<vec3f, BLOCK>;'];
   return `
 ${head(tiling, variant, declare, ['q', 'dout'])}
   let head = index / args.blocks;
@@ -84,14 +84,14 @@ ${head(tiling, variant, declare, ['q', 'dout'])}
   let mine = head * args.keys + key;
   let firstRow = (args.first + head) * args.queries;
   let shown = live && keySeen(args.first + head, key);
-  ${times(own, (i) => `let key${i} = read_k(mine, ${i}u * PARTS + part) * args.scale; let value${i} = read_v(mine, ${i}u * PARTS + part);
+  ${times(own, (i) => `let key${i} = read_k(mine, ${i}u * PARTS + part); let value${i} = read_v(mine, ${i}u * PARTS + part);
   var keySum${i} = vec4f(); var valueSum${i} = vec4f();`, '\n  ')}
   // Queries before the first that sees the first key of the workgroup see none of its keys.
   let begin = u32(max(0, i32(firstKey) - args.reach));
   for (var start = begin; start < args.queries; start += BLOCK) {
     workgroupBarrier();
     ${loadTiles(['q', 'dout'], 'head * args.queries', 'args.queries')}
-    if (lane < BLOCK) { statsTile[lane] = statsOf(head, min(start + lane, args.queries - 1u)); }
+    if (lane < BLOCK) { numbersTile[lane] = numbersOf(head, min(start + lane, args.queries - 1u)); }
     workgroupBarrier();
     ${sweepWgsl(tiling, {
       scores: [['score', 'key', 'q'], ['flow', 'value', 'dout']],
@@ -99,13 +99,13 @@ ${head(tiling, variant, declare, ['q', 'dout'])}
       count: 'min(BLOCK, args.queries - start)',
       kept,
       visit: `
-        let probability = exp(score - statsTile[j].x);
-        let change = probability * (flow * kept - statsTile[j].y);
+        let probability = exp(score - numbersTile[j].x) * numbersTile[j].y;
+        let change = probability * (flow * kept - numbersTile[j].z);
         let factor = probability * kept;
         ${times(own, (i) => `keySum${i} += change * ${tileQuad(tiling, 'q', i)}; valueSum${i} += factor * ${tileQuad(tiling, 'dout', i)};`, '\n        ')}`,
     })}
   }
   if (!live) { return; }
-  ${times(own, (i) => `write_dk(mine, ${i}u * PARTS + part, keySum${i} * args.scale); write_dv(mine, ${i}u * PARTS + part, valueSum${i});`, '\n  ')}
+  ${times(own, (i) => `write_dk(mine, ${i}u * PARTS + part, keySum${i}); write_dv(mine, ${i}u * PARTS + part, valueSum${i});`, '\n  ')}
 }`.trim();
 }

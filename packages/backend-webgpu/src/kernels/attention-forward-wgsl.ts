@@ -69,7 +69,7 @@ ${queryPlace()}
   if (!live) { return; }
   let inverse = select(1.0 / weight, 0.0, weight == 0.0);
   ${times(own, (i) => `write_out(mine, ${i}u * PARTS + part, sum${i} * inverse);`, '\n  ')}
-  if (part == 0u) { lse[mine] = select(peak + log(weight), ${LOWEST}, weight == 0.0); }
+  if (part == 0u) { stats[mine] = vec2f(peak, inverse); }
 }`.trim();
 }
 

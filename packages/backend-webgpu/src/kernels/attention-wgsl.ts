@@ -28,6 +28,8 @@ export interface HeadTiling {
   readonly parts: number;
   /** Quads of one lane. */
   readonly own: number;
+  /** Sums that a lane makes of its part of a score: with `parts`, the same number for all kernels on heads of this size. */
+  readonly shares: number;
   /** Rows of one workgroup. */
   readonly rows: number;
   /** Rows of the other side in workgroup memory. */
@@ -36,18 +38,28 @@ export interface HeadTiling {
   readonly batch: number;
 }
 
+/** Rows that a lane holds at most, in any of the kernels. */
+const MOST_ROWS = 4;
+
+function partsOf(quads: number, held: number): number {
+  return Math.min(FEWEST_THREADS, 2 ** Math.max(0, Math.ceil(Math.log2((quads * held) / REGISTERS))));
+}
+
 /**
  * Tiles for heads of size `D` with `length` rows on the side of the lanes, of which a lane holds `held` rows (operands and sums)
  * and makes `scores` scores per pair.
  */
 export function tileHead(D: number, length: number, held: number, scores: number): HeadTiling {
   const quads = Math.max(1, Math.ceil(D / 4));
-  const parts = Math.min(FEWEST_THREADS, 2 ** Math.max(0, Math.ceil(Math.log2((quads * held) / REGISTERS))));
+  const parts = partsOf(quads, held);
   const own = Math.ceil(quads / parts);
   const longest = 2 ** Math.floor(Math.log2(TILE_BYTES / (2 * 16 * parts * own)));
   const block = Math.max(1, Math.min(LONGEST_BLOCK, longest));
   const threads = Math.max(FEWEST_THREADS, Math.min(MOST_THREADS, 2 ** Math.ceil(Math.log2(Math.max(1, length * parts)))));
-  return { D, threads, quads, aligned: D > 0 && D % 4 === 0, parts, own, rows: threads / parts, block, batch: Math.min(BATCH_SCORES / scores, block) };
+  return {
+    D, threads, quads, aligned: D > 0 && D % 4 === 0, parts, own, shares: partsOf(quads, MOST_ROWS) / parts, rows: threads / parts, block,
+    batch: Math.min(BATCH_SCORES / scores, block),
+  };
 }
 
 /** The type of a buffer of rows of the head. */
@@ -91,14 +103,17 @@ export function writerWgsl({ aligned, D }: HeadTiling, name: string, dtype: DTyp
   return `${head}\n  let at = row * SIZE + quad * 4u;\n  ${times(Math.min(4, D), element, '\n  ')}\n}`;
 }
 
-/** Fills the workgroup arrays \`<name>Tile\` with the rows from \`start\` of \`count\`, zeros beyond; \`base\` is row 0 of the head. */
+/**
+ * Fills the workgroup arrays \`<name>Tile\` with the rows from \`start\` of \`count\`, zeros beyond; \`base\` is row 0 of the head. Those of q are
+ * scaled.
+ */
 export function loadTiles(names: readonly string[], base: string, count: string): string {
   const each = (code: (name: string) => string): string => names.map(code).join(' ');
   return `
     for (var i = lane; i < BLOCK * WIDTH; i += THREADS) {
       let other = start + i / WIDTH;
       ${each((name) => `var ${name}Quad = vec4f();`)}
-      if (other < ${count}) { ${each((name) => `${name}Quad = read_${name}(${base} + other, i % WIDTH);`)} }
+      if (other < ${count}) { ${each((name) => `${name}Quad = read_${name}(${base} + other, i % WIDTH)${name === 'q' ? ' * args.scale' : ''};`)} }
       ${each((name) => `${name}Tile[i] = ${name}Quad;`)}
     }`;
 }
@@ -124,10 +139,24 @@ export interface Sweep {
   readonly visit: string;
 }
 
+/**
+ * The sum of a power of two of terms, halves by remainder: however the terms are spread over lanes and shares, it adds them in one
+ * order. So all kernels make the same bits of a score; a gradient from scores that differ in the last bit would be off by a
+ * factor, once scores are as large as a million.
+ */
+function treeSum(count: number, term: (index: number) => string): string {
+  const node = (index: number, step: number): string => (step === count ? term(index) : `(${node(index, 2 * step)} + ${node(index + step, 2 * step)})`);
+  return node(0, 1);
+}
+
 /** Takes the lane's row past all rows of the tiles. Lanes that share a row add up their shares of a batch of scores first. */
 export function sweepWgsl(tiling: HeadTiling, { scores, seen, count, kept, visit }: Sweep): string {
-  const { parts, own } = tiling;
-  const share = (registers: string, tile: string): string => `sumOf(${times(own, (i) => `${registers}${i} * ${tileQuad(tiling, tile, i)}`, ' + ')})`;
+  const { parts, own, shares } = tiling;
+  const quads = Array.from({ length: own }, (_, i) => i);
+  const share = (registers: string, tile: string): string => treeSum(shares, (of) => {
+    const products = quads.filter((i) => i % shares === of).map((i) => `${registers}${i} * ${tileQuad(tiling, tile, i)}`);
+    return products.length === 0 ? '0.0' : `sumOf(${products.join(' + ')})`;
+  });
   if (parts === 1) {
     return `
     for (var j = 0u; j < ${count}; j++) {
@@ -148,7 +177,7 @@ export function sweepWgsl(tiling: HeadTiling, { scores, seen, count, kept, visit
       for (var j = done; j < min(done + BATCH, ${count}); j++) {
         if (${seen}) {
           ${kept.factor}
-          ${scores.map(([name], n) => `let ${name} = ${times(parts, (mate) => slot(n, `(lane - part + ${mate}u)`), ' + ')};`).join(' ')}
+          ${scores.map(([name], n) => `let ${name} = ${treeSum(parts, (mate) => slot(n, `(lane - part + ${mate}u)`))};`).join(' ')}
           ${visit}
         }
       }

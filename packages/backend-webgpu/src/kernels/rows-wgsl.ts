@@ -59,7 +59,7 @@ export function holdRow({ held }: RowPlan, name: string): HeldRow {
  * \`name(lane, value)\`: the values of the lanes of a row combined, in a fixed order, the same for all of them. Every lane of the
  * workgroup must call it. \`combine\` says how two become one.
  */
-export function rowReduction({ lanes }: RowPlan, name: string, type: 'f32' | 'vec2f' | 'vec3f', combine: (a: string, b: string) => string): string {
+export function rowReduction({ lanes }: RowPlan, name: string, type: 'f32' | 'vec2f' | 'vec4f', combine: (a: string, b: string) => string): string {
   const head = `fn ${name}(lane: u32, value: ${type}) -> ${type}`;
   if (lanes === 1) return `${head} { return value; }`;
   const first = Math.min(lanes, RADIX);
@@ -88,6 +88,22 @@ export function rowSum(plan: RowPlan, name = 'rowSum', type: 'f32' | 'vec2f' = '
   return rowReduction(plan, name, type, (a, b) => `${a} + ${b}`);
 }
 
-export function rowMax(plan: RowPlan): string {
-  return rowReduction(plan, 'rowMax', 'f32', (a, b) => `max(${a}, ${b})`);
+/** The largest of each component; of a vec2f the second may be a flag. */
+export function rowMax(plan: RowPlan, type: 'f32' | 'vec2f' = 'f32'): string {
+  return rowReduction(plan, 'rowMax', type, (a, b) => `max(${a}, ${b})`);
+}
+
+/**
+ * \`spoils(v)\`: 1 where v holds a NaN or +∞, else 0, by its bits. \`notANumber()\`: a NaN. A row with a spoilt element has no softmax;
+ * what arithmetic makes of it is not relied on.
+ */
+export function spoilsWgsl({ F }: RowPlan): string {
+  const U = F === 'f32' ? 'u32' : 'vec4<u32>';
+  return `
+fn spoils(v: ${F}) -> f32 {
+  let bits = bitcast<${U}>(v);
+  let spoilt = ((bits & ${U}(0x7fffffffu)) >= ${U}(0x7f800000u)) & (bits != ${U}(0xff800000u));
+  return select(0.0, 1.0, ${F === 'f32' ? 'spoilt' : 'any(spoilt)'});
+}
+fn notANumber() -> f32 { return bitcast<f32>(0x7fc00000u | (args.rows & 0u)); } // not a constant: it would be refused`.trim();
 }

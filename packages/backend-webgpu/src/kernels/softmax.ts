@@ -2,7 +2,7 @@
 import type { Kernels } from '@xmoe/core';
 import { reads, writes } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { eachUnit, holdRow, LOWEST, rowMain, rowMax, rowSum } from './rows-wgsl.js';
+import { eachUnit, holdRow, LOWEST, rowMain, rowMax, rowSum, spoilsWgsl } from './rows-wgsl.js';
 import { planRows, ROW_ARGS, runRows, unitType, type RowPlan } from './rows.js';
 
 export function softmaxKernels(runtime: Runtime) {
@@ -29,22 +29,24 @@ export function softmaxKernels(runtime: Runtime) {
   } satisfies Partial<Kernels>;
 }
 
-/** A row of −∞ has a sum of 0 and becomes zeros; a NaN goes into the sum, and so into the whole row. */
+/** A row of −∞ has a sum of 0 and becomes zeros. */
 function softmaxCode(plan: RowPlan, type: string): string {
   const x = holdRow(plan, 'x');
   // In registers the exponentials take the place of the row.
   const exponential = `exp(${x.value} - peak)`;
   const kept = plan.held > 0;
-  return [rowMax(plan), rowSum(plan), rowMain(plan, `
+  return [spoilsWgsl(plan), rowMax(plan, 'vec2f'), rowSum(plan), rowMain(plan, `
   ${x.declare}
-  var top = ${LOWEST};
-  ${eachUnit(plan, `${x.load} top = max(top, maxOf(${x.value}));`)}
-  let peak = rowMax(lane, top);
+  var top = vec2f(${LOWEST}, 0.0);
+  ${eachUnit(plan, `${x.load} top = max(top, vec2f(maxOf(${x.value}), spoils(${x.value})));`)}
+  let found = rowMax(lane, top);
+  let peak = found.x;
   var part = 0.0;
   ${eachUnit(plan, kept ? `${x.value} = ${exponential}; part += sumOf(${x.value});` : `part += sumOf(${exponential});`)}
   let sum = rowSum(lane, part);
   let inverse = select(1.0 / sum, 0.0, sum == 0.0);
-  if (live) { ${eachUnit(plan, `out[begin + u] = ${type}(${kept ? x.value : exponential} * inverse);`)} }`)].join('\n');
+  let spoilt = found.y > 0.0;
+  if (live) { ${eachUnit(plan, `out[begin + u] = ${type}(select(V(${kept ? x.value : exponential} * inverse), V(notANumber()), spoilt));`)} }`)].join('\n');
 }
 
 function softmaxGradCode(plan: RowPlan, type: string): string {

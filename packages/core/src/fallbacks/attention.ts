@@ -1,5 +1,6 @@
 // Fallbacks of attention and its gradient. They do materialise [Tq, Tk]; native kernels must not.
 import type { AttentionOptions, Operand } from '../contract.js';
+import { LOWEST_FLOAT32 } from '../dtype.js';
 import { softmaxGrad } from './softmax.js';
 import { reshape, type Scratch } from './scratch.js';
 
@@ -11,17 +12,17 @@ export function attention(
   keyMask: Operand | null,
   key: Operand | null,
   out: Operand,
-  lse: Operand,
+  stats: Operand,
   options: AttentionOptions,
 ): void {
   const scores = maskedScores(scratch, q, k, keyMask, options);
-  const [batch, queries] = scores.shape as [number, number, number];
-  const peak = scratch.binary('maximum', scratch.reduce('max', scores, 2), -3.0e38);
+  const peak = scratch.binary('maximum', scratch.reduce('max', scores, 2), LOWEST_FLOAT32);
   const exponentials = scratch.unary('exp', scratch.binary('subtract', scores, peak));
   const sum = scratch.reduce('sum', exponentials, 2);
-  const logSum = scratch.unary('log', scratch.binary('maximum', sum, 1e-37));
-  scratch.binary('add', reshape(logSum, [batch, queries]), reshape(peak, [batch, queries]), lse);
-  const probabilities = scratch.binary('divide', exponentials, scratch.binary('maximum', sum, 1e-37));
+  // A sum is 1 or more, or, of nothing, 0.
+  const inverse = scratch.binary('minimum', sum, scratch.unary('reciprocal', scratch.binary('maximum', sum, 1)));
+  scratch.kernels.concat([peak, inverse], stats, { axis: 2 });
+  const probabilities = scratch.binary('multiply', exponentials, inverse);
   const weights = applyDropout(scratch, probabilities, key, options);
   scratch.copy(scratch.matmul(weights, scratch.cast(v, 'float32'), false, false), out);
 }
@@ -34,7 +35,7 @@ export function attentionGrad(
   keyMask: Operand | null,
   key: Operand | null,
   _out: Operand,
-  lse: Operand,
+  stats: Operand,
   dout: Operand,
   dq: Operand,
   dk: Operand,
@@ -43,10 +44,10 @@ export function attentionGrad(
 ): void {
   const scores = maskedScores(scratch, q, k, keyMask, options);
   const [batch, queries, keys] = scores.shape as [number, number, number];
-  // A query that saw nothing has an lse of −∞ from some kernels: −∞ − (−∞) must not become NaN.
-  const floor = scratch.binary('maximum', reshape(lse, [batch, queries, 1]), -3.0e38);
-  const shifted = scratch.binary('subtract', scores, floor);
-  const probabilities = scratch.unary('exp', shifted);
+  const [peak, inverse] = [scratch.empty([batch, queries, 1]), scratch.empty([batch, queries, 1])];
+  scratch.kernels.slice(stats, peak, { begin: [0, 0, 0] });
+  scratch.kernels.slice(stats, inverse, { begin: [0, 0, 1] });
+  const probabilities = scratch.binary('multiply', scratch.unary('exp', scratch.binary('subtract', scores, peak)), inverse);
   const upstream = scratch.cast(dout, 'float32');
   const weights = applyDropout(scratch, probabilities, key, options);
   scratch.copy(scratch.matmul(weights, upstream, true, false), dv);

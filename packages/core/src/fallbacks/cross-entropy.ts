@@ -1,42 +1,54 @@
 // Fallbacks of the two cross-entropy primitives, each over one chunk of the vocabulary.
 import type { CrossEntropyChunk, Operand } from '../contract.js';
+import { LOWEST_FLOAT32 } from '../dtype.js';
 import { reshape, type Scratch } from './scratch.js';
 
 export function crossEntropyStats(
   scratch: Scratch,
   logits: Operand,
   targets: Operand,
-  lse: Operand,
+  peak: Operand,
+  sum: Operand,
   picked: Operand,
-  total: Operand,
-  { offset }: { offset: number },
+  total: Operand | null,
+  { offset, vocabulary }: { offset: number; vocabulary: number },
 ): void {
   const rows = logits.shape[0]!;
   const values = scratch.cast(logits, 'float32');
-  const peak = scratch.binary('maximum', scratch.reduce('max', values, 1), -3.0e38);
-  const sum = scratch.reduce('sum', scratch.unary('exp', scratch.binary('subtract', values, peak)), 1);
-  scratch.binary('add', scratch.unary('log', reshape(sum, [rows])), reshape(peak, [rows]), lse);
-  scratch.kernels.takeAlongLast(values, localTargets(scratch, targets, offset), reshape(picked, [rows, 1]));
-  scratch.reduce('sum', values, 1, total);
+  const top = scratch.binary('maximum', scratch.reduce('max', values, 1), LOWEST_FLOAT32);
+  const shifted = scratch.binary('subtract', values, top);
+  scratch.reduce('sum', scratch.unary('exp', shifted), 1, sum);
+  // NaN in one is NaN in all.
+  const spoiled = scratch.binary('multiply', sum, 0);
+  scratch.binary('add', reshape(top, [rows]), spoiled, peak);
+  if (total) scratch.binary('add', reshape(scratch.reduce('sum', shifted, 1), [rows]), spoiled, total);
+  const found = scratch.empty([rows, 1]);
+  scratch.kernels.takeAlongLast(values, localTargets(scratch, targets, offset), found);
+  scratch.select(scratch.compare('less', targets, vocabulary), reshape(found, [rows]), NaN, picked);
 }
 
 export function crossEntropyGrad(
   scratch: Scratch,
   logits: Operand,
   targets: Operand,
-  lse: Operand,
+  peak: Operand,
+  sum: Operand,
   scale: Operand,
   dlogits: Operand,
   { offset, labelSmoothing, vocabulary }: CrossEntropyChunk,
 ): void {
   const rows = logits.shape[0]!;
   const values = scratch.cast(logits, 'float32');
-  const probabilities = scratch.unary('exp', scratch.binary('subtract', values, reshape(lse, [rows, 1])));
+  const exponentials = scratch.unary('exp', scratch.binary('subtract', values, reshape(peak, [rows, 1])));
+  const probabilities = scratch.binary('divide', exponentials, reshape(sum, [rows, 1]));
   const hot = scratch.empty(values.shape);
   scratch.kernels.addAlongLast(scratch.full([rows, 1], 1 - labelSmoothing), localTargets(scratch, targets, offset), hot);
   const smoothed = scratch.binary('add', hot, labelSmoothing / vocabulary);
   const difference = scratch.binary('subtract', probabilities, smoothed);
-  scratch.copy(scratch.binary('multiply', difference, reshape(scale, [rows, 1])), dlogits);
+  const factor = scratch.select(scratch.compare('less', targets, vocabulary), scale, NaN);
+  const slope = scratch.binary('multiply', difference, reshape(factor, [rows, 1]));
+  const hasTarget = reshape(scratch.compare('greaterEqual', targets, 0), [rows, 1]);
+  scratch.copy(scratch.select(hasTarget, slope, 0), dlogits);
 }
 
 /** Target ids relative to the chunk, [R, 1]; those of other chunks fall outside and are ignored by the index rules. */

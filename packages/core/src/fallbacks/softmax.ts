@@ -1,14 +1,15 @@
 // Fallbacks of softmax and its gradient in required primitives.
 import type { Operand } from '../contract.js';
+import { LOWEST_FLOAT32 } from '../dtype.js';
 import type { Scratch } from './scratch.js';
 
-/** max, subtract, exp, sum, divide. A row of −∞ becomes zeros. */
+/** max, subtract, exp, sum, divide. A row of −∞ becomes zeros: its sum is 0, where others have 1 or more. */
 export function softmax(scratch: Scratch, x: Operand, out: Operand): void {
   const values = scratch.cast(x, 'float32');
   // A finite floor keeps a row of −∞ from becoming −∞ − (−∞).
-  const peak = scratch.binary('maximum', scratch.reduce('max', values, 1), -3.0e38);
+  const peak = scratch.binary('maximum', scratch.reduce('max', values, 1), LOWEST_FLOAT32);
   const exponentials = scratch.unary('exp', scratch.binary('subtract', values, peak));
-  const sum = scratch.binary('maximum', scratch.reduce('sum', exponentials, 1), 1e-37);
+  const sum = scratch.binary('maximum', scratch.reduce('sum', exponentials, 1), 1);
   if (out.dtype === 'float32') scratch.binary('divide', exponentials, sum, out);
   else scratch.copy(scratch.binary('divide', exponentials, sum), out);
 }

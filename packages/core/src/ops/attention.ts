@@ -35,19 +35,19 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionArg
   };
   const keyMask = options.keyMask ?? null;
   const out = engine.empty(q.shape, q.dtype);
-  const lse = engine.empty([q.shape[0]!, q.shape[1]!]);
-  engine.kernels.attention(q, k, v, keyMask, dropout?.key ?? null, out, lse, attributes);
+  const stats = engine.empty([q.shape[0]!, q.shape[1]!, 2]);
+  engine.kernels.attention(q, k, v, keyMask, dropout?.key ?? null, out, stats, attributes);
   engine.tape?.record({
     op,
     inputs: [q, k, v],
     outputs: [out],
-    saved: [q, k, v, out, lse, ...(keyMask ? [keyMask] : []), ...(dropout ? [dropout.key] : [])],
+    saved: [q, k, v, out, stats, ...(keyMask ? [keyMask] : []), ...(dropout ? [dropout.key] : [])],
     backward: ([dy], saved) => {
-      const [sq, sk, sv, sout, slse] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
+      const [sq, sk, sv, sout, sstats] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
       const mask = keyMask ? saved[5]! : null;
       const key = dropout ? saved[saved.length - 1]! : null;
       const [dq, dk, dv] = [sq, sk, sv].map((tensor) => engine.empty(tensor.shape, tensor.dtype)) as [Tensor, Tensor, Tensor];
-      engine.kernels.attentionGrad(sq, sk, sv, mask, key, sout, slse, dy!, dq, dk, dv, attributes);
+      engine.kernels.attentionGrad(sq, sk, sv, mask, key, sout, sstats, dy!, dq, dk, dv, attributes);
       return [dq, dk, dv];
     },
   });

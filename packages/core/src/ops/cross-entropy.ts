@@ -1,11 +1,12 @@
 // Cross-entropy on logits, and fused with the vocabulary projection in chunks, so that [R, V] never exists whole.
+import type { CrossEntropyChunk } from '../contract.js';
 import { XMoEError } from '../errors.js';
 import { customGradient } from '../grad.js';
 import type { Tensor } from '../tensor.js';
 import { requireDType, requireExtent, requireFloat, requireRank, requireSameDType, requireSameEngine } from './check.js';
 import { add, cast, exp, greaterEqual, log, maximum, multiply, select, subtract } from './elementwise.js';
 import { matmul } from './matmul.js';
-import { concat, slice } from './movement.js';
+import { concat, reshape, slice } from './movement.js';
 
 export interface CrossEntropyOptions {
   /** ε of label smoothing (Szegedy et al. 2016): the target keeps 1 − ε, all V share ε. */
@@ -19,7 +20,9 @@ export interface LinearCrossEntropyOptions extends CrossEntropyOptions {
 
 /**
  * Per-row loss −log softmax(logits)[target] in nats: float32 [R]. logits [R, V], targets int32 [R].
- * A negative target means "no target": its loss and gradient are 0.
+ * A negative target means "no target": its loss and gradient are 0, whatever the row holds. A target of V or more is no id of the
+ * vocabulary, and a row with NaN, with +∞ or of −∞ alone has no softmax: their loss and gradient are NaN. Logits that share a large
+ * number lose nothing by it: the loss is computed from their distances to the largest.
  */
 export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const op = 'crossEntropy';
@@ -32,18 +35,19 @@ export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntr
     op,
     [logits],
     () => {
-      const stats = chunkStats(logits, targets, 0);
-      return { outputs: lossOf(stats, targets, labelSmoothing, vocabulary), saved: [logits, targets, stats.lse] };
+      const stats = chunkStats(logits, targets, { offset: 0, labelSmoothing, vocabulary });
+      return { outputs: lossOf(stats, targets, labelSmoothing, vocabulary), saved: [logits, targets, stats.peak, stats.sum] };
     },
-    ([dy], [savedLogits, savedTargets, lse]) => [
-      chunkGradient(savedLogits!, savedTargets!, lse!, rowScale(dy!, savedTargets!), { offset: 0, labelSmoothing, vocabulary }),
+    ([dy], [savedLogits, savedTargets, peak, sum]) => [
+      chunkGradient(savedLogits!, { targets: savedTargets!, peak: peak!, sum: sum!, scale: dy! }, { offset: 0, labelSmoothing, vocabulary }),
     ],
   );
 }
 
 /**
- * crossEntropy(h·wᵀ, targets) without the whole [R, V]: chunks of the vocabulary with a running log-sum-exp, recomputed
- * in the backward pass. h [R, d], w [V, d], targets int32 [R] → float32 [R]. One chunk keeps its logits instead.
+ * crossEntropy(h·wᵀ, targets) without the whole [R, V]: chunks of the vocabulary with a running maximum and sum, recomputed
+ * in the backward pass. h [R, d], w [V, d], targets int32 [R] → float32 [R]. One chunk keeps its logits instead. Rows of h without a
+ * target do not count, whatever they hold.
  */
 export function linearCrossEntropy(h: Tensor, w: Tensor, targets: Tensor, options: LinearCrossEntropyOptions = {}): Tensor {
   const op = 'linearCrossEntropy';
@@ -60,17 +64,19 @@ export function linearCrossEntropy(h: Tensor, w: Tensor, targets: Tensor, option
   if (!Number.isInteger(chunk) || chunk < 1) {
     throw new XMoEError('value', `chunk is ${chunk}`, { op, hint: 'pass a whole number of columns, 1 or more' });
   }
-  if (chunk >= vocabulary) return crossEntropy(matmul(h, w, { transposeB: true, dtype: 'float32' }), targets, options);
+  // A zero gradient times a NaN would be one: rows without a target are taken out before the products.
+  const rows = select(reshape(greaterEqual(targets, 0), [targets.size, 1]), h, 0);
+  if (chunk >= vocabulary) return crossEntropy(matmul(rows, w, { transposeB: true, dtype: 'float32' }), targets, options);
   const plan: Chunks = { size: chunk, labelSmoothing, vocabulary };
   return customGradient(
     op,
-    [h, w],
+    [rows, w],
     () => {
-      const stats = chunkedStats(h, w, targets, plan);
-      return { outputs: lossOf(stats, targets, labelSmoothing, vocabulary), saved: [h, w, targets, stats.lse] };
+      const stats = chunkedStats(rows, w, targets, plan);
+      return { outputs: lossOf(stats, targets, labelSmoothing, vocabulary), saved: [rows, w, targets, stats.peak, stats.sum] };
     },
-    ([dy], [savedH, savedW, savedTargets, lse], needs) =>
-      chunkedGradients(savedH!, savedW!, savedTargets!, lse!, rowScale(dy!, savedTargets!), plan, needs),
+    ([dy], [savedRows, savedW, savedTargets, peak, sum], needs) =>
+      chunkedGradients(savedRows!, savedW!, { targets: savedTargets!, peak: peak!, sum: sum!, scale: dy! }, plan, needs),
   );
 }
 
@@ -93,7 +99,7 @@ function chunkedStats(h: Tensor, w: Tensor, targets: Tensor, plan: Chunks): Stat
   for (const offset of offsetsOf(plan)) {
     const before: Stats | null = merged;
     merged = h.engine.scope(() => {
-      const fresh = chunkStats(project(h, w, offset, plan).logits, targets, offset);
+      const fresh = chunkStats(project(h, w, offset, plan).logits, targets, { ...plan, offset });
       return before ? mergeStats(before, fresh) : fresh;
     });
   }
@@ -101,9 +107,7 @@ function chunkedStats(h: Tensor, w: Tensor, targets: Tensor, plan: Chunks): Stat
 }
 
 /** dh is summed over the chunks in float32; dw is their concatenation. */
-function chunkedGradients(
-  h: Tensor, w: Tensor, targets: Tensor, lse: Tensor, scale: Tensor, plan: Chunks, needs: readonly boolean[],
-): [Tensor | null, Tensor | null] {
+function chunkedGradients(h: Tensor, w: Tensor, rows: Rows, plan: Chunks, needs: readonly boolean[]): [Tensor | null, Tensor | null] {
   const { labelSmoothing, vocabulary } = plan;
   let dh: Tensor | null = null;
   const dw: Tensor[] = [];
@@ -111,7 +115,7 @@ function chunkedGradients(
     const before: Tensor | null = dh;
     const made: { dh: Tensor | null; dw: Tensor | null } = h.engine.scope(() => {
       const { part, logits } = project(h, w, offset, plan);
-      const dlogits = cast(chunkGradient(logits, targets, lse, scale, { offset, labelSmoothing, vocabulary }), h.dtype);
+      const dlogits = cast(chunkGradient(logits, rows, { offset, labelSmoothing, vocabulary }), h.dtype);
       const more = needs[0] ? matmul(dlogits, part, { dtype: 'float32' }) : null;
       return { dh: before && more ? add(before, more) : more, dw: needs[1] ? matmul(dlogits, h, { transposeA: true }) : null };
     });
@@ -122,47 +126,58 @@ function chunkedGradients(
   return [dh && cast(dh, h.dtype), dw.length > 0 ? concat(dw, 0) : null];
 }
 
-/** float32 [R] each, of one or several chunks: log-sum-exp, the target's logit, the sum of the logits. */
+/**
+ * float32 [R] each, of one or several chunks: the largest logit, Σ exp(logit − peak), the target's logit, and, for smoothing,
+ * Σ (logit − peak) over `columns` logits.
+ */
 interface Stats {
-  lse: Tensor;
-  picked: Tensor;
-  total: Tensor;
+  readonly peak: Tensor;
+  readonly sum: Tensor;
+  readonly picked: Tensor;
+  readonly total: Tensor | null;
+  readonly columns: number;
 }
 
-function chunkStats(logits: Tensor, targets: Tensor, offset: number): Stats {
-  const make = (): Tensor => logits.engine.empty([logits.shape[0]!]);
-  const stats = { lse: make(), picked: make(), total: make() };
-  logits.engine.kernels.crossEntropyStats(logits, targets, stats.lse, stats.picked, stats.total, { offset });
+/** What the gradient of a chunk reads per row: `peak` and `sum` of the whole vocabulary, and the gradient of the loss. */
+interface Rows {
+  readonly targets: Tensor;
+  readonly peak: Tensor;
+  readonly sum: Tensor;
+  readonly scale: Tensor;
+}
+
+function chunkStats(logits: Tensor, targets: Tensor, { offset, labelSmoothing, vocabulary }: CrossEntropyChunk): Stats {
+  const [rows, columns] = logits.shape as [number, number];
+  const make = (): Tensor => logits.engine.empty([rows]);
+  const stats: Stats = { peak: make(), sum: make(), picked: make(), total: labelSmoothing === 0 ? null : make(), columns };
+  logits.engine.kernels.crossEntropyStats(logits, targets, stats.peak, stats.sum, stats.picked, stats.total, { offset, vocabulary });
   return stats;
 }
 
 function mergeStats(a: Stats, b: Stats): Stats {
-  const peak = maximum(a.lse, b.lse);
-  const sum = add(exp(subtract(a.lse, peak)), exp(subtract(b.lse, peak)));
-  return { lse: add(peak, log(sum)), picked: add(a.picked, b.picked), total: add(a.total, b.total) };
+  const peak = maximum(a.peak, b.peak);
+  const [fallA, fallB] = [subtract(a.peak, peak), subtract(b.peak, peak)];
+  return {
+    peak,
+    sum: add(multiply(a.sum, exp(fallA)), multiply(b.sum, exp(fallB))),
+    picked: add(a.picked, b.picked),
+    total: a.total && b.total && add(add(a.total, multiply(fallA, a.columns)), add(b.total, multiply(fallB, b.columns))),
+    columns: a.columns + b.columns,
+  };
 }
 
-/** lse − (1 − ε)·picked − ε/V·total, 0 where there is no target. */
-function lossOf(stats: Stats, targets: Tensor, labelSmoothing: number, vocabulary: number): Tensor {
-  let loss = subtract(stats.lse, labelSmoothing === 0 ? stats.picked : multiply(stats.picked, 1 - labelSmoothing));
-  if (labelSmoothing !== 0) loss = subtract(loss, multiply(stats.total, labelSmoothing / vocabulary));
+/** log Σ exp(x − peak) + (1 − ε)·(peak − picked) − ε/V·Σ (x − peak), 0 where there is no target. */
+function lossOf({ peak, sum, picked, total }: Stats, targets: Tensor, labelSmoothing: number, vocabulary: number): Tensor {
+  const distance = subtract(peak, picked);
+  let loss = add(log(sum), total ? multiply(distance, 1 - labelSmoothing) : distance);
+  if (total) loss = subtract(loss, multiply(total, labelSmoothing / vocabulary));
   return select(greaterEqual(targets, 0), loss, 0);
 }
 
-function rowScale(dy: Tensor, targets: Tensor): Tensor {
-  return select(greaterEqual(targets, 0), dy, 0);
-}
-
-function chunkGradient(
-  logits: Tensor,
-  targets: Tensor,
-  lse: Tensor,
-  scale: Tensor,
-  chunk: { offset: number; labelSmoothing: number; vocabulary: number },
-): Tensor {
+function chunkGradient(logits: Tensor, { targets, peak, sum, scale }: Rows, chunk: CrossEntropyChunk): Tensor {
   const { engine } = logits;
   const out = engine.empty(logits.shape, logits.dtype);
-  engine.kernels.crossEntropyGrad(logits, targets, lse, scale, out, chunk);
+  engine.kernels.crossEntropyGrad(logits, targets, peak, sum, scale, out, chunk);
   return out;
 }
 

@@ -1,15 +1,18 @@
 // Softmax, log-softmax and layer normalisation with their gradients.
-import type { FloatDType } from '../dtype.js';
+import { LOWEST_FLOAT32, type FloatDType } from '../dtype.js';
 import { XMoEError } from '../errors.js';
 import { customGradient } from '../grad.js';
 import type { Tensor } from '../tensor.js';
 import { requireDType, requireExtent, requireFloat, requireRank, requireSameEngine } from './check.js';
-import { add, cast, exp, log, maximum, multiply, subtract } from './elementwise.js';
+import { add, cast, exp, log, maximum, minimum, multiply, subtract } from './elementwise.js';
 import { reshape } from './movement.js';
 import { max, sum } from './reduce.js';
 import { viewRows } from './view.js';
 
-/** Softmax of the last axis, computed in float32. `dtype` of the result: that of x by default. */
+/**
+ * Softmax of the last axis, computed in float32. `dtype` of the result: that of x by default. A row of −∞ gives zeros; a row that
+ * holds NaN or +∞ gives NaN.
+ */
 export function softmax(x: Tensor, options: { dtype?: FloatDType } = {}): Tensor {
   requireFloat('softmax', 'x', x);
   const out = x.engine.empty(x.shape, options.dtype ?? x.dtype);
@@ -29,7 +32,10 @@ export function softmax(x: Tensor, options: { dtype?: FloatDType } = {}): Tensor
   return out;
 }
 
-/** x − log Σ exp(x) along the last axis, computed in float32. */
+/**
+ * log softmax(x) along the last axis, computed in float32 as (x − max) − log Σ exp(x − max): what all x share does not round it. A
+ * row of −∞ stays −∞; a row that holds NaN or +∞ gives NaN.
+ */
 export function logSoftmax(x: Tensor): Tensor {
   requireAxis('logSoftmax', x);
   return customGradient(
@@ -37,14 +43,19 @@ export function logSoftmax(x: Tensor): Tensor {
     [x],
     () => {
       const wide = cast(x, 'float32');
-      const out = cast(subtract(wide, stableLogSum(wide)), x.dtype);
+      // Of a row of −∞ the sum is 0; all others have 1 or more.
+      const distance = subtract(wide, maximum(max(wide, -1, { keepAxes: true }), LOWEST_FLOAT32));
+      const out = cast(subtract(distance, log(maximum(sum(exp(distance), -1, { keepAxes: true }), 1))), x.dtype);
       return { outputs: out, saved: [out] };
     },
     ([dy], [y]) => [subtract(dy!, multiply(exp(y!), sum(dy!, -1, { keepAxes: true })))],
   );
 }
 
-/** log Σ exp(x) along the last axis, computed in float32: the shape of x without it. A row of −∞ gives −∞. */
+/**
+ * log Σ exp(x) along the last axis, computed in float32: the shape of x without it. A row of −∞ gives −∞, one with +∞ (and no NaN)
+ * +∞. The gradient is that of softmax: zeros in the first case, NaN in the second.
+ */
 export function logSumExp(x: Tensor): Tensor {
   requireAxis('logSumExp', x);
   const ones = [...x.shape.slice(0, -1), 1];
@@ -56,9 +67,9 @@ export function logSumExp(x: Tensor): Tensor {
   );
 }
 
-/** log Σ exp over the last axis, kept with size 1. The finite floor keeps a row of −∞ from becoming −∞ − (−∞). */
+/** log Σ exp over the last axis, kept with size 1. Finite bounds keep infinite rows from becoming ∞ − ∞. */
 function stableLogSum(x: Tensor): Tensor {
-  const peak = maximum(max(x, -1, { keepAxes: true }), -3e38);
+  const peak = minimum(maximum(max(x, -1, { keepAxes: true }), LOWEST_FLOAT32), -LOWEST_FLOAT32);
   return add(peak, log(sum(exp(subtract(x, peak)), -1, { keepAxes: true })));
 }
 

@@ -22,7 +22,7 @@ export interface ConformanceCase {
   readonly dtype: DType;
   readonly operands: Readonly<Record<string, OperandSpec>>;
   readonly tolerance: Tolerance;
-  /** Makes inputs that depend on others (an lse, a probability) with the reference kernels, before anything runs. */
+  /** Makes inputs that depend on others (statistics, a probability) with the reference kernels, before anything runs. */
   prepare?(kernels: Kernels, operands: Readonly<Record<string, Operand>>): void;
   /** Calls the primitive, taken from `kernels`. */
   run(kernels: Partial<Kernels>, operands: Readonly<Record<string, Operand>>): void;

@@ -40,3 +40,28 @@ export function cycle(...values: readonly number[]): DataGenerator {
 export function replaced(base: DataGenerator, value: number, picks: (index: number) => boolean): DataGenerator {
   return (length, key) => Float64Array.from(base(length, key)).map((element, index) => (picks(index) ? value : element));
 }
+
+/** `offset` and up to 20 steps below it, each of the spacing of floats at 1e8 (8), so that all differences are exact. */
+export function distantSteps(offset: number): DataGenerator {
+  return (length, key) => Float64Array.from(integers(-20, 0)(length, key)).map((steps) => offset + 8 * steps);
+}
+
+/**
+ * Rows of `columns` numbers in ±3, seven kinds in turn: plain; −∞ alone; half −∞; with a NaN; with +∞; a NaN among −∞; both
+ * infinities. What stands out is never in the same place.
+ */
+export function unruly(columns: number): DataGenerator {
+  const kinds: readonly ((value: number, isOdd: boolean, isMarked: boolean) => number)[] = [
+    (value) => value,
+    () => -Infinity,
+    (value, isOdd) => (isOdd ? -Infinity : value),
+    (value, _, isMarked) => (isMarked ? NaN : value),
+    (value, _, isMarked) => (isMarked ? Infinity : value),
+    (_, __, isMarked) => (isMarked ? NaN : -Infinity),
+    (value, isOdd, isMarked) => (isMarked ? Infinity : isOdd ? -Infinity : value),
+  ];
+  return (length, key) => Float64Array.from(uniform(-3, 3)(length, key)).map((value, index) => {
+    const [row, column] = [Math.floor(index / columns), index % columns];
+    return kinds[row % kinds.length](value, column % 2 === 1, column === (7 * row) % columns);
+  });
+}

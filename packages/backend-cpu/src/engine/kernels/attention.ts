@@ -39,23 +39,23 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
   }
 
   return {
-    attention(q, k, v, keyMask, key, out, lse, attributes) {
+    attention(q, k, v, keyMask, key, out, stats, attributes) {
       const plan = planOf(q, k);
-      if (plan === undefined) return plain.attention(q, k, v, keyMask, key, out, lse, attributes);
+      if (plan === undefined) return plain.attention(q, k, v, keyMask, key, out, stats, attributes);
       const { heads, Tq, Tk, D } = plan;
       const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
       runtime.parallel('attention', heads * Math.ceil(Tq / BLOCK), grainOf(BLOCK * Tk * (D / 4 + 4)), [
-        pointer(q), pack(k, plan), pointer(v), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(lse),
+        pointer(q), pack(k, plan), pointer(v), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats),
         ...optionsOf(plan, attributes),
       ]);
     },
 
-    attentionGrad(q, k, v, keyMask, key, out, lse, dout, dq, dk, dv, attributes) {
+    attentionGrad(q, k, v, keyMask, key, out, stats, dout, dq, dk, dv, attributes) {
       const plan = planOf(q, k);
-      if (plan === undefined) return plain.attentionGrad(q, k, v, keyMask, key, out, lse, dout, dq, dk, dv, attributes);
+      if (plan === undefined) return plain.attentionGrad(q, k, v, keyMask, key, out, stats, dout, dq, dk, dv, attributes);
       const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
       runtime.parallel('attentionGrad', plan.heads, 1, [
-        pointer(q), pointer(k), pack(k, plan), pack(v, plan), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(lse),
+        pointer(q), pointer(k), pack(k, plan), pack(v, plan), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats),
         pointer(dout), pointer(dq), pointer(dk), pointer(dv), ...optionsOf(plan, attributes),
       ]);
     },

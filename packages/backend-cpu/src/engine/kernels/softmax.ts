@@ -16,17 +16,17 @@ export function createSoftmax(runtime: WasmRuntime): SoftmaxKernels {
       const [R, C] = y.shape;
       runtime.parallel('softmaxGrad', R, grainOf(2 * C), [pointer(y), pointer(dy), pointer(dx), C]);
     },
-    crossEntropyStats(logits, targets, lse, picked, total, { offset }) {
+    crossEntropyStats(logits, targets, peak, sum, picked, total, { offset, vocabulary }) {
       const [R, C] = logits.shape;
       runtime.parallel('crossEntropyStats', R, grainOf(6 * C), [
-        pointer(logits), pointer(targets), pointer(lse), pointer(picked), pointer(total), C, offset,
+        pointer(logits), pointer(targets), pointer(peak), pointer(sum), pointer(picked), total === null ? 0 : pointer(total), C, offset, vocabulary,
       ]);
     },
-    crossEntropyGrad(logits, targets, lse, scale, dlogits, { offset, labelSmoothing, vocabulary }) {
+    crossEntropyGrad(logits, targets, peak, sum, scale, dlogits, { offset, labelSmoothing, vocabulary }) {
       const [R, C] = logits.shape;
       runtime.parallel('crossEntropyGrad', R, grainOf(4 * C), [
-        pointer(logits), pointer(targets), pointer(lse), pointer(scale), pointer(dlogits), C, offset,
-        labelSmoothing / vocabulary, 1 - labelSmoothing,
+        pointer(logits), pointer(targets), pointer(peak), pointer(sum), pointer(scale), pointer(dlogits), C, offset,
+        labelSmoothing / vocabulary, 1 - labelSmoothing, vocabulary,
       ]);
     },
   };

@@ -1,7 +1,7 @@
 // Cases of attention and attentionGrad: causal, padded, cross, cached, with dropout, and queries that see nothing.
 import type { AttentionOptions, FloatDType, Operand } from '@xmoe/core';
 import { defineCase, FLOATS, input, output, sumTolerance, type ConformanceCase, type OperandSpec } from '../case.js';
-import { coin, replaced, uniform, words } from '../data.js';
+import { coin, cycle, replaced, uniform, words, type DataGenerator } from '../data.js';
 
 interface Variant {
   readonly note: string;
@@ -13,6 +13,8 @@ interface Variant {
   readonly causal?: boolean;
   readonly masked?: boolean;
   readonly dropoutRate?: number;
+  /** All of q, and of k but for steps that are exact in the scores; absent: uniform. */
+  readonly common?: number;
 }
 
 const VARIANTS: readonly Variant[] = [
@@ -32,6 +34,9 @@ const MORE: readonly Variant[] = [
   { note: 'longer', B: 1, heads: 1, Tq: 131, Tk: 131, D: 16, causal: true },
   { note: 'wide', B: 2, heads: 1, Tq: 9, Tk: 12, D: 128, causal: true, masked: true, dropoutRate: 0.2 },
   { note: 'odd and wide', B: 1, heads: 2, Tq: 5, Tk: 7, D: 35, dropoutRate: 0.2 },
+  { note: 'scores near 4e6', B: 2, heads: 1, Tq: 21, Tk: 21, D: 16, causal: true, common: 1024 },
+  { note: 'scores near 7e7', B: 1, heads: 2, Tq: 5, Tk: 9, D: 16, masked: true, common: 4096 },
+  { note: 'scores near 3e7', B: 1, heads: 1, Tq: 19, Tk: 19, D: 64, common: 2048 },
   { note: 'many heads', B: 257, heads: 2, Tq: 3, Tk: 5, D: 2, masked: true },
 ];
 
@@ -48,15 +53,20 @@ function labelOf({ note, B, heads, Tq, Tk, D }: Variant): string {
 }
 
 /** In a mask the second batch row sees no key at all. */
-function inputsOf({ B, heads, Tq, Tk, D, masked, dropoutRate }: Variant, dtype: FloatDType): Record<string, OperandSpec> {
+function inputsOf({ B, heads, Tq, Tk, D, masked, dropoutRate, common }: Variant, dtype: FloatDType): Record<string, OperandSpec> {
   const hidden = replaced(coin(0.6), 0, (index) => index >= Tk && index < 2 * Tk);
   return {
-    q: input([B * heads, Tq, D], dtype, uniform(-2, 2)),
-    k: input([B * heads, Tk, D], dtype, uniform(-2, 2)),
+    q: input([B * heads, Tq, D], dtype, common === undefined ? uniform(-2, 2) : cycle(common)),
+    k: input([B * heads, Tk, D], dtype, common === undefined ? uniform(-2, 2) : steppedKeys(common, D)),
     v: input([B * heads, Tk, D], dtype, uniform(-1, 1)),
     ...(masked ? { keyMask: input([B, Tk], 'bool', hidden) } : {}),
     ...(dropoutRate === undefined ? {} : { key: input([2], 'uint32', words) }),
   };
+}
+
+/** Keys whose first component, and so whose score, differs by 0, 1 or 2 steps of the spacing of floats at the scores. */
+function steppedKeys(common: number, D: number): DataGenerator {
+  return (length) => new Float64Array(length).map((_, index) => common + (index % D === 0 ? ((index / D) % 3) / 128 : 0));
 }
 
 function orNull(operands: Readonly<Record<string, Operand>>, name: string): Operand | null {
@@ -69,7 +79,7 @@ export const attention: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
     const operands: Record<string, OperandSpec> = {
       ...inputsOf(variant, dtype),
       out: output([B * heads, Tq, D], dtype),
-      lse: output([B * heads, Tq], 'float32'),
+      stats: output([B * heads, Tq, 2], 'float32'),
     };
     return defineCase('attention', {
       label: labelOf(variant),
@@ -77,7 +87,7 @@ export const attention: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
       operands,
       tolerance: sumTolerance(dtype, 20),
       run: (kernel, o) =>
-        kernel(o.q, o.k, o.v, orNull(o, 'keyMask'), orNull(o, 'key'), o.out, o.lse, optionsOf(variant)),
+        kernel(o.q, o.k, o.v, orNull(o, 'keyMask'), orNull(o, 'key'), o.out, o.stats, optionsOf(variant)),
     });
   }),
 );
@@ -89,7 +99,7 @@ export const attentionGrad: readonly ConformanceCase[] = FLOATS.flatMap((dtype) 
     const operands: Record<string, OperandSpec> = {
       ...inputsOf(variant, dtype),
       out: input(queries, dtype, uniform(-1, 1)),
-      lse: input([B * heads, Tq], 'float32', uniform(0, 1)),
+      stats: input([B * heads, Tq, 2], 'float32', uniform(0, 1)),
       dout: input(queries, dtype, uniform(-1, 1)),
       dq: output(queries, dtype),
       dk: output(keys, dtype),
@@ -99,12 +109,13 @@ export const attentionGrad: readonly ConformanceCase[] = FLOATS.flatMap((dtype) 
       label: labelOf(variant),
       dtype,
       operands,
-      tolerance: dtype === 'float16' ? { relative: 1e-2, absolute: 8e-3 } : { relative: 2e-5, absolute: 2e-5 },
+      // A sum of gradients that cancel, times large keys.
+      tolerance: dtype === 'float16' ? { relative: 1e-2, absolute: 8e-3 } : { relative: 2e-5, absolute: 2e-5 + 5e-8 * (variant.common ?? 0) },
       prepare: (kernels, o) =>
-        kernels.attention(o.q, o.k, o.v, orNull(o, 'keyMask'), orNull(o, 'key'), o.out, o.lse, optionsOf(variant)),
+        kernels.attention(o.q, o.k, o.v, orNull(o, 'keyMask'), orNull(o, 'key'), o.out, o.stats, optionsOf(variant)),
       run: (kernel, o) =>
         kernel(
-          o.q, o.k, o.v, orNull(o, 'keyMask'), orNull(o, 'key'), o.out, o.lse, o.dout, o.dq, o.dk, o.dv, optionsOf(variant),
+          o.q, o.k, o.v, orNull(o, 'keyMask'), orNull(o, 'key'), o.out, o.stats, o.dout, o.dq, o.dk, o.dv, optionsOf(variant),
         ),
     });
   }),

@@ -1,7 +1,7 @@
 // Cases of softmax and softmaxGrad.
 import type { FloatDType } from '@xmoe/core';
 import { defineCase, FLOATS, input, output, shapeLabel, type ConformanceCase } from '../case.js';
-import { cycle, replaced, uniform, type DataGenerator } from '../data.js';
+import { cycle, distantSteps, replaced, uniform, unruly, type DataGenerator } from '../data.js';
 
 const SHAPES = [[1, 1], [7, 13], [0, 3], [3, 1009], [65537, 2], [37, 64], [3, 4100], [2, 50257]] as const;
 
@@ -25,7 +25,10 @@ export const softmax: readonly ConformanceCase[] = [
     softmaxCase([5, 8], uniform(-30000, 30000), 'large', dtype),
     softmaxCase([5, 9], replaced(uniform(-3, 3), -Infinity, (index) => index % 2 === 0), 'half −∞', dtype),
     softmaxCase([4, 3], replaced(uniform(-3, 3), -Infinity, (index) => index < 6), 'two rows of −∞', dtype),
+    softmaxCase([14, 9], unruly(9), 'unruly', dtype),
+    softmaxCase([14, 100], unruly(100), 'unruly', dtype),
   ]),
+  softmaxCase([5, 257], distantSteps(1e8), 'near 1e8', 'float32'),
   softmaxCase([3, 5], cycle(2), 'all equal', 'float32'),
 ];
 
