@@ -30,9 +30,9 @@ export const configSchema = z.object({
   data: z.object({
     /** Text that comes with the program: `sotu`, `brown` or `sotu+brown`; ignored when `files` are given. */
     corpus: z.enum(['sotu', 'brown', 'sotu+brown']).default('sotu'),
-    /** Files or directories of text, JSON lines or Parquet. */
+    /** Files or directories of text, JSON lines, CSV, TSV or Parquet. */
     files: z.array(z.string()).default([]),
-    /** Column or key of the text in JSON lines and Parquet. */
+    /** Column or key of the text in JSON, CSV, TSV and Parquet. */
     textField: z.string().default('text'),
     tokenizer: z.discriminatedUnion('type', [
       z.object({ type: z.literal('gpt2') }),
@@ -42,6 +42,8 @@ export const configSchema = z.object({
     testFraction: rate.default(0.05),
     /** Refuse malformed rows instead of counting them. */
     strict: z.boolean().default(false),
+    /** Most times its size that a compressed file, or a page of Parquet, may unpack to; 64 MiB always may. */
+    maximumExpansion: z.number().min(1).default(256),
   }),
   train: z.object({
     ...trainingShape,

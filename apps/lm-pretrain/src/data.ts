@@ -60,9 +60,9 @@ interface Corpus {
 }
 
 async function locateCorpora(config: Config): Promise<Corpus> {
-  const { corpus, files, textField, strict } = config.data;
+  const { corpus, files, textField, strict, maximumExpansion } = config.data;
   if (files.length > 0) {
-    const read = (paths: readonly string[]): DocumentSource => readDocuments(paths, { field: textField, strict });
+    const read = (paths: readonly string[]): DocumentSource => readDocuments(paths, { field: textField, strict, maximumExpansion });
     const published = publishedSplits((await listSourceFiles(files)).map((file) => file.path));
     return {
       label: basename(files[0]!).replace(/\W+/g, '-') || 'files',

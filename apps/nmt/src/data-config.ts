@@ -5,7 +5,7 @@ import { z } from 'zod';
 const positive = z.int().min(1);
 const count = z.int().min(0);
 
-/** A field of a row: a name (JSON lines, Parquet, TSV with a header; `a.b` goes into objects) or a TSV column from 1. */
+/** A field of a row: a name (JSON, Parquet, CSV, TSV with a header; `a.b` goes into objects) or a TSV column from 1. */
 const fieldSchema = z.union([z.string().min(1), positive]);
 
 export const pairSourceSchema = z.object({
@@ -14,8 +14,8 @@ export const pairSourceSchema = z.object({
   /** The target side, line by line. */
   target: z.string().min(1).optional(),
   /** Overrides the ending of the file name. */
-  format: z.enum(['lines', 'tsv', 'jsonl', 'parquet', 'tmx']).optional(),
-  /** Which columns hold what. TSV: 1, 2 and, where there is one, 3. Others: `source`, `target` and `kind`, or the language codes. */
+  format: z.enum(['lines', 'tsv', 'csv', 'jsonl', 'json', 'parquet', 'tmx']).optional(),
+  /** Which columns hold what. TSV without a header: 1, 2 and, where there is one, 3. Others: `source`, `target` and `kind`, or the language codes. */
   fields: z.object({ source: fieldSchema, target: fieldSchema, kind: fieldSchema.optional() }).optional(),
   /** Kind of all pairs that have no field for it. */
   kind: z.string().optional(),
@@ -69,6 +69,8 @@ export const dataSchema = z.object({
   maximumTokens: positive.default(256),
   /** Refuse malformed rows and empty sides instead of counting them. */
   strict: z.boolean().default(false),
+  /** Most times its size that a compressed file, or a page of Parquet, may unpack to; 64 MiB always may. */
+  maximumExpansion: z.number().min(1).default(256),
 });
 
 export type DataConfig = z.output<typeof dataSchema>;

@@ -55,7 +55,7 @@ export async function prepareData(
 function corpusOf(files: PairFiles, config: DataConfig, strict: boolean, label: string): Promise<PairCorpus> {
   const languages = { source: config.sourceLanguage, target: config.targetLanguage };
   const sources = files.map((file) => (typeof file === 'string' ? parsePairSource(file) : file));
-  return pairCorpusOfFiles(sources, { languages, strict }, `${label} (${sources.map(({ path }) => basename(path)).join(', ')})`);
+  return pairCorpusOfFiles(sources, { languages, strict, maximumExpansion: config.maximumExpansion }, `${label} (${sources.map(({ path }) => basename(path)).join(', ')})`);
 }
 
 async function vocabularyOf({ tokenizer }: DataConfig): Promise<VocabularyOptions | BytePairTokenizer> {

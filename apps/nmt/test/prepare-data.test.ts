@@ -101,6 +101,6 @@ describe('errors', () => {
     expect(() => config({ filez: [] })).toThrow('unknown key filez');
     expect(() => config({ cleaning: { nearDuplicate: 0 } })).toThrow('cleaning.nearDuplicate');
     expect(() => config({ files: [{ path: 'a', formt: 'tsv' }] })).toThrow('formt');
-    expect(() => config({ files: [{ path: 'a', format: 'csv' }] })).toThrow('files[0]');
+    expect(() => config({ files: [{ path: 'a', format: 'xls' }] })).toThrow('files[0]');
   });
 });

@@ -1,11 +1,20 @@
 // Streams the bytes of a plain, gzipped or zstd file. Knows nothing of what the bytes mean.
-import { createReadStream } from 'node:fs';
+import { createReadStream, type ReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { XMoEError } from '@xmoe/core';
-import { Decompress } from 'fzstd';
+import { checkExpansion, DEFAULT_MAXIMUM_EXPANSION } from './expansion-limit.js';
+import { unpackZstd } from './unpack-zstd.js';
 
 export type Compression = 'gzip' | 'zstd';
+
+/** A file to read, with its compression. */
+export interface PackedFile {
+  readonly path: string;
+  readonly compression: Compression | undefined;
+  /** Most times its packed size that it may unpack to. Default {@link DEFAULT_MAXIMUM_EXPANSION}. */
+  readonly maximumExpansion?: number;
+}
 
 const CHUNK_BYTES = 1 << 18;
 
@@ -18,45 +27,43 @@ export function compressionOf(name: string): Compression | undefined {
 /** A file name without `.gz` or `.zst`. */
 export const withoutCompression = (name: string): string => name.replace(/\.(gz|zst)$/i, '');
 
-/** The unpacked bytes of a file in order. Throws, naming `op`, when it cannot be read whole. */
-export async function* openBytes(path: string, compression: Compression | undefined, op: string): AsyncGenerator<Buffer> {
+/**
+ * The unpacked bytes of a file in order; checksums are verified. Throws, naming `op`, when it cannot be read whole, and when
+ * it unpacks to more than it may.
+ */
+export async function* openBytes({ path, compression, maximumExpansion }: PackedFile, op: string): AsyncGenerator<Buffer> {
   const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   try {
     if (compression === undefined) for await (const chunk of file) yield chunk as Buffer;
-    else if (compression === 'zstd') yield* unpackZstd(file);
     else {
-      const unpacked = createGunzip({ chunkSize: CHUNK_BYTES });
-      // pipeline and not pipe: it passes errors of the file on to the reader of `unpacked`
-      const done = pipeline(file, unpacked);
-      done.catch(() => undefined); // reported below through the iteration
-      for await (const chunk of unpacked) yield chunk as Buffer;
-      await done;
+      let unpacked = 0;
+      for await (const chunk of unpack(file, compression)) {
+        unpacked += chunk.length;
+        checkExpansion(file.bytesRead, unpacked, maximumExpansion ?? DEFAULT_MAXIMUM_EXPANSION, 'it');
+        yield chunk;
+      }
+      if (file.bytesRead === 0) throw new Error('the file is empty');
     }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new XMoEError('data', `${path}: cannot be read to its end: ${reason}`, { op, hint: hints[compression ?? 'none'], cause });
+    const hint = cause instanceof XMoEError ? cause.hint : hints[compression ?? 'none'];
+    throw new XMoEError('data', `${path}: cannot be read to its end: ${reason}`, { op, hint, cause });
   } finally {
     file.destroy();
   }
 }
 
 const hints = {
-  gzip: 'the file is cut short or not gzip: fetch it again, and check with gzip -t',
-  zstd: 'the file is cut short or not zstd: fetch it again, and check with zstd -t',
+  gzip: 'the file is cut short, damaged or not gzip: fetch it again, and check with gzip -t',
+  zstd: 'the file is cut short, damaged or not zstd: fetch it again, and check with zstd -t',
   none: 'check the file',
 };
 
-async function* unpackZstd(file: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  let blocks: Buffer[] = [];
-  const unpacker = new Decompress((block) => blocks.push(Buffer.from(block))); // a copy: the unpacker may write there again
-  let empty = true;
-  for await (const chunk of file) {
-    empty = false;
-    unpacker.push(chunk);
-    yield* blocks;
-    blocks = [];
-  }
-  if (empty) throw new Error('the file is empty');
-  unpacker.push(new Uint8Array(0), true);
-  yield* blocks;
+async function* unpack(file: ReadStream, compression: Compression): AsyncGenerator<Buffer> {
+  if (compression === 'zstd') return yield* unpackZstd(file);
+  const unpacked = createGunzip({ chunkSize: CHUNK_BYTES });
+  // pipeline and not pipe: it passes errors of the file on to the reader of `unpacked`
+  const done = pipeline(file, unpacked);
+  done.catch(() => undefined); // an error ends the iteration; what is left of the file after the end of its data is no error
+  for await (const chunk of unpacked) yield chunk as Buffer;
 }

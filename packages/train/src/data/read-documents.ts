@@ -29,6 +29,8 @@ export interface ReadDocumentsOptions {
   articles?: 'auto' | 'wikitext' | 'none';
   /** Throw at the first malformed row instead of counting it. Default false. */
   strict?: boolean;
+  /** Most times its size that a compressed file, or a page of Parquet, may unpack to (64 MiB always may). Default 256. */
+  maximumExpansion?: number;
 }
 
 /** Iterates from the beginning each time; `malformed` tells about the latest iteration. */
@@ -38,7 +40,8 @@ export interface DocumentStream extends AsyncIterable<TextDocument> {
 
 /**
  * The documents of files, directories and `name*` patterns: plain text (a document per file, or separated by lines
- * `<|endoftext|>`), JSON lines, both also as .gz or .zst, and Parquet. Memory is bounded by a row group or a document. Throws on
+ * `<|endoftext|>`), JSON lines and arrays, CSV and TSV with a header, also as .gz or .zst, and Parquet. Memory is bounded by a page or a
+ * document. Throws on
  * sources that are missing, cut short, or hold no document at all.
  */
 export function readDocuments(sources: string | readonly string[], options: ReadDocumentsOptions = {}): DocumentStream {
@@ -69,7 +72,7 @@ async function* iterate(
       open = undefined;
     }
     open ??= openFile(file, options, malformed);
-    for await (const rows of readRows(file, { field: options.field ?? 'text', malformed })) {
+    for await (const rows of readRows({ ...file, maximumExpansion: options.maximumExpansion }, { field: options.field ?? 'text', malformed })) {
       for (const row of rows) {
         const document = open.push(row);
         if (document !== undefined) yield (found++, document);

@@ -3,9 +3,10 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
-import { compressionOf, withoutCompression, type Compression } from './compressed-bytes.js';
+import { compressionOf, withoutCompression, type PackedFile } from './compressed-bytes.js';
 
-export type SourceFormat = 'text' | 'jsonl' | 'parquet';
+/** `json`: an array of rows, or a row per line. */
+export type SourceFormat = 'text' | 'jsonl' | 'json' | 'csv' | 'tsv' | 'parquet';
 
 export type SourceFile = FoundFile<SourceFormat>;
 
@@ -17,14 +18,17 @@ const FORMATS: Readonly<Record<string, SourceFormat>> = {
   tokens: 'text',
   jsonl: 'jsonl',
   ndjson: 'jsonl',
-  json: 'jsonl',
+  json: 'json',
+  csv: 'csv',
+  tsv: 'tsv',
+  tab: 'tsv',
   parquet: 'parquet',
 };
 
 const DOCUMENT_FILES: FileKinds<SourceFormat> = {
   formats: FORMATS,
   fallback: 'text',
-  what: 'text, JSON lines or Parquet',
+  what: 'text, JSON lines, CSV, TSV or Parquet',
   op: 'readDocuments',
 };
 
@@ -53,10 +57,8 @@ export interface FileKinds<Format extends string> {
 }
 
 /** A file with its format and compression. */
-export interface FoundFile<Format extends string> {
-  readonly path: string;
+export interface FoundFile<Format extends string> extends PackedFile {
   readonly format: Format;
-  readonly compression: Compression | undefined;
 }
 
 /** The files behind one file, directory or `name*` pattern. Throws when it names none. */

@@ -3,7 +3,8 @@
 import { XMoEError } from '@xmoe/core';
 import { PAIRS_OP, type PairFile } from './pair-sources.js';
 import type { TextPair } from './pairs.js';
-import { readTextLines, type PackedFile } from './utf8-text.js';
+import type { PackedFile } from '../data/compressed-bytes.js';
+import { readTextLines } from '../data/utf8-text.js';
 
 /** The pairs of `file.path` and `file.target`. */
 export async function* readAlignedPairs(file: PairFile): AsyncGenerator<TextPair[]> {

@@ -54,13 +54,27 @@ export function sidesOfObject(row: Record<string, unknown>, fields: PairFields):
   return { source: source as string, target: target as string, kind: typeof kind === 'string' ? kind : undefined };
 }
 
-/** The sides of a TSV line; `fields` are columns from 1. Without `kind` the third of three columns is the kind. */
-export function sidesOfColumns(line: string, fields: { source: number; target: number; kind?: number } | undefined): RowSides {
-  const columns = line.split('\t');
+/** The fields that the first line of a table without named fields names: source and target, or the language codes. */
+export function fieldsOfHeader(header: readonly string[], { source, target }: LanguagePair): PairFields | undefined {
+  const find = (name: string) => header.find((column) => column.trim().toLowerCase() === name.toLowerCase());
+  const kind = find('kind');
+  for (const [left, right] of [['source', 'target'], [source, target]]) {
+    const sides = [find(left), find(right)];
+    if (sides[0] !== undefined && sides[1] !== undefined) return { source: sides[0], target: sides[1], kind };
+  }
+  return undefined;
+}
+
+/** The sides of a line's cells; `fields` are columns from 1. Without `fields` the third of three columns is the kind. */
+export function sidesOfColumns(
+  columns: readonly string[],
+  fields: { source: number; target: number; kind?: number } | undefined,
+  separated: 'tab-separated' | 'comma-separated',
+): RowSides {
   const { source, target, kind } = fields ?? { source: 1, target: 2, kind: 3 };
   const needed = Math.max(source, target);
   if (columns.length < needed) {
-    return { problem: `${columns.length} tab-separated ${columns.length === 1 ? 'column' : 'columns'} instead of ${needed}` };
+    return { problem: `${columns.length} ${separated} ${columns.length === 1 ? 'column' : 'columns'} instead of ${needed}` };
   }
   return { source: columns[source - 1], target: columns[target - 1], kind: kind === undefined ? undefined : columns[kind - 1] };
 }

@@ -6,8 +6,8 @@ import { compressionOf } from '../data/compressed-bytes.js';
 import { fingerprintOf } from '../data/shard-index.js';
 import { expandSource, notFound, type FileKinds, type FoundFile } from '../data/source-files.js';
 
-/** `lines`: two files, line by line. The others hold both sides. */
-export type PairFormat = 'lines' | 'tsv' | 'jsonl' | 'parquet' | 'tmx';
+/** `lines`: two files, line by line. The others hold both sides. `json`: an array of rows, or a row per line. */
+export type PairFormat = 'lines' | 'tsv' | 'csv' | 'jsonl' | 'json' | 'parquet' | 'tmx';
 
 /** A TSV column from 1, or a name; `a.b` is field b of the object a. */
 export type FieldName = string | number;
@@ -26,9 +26,9 @@ export interface PairFileSource {
   /** Overrides what the file names say. */
   readonly format?: PairFormat;
   /**
-   * Which columns hold what. Default for TSV: 1, 2 and, where there is one, 3. For JSON lines and Parquet: `source`,
-   * `target` and `kind`, or the language codes, on their own or inside `translation`. Names for TSV: the first line
-   * holds them.
+   * Which columns hold what. Default for TSV: 1, 2 and, where there is one, 3, unless the first line names `source` and `target`
+   * or the language codes. For CSV, JSON and Parquet: `source`, `target` and `kind`, or the language codes, on their own or
+   * inside `translation`. Names for TSV and CSV: the first line holds them; numbers: there is no such line.
    */
   readonly fields?: PairFields;
   /** Kind of the pairs that have no field for it. */
@@ -44,9 +44,9 @@ export interface PairFile extends FoundFile<PairFormat> {
 export const PAIRS_OP = 'readPairs';
 
 const PAIR_FILES: FileKinds<PairFormat> = {
-  formats: { tsv: 'tsv', tab: 'tsv', jsonl: 'jsonl', ndjson: 'jsonl', json: 'jsonl', parquet: 'parquet', tmx: 'tmx' },
+  formats: { tsv: 'tsv', tab: 'tsv', jsonl: 'jsonl', ndjson: 'jsonl', json: 'json', csv: 'csv', parquet: 'parquet', tmx: 'tmx' },
   fallback: undefined,
-  what: 'TSV, JSON lines, Parquet or TMX',
+  what: 'TSV, CSV, JSON lines, Parquet or TMX',
   op: PAIRS_OP,
 };
 

@@ -5,7 +5,7 @@ import { readAlignedPairs } from './aligned-pairs.js';
 import type { PairReader } from './pair-reader.js';
 import { fingerprintPairSources, listPairFiles, PAIRS_OP, type PairFile, type PairFileSource } from './pair-sources.js';
 import type { LanguagePair, PairCorpus, TextPair } from './pairs.js';
-import { readJsonPairs, readParquetPairs, readTsvPairs } from './table-pairs.js';
+import { readCsvPairs, readJsonPairs, readParquetPairs, readTsvPairs } from './table-pairs.js';
 import { readTmxPairs } from './tmx-pairs.js';
 
 export interface ReadPairsOptions {
@@ -13,6 +13,8 @@ export interface ReadPairsOptions {
   languages: LanguagePair;
   /** Throw at the first malformed row instead of counting it. Default false. */
   strict?: boolean;
+  /** Most times its size that a compressed file, or a page of Parquet, may unpack to (64 MiB always may). Default 256. */
+  maximumExpansion?: number;
 }
 
 /** Iterates from the beginning each time; `malformed` tells about the latest iteration. */
@@ -21,7 +23,7 @@ export interface FilePairStream extends AsyncIterable<TextPair> {
 }
 
 /**
- * The pairs of files, directories and `name*` patterns (TSV, JSON lines, Parquet, TMX) and of pairs of line-aligned
+ * The pairs of files, directories and `name*` patterns (TSV, CSV, JSON lines and arrays, Parquet, TMX) and of pairs of line-aligned
  * files, each also as .gz or .zst. Memory is bounded by a chunk or a row group. Sides may be empty: cleaning counts
  * them. Throws on files that are missing, cut short, not UTF-8, not aligned, or without any pair.
  */
@@ -33,7 +35,7 @@ export function readPairs(sources: readonly PairFileSource[], options: ReadPairs
     },
     [Symbol.asyncIterator]() {
       malformed = createMalformedRows(options.strict ?? false, PAIRS_OP);
-      return iterate(sources, options.languages, malformed);
+      return iterate(sources, options, malformed);
     },
   };
 }
@@ -45,11 +47,11 @@ export async function pairCorpusOfFiles(sources: readonly PairFileSource[], opti
 
 async function* iterate(
   sources: readonly PairFileSource[],
-  languages: LanguagePair,
+  { languages, maximumExpansion }: ReadPairsOptions,
   malformed: MalformedRows,
 ): AsyncGenerator<TextPair> {
-  const files = await listPairFiles(sources);
-  for (const file of files) {
+  for (const listed of await listPairFiles(sources)) {
+    const file = { ...listed, maximumExpansion, ...(listed.target && { target: { ...listed.target, maximumExpansion } }) };
     const before = malformed.summary.count;
     let found = 0;
     for await (const pairs of readFile(file, { languages, malformed })) {
@@ -70,7 +72,9 @@ function readFile(file: PairFile, reader: PairReader): AsyncGenerator<TextPair[]
   switch (file.format) {
     case 'lines': return readAlignedPairs(file);
     case 'tsv': return readTsvPairs(file, reader);
+    case 'csv': return readCsvPairs(file, reader);
     case 'jsonl': return readJsonPairs(file, reader);
+    case 'json': return readJsonPairs(file, reader);
     case 'parquet': return readParquetPairs(file, reader);
     case 'tmx': return readTmxPairs(file, reader);
   }

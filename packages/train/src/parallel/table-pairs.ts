@@ -1,39 +1,76 @@
-// Pairs from TSV, JSON lines and Parquet: a row is a pair. TMX and line-aligned files are elsewhere.
+// Pairs from TSV, CSV, JSON lines and arrays, and Parquet: a row is a pair. TMX and line-aligned files are elsewhere.
+import { isPlainObject } from '../config/json-value.js';
+import { jsonProblem } from '../config/strict-json.js';
+import { readCsvRecords } from '../data/csv-records.js';
+import { holdsJsonArray, readJsonArray } from '../data/json-array.js';
 import { openParquet } from '../data/parquet-table.js';
-import { chooseFields, columnsOfHeader, sidesOfColumns, sidesOfObject, type RowSides } from './pair-fields.js';
+import { chooseFields, columnsOfHeader, fieldsOfHeader, sidesOfColumns, sidesOfObject, type RowSides } from './pair-fields.js';
 import { PAIRS_OP, type PairFile } from './pair-sources.js';
 import type { PairReader } from './pair-reader.js';
 import type { TextPair } from './pairs.js';
-import { readTextLines } from './utf8-text.js';
+import { readTextLines } from '../data/utf8-text.js';
 
-/** Pairs of a TSV file. Blank lines are nothing. */
+/** Pairs of a TSV file. Blank lines are nothing. The first line is a header where fields are named or where it names known ones. */
 export async function* readTsvPairs(file: PairFile, reader: PairReader): AsyncGenerator<TextPair[]> {
-  const { fields } = file.origin;
-  const header = fields !== undefined && Object.values(fields).some((field) => typeof field === 'string');
+  let { fields } = file.origin;
+  let header = fields !== undefined && Object.values(fields).some((field) => typeof field === 'string');
   let columns = fields === undefined || header ? undefined : columnsOfHeader([], fields, file.path);
   let number = 0;
   for await (const lines of readTextLines(file, PAIRS_OP)) {
     const pairs: TextPair[] = [];
     for (const line of lines) {
       number++;
+      if (number === 1 && fields === undefined) {
+        fields = fieldsOfHeader(line.split('\t'), reader.languages);
+        header = fields !== undefined;
+      }
       if (header && columns === undefined) columns = columnsOfHeader(line.split('\t'), fields!, file.path);
-      else if (line !== '') accept(sidesOfColumns(line, columns), `${file.path}:${number}`, file, reader, pairs);
+      else if (line !== '') accept(sidesOfColumns(line.split('\t'), columns, 'tab-separated'), `${file.path}:${number}`, file, reader, pairs);
     }
     yield pairs;
   }
 }
 
-/** Pairs of a file with a JSON object per line. Blank lines are nothing. */
+/** Pairs of a CSV file, which has a header unless the fields are numbers. */
+export async function* readCsvPairs(file: PairFile, reader: PairReader): AsyncGenerator<TextPair[]> {
+  const { fields } = file.origin;
+  const numbers = fields !== undefined && Object.values(fields).every((field) => typeof field !== 'string');
+  let columns = numbers ? columnsOfHeader([], fields, file.path) : undefined;
+  for await (const records of readCsvRecords(file, PAIRS_OP)) {
+    const pairs: TextPair[] = [];
+    for (const { cells, line } of records) {
+      if (columns !== undefined) accept(sidesOfColumns(cells, columns, 'comma-separated'), `${file.path}:${line}`, file, reader, pairs);
+      else {
+        const sample = Object.fromEntries(cells.map((name) => [name, name])); // a row of texts
+        const named = fields ?? fieldsOfHeader(cells, reader.languages);
+        columns = columnsOfHeader(cells, named ?? chooseFields(cells, sample, undefined, reader.languages, file.path), file.path);
+      }
+    }
+    yield pairs;
+  }
+}
+
+interface JsonRow {
+  readonly text: string;
+  readonly line: number;
+}
+
+async function* jsonRows(file: PairFile): AsyncGenerator<JsonRow[]> {
+  if (file.format === 'json' && (await holdsJsonArray(file, PAIRS_OP))) return yield* readJsonArray(file, PAIRS_OP);
+  let number = 0;
+  for await (const lines of readTextLines(file, PAIRS_OP)) yield lines.map((text) => ({ text, line: ++number }));
+}
+
+/** Pairs of a file with a JSON object per line, or of an array of them. Blank lines are nothing. */
 export async function* readJsonPairs(file: PairFile, reader: PairReader): AsyncGenerator<TextPair[]> {
   let fields = file.origin.fields;
   let chosen = false;
-  let number = 0;
-  for await (const lines of readTextLines(file, PAIRS_OP)) {
+  for await (const rows of jsonRows(file)) {
     const pairs: TextPair[] = [];
-    for (const line of lines) {
-      const place = `${file.path}:${++number}`;
-      if (line.trim() === '') continue;
-      const row = parseObject(line);
+    for (const { text, line } of rows) {
+      const place = `${file.path}:${line}`;
+      if (text.trim() === '') continue;
+      const row = parseObject(text);
       if (typeof row === 'string') {
         reader.malformed.report(place, row);
         continue;
@@ -50,7 +87,7 @@ export async function* readJsonPairs(file: PairFile, reader: PairReader): AsyncG
 
 /** Pairs of a Parquet table. */
 export async function* readParquetPairs(file: PairFile, reader: PairReader): AsyncGenerator<TextPair[]> {
-  const table = await openParquet(file.path, file.compression, PAIRS_OP);
+  const table = await openParquet(file, PAIRS_OP);
   let fields = file.origin.fields;
   const used = (): string[] => [...new Set(Object.values(fields!).filter((name) => name !== undefined).map((name) => String(name).split('.')[0]))];
   if (fields === undefined) {
@@ -77,8 +114,8 @@ function accept(sides: RowSides, place: string, file: PairFile, { malformed }: P
 function parseObject(line: string): Record<string, unknown> | string {
   try {
     const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : 'not a JSON object';
+    return isPlainObject(value) ? value : 'not a JSON object';
   } catch (error) {
-    return `not JSON: ${error instanceof Error ? error.message : String(error)}`;
+    return `not JSON: ${jsonProblem(error)}`;
   }
 }

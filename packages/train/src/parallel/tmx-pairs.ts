@@ -5,7 +5,7 @@ import { SaxesParser, type SaxesTagPlain } from 'saxes';
 import type { PairReader } from './pair-reader.js';
 import { PAIRS_OP, type PairFile } from './pair-sources.js';
 import type { LanguagePair, TextPair } from './pairs.js';
-import { readUtf8 } from './utf8-text.js';
+import { readUtf8 } from '../data/utf8-text.js';
 
 /** Elements inside a segment whose content is native code of the formatted text. `hi` and `sub` hold language. */
 const CODE = new Set(['bpt', 'ept', 'it', 'ph', 'ut']);

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fingerprintPairSources, parsePairSource, readPairs, type PairFileSource, type ReadPairsOptions } from '../../src/parallel/index.js';
-import { firstInvalidByte } from '../../src/parallel/utf8-text.js';
+import { firstInvalidByte } from '../../src/data/utf8-text.js';
 import { collect, temporaryFolder } from '../data/temporary.js';
 import { fixture, fixturePairs, languages } from './support.js';
 
@@ -99,7 +99,7 @@ describe('what cannot be a pair', () => {
     const rows = readPairs([{ path: json }], { languages });
     expect(await collect(rows)).toHaveLength(1);
     expect(rows.malformed.first.map(({ reason }) => reason.split(':')[0])).toEqual([
-      'not JSON', 'no string field "source"', 'no string field "target"', 'field "target" holds half a surrogate pair',
+      'not JSON', 'not a JSON object', 'no string field "target"', 'field "target" holds half a surrogate pair',
     ]);
     const units = readPairs([{ path: write('units.tmx', tmx.replace('de_AT', 'nl')) }], { languages });
     expect(await collect(units)).toHaveLength(2);
@@ -147,7 +147,7 @@ describe('errors', () => {
     ['a column that is not there', () => read({ path: write('head.tsv', 'de\ten\na\tb\n'), fields: { source: 'de', target: 'eng' } }), /no column "eng" in its first line/],
     ['a missing file', () => read({ path: path('absent.tsv') }), /absent\.tsv does not exist/],
     ['a missing target', () => read({ path: write('there.txt', 'a'), target: path('absent.txt') }), /absent\.txt does not exist/],
-    ['an unknown format', () => read({ path: write('what.txt', 'a') }), /what\.txt holds no TSV, JSON lines, Parquet or TMX files/],
+    ['an unknown format', () => read({ path: write('what.txt', 'a') }), /what\.txt holds no TSV, CSV, JSON lines, Parquet or TMX files/],
     ['lines without target', () => read({ path: write('alone.txt', 'a'), format: 'lines' }), /alone\.txt has no target file/],
     ['no sources', () => read([]), /no sources/],
     ['only malformed rows', () => read({ path: write('bad.tsv', 'x\ny\n') }), /bad\.tsv holds no pairs: 2 malformed rows/],

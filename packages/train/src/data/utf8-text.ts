@@ -1,20 +1,19 @@
 // Bytes of a file as text, checked: what is not UTF-8 is an error that names the file and the byte. No lines, no formats.
 import { isUtf8 } from 'node:buffer';
 import { XMoEError } from '@xmoe/core';
-import { openBytes, type Compression } from '../data/compressed-bytes.js';
+import { MAXIMUM_LINE_BYTES, refuseLongLine } from './byte-lines.js';
+import { openBytes, type PackedFile } from './compressed-bytes.js';
+import { withLineFeeds } from './line-ends.js';
 
-/** A file to read, with its compression. */
-export interface PackedFile {
-  readonly path: string;
-  readonly compression: Compression | undefined;
-}
-
-/** The text of a file in pieces, without the byte order mark. Throws, naming `op`, at the first byte that is not UTF-8. */
+/**
+ * The text of a file in pieces, without the byte order mark; old Macintosh line ends become line feeds. Throws, naming `op`,
+ * at the first byte that is not UTF-8.
+ */
 export async function* readUtf8(file: PackedFile, op: string): AsyncGenerator<string> {
   let carried = Buffer.alloc(0); // the beginning of a character whose end is in the next chunk
   let position = 0; // of the first byte of `carried`
   let first = true;
-  for await (const chunk of openBytes(file.path, file.compression, op)) {
+  for await (const chunk of withLineFeeds(openBytes(file, op))) {
     const bytes = carried.length === 0 ? chunk : Buffer.concat([carried, chunk]);
     if (first && bytes.length >= 2) refuseUtf16(bytes, file.path, op);
     const whole = bytes.length - cutCharacter(bytes);
@@ -81,15 +80,25 @@ function characterSize(bytes: Uint8Array, at: number): number {
   return lead === 0xf4 && second > 0x8f ? 0 : size; // beyond U+10FFFF
 }
 
-/** The lines of a file without their ends (`\n` or `\r\n`), several per step. */
+/** The lines of a file without their ends (`\n`, `\r\n`, or `\r` in a file without `\n`), several per step. */
 export async function* readTextLines(file: PackedFile, op: string): AsyncGenerator<string[]> {
-  let partial = '';
+  let partial: string[] = []; // pieces of the line whose end is to come: joined once, so that one long line takes linear time
+  let length = 0;
+  let number = 1;
   for await (const text of readUtf8(file, op)) {
-    const lines = (partial + text).split('\n');
-    partial = lines.pop()!;
-    if (lines.length > 0) yield lines.map(withoutReturn);
+    const lines = text.split('\n');
+    length += lines[0].length;
+    if (length > MAXIMUM_LINE_BYTES) refuseLongLine(file.path, number, op);
+    partial.push(lines[0]);
+    if (lines.length === 1) continue;
+    lines[0] = partial.join('');
+    const last = lines.pop()!;
+    partial = [last];
+    length = last.length;
+    number += lines.length;
+    yield lines.map(withoutReturn);
   }
-  if (partial !== '') yield [withoutReturn(partial)];
+  if (length > 0) yield [withoutReturn(partial.join(''))];
 }
 
 const withoutReturn = (line: string): string => (line.endsWith('\r') ? line.slice(0, -1) : line);
