@@ -22,8 +22,16 @@ export class CpuBuffer implements BackendBuffer {
   }
 }
 
-/** A fresh array of `length` elements. */
+/** A fresh array of `length` elements. Error `memory` where the host has no room for it. */
 export function createStorage(dtype: DType, length: number, precision: Precision): NumericArray {
+  try {
+    return createArray(dtype, length, precision);
+  } catch (cause) {
+    throw new XMoEError('memory', `no room for an array of ${length} ${dtype}`, { op: 'cpu', hint: 'make the batch or the model smaller', cause });
+  }
+}
+
+function createArray(dtype: DType, length: number, precision: Precision): NumericArray {
   switch (dtype) {
     case 'float32':
       return precision === 'float64' ? new Float64Array(length) : new Float32Array(length);

@@ -76,7 +76,7 @@ async function assemble({ variant, module }: LoadedVariant, threads: number, rem
   return createHostBackend({
     name: 'cpu:wasm',
     description: `CPU, ${threads === 1 ? 'one thread' : `${threads} threads`}, WebAssembly ${NAMES[variant]}${remark === undefined ? '' : ` (${remark})`}`,
-    kernels: combineKernels(createRuntime(memory, functions, pool, team, variant)),
+    kernels: combineKernels(createRuntime(functions, pool, team, variant)),
     pool,
     dispose() {
       team.stop();

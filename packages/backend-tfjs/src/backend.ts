@@ -1,13 +1,13 @@
 // createTfjsBackend: puts storage, memory access and kernels together for one registered backend of a TensorFlow.js module.
-import { hostArray, isXMoEError, XMoEError, type Backend, type FusedKernels, type Operand, type RequiredKernels, type TensorData } from '@xmoe/core';
-import { boxOf, createBoxStore, type BoxStore } from './box.js';
+import { isXMoEError, XMoEError, type Backend, type FusedKernels, type Operand, type RequiredKernels, type TensorData } from '@xmoe/core';
+import { boxOf, createBoxStore, roomyArray, type BoxStore, type HostArray } from './box.js';
 import { expertKernels, separately } from './kernels/experts.js';
 import { hostKernels } from './kernels/host.js';
 import { nativeKernels } from './kernels/native.js';
 import { createWasmContext } from './kernels/wasm-context.js';
 import { wasmValueAndGradient } from './kernels/wasm-activation.js';
 import { wasmKernels } from './kernels/wasm.js';
-import { createCopyMemory, createResidentMemory } from './memory.js';
+import { createCopyMemory, createResidentMemory, type Memory } from './memory.js';
 import type { TfjsBuild } from './support.js';
 import { assertTfjs, type TfStorage, type Tfjs } from './tfjs-module.js';
 import { openWasmHeap } from './wasm-heap.js';
@@ -45,7 +45,7 @@ export function createTfjsBackend(tf: Tfjs, options: TfjsBackendOptions = {}): T
   const storage = findStorage(tf, backendName);
   const build = options.build ?? (backendName === 'tensorflow' ? 'node' : backendName);
   const store = createBoxStore(tf, storage);
-  const { kernels, detail, release } = chooseKernels(tf, backendName, store, options.mode);
+  const { kernels, memory, detail, release } = chooseKernels(tf, backendName, store, options.mode);
   const readNow = (operand: Operand): TensorData => {
     const box = boxOf(operand);
     if (box.words) return box.words.slice();
@@ -60,8 +60,8 @@ export function createTfjsBackend(tf: Tfjs, options: TfjsBackendOptions = {}): T
     capabilities: { float16: false, maxBufferBytes: 2 ** 31 - 4 },
     kernels,
     allocate: store.allocate,
-    free: (buffer) => store.free(buffer as ReturnType<BoxStore['allocate']>),
-    write: (operand, data) => writeBox(store, operand, data),
+    free: store.free,
+    write: (operand, data) => writeBox(store, memory, operand, data),
     async read(operand) {
       const box = boxOf(operand);
       if (box.words) return box.words.slice();
@@ -70,18 +70,22 @@ export function createTfjsBackend(tf: Tfjs, options: TfjsBackendOptions = {}): T
     readSync: readNow,
     memory: () => ({ bytes: store.bytes() }),
     dispose() {
-      store.disposeAll();
-      release();
+      if (store.disposeAll()) release();
     },
   };
 }
 
-function writeBox(store: BoxStore, operand: Operand, data: ArrayLike<number>): void {
+/** In place where the memory is seen from here: then writing needs no room. */
+function writeBox(store: BoxStore, memory: Memory | undefined, operand: Operand, data: ArrayLike<number>): void {
   const box = boxOf(operand);
-  if (box.words) return box.words.set(data);
-  const values = hostArray(box.dtype, box.length) as Float32Array | Int32Array | Uint8Array;
-  if (box.dtype === 'bool') for (let i = 0; i < box.length; i++) values[i] = data[i] !== 0 ? 1 : 0;
-  else values.set(data);
+  const put = (target: HostArray): void => {
+    if (box.dtype === 'bool') for (let i = 0; i < box.length; i++) target[i] = data[i] !== 0 ? 1 : 0; // NaN is not 0
+    else target.set(data);
+  };
+  if (box.words) return put(box.words);
+  if (memory) return memory.run([operand], [], ([target]) => put(target));
+  const values = roomyArray(box.dtype, box.length);
+  put(values);
   store.replace(box, store.make(values, box.length, box.dtype));
 }
 
@@ -104,6 +108,8 @@ function findStorage(tf: Tfjs, backendName: string): TfStorage {
 
 interface Choice {
   readonly kernels: KernelTable;
+  /** Where contents can be written in place. */
+  readonly memory?: Memory;
   readonly detail: string;
   release(): void;
 }
@@ -117,7 +123,7 @@ function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, mode: Tfj
       const context = createWasmContext(store, heap);
       const kernels = wasmKernels(context, hostKernels(memory));
       const experts = expertKernels(kernels, store, memory, wasmValueAndGradient(context, separately(kernels)));
-      return { kernels: { ...kernels, ...experts }, detail: 'SIMD kernels on the heap', release: heap.dispose };
+      return { kernels: { ...kernels, ...experts }, memory, detail: 'SIMD kernels on the heap', release: heap.dispose };
     }
   }
   if (mode !== 'device' && backendName === 'cpu') {
@@ -125,7 +131,8 @@ function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, mode: Tfj
     if (data) {
       const memory = createResidentMemory(store, (dataId) => data.get(dataId).values);
       const kernels = hostKernels(memory);
-      return { kernels: { ...kernels, ...expertKernels(kernels, store, memory) }, detail: 'host kernels in place', release: nothing };
+      const table = { ...kernels, ...expertKernels(kernels, store, memory) };
+      return { kernels: table, memory, detail: 'host kernels in place', release: nothing };
     }
   }
   if (mode === 'resident') {

@@ -1,38 +1,65 @@
 // Boxes: the buffers of this backend. A box holds one tf.Tensor (or host words for uint32) that kernels fill or replace.
 // Not the place for kernels; how their contents are reached is in memory.ts.
-import { bytesPerElement, XMoEError, type BackendBuffer, type DType, type Operand } from '@xmoe/core';
+import { bytesPerElement, hostArray, XMoEError, type BackendBuffer, type DType, type Operand } from '@xmoe/core';
+import { allocatorOf, guardAllocation, requireRoom } from './wasm-allocator.js';
 import type { TfDType, TfStorage, TfTensor, Tfjs } from './tfjs-module.js';
 
 export type HostArray = Float32Array | Int32Array | Uint32Array | Uint8Array;
 
-/** Storage behind an Operand. `tensor` appears with the first write; uint32 lives in `words` on every build. */
-export interface Box extends BackendBuffer {
+/** Storage behind an Operand. uint32 lives in `words` on every build. */
+export class Box implements BackendBuffer {
+  declare readonly __backendBuffer?: never;
   readonly dtype: DType;
   readonly length: number;
-  tensor: TfTensor | null;
-  words: Uint32Array | null;
+  /** Made by `allocate` on the wasm build, which has an end; with the first write elsewhere. */
+  tensor: TfTensor | null = null;
+  words: Uint32Array | null = null;
   /** The tensor has been shared with the user: it is never written in place again. */
-  exposed: boolean;
+  exposed = false;
+  /** Its buffer was freed: nobody may look inside. */
+  freed = false;
+
+  constructor(dtype: DType, length: number) {
+    this.dtype = dtype;
+    this.length = length;
+  }
 }
 
-export function boxOf(operand: Operand): Box {
-  return operand.buffer as Box;
+/** The box of an operand. Error `backend` for a foreign buffer, `disposed` for a freed one. */
+export function boxOf({ buffer }: Operand): Box {
+  if (!(buffer instanceof Box)) {
+    throw new XMoEError('backend', 'an operand belongs to another backend', {
+      op: 'tfjs',
+      hint: 'read the tensor there and make it again with the engine of this backend',
+    });
+  }
+  if (buffer.freed) {
+    throw new XMoEError('disposed', 'an operand was used after its buffer was freed', { op: 'tfjs', hint: 'keep the tensor alive until its last use' });
+  }
+  return buffer;
 }
 
 export interface BoxStore {
   readonly storage: TfStorage;
+  /** Error `memory` when the build has no room, `disposed` after `disposeAll`. */
   allocate(dtype: DType, length: number): Box;
-  free(box: Box): void;
+  /** A box that holds `tensor` from now on. */
+  hold(tensor: TfTensor, dtype: DType): Box;
+  /** Error `disposed` for a box that is freed already. */
+  free(buffer: BackendBuffer): void;
   /** Puts `tensor` into the box and disposes the one before it. */
   replace(box: Box, tensor: TfTensor): void;
   /** The box's tensor, made on first use (contents undefined). */
   tensorOf(box: Box): TfTensor;
   /** A tensor that may be written in place: fresh when the present one is shared with the user. */
   ownTensor(box: Box, keepContents: boolean): TfTensor;
-  /** A kept tensor over new storage holding `values` (not copied on every build). */
+  /** A kept tensor over new storage holding `values` (not copied on every build). Error `memory` when there is no room. */
   make(values: HostArray | null, length: number, dtype: DType): TfTensor;
+  /** Error `memory` unless a kernel of the build can allocate `bytes` by itself now. Only the wasm build can tell. */
+  requireRoom(bytes: number): void;
   bytes(): number;
-  disposeAll(): void;
+  /** Frees every box and closes the store; false when it was closed before. */
+  disposeAll(): boolean;
 }
 
 /** The dtype of TensorFlow.js that stores `dtype`. */
@@ -44,20 +71,64 @@ export function tfDType(dtype: DType): TfDType {
   });
 }
 
-function emptyArray(kind: TfDType, length: number): HostArray {
-  return kind === 'float32' ? new Float32Array(length) : kind === 'int32' ? new Int32Array(length) : new Uint8Array(length);
+/** An array of `length` zeros. Error `memory` when the host has no room for it. */
+export function roomyArray(dtype: DType, length: number): HostArray {
+  try {
+    return hostArray(dtype, length) as HostArray;
+  } catch (cause) {
+    throw new XMoEError('memory', `no room for an array of ${length} ${dtype}`, { op: 'tfjs', hint: 'make the batch or the model smaller', cause });
+  }
+}
+
+/** The boxes that are in use. */
+function createLiveBoxes() {
+  const live = new Set<Box>();
+  let bytes = 0;
+  let closed = false;
+  const free = (buffer: BackendBuffer): void => {
+    if (!(buffer instanceof Box) || !live.delete(buffer)) {
+      throw new XMoEError('disposed', 'a buffer was freed twice or belongs to another backend', {
+        op: 'free',
+        hint: 'free each buffer once, on the backend that made it',
+      });
+    }
+    bytes -= buffer.length * bytesPerElement(buffer.dtype);
+    buffer.tensor?.dispose();
+    buffer.tensor = null;
+    buffer.words = null;
+    buffer.freed = true;
+  };
+  return {
+    requireOpen(): void {
+      if (closed) throw new XMoEError('disposed', 'the backend was disposed', { op: 'tfjs', hint: 'make a new one' });
+    },
+    admit(box: Box): Box {
+      live.add(box);
+      bytes += box.length * bytesPerElement(box.dtype);
+      return box;
+    },
+    free,
+    bytes: () => bytes,
+    disposeAll(): boolean {
+      if (closed) return false;
+      closed = true;
+      live.forEach(free);
+      return true;
+    },
+  };
 }
 
 export function createBoxStore(tf: Tfjs, storage: TfStorage): BoxStore {
   const engine = tf.engine();
-  const live = new Set<Box>();
-  let bytes = 0;
+  const { requireOpen, admit, free, bytes, disposeAll } = createLiveBoxes();
   // The wasm build allocates without filling when it is given no values; the cpu build needs an array.
   const allocatesBare = 'wasm' in storage;
+  const allocator = allocatorOf(storage);
+  if (allocator) guardAllocation(allocator);
 
   const make = (values: HostArray | null, length: number, dtype: DType): TfTensor => {
     const kind = tfDType(dtype);
-    const dataId = storage.write(values ?? (allocatesBare ? null : emptyArray(kind, length)), [length], kind);
+    const dataId = storage.write(values ?? (allocatesBare ? null : roomyArray(kind, length)), [length], kind);
     return engine.keep(engine.makeTensorFromTensorInfo({ dataId, shape: [length], dtype: kind }, storage as never));
   };
   const replace = (box: Box, tensor: TfTensor): void => {
@@ -70,20 +141,20 @@ export function createBoxStore(tf: Tfjs, storage: TfStorage): BoxStore {
   return {
     storage,
     allocate(dtype, length) {
-      const words = dtype === 'uint32' ? new Uint32Array(length) : null;
-      if (!words) tfDType(dtype); // refuses float16 here, by name
-      const box: Box = { dtype, length, tensor: null, words, exposed: false };
-      live.add(box);
-      bytes += length * bytesPerElement(dtype);
-      return box;
+      requireOpen();
+      const box = new Box(dtype, length);
+      if (dtype === 'uint32') box.words = roomyArray(dtype, length) as Uint32Array;
+      else if (allocatesBare) box.tensor = make(null, length, dtype);
+      else tfDType(dtype); // refuses float16 here, by name
+      return admit(box);
     },
-    free(box) {
-      if (!live.delete(box)) return;
-      bytes -= box.length * bytesPerElement(box.dtype);
-      box.tensor?.dispose();
-      box.tensor = null;
-      box.words = null;
+    hold(tensor, dtype) {
+      requireOpen();
+      const box = new Box(dtype, tensor.size);
+      box.tensor = engine.keep(tensor);
+      return admit(box);
     },
+    free,
     replace,
     tensorOf,
     ownTensor(box, keepContents) {
@@ -93,9 +164,8 @@ export function createBoxStore(tf: Tfjs, storage: TfStorage): BoxStore {
       return box.tensor!;
     },
     make,
-    bytes: () => bytes,
-    disposeAll() {
-      live.forEach((box) => this.free(box));
-    },
+    requireRoom: (size) => void (allocator && requireRoom(allocator, size)),
+    bytes,
+    disposeAll,
   };
 }

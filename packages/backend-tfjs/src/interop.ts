@@ -2,7 +2,7 @@
 // shared where both sides use the same build; a shared tensor is never written in place afterwards.
 import { type Tensor, vjp, XMoEError, type Backend, type Engine, type Operand } from '@xmoe/core';
 import type { TfjsBackend } from './backend.js';
-import { boxOf, tfDType, type Box } from './box.js';
+import { boxOf, tfDType } from './box.js';
 import type { TfTensor } from './tfjs-module.js';
 
 function asTfjsBackend(backend: Backend, op: string): TfjsBackend {
@@ -28,16 +28,16 @@ export function fromTf(target: Engine | TfjsBackend, x: TfTensor): Tensor | Oper
   if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool') {
     throw new XMoEError('dtype', `xmoe has no ${dtype} tensors`, { op: 'fromTf', hint: 'cast to float32, int32 or bool first' });
   }
-  const buffer = backend.allocate(dtype, x.size) as Box;
   const { store, tf } = backend;
-  if (store.storage.refCount(x.dataId) > 0) {
-    store.storage.incRef(x.dataId);
-    const alias = tf.engine().makeTensorFromTensorInfo({ dataId: x.dataId, shape: x.shape, dtype }, store.storage as never);
-    store.replace(buffer, alias);
-    buffer.exposed = true;
-  } else {
-    store.replace(buffer, store.make((x.dataSync() as Float32Array | Int32Array | Uint8Array).slice(), x.size, dtype));
-  }
+  const isOurs = store.storage.refCount(x.dataId) > 0;
+  if (isOurs) store.storage.incRef(x.dataId);
+  const buffer = store.hold(
+    isOurs
+      ? tf.engine().makeTensorFromTensorInfo({ dataId: x.dataId, shape: x.shape, dtype }, store.storage as never)
+      : store.make((x.dataSync() as Float32Array | Int32Array | Uint8Array).slice(), x.size, dtype),
+    dtype,
+  );
+  buffer.exposed = isOurs;
   const shape = [...x.shape];
   return engine ? engine.adopt(buffer, shape, dtype) : { buffer, shape, dtype };
 }

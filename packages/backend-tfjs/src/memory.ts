@@ -1,8 +1,8 @@
 // How kernels written for the host reach the contents of boxes: in place where the build's memory is host memory
 // (cpu, wasm), through a copy elsewhere (node, CUDA). Not a kernel.
-import { sizeOf, type Operand } from '@xmoe/core';
-import { boxOf, type Box, type BoxStore, type HostArray } from './box.js';
-import type { TfDataId } from './tfjs-module.js';
+import type { Operand } from '@xmoe/core';
+import { boxOf, roomyArray, type Box, type BoxStore, type HostArray } from './box.js';
+import type { TfDataId, TfTensor } from './tfjs-module.js';
 
 export interface Memory {
   /**
@@ -41,17 +41,21 @@ export function createCopyMemory(store: BoxStore): Memory {
   };
   const blank = (operand: Operand): HostArray => {
     const box = boxOf(operand);
-    if (box.words) return box.words;
-    const length = sizeOf(operand.shape);
-    return box.dtype === 'float32' ? new Float32Array(length) : box.dtype === 'int32' ? new Int32Array(length) : new Uint8Array(length);
+    return box.words ?? roomyArray(box.dtype, box.length);
   };
   const run = (keep: boolean): Memory['run'] => (outputs, inputs, body) => {
     const written = outputs.map((operand) => (keep && !boxOf(operand).words ? fetch(operand).slice() : blank(operand)));
     body(written, inputs.map(fetch));
-    outputs.forEach((operand, index) => {
-      const box = boxOf(operand);
-      if (!box.words) store.replace(box, store.make(written[index]!, box.length, box.dtype));
-    });
+    // All are made before any is put in its place: where there is no room for one, none changes.
+    const boxes = outputs.map(boxOf);
+    const made: (TfTensor | null)[] = [];
+    try {
+      boxes.forEach((box, index) => made.push(box.words ? null : store.make(written[index]!, box.length, box.dtype)));
+    } catch (error) {
+      for (const tensor of made) tensor?.dispose();
+      throw error;
+    }
+    made.forEach((tensor, index) => tensor && store.replace(boxes[index], tensor));
   };
   return { run: run(false), update: run(true) };
 }

@@ -3,12 +3,10 @@
 import { sizeOf } from '@xmoe/core';
 import type { TfDataId, Tfjs } from './tfjs-module.js';
 import type { HostArray } from './box.js';
+import { packedBytes, requireRoom, type WasmAllocator } from './wasm-allocator.js';
 
 /** The Emscripten module and the tables of BackendWasm (tfjs-backend-wasm 4.x). */
-interface WasmModule {
-  HEAPU8: Uint8Array;
-  _malloc(bytes: number): number;
-  _free(address: number): void;
+interface WasmModule extends WasmAllocator {
   cwrap(name: string, result: null, parameters: readonly string[]): (...args: (number | Uint8Array)[]) => void;
   tfjs: { registerTensor(id: number, size: number, address: number): void; disposeData(id: number): void };
 }
@@ -93,9 +91,12 @@ function compiledKernels(wasm: WasmModule) {
 
 /** `run` with the first ids registered as views of the given [address, size] pairs, which end with the call. */
 function withViews({ tfjs }: WasmModule, views: readonly (readonly [address: number, size: number])[], run: () => void): void {
-  for (let i = 0; i < views.length; i++) tfjs.registerTensor(FIRST + i, views[i][1], views[i][0]);
-  run();
-  for (let i = 0; i < views.length; i++) tfjs.disposeData(FIRST + i);
+  try {
+    for (let i = 0; i < views.length; i++) tfjs.registerTensor(FIRST + i, views[i][1], views[i][0]);
+    run();
+  } finally {
+    for (let i = 0; i < views.length; i++) tfjs.disposeData(FIRST + i);
+  }
 }
 
 /** The calls of the compiled kernels, on addresses. */
@@ -126,6 +127,7 @@ function heapCalls(wasm: WasmModule): Pick<WasmHeap, 'unary' | 'clip' | 'binary'
       );
     },
     gemm(a, b, out, M, K, N) {
+      requireRoom(wasm, packedBytes(K, N)); // without it the product would silently not be computed
       withViews(wasm, [[a, M * K], [b, K * N], [out, M * N]], () =>
         compiled.matmul(FIRST, shapeBytes([1, M, K]), 3, SECOND, shapeBytes([1, K, N]), 3, 0, 0, THIRD),
       );
@@ -153,7 +155,10 @@ function createWasmHeap(storage: WasmStorage): WasmHeap {
     scratch(slot, length) {
       const held = slots[slot];
       if (held && held.length >= length) return held.address;
-      if (held) wasm._free(held.address);
+      if (held) {
+        wasm._free(held.address);
+        delete slots[slot]; // there is none should the next line fail
+      }
       const address = wasm._malloc(Math.max(16, length * 4)) >>> 0;
       slots[slot] = { address, length };
       return address;

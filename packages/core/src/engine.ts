@@ -53,6 +53,7 @@ export class Engine {
   #tape: Tape | undefined;
   #bytes = 0;
   #peakBytes = 0;
+  #disposed = false;
 
   /** @internal Use {@link createEngine}. */
   constructor(backend: Backend, options: EngineOptions) {
@@ -74,6 +75,7 @@ export class Engine {
       this.kernels = kernels;
     }
     this.#constants = createConstants((value, dtype) => {
+      this.#requireOpen();
       const storage = this.#store(backend.allocate(dtype, 1), 0);
       const out = new Tensor(this, storage, [], dtype);
       this.kernels.fill(out, { value });
@@ -83,8 +85,9 @@ export class Engine {
 
   // ---- making tensors ----
 
-  /** A tensor with undefined contents, for an op to fill. */
+  /** A tensor with undefined contents, for an op to fill. Error `disposed` once the engine is, as for all that makes tensors. */
   empty(shape: Shape, dtype: DType = 'float32'): Tensor {
+    this.#requireOpen();
     const length = sizeOf(shape);
     for (const extent of shape) {
       if (!Number.isSafeInteger(extent) || extent < 0) {
@@ -102,6 +105,7 @@ export class Engine {
 
   /** Wraps a buffer of this backend; the tensor owns it from now on. */
   adopt(buffer: BackendBuffer, shape: Shape, dtype: DType): Tensor {
+    this.#requireOpen();
     const storage = this.#store(buffer, sizeOf(shape) * bytesPerElement(dtype));
     return this.#track(new Tensor(this, storage, shape, dtype));
   }
@@ -262,7 +266,7 @@ export class Engine {
   // ---- reports ----
 
   memory(): MemoryReport {
-    return { buffers: this.#live.size - this.#constants.size, bytes: this.#bytes, peakBytes: this.#peakBytes };
+    return { buffers: this.#disposed ? 0 : this.#live.size - this.#constants.size, bytes: this.#bytes, peakBytes: this.#peakBytes };
   }
 
   resetPeakMemory(): void {
@@ -288,8 +292,20 @@ export class Engine {
     await this.#watch?.settle();
   }
 
-  /** Frees every live buffer and disposes the backend. */
+  /** Whether `dispose` was called: its tensors are gone, and it makes no more. */
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  #requireOpen(): void {
+    if (!this.#disposed) return;
+    throw new XMoEError('disposed', `the engine on ${this.backend.name} was disposed`, { hint: 'make a new engine' });
+  }
+
+  /** Frees every live buffer and disposes the backend. Safe to call twice. */
   dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
     for (const storage of this.#live) this.backend.free(storage.buffer);
     this.#live.clear();
     this.#bytes = 0;

@@ -57,8 +57,13 @@ export class Tensor implements Operand {
     return this.#disposed;
   }
 
-  /** The storage for kernels. An error once disposed. */
+  /** The storage for kernels. An error once the tensor or its engine is disposed. */
   get buffer(): BackendBuffer {
+    if (this.engine.disposed) {
+      throw new XMoEError('disposed', `a tensor ${this.toString()} was used after its engine was disposed`, {
+        hint: 'read what you need with data() before you dispose the engine',
+      });
+    }
     if (this.#disposed) {
       throw new XMoEError('disposed', `a tensor ${this.toString()} was used after it was disposed`, {
         hint: 'return it from the scope that made it, or call keep() on it',

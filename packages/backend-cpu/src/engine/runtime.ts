@@ -5,7 +5,7 @@ import { elements } from '../storage.js';
 import type { Block } from './arena.js';
 import type { SharedPool } from './shared-pool.js';
 import type { Team } from './team.js';
-import type { WasmFunction, WasmMemory } from './webassembly.js';
+import type { WasmFunction } from './webassembly.js';
 
 export interface WasmRuntime {
   /** Threads that `parallel` uses, the calling one included. */
@@ -38,9 +38,8 @@ export interface RuntimeControl {
 
 const FIRST_SCRATCH_BYTES = 2 ** 20;
 
-export function createRuntime(
-  memory: WasmMemory, functions: Record<string, WasmFunction>, pool: SharedPool, team: Team, variant: string,
-): RuntimeControl {
+/** Has no memory of its own to look at: arrays come from the pool, whose memory may have grown since the last one. */
+export function createRuntime(functions: Record<string, WasmFunction>, pool: SharedPool, team: Team, variant: string): RuntimeControl {
   let regions: Block[] = [];
   let used = 0; // bytes of the last region
 
@@ -80,8 +79,8 @@ export function createRuntime(
       return data.byteOffset;
     },
     scratch,
-    scratchFloats: (length) => new Float32Array(memory.buffer, scratch(4 * length), length),
-    scratchInts: (length) => new Int32Array(memory.buffer, scratch(4 * length), length),
+    scratchFloats: (length) => pool.view('float32', scratch(4 * length), length) as Float32Array,
+    scratchInts: (length) => pool.view('int32', scratch(4 * length), length) as Int32Array,
     parallel: team.run,
     call: (kernel, ...args) => functions[kernel](...args),
   };

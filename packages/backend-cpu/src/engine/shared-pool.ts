@@ -15,6 +15,8 @@ export interface SharedPool extends BufferPool {
   /** A region for the engine itself. Error `memory` when there is no room. */
   region(bytes: number): Block;
   release(block: Block): void;
+  /** The elements from an address on. The only way to see the memory: what it grew by is in it. */
+  view(dtype: DType, address: number, length: number): NumericArray;
 }
 
 /** Regions of `memory` from address `start` on; whole pages after it are the arena's. */
@@ -39,6 +41,7 @@ export function createSharedPool(memory: WasmMemory, start: number): SharedPool 
   return {
     region,
     release: (block) => arena.give(block),
+    view: (dtype, address, length) => createView(dtype, buffer, address, length),
     take(dtype, length) {
       const block = region(bytesPerElement(dtype) * length);
       blocks.set(block.offset, block);

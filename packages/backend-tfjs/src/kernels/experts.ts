@@ -22,12 +22,15 @@ export function expertKernels(base: Base, store: BoxStore, memory: Memory, value
   /** Runs `body`, then frees what it made. */
   const withTemporaries = (body: (temporary: Temporary) => void): void => {
     const made: Operand[] = [];
-    body((shape) => {
-      const operand: Operand = { buffer: store.allocate('float32', sizeOf(shape)), shape, dtype: 'float32' };
-      made.push(operand);
-      return operand;
-    });
-    for (const { buffer } of made) store.free(buffer as ReturnType<BoxStore['allocate']>);
+    try {
+      body((shape) => {
+        const operand: Operand = { buffer: store.allocate('float32', sizeOf(shape)), shape, dtype: 'float32' };
+        made.push(operand);
+        return operand;
+      });
+    } finally {
+      for (const { buffer } of made) store.free(buffer);
+    }
   };
 
   /** x[rows], zero where the index is outside; x itself without rows. */

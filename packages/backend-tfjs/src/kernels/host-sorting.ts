@@ -6,20 +6,25 @@ import type { Memory } from '../memory.js';
 /** Beyond this many choices per row a full sort beats insertion. */
 const INSERTION_LIMIT = 96;
 
-/** The `k` largest of x[start … start + C), descending, lowest index first among equals, into order[at … at + k). */
+/** Whether `a` must come before an earlier `b` in descending order: NaN comes last. */
+function isBefore(a: number, b: number): boolean {
+  return a > b || (b !== b && a === a);
+}
+
+/** The `k` largest of x[start … start + C), descending, lowest index first among equals, NaN last, into order[at … at + k). */
 export function largestOfRow(x: HostArray, start: number, C: number, k: number, order: HostArray, at: number): void {
   if (k > INSERTION_LIMIT) {
-    const all = Int32Array.from({ length: C }, (_, i) => i).sort((i, j) => x[start + j] - x[start + i] || i - j);
+    const all = Int32Array.from({ length: C }, (_, i) => i).sort((i, j) => (isBefore(x[start + i], x[start + j]) ? -1 : isBefore(x[start + j], x[start + i]) ? 1 : i - j));
     order.set(all.subarray(0, k), at);
     return;
   }
   let filled = 0;
   for (let i = 0; i < C; i++) {
     const value = x[start + i];
-    if (filled === k && !(value > x[start + order[at + k - 1]])) continue;
+    if (filled === k && !isBefore(value, x[start + order[at + k - 1]])) continue;
     let slot = filled < k ? filled++ : k - 1;
     // Strictly greater moves ahead; an equal value that came later stays behind.
-    while (slot > 0 && value > x[start + order[at + slot - 1]]) {
+    while (slot > 0 && isBefore(value, x[start + order[at + slot - 1]])) {
       order[at + slot] = order[at + slot - 1];
       slot--;
     }

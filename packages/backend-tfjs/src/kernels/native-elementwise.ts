@@ -78,7 +78,9 @@ export function nativeElementwise(calls: NativeCalls, host: RequiredKernels, exa
     transpose: (x, out, { permutation }) => put(out, run('Transpose', { x: tensor(x) }, { perm: [...permutation] })),
     slice: (x, out, { begin }) => put(out, run('Slice', { x: tensor(x) }, { begin: [...begin], size: [...out.shape] })),
     broadcast: (x, out) => put(out, spread(x, out.shape)),
-    concat: (inputs, out, { axis }) => put(out, run('Concat', inputs.map(tensor), { axis })),
+    // TensorFlow's own Concat takes two tensors or more.
+    concat: (inputs, out, { axis }) =>
+      put(out, inputs.length === 1 ? run('Identity', { x: tensor(inputs[0]) }) : run('Concat', inputs.map(tensor), { axis })),
   };
 }
 

@@ -7,6 +7,8 @@ import type { NativeCalls } from './native-calls.js';
 
 /** The largest finite float32. */
 const LARGEST = 3.4028234663852886e38;
+/** The finite float32 below it. */
+const SECOND_LARGEST = 3.4028232635611926e38;
 
 type Indexing = 'gatherRows' | 'scatterAddRows' | 'takeAlongLast' | 'addAlongLast' | 'topK' | 'sortByKey' | 'bincount';
 
@@ -48,13 +50,18 @@ function indexingSteps({ run, runMany, constant, reshape }: NativeCalls, { exact
     const flat = run('Add', { a: indices, b: rowStart });
     return reshape(run('Select', { condition: inside(indices, C), t: flat, e: filled([R, k], -1, 'int32') }), [R * k]);
   };
-  /** Indices of the k largest of the last axis. */
+  const limit = (value: number): TfTensor => constant([value], 'float32');
+  /**
+   * Indices of the k largest of the last axis [..., C], NaN last: −∞ stands for NaN, and the lowest finite number for −∞. Where the
+   * build subtracts what it compares, finite numbers stand for both infinities.
+   */
   const largest = (x: TfTensor, k: number): TfTensor => {
-    const finite =
-      exactOrder || x.dtype !== 'float32'
-        ? x
-        : run('Minimum', { a: run('Maximum', { a: x, b: constant([-LARGEST], 'float32') }), b: constant([LARGEST], 'float32') });
-    return runMany('TopK', { x: finite }, { k, sorted: true })[1];
+    if (x.dtype !== 'float32') return runMany('TopK', { x }, { k, sorted: true })[1];
+    const lowest = exactOrder ? -Infinity : -LARGEST;
+    const bounded = run('Minimum', { a: run('Maximum', { a: x, b: limit(exactOrder ? -LARGEST : -SECOND_LARGEST) }), b: limit(exactOrder ? Infinity : LARGEST) });
+    const last = run('Cast', { x: run('Fill', {}, { shape: [...x.shape], value: lowest, dtype: 'float32' }) }, { dtype: 'float32' });
+    const ordered = run('Select', { condition: run('IsNan', { x }), t: last, e: bounded });
+    return runMany('TopK', { x: ordered }, { k, sorted: true })[1];
   };
   return { filled, gather, scatter, flatPositions, largest };
 }

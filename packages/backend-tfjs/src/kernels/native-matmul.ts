@@ -3,14 +3,18 @@
 import type { FusedKernels, Operand, RequiredKernels } from '@xmoe/core';
 import { boxOf, type BoxStore } from '../box.js';
 import type { TfTensor } from '../tfjs-module.js';
+import { packedBytes } from '../wasm-allocator.js';
 import type { NativeCalls } from './native-calls.js';
 
 type Products = 'matmul' | 'groupedMatmul' | 'groupedMatmulWeightGrad';
 
 export function nativeMatmul(calls: NativeCalls, store: BoxStore): Pick<RequiredKernels, Products> & Pick<FusedKernels, 'softmax'> {
   const { run, tensor, put } = calls;
-  const product = (a: TfTensor, b: TfTensor, transposeA: boolean, transposeB: boolean): TfTensor =>
-    run('BatchMatMul', { a, b }, { transposeA, transposeB });
+  const product = (a: TfTensor, b: TfTensor, transposeA: boolean, transposeB: boolean): TfTensor => {
+    const [rows, columns] = b.shape.slice(1);
+    store.requireRoom(packedBytes(rows, columns));
+    return run('BatchMatMul', { a, b }, { transposeA, transposeB });
+  };
   const readOffsets = (offsets: Operand): ArrayLike<number> => store.storage.readSync(store.tensorOf(boxOf(offsets)).dataId);
   /** Rows first … end of x [R, D] as [1, n, D]. */
   const segment = (x: TfTensor, first: number, end: number): TfTensor => {

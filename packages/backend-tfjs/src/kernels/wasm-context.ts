@@ -21,7 +21,7 @@ export interface WasmContext {
 }
 
 /** Elements per piece: 64 KiB of each operand. */
-const PIECE = 16384;
+export const PIECE = 16384;
 
 export function createWasmContext(store: BoxStore, heap: WasmHeap): WasmContext {
   const view = (operand: Operand, dtype: 'int32' | 'bool') =>

@@ -1,7 +1,7 @@
 // adamStep on the wasm build: a chain of SIMD calls over pieces in the cache, in place; small tensors use the host loop.
 import { sizeOf, type FusedKernels, type Operand } from '@xmoe/core';
 import type { WasmBinary } from '../wasm-heap.js';
-import type { WasmContext } from './wasm-context.js';
+import { PIECE, type WasmContext } from './wasm-context.js';
 
 const FLOAT = 4;
 /** Below this many elements the host loop beats fourteen calls. */
@@ -10,6 +10,9 @@ const SHORT = 4096;
 export function wasmOptimizer(context: WasmContext, host: Pick<FusedKernels, 'adamStep'>): Pick<FusedKernels, 'adamStep'> {
   return {
     adamStep(parameters, gradients, m, v, hyper, attributes) {
+      // What needs memory comes first: where there is no room, no parameter has moved.
+      for (const operand of [...parameters, ...m, ...v]) context.inout(operand);
+      for (const slot of [0, 1]) context.heap.scratch(slot, PIECE);
       parameters.forEach((parameter, index) => {
         const [g, first, second] = [gradients[index], m[index], v[index]];
         if (sizeOf(parameter.shape) < SHORT) host.adamStep([parameter], [g], [first], [second], hyper, attributes);

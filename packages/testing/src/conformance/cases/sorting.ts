@@ -33,6 +33,9 @@ export const topK: readonly ConformanceCase[] = [
   topKCase(3, 2003, 1500, 'float32', integers(-200, 200), 'ties, most of them'),
   topKCase(65537, 3, 2, 'float32', integers(0, 2), 'ties'),
   topKCase(5, 9, 6, 'float32', replaced(uniform(-1, 1), -Infinity, (index) => index % 2 === 0), 'half −∞'),
+  ...FLOATS.flatMap((dtype) =>
+    [[4, 3], [40, 20], [150, 110]].map(([C, k]) => topKCase(13, C, k, dtype, cycle(NaN, 1, 2, -Infinity, NaN, 3, Infinity), 'NaN last')),
+  ),
 ];
 
 function sortCase(n: number, dtype: DType, data: DataGenerator, note: string): ConformanceCase {
@@ -53,6 +56,7 @@ export const sortByKey: readonly ConformanceCase[] = [
   sortCase(1009, 'int32', signedWords, 'of 32 bits'),
   sortCase(1009, 'float32', integers(-2, 2), 'with ties'),
   sortCase(13, 'float32', cycle(1, -Infinity, 0, Infinity, -1e-30, 1e30), 'with infinities'),
+  sortCase(301, 'float32', cycle(2, NaN, -Infinity, 0, NaN, Infinity), 'with NaN'),
   sortCase(257, 'int32', cycle(4), 'all equal'),
   ...[257, 5003].map((n) => sortCase(n, 'float32', cycle(0, 1, -0, -1, -0, 0), 'with zeros of both signs')),
   sortCase(300007, 'int32', signedWords, 'of 32 bits'),
