@@ -7,7 +7,7 @@ import { metricsOf, mustRun, temporaryFolder, writeCorpus } from './support.js';
 const path = temporaryFolder();
 const corpus = writeCorpus(path('corpus.jsonl'), 200);
 const SHRUNK = [
-  '--width', '16', '--heads', '2', '--hidden', '32', '--set', 'model.layers=2', '--context-length', '16', '--batch-size', '2', '--accumulation', '2',
+  '--width', '16', '--heads', '2', '--hidden', '32', '--set', 'model.layers=2', '--set', 'data.tokenizer.type=bpe', '--set', 'data.tokenizer.vocabularySize=280', '--context-length', '16', '--batch-size', '2', '--accumulation', '2',
   '--max-steps', '2', '--warmup-steps', '1', '--eval-every', '2', '--eval-windows', '2', '--test-windows', '2',
   '--validation-fraction', '0.1', '--test-fraction', '0.1',
 ];
