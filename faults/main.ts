@@ -1,0 +1,66 @@
+// The entry of `npm run faults`: flags, sections in order, a table at the end. What is done to the programs is in the file of each section.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isXMoEError } from '@xmoe/core';
+import { crashPoints } from './crash-points.js';
+import { damage } from './damage.js';
+import { failingCalls } from './failing-calls.js';
+import { kills } from './kills.js';
+import { helpText, parseOptions, type FaultsOptions } from './options.js';
+import { builtPrograms } from './processes.js';
+import { races } from './races.js';
+import { putTable, tableOf } from './record.js';
+import type { FaultResult, Section } from './result.js';
+import { soak } from './soak.js';
+
+const SECTIONS = {
+  kills: { about: 'kill -9 at random moments, until a run is through (F1)', run: kills },
+  'crash-points': { about: 'killed before, in and after every call that changes a file (F2, F3)', run: crashPoints },
+  'failing-calls': { about: 'every such call fails once; full disks (F8, F9)', run: failingCalls },
+  damage: { about: 'damaged checkpoints (F11)', run: damage },
+  races: { about: 'several processes in one run directory (F16 to F18)', run: races },
+  soak: { about: 'a long run: memory and files stay flat (F43)', run: soak },
+} satisfies Record<string, { about: string; run: Section }>;
+type Name = keyof typeof SECTIONS;
+const NAMES = Object.keys(SECTIONS) as Name[];
+
+async function main(options: FaultsOptions<Name>): Promise<boolean> {
+  const folder = mkdtempSync(join(tmpdir(), 'xmoe-faults-'));
+  const load = loadavg()[0]!.toFixed(1);
+  const results: FaultResult[] = [];
+  try {
+    for (const name of options.sections) {
+      const since = Date.now();
+      const own = join(folder, name);
+      mkdirSync(own);
+      const { share, jobs, seed } = options;
+      const found = await SECTIONS[name].run({ folder: own, launch: builtPrograms(), share, jobs, seed, say: (line) => void process.stderr.write(`${name}: ${line}\n`) });
+      rmSync(own, { recursive: true, force: true });
+      process.stderr.write(`${name}: ${((Date.now() - since) / 1000).toFixed(0)} s\n`);
+      found.forEach(report);
+      results.push(...found);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const about = `Node ${process.version}, ${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), load ${load} before it began, ${new Date().toISOString().slice(0, 10)}, share ${options.share}, seed ${options.seed}.`;
+  const table = tableOf(results, about);
+  process.stdout.write(`\n${table}`);
+  if (options.record) writeFileSync(options.record, putTable(readFileSync(options.record, 'utf8'), table, options.record));
+  return results.every(({ tried, passed }) => passed === tried);
+}
+
+function report({ fault, what, tried, passed, notes }: FaultResult): void {
+  process.stdout.write(`${passed === tried ? '✓' : '✗'} ${fault} ${what}: ${passed} of ${tried}\n${notes.map((note) => `    ${note}\n`).join('')}`);
+}
+
+try {
+  const options = parseOptions(process.argv.slice(2), NAMES);
+  if (options.help) process.stdout.write(helpText(Object.fromEntries(NAMES.map((name) => [name, SECTIONS[name].about]))));
+  else process.exitCode = (await main(options)) ? 0 : 1;
+} catch (error) {
+  if (!isXMoEError(error)) throw error;
+  process.stderr.write(`${error.message}${error.hint ? ` (${error.hint})` : ''}\n`);
+  process.exitCode = 2;
+}

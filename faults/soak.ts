@@ -1,0 +1,62 @@
+// A long run of a tiny model: memory, open files and time per step stay flat (F43). Linux only, from /proc.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { lastStep } from '@xmoe/testing/programs';
+import { createTally, type FaultResult, type SectionOptions } from './result.js';
+import { createSmallRun } from './small-run.js';
+
+const STEPS = 2000;
+/** Growth of the resident set from the middle third to the last, as a share. */
+const MOST_GROWTH = 0.05;
+
+interface Reading {
+  readonly step: number;
+  readonly bytes: number;
+  readonly files: number;
+}
+
+export async function soak({ folder, launch, share }: SectionOptions): Promise<FaultResult[]> {
+  const tally = createTally('F43', `${Math.round(STEPS * share)} steps: resident memory and open files stay flat`);
+  if (!existsSync('/proc/self/status')) {
+    tally.note('not done: this system has no /proc');
+    return [tally.result()];
+  }
+  const steps = Math.max(60, Math.round(STEPS * share));
+  const small = await createSmallRun('xmoe-lm', launch, folder, { steps, checkpointEvery: 20, evaluateEvery: 100 });
+  const out = join(folder, 'soak');
+  const { child, ended } = small.start(out);
+  const readings: Reading[] = [];
+  while (child.exitCode === null) {
+    const step = lastStep(out);
+    if (step > (readings.at(-1)?.step ?? 0)) readings.push({ step, ...usageOf(child.pid!) });
+    await sleep(50);
+  }
+  const { code } = await ended;
+  const last = readings.filter(({ bytes, step }) => bytes > 0 && step > (2 * steps) / 3);
+  const middle = readings.filter(({ bytes, step }) => bytes > 0 && step > steps / 3 && step <= (2 * steps) / 3);
+  const growth = median(last.map(({ bytes }) => bytes)) / median(middle.map(({ bytes }) => bytes)) - 1;
+  const files = Math.max(...last.map((reading) => reading.files)) - Math.max(...middle.map((reading) => reading.files));
+  tally.add('the run', [
+    ...(code === 0 ? [] : [`ended with ${code}`]),
+    ...(growth <= MOST_GROWTH ? [] : [`memory grew by ${(growth * 100).toFixed(1)} %`]),
+    ...(files <= 0 ? [] : [`${files} more open files`]),
+    ...small.differences(out),
+  ]);
+  tally.note(`memory ${(growth * 100).toFixed(2)} % from the middle third to the last, ${Math.max(...last.map((reading) => reading.files))} open files`);
+  return [tally.result()];
+}
+
+function usageOf(pid: number): { bytes: number; files: number } {
+  try {
+    const kilobytes = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+    return { bytes: kilobytes * 1024, files: readdirSync(`/proc/${pid}/fd`).length };
+  } catch {
+    return { bytes: 0, files: 0 }; // it has ended
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? Number.NaN;
+}

@@ -1,0 +1,61 @@
+// The short form of `npm run faults`: each of its sections, from source, on a few of its cases. How often each is tried in full
+// stands in docs/reliability.md.
+import { mkdirSync } from 'node:fs';
+import { temporaryFolder } from '@xmoe/testing/programs';
+import { afterAll, describe, expect, it } from 'vitest';
+import { crashPoints } from '../faults/crash-points.js';
+import { damage } from '../faults/damage.js';
+import { failingCalls } from '../faults/failing-calls.js';
+import { kills } from '../faults/kills.js';
+import { parseOptions } from '../faults/options.js';
+import { sourcePrograms } from '../faults/processes.js';
+import { races } from '../faults/races.js';
+import { putTable, tableOf } from '../faults/record.js';
+import { sampleOf, type Section } from '../faults/result.js';
+import { soak } from '../faults/soak.js';
+
+const path = temporaryFolder(afterAll);
+
+describe('as promised', () => {
+  it.each<[string, Section, number]>([
+    ['F1: killed at random moments', kills, 0.01],
+    ['F2, F3: killed before, in and after calls that change files', crashPoints, 0.04],
+    ['F8, F9: calls that fail, a full disk', failingCalls, 0.03],
+    ['F11: damaged checkpoints', damage, 0.1],
+    ['F16 to F18: several processes in one run directory, a copy', races, 0.1],
+    ['F43: memory and open files stay flat', soak, 0.1],
+  ])('%s', async (_, section, share) => {
+    const folder = path(section.name);
+    mkdirSync(folder);
+    const results = await section({ folder, launch: sourcePrograms(), share, jobs: 2, seed: 1, say: () => undefined });
+    for (const { fault, what, tried, passed, notes } of results) expect(passed, `${fault} ${what}:\n${notes.join('\n')}`).toBe(tried);
+    expect(results.every(({ tried }) => tried > 0)).toBe(true);
+  });
+});
+
+describe('the command', () => {
+  it('samples the first and the last of what there is', () => {
+    const items = Array.from({ length: 100 }, (_, at) => at);
+    expect(sampleOf(items, 1)).toEqual(items);
+    expect(sampleOf(items, 0.05)).toEqual([0, 25, 50, 74, 99]);
+    expect(sampleOf(items, 0.001)).toEqual([0, 99]);
+    expect(sampleOf([7], 0.5)).toEqual([7]);
+    expect(sampleOf([], 1)).toEqual([]);
+  });
+
+  it('reads its flags and refuses others', () => {
+    expect(parseOptions(['--', '--only', 'kills', '--share', '0.5'], ['kills', 'soak'])).toMatchObject({ sections: ['kills'], share: 0.5, jobs: 2 });
+    expect(() => parseOptions(['--only', 'kils'], ['kills'])).toThrow('there is no section "kils"');
+    for (const share of ['0', '2', '-1', 'x', '']) expect(() => parseOptions(['--share', share], ['kills'])).toThrow('--share');
+    expect(() => parseOptions(['--fast'], ['kills'])).toThrow('--fast');
+  });
+
+  it('puts its table between the marks of a document, once', () => {
+    const table = tableOf([{ fault: 'F1', what: 'killed', tried: 2, passed: 2, notes: [] }], 'Here.');
+    const document = 'before\n<!-- faults: begin -->\nold\n<!-- faults: end -->\nafter\n';
+    const updated = putTable(document, table, 'a.md');
+    expect(updated).toBe(`before\n<!-- faults: begin -->\n${table}<!-- faults: end -->\nafter\n`);
+    expect(putTable(updated, table, 'a.md')).toBe(updated);
+    expect(() => putTable('nothing', table, 'a.md')).toThrow('a.md has no place for the table');
+  });
+});
