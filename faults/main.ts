@@ -12,7 +12,9 @@ import { builtPrograms } from './processes.js';
 import { races } from './races.js';
 import { putTable, tableOf } from './record.js';
 import type { FaultResult, Section } from './result.js';
+import { signals } from './signals.js';
 import { soak } from './soak.js';
+import { surroundings } from './surroundings.js';
 
 const SECTIONS = {
   kills: { about: 'kill -9 at random moments, until a run is through (F1)', run: kills },
@@ -20,6 +22,8 @@ const SECTIONS = {
   'failing-calls': { about: 'every such call fails once; full disks (F8, F9)', run: failingCalls },
   damage: { about: 'damaged checkpoints (F11)', run: damage },
   races: { about: 'several processes in one run directory (F16 to F18)', run: races },
+  signals: { about: 'signals and lost readers at random moments (F4)', run: signals },
+  surroundings: { about: 'other clocks, zones, rights; places without room for a run; order of syncs (F10, F15, F44)', run: surroundings },
   soak: { about: 'a long run: memory and files stay flat (F43)', run: soak },
 } satisfies Record<string, { about: string; run: Section }>;
 type Name = keyof typeof SECTIONS;

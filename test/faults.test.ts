@@ -12,7 +12,9 @@ import { sourcePrograms } from '../faults/processes.js';
 import { races } from '../faults/races.js';
 import { putTable, tableOf } from '../faults/record.js';
 import { sampleOf, type Section } from '../faults/result.js';
+import { signals } from '../faults/signals.js';
 import { soak } from '../faults/soak.js';
+import { surroundings } from '../faults/surroundings.js';
 
 const path = temporaryFolder(afterAll);
 
@@ -23,6 +25,8 @@ describe('as promised', () => {
     ['F8, F9: calls that fail, a full disk', failingCalls, 0.03],
     ['F11: damaged checkpoints', damage, 0.1],
     ['F16 to F18: several processes in one run directory, a copy', races, 0.1],
+    ['F4: signals, and readers that go away', signals, 0.01],
+    ['F10, F15, F44: other clocks, zones, rights and places; the order of syncs', surroundings, 0.01],
     ['F43: memory and open files stay flat', soak, 0.1],
   ])('%s', async (_, section, share) => {
     const folder = path(section.name);
