@@ -58,13 +58,7 @@ export async function openBackend(name: string): Promise<ChosenBackend> {
 }
 
 /** WebGPU on a GPU. A CPU that plays one is slower than the CPU engine: it is used only when asked for by name. */
-async function openHardware(): Promise<Backend> {
-  const backend = await createWebGpuBackend();
-  if (!backend.traits.software) return backend;
-  const { label } = backend.traits;
-  backend.dispose();
-  throw new XMoEError('backend', `the only WebGPU adapter is software: ${label}`, { op: 'webgpu', hint: 'ask for it with --backend webgpu' });
-}
+const openHardware = (): Promise<Backend> => createWebGpuBackend({ hardwareOnly: true });
 
 function isBackendName(name: string): name is BackendName {
   return (BACKEND_NAMES as readonly string[]).includes(name);

@@ -52,6 +52,7 @@ describe('the mock GPU', () => {
 
   it.each<[string, (gpu: MockGpu) => Bound[], number]>([
     ['out is in the buffer of x', (gpu) => Array<Bound>(2).fill({ buffer: storage(gpu) }), 1],
+    // Whatever parts are read and written.
     ['out is in the buffer of x', (gpu) => [{ buffer: storage(gpu), offset: 0, size: 256 }].flatMap((one) => [one, { ...one, offset: 512 }]), 1],
     ['x ends 128 bytes beyond its buffer', (gpu) => [{ buffer: storage(gpu), offset: 896 - 128, size: 384 }, { buffer: storage(gpu) }], 1],
     ['x begins at 128, no multiple of 256', (gpu) => [{ buffer: storage(gpu), offset: 128, size: 256 }, { buffer: storage(gpu) }], 1],

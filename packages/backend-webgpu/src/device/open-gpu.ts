@@ -1,7 +1,11 @@
 // Where the WebGPU entry point comes from: the page's navigator.gpu, or Dawn through the npm package webgpu in Node. No adapter yet.
 import { XMoEError } from '@xmoe/core';
 
-/** Toggles of Dawn that cost speed or precision of timing and protect pages from each other: not needed in a process of one's own. */
+/**
+ * Toggles of Dawn that cost speed or precision of timing and protect pages from each other: not needed in a process of one's own.
+ * `disable_workgroup_init` is not among them and must not be: sorting, dispatch, top-k and the search for live rows count on workgroup
+ * memory that begins as zeros, which WGSL promises.
+ */
 const NODE_FLAGS = [
   'enable-dawn-features=allow_unsafe_apis,disable_robustness,use_vulkan_memory_model',
   'disable-dawn-features=timestamp_quantization',

@@ -42,15 +42,23 @@ interface MatrixConfiguration extends SubgroupMatrixShape {
 }
 type Info = GPUAdapterInfo & { readonly subgroupMatrixConfigs?: Iterable<MatrixConfiguration> };
 
+/** Whether a CPU plays this adapter. */
+export function isSoftware(info: Pick<GPUAdapterInfo, 'vendor' | 'architecture' | 'device' | 'description'> & { readonly isFallbackAdapter?: boolean }): boolean {
+  return info.isFallbackAdapter === true || SOFTWARE.test([info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(' '));
+}
+
+/** For people: Dawn's description names the driver alone, which several GPUs share; pages often see vendor and architecture only. */
+export function labelOf({ vendor, architecture, device, description }: Pick<GPUAdapterInfo, 'vendor' | 'architecture' | 'device' | 'description'>): string {
+  return [device || [vendor, architecture].filter(Boolean).join(' '), description].filter(Boolean).join(', ') || 'unnamed adapter';
+}
+
 export function traitsOf(device: GPUDevice, info: Info): DeviceTraits {
   const { features, limits } = device;
   const subgroups = features.has('subgroups');
-  const words = [info.vendor, info.architecture, info.device, info.description].filter(Boolean).join(' ');
   const matrices = features.has('chromium-experimental-subgroup-matrix' as GPUFeatureName) ? [...(info.subgroupMatrixConfigs ?? [])] : [];
   return {
-    // Dawn's description names the driver alone, which several GPUs share; pages often see vendor and architecture only.
-    label: [info.device || [info.vendor, info.architecture].filter(Boolean).join(' '), info.description].filter(Boolean).join(', ') || 'unnamed adapter',
-    software: info.isFallbackAdapter === true || SOFTWARE.test(words),
+    label: labelOf(info),
+    software: isSoftware(info),
     float16: features.has('shader-f16'),
     subgroups,
     subgroupMinSize: subgroups ? (info.subgroupMinSize ?? 4) : 1,

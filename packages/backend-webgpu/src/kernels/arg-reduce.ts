@@ -4,6 +4,7 @@ import { type Kernels } from '@xmoe/core';
 import { wgslType, type ProgramSpec } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { isNanWgsl, orderWgsl } from './math-wgsl.js';
+import { asRows, rowWindows } from './rows.js';
 
 const GROUP = 256;
 
@@ -23,8 +24,10 @@ export function argReduceKernel(runtime: Runtime) {
       const team = size < 16 ? 1 : size < 128 ? 8 : size < 1024 ? 32 : GROUP;
       const variant: ArgVariant = { from: wgslType(x.dtype), op, alongRows, team };
       const program = runtime.program(`argReduce ${op} ${x.dtype} ${alongRows ? 'rows' : 'columns'} ${team}`, () => argReduceSpec(variant));
-      const length = outer * inner;
-      runtime.run(program, { x, out }, { length, size, inner }, runtime.fold(Math.ceil((length * team) / GROUP)));
+      for (const { rows, buffers } of rowWindows(runtime, { x: asRows(x, outer, size * inner), out: asRows(out, outer, inner) })) {
+        const length = rows * inner;
+        runtime.run(program, buffers, { length, size, inner }, runtime.fold(Math.ceil((length * team) / GROUP)));
+      }
     },
   } satisfies Partial<Kernels>;
 }

@@ -4,7 +4,7 @@ import type { Operand } from '@xmoe/core';
 import type { CompiledProgram } from '../runtime/pipelines.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { rowMain } from './rows-wgsl.js';
-import { ROW_GROUP, type RowPlan } from './rows.js';
+import { ROW_GROUP, rowWindows, type RowPlan } from './rows.js';
 
 /** The arguments of these kernels. */
 export const CLAIM_ARGS = { rows: 'u32', units: 'u32', first: 'u32', rowGroups: 'u32', claims: 'u32', choices: 'u32' } as const;
@@ -26,15 +26,19 @@ export function claimMain(plan: RowPlan, body: string): string {
   }`);
 }
 
-/** Launches such a kernel for the rows of `rowClaim` and the claims of `claimRow`. */
+/**
+ * Launches such a kernel for the rows of `perRow.rowClaim`, in windows of all of `perRow`, each [rows, …], where they are large; the
+ * claims of `claimRow` are looked through in the first.
+ */
 export function runClaims(
-  runtime: Runtime, program: CompiledProgram, { units, lanes }: RowPlan, buffers: Readonly<Record<string, Operand>>, rowClaim: Operand, claimRow: Operand,
-  args: Readonly<Record<string, number>> = {},
+  runtime: Runtime, program: CompiledProgram, plan: RowPlan, perRow: Readonly<Record<'rowClaim', Operand> & Record<string, Operand>>,
+  whole: Readonly<Record<string, Operand>>, claimRow: Operand, args: Readonly<Record<string, number>> = {},
 ): void {
-  const rows = rowClaim.shape[0]!;
   const [tokens, choices] = claimRow.shape as [number, number];
-  const claims = tokens * choices;
-  const rowGroups = Math.ceil((rows * lanes) / ROW_GROUP);
-  const groups = rowGroups + Math.ceil(claims / ROW_GROUP);
-  runtime.run(program, { ...buffers, rowClaim, claimRow }, { ...args, rows, units, first: 0, rowGroups, claims, choices }, runtime.fold(groups));
+  for (const { first, rows, buffers } of rowWindows(runtime, perRow)) {
+    const claims = first === 0 ? tokens * choices : 0;
+    const rowGroups = Math.ceil((rows * plan.lanes) / ROW_GROUP);
+    const groups = rowGroups + Math.ceil(claims / ROW_GROUP);
+    runtime.run(program, { ...buffers, ...whole, claimRow }, { ...args, rows, units: plan.units, first, rowGroups, claims, choices }, runtime.fold(groups));
+  }
 }

@@ -1,32 +1,30 @@
 // combineExperts: each token's sum over the rows of its claims, in rank order, and its gradient. Rows are gathered, never added up
 // with atomics.
-import type { Kernels } from '@xmoe/core';
+import type { Kernels, Operand } from '@xmoe/core';
 import { reads, writes } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { CLAIM_ARGS, claimMain, runClaims } from './claims-wgsl.js';
 import { eachUnit, rowMain, rowSum } from './rows-wgsl.js';
-import { planRows, ROW_ARGS, ROW_GROUP, unitType, type RowPlan } from './rows.js';
+import { planRows, ROW_ARGS, ROW_GROUP, rowGroups, rowWindows, unitType, type RowPlan } from './rows.js';
+import { narrow } from './tiles/split.js';
+import { rangesOf, rowsPerBinding, viewOf, type Range } from './tiles/windows.js';
 
 /** With more choices than this most claims have no row: they are sieved once per token instead of by every lane. */
 const FEW_CHOICES = 8;
 /** Fewer lanes per token would sieve in many rounds. */
 const LEAST_LANES = 32;
 
+const COMBINE_ARGS = { ...ROW_ARGS, choices: 'u32', sourceFirst: 'i32', sourceLast: 'i32', sourceBase: 'u32' } as const;
+
 export function combineKernels(runtime: Runtime) {
   return {
     combineExperts(expertOut, weights, claimRow, _rowClaim, out) {
-      const [tokens, columns] = out.shape as [number, number];
-      const choices = claimRow.shape[1]!;
-      const plan = planRows(columns);
-      const type = unitType(plan, out.dtype);
-      const sieved = choices > FEW_CHOICES && plan.lanes >= LEAST_LANES && plan.held > 0;
-      const program = runtime.program(`combineExperts ${out.dtype} ${plan.label}${sieved ? ' sieved' : ''}`, () => ({
-        buffers: { expertOut: reads(type), weights: reads('float32'), claimRow: reads('int32'), out: writes(type) },
-        args: { ...ROW_ARGS, choices: 'u32' },
-        code: sieved ? sievedWgsl(plan, type) : plainWgsl(plan, type),
-      }));
-      const groups = Math.ceil((tokens * plan.lanes) / ROW_GROUP);
-      runtime.run(program, { expertOut, weights, claimRow, out }, { rows: tokens, units: plan.units, first: 0, choices }, runtime.fold(groups));
+      const [rows, columns] = expertOut.shape as [number, number];
+      const sources = rangesOf(rows, rowsPerBinding(runtime.traits, expertOut, columns));
+      // Sums over several windows stay in float32 between them.
+      const total = sources.length > 1 && out.dtype === 'float16' ? runtime.scratch('float32', out.shape) : out;
+      sources.forEach((source, index) => combine(runtime, { expertOut, weights, claimRow, total }, source, index > 0));
+      if (total !== out) narrow(runtime, 'combineExperts', total, out);
     },
     combineExpertsGrad(expertOut, weights, claimRow, rowClaim, dy, dExpertOut, dWeights) {
       const plan = planRows(dy.shape[1]!);
@@ -39,24 +37,57 @@ export function combineKernels(runtime: Runtime) {
         args: CLAIM_ARGS,
         code: gradientWgsl(plan, type),
       }));
-      runClaims(runtime, program, plan, { expertOut, weights, dy, dExpertOut, dWeights }, rowClaim, claimRow);
+      runClaims(runtime, program, plan, { rowClaim, expertOut, dExpertOut }, { weights, dy, dWeights }, claimRow);
     },
   } satisfies Partial<Kernels>;
 }
 
-function plainWgsl(plan: RowPlan, type: string): string {
+type CombineOperands = Readonly<Record<'expertOut' | 'weights' | 'claimRow' | 'total', Operand>>;
+
+/** The sums over the rows of a window of expertOut, `add`ed to what is there. */
+function combine(runtime: Runtime, { expertOut, weights, claimRow, total }: CombineOperands, source: Range, add: boolean): void {
+  const columns = total.shape[1]!;
+  const choices = claimRow.shape[1]!;
+  const plan = planRows(columns);
+  const [type, totalType] = [unitType(plan, expertOut.dtype), unitType(plan, total.dtype)];
+  const sieved = choices > FEW_CHOICES && plan.lanes >= LEAST_LANES && plan.held > 0;
+  const label = [`${expertOut.dtype} ${plan.label}`, total.dtype === expertOut.dtype ? '' : `to ${total.dtype}`, sieved ? 'sieved' : '', add ? 'add' : ''];
+  const program = runtime.program(`combineExperts ${label.filter(Boolean).join(' ')}`, () => ({
+    buffers: { expertOut: reads(type), weights: reads('float32'), claimRow: reads('int32'), total: writes(totalType) },
+    args: COMBINE_ARGS,
+    code: [SOURCE_WGSL, (sieved ? sievedWgsl : plainWgsl)(plan, `total[begin + u] ${add ? '+=' : '='} ${totalType}`)].join('\n'),
+  }));
+  const view = viewOf(runtime.traits, expertOut, source.begin * columns, source.end * columns);
+  // In units, as the program counts.
+  const sourceBase = -((-view.base >>> 0) / (plan.F === 'f32' ? 1 : 4)) >>> 0;
+  const args = { units: plan.units, choices, sourceFirst: source.begin, sourceLast: source.end, sourceBase };
+  for (const { first, rows, buffers } of rowWindows(runtime, { total, weights, claimRow })) {
+    runtime.run(program, { ...buffers, expertOut: view.binding }, { ...args, rows, first }, runtime.fold(rowGroups(plan, rows)));
+  }
+}
+
+/** The row of a claim, −1 where it has none in this window; where a row begins in the binding. */
+const SOURCE_WGSL = `
+fn sourceOf(claim: u32) -> i32 {
+  let source = claimRow[claim];
+  return select(-1, source, source >= args.sourceFirst && source < args.sourceLast);
+}
+fn startOf(source: i32) -> u32 { return u32(source) * args.units + args.sourceBase; }`.trim();
+
+/** `store`: WGSL up to the value of a unit. */
+function plainWgsl(plan: RowPlan, store: string): string {
   return rowMain(plan, `
   if (live) { ${eachUnit({ ...plan, held: 0 }, `
-    var total = V();
+    var sum = V();
     for (var claim = row * args.choices; claim < (row + 1u) * args.choices; claim++) {
-      let source = claimRow[claim];
-      if (source >= 0) { total += weights[claim] * V(expertOut[u32(source) * args.units + u]); }
+      let source = sourceOf(claim);
+      if (source >= 0) { sum += weights[claim] * V(expertOut[startOf(source) + u]); }
     }
-    out[begin + u] = ${type}(total);`)} }`);
+    ${store}(sum);`)} }`);
 }
 
 /** The lanes of a token look at as many claims at once, and note those that have a row, in their order. */
-function sievedWgsl(plan: RowPlan, type: string): string {
+function sievedWgsl(plan: RowPlan, store: string): string {
   const words = plan.lanes / 32;
   return `
 var<workgroup> used: array<atomic<u32>, ${ROW_GROUP / 32}>;
@@ -71,7 +102,7 @@ ${rowMain(plan, `
     let choice = first + place;
     let claim = row * args.choices + choice;
     var source = -1;
-    if (choice < args.choices) { source = claimRow[claim]; }
+    if (choice < args.choices) { source = sourceOf(claim); }
     if (lane < ${ROW_GROUP / 32}u) { atomicStore(&used[lane], 0u); }
     workgroupBarrier();
     if (source >= 0) { atomicOr(&used[word], bit); }
@@ -84,7 +115,7 @@ ${rowMain(plan, `
       before += countOneBits(select(select(0u, mask & (bit - 1u), w == word), mask, w < word));
     }
     if (source >= 0) {
-      sources[slot + before] = u32(source) * args.units;
+      sources[slot + before] = startOf(source);
       factors[slot + before] = weights[claim];
     }
     workgroupBarrier();
@@ -94,7 +125,7 @@ ${rowMain(plan, `
       ${eachUnit(plan, 'totals[s] += factor * V(expertOut[start + u]);')}
     }
   }
-  if (live) { ${eachUnit(plan, `out[begin + u] = ${type}(totals[s]);`)} }`)}`.trim();
+  if (live) { ${eachUnit(plan, `${store}(totals[s]);`)} }`)}`.trim();
 }
 
 function gradientWgsl(plan: RowPlan, type: string): string {

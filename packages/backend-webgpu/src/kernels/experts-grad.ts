@@ -58,11 +58,11 @@ function addBias(runtime: Runtime, { b2, dy, rowClaim, claimRow, offsets, dWeigh
     code: [SEGMENT_OF, rowSum(plan), claimMain(plan, `
     var dot = 0.0;
     if (live && claim >= 0) {
-      let bias = segmentOf(row) * args.units;
+      let bias = segmentOf(rowAt) * args.units;
       ${eachUnit({ ...plan, held: 0 }, 'dot += sumOf(V(b2[bias + u]) * V(dy[token * args.units + u]));')}
     }
     let total = rowSum(lane, dot);
     if (live && claim >= 0 && place == 0u) { dWeights[claim] += total; }`)].join('\n'),
   }));
-  runClaims(runtime, program, plan, { b2, dy, offsets, dWeights }, rowClaim, claimRow, { segments: b2.shape[0]! });
+  runClaims(runtime, program, plan, { rowClaim }, { b2, dy, offsets, dWeights }, claimRow, { segments: b2.shape[0]! });
 }

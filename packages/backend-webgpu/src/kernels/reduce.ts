@@ -3,6 +3,7 @@
 import type { AxisView, Kernels, Operand, ReduceOp } from '@xmoe/core';
 import { wgslType } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
+import { asRows, rowWindows, type RowWindow } from './rows.js';
 import { REDUCE_GROUP, reduceColumnsSpec, reduceRowsSpec, type ReduceVariant } from './reduce-wgsl.js';
 
 /** With fewer workgroups than this, long reductions are cut into chunks. */
@@ -51,10 +52,12 @@ function chunksOf({ outer, size, inner }: AxisView): number {
 function stage(runtime: Runtime, name: string, op: ReduceOp, x: Operand, out: Operand, view: AxisView, chunks: number): void {
   const identity = identityOf(op, x.dtype === 'int32');
   const types = { op, from: wgslType(x.dtype), to: wgslType(out.dtype) } as Pick<ReduceVariant, 'op' | 'from' | 'to'>;
-  const { outer, size, inner } = view;
+  const { size, inner } = view;
+  const windows = rowWindows(runtime, { x: asRows(x, view.outer, size * inner), out: asRows(out, view.outer, chunks * inner) });
   if (inner === 1) {
     const lanes = size % 4 === 0 && size > 0 ? 4 : 1;
-    rows(runtime, name, { ...types, lanes, team: teamOf(size / lanes / chunks) }, x, out, { rows: outer, size, chunks, identity });
+    const variant: ReduceVariant = { ...types, lanes, team: teamOf(size / lanes / chunks) };
+    for (const window of windows) rows(runtime, name, variant, window, { size, chunks, identity });
     return;
   }
   const lanes = inner % 4 === 0 ? 4 : 1;
@@ -64,25 +67,26 @@ function stage(runtime: Runtime, name: string, op: ReduceOp, x: Operand, out: Op
   const variant: ReduceVariant = { ...types, lanes, team };
   const program = runtime.program(`${name} columns ${labelOf(variant)}`, () => reduceColumnsSpec(variant));
   const tiles = Math.ceil(units / team);
-  const count = outer * chunks * tiles;
-  runtime.run(program, { x, out }, { count, tiles, size, units, chunkRows: Math.ceil(size / chunks), chunks, identity }, runtime.fold(count));
+  for (const { rows: outer, buffers } of windows) {
+    const count = outer * chunks * tiles;
+    runtime.run(program, buffers, { count, tiles, size, units, chunkRows: Math.ceil(size / chunks), chunks, identity }, runtime.fold(count));
+  }
 }
 
 interface RowsShape {
-  readonly rows: number;
   readonly size: number;
   readonly chunks: number;
   readonly identity: number;
 }
 
 function rows(
-  runtime: Runtime, name: string, variant: ReduceVariant, x: Operand, out: Operand, { rows: outer, size, chunks, identity }: RowsShape,
+  runtime: Runtime, name: string, variant: ReduceVariant, { rows: outer, buffers }: RowWindow, { size, chunks, identity }: RowsShape,
 ): void {
   const program = runtime.program(`${name} rows ${labelOf(variant)}`, () => reduceRowsSpec(variant));
   const units = size / variant.lanes;
   const items = outer * chunks;
   const args = { items, units, chunkUnits: Math.ceil(units / chunks), chunks, identity };
-  runtime.run(program, { x, out }, args, runtime.fold(Math.ceil((items * variant.team) / REDUCE_GROUP)));
+  runtime.run(program, buffers, args, runtime.fold(Math.ceil((items * variant.team) / REDUCE_GROUP)));
 }
 
 const labelOf = ({ op, from, to, lanes, team }: ReduceVariant): string => `${op} ${from} ${to} ${lanes}×${team}`;

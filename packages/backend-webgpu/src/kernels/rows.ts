@@ -72,6 +72,11 @@ export function rowWindows({ traits }: Runtime, operands: Readonly<Record<string
   });
 }
 
+/** The operand seen as [rows, columns]. */
+export function asRows({ buffer, dtype }: Operand, rows: number, columns: number): Operand {
+  return { buffer, dtype, shape: [rows, columns] };
+}
+
 /** Workgroups for so many rows. */
 export function rowGroups({ lanes }: RowPlan, rows: number): number {
   return Math.ceil((rows * lanes) / ROW_GROUP);

@@ -1,5 +1,5 @@
 // What no launch may do, whatever the device: bind beyond a buffer or a limit, at a crooked offset, a buffer that is gone, or one
-// buffer twice where it is written. WebGPU refuses some of it at run time; the rest is undefined.
+// buffer both to read and to write, or the same bytes of it twice to write. Devices refuse it when commands are submitted, or later.
 import type { Launch, LaunchBinding } from './launch.js';
 import type { DeviceProfile } from './profiles.js';
 
@@ -24,10 +24,14 @@ function checkBinding({ name, buffer, offset, bytes }: LaunchBinding, limits: De
   return problems;
 }
 
-/** Pairs on one buffer, one of them written: WebGPU forbids them even where they do not overlap. */
+/** A buffer is either read or written by a launch, whatever parts of it; what is written is bound once. */
 function aliases(bindings: readonly LaunchBinding[]): string[] {
   return bindings.flatMap((one, index) =>
     bindings.slice(0, index)
-      .filter((other) => other.buffer === one.buffer && (other.access !== 'read' || one.access !== 'read'))
+      .filter((other) => other.buffer === one.buffer && (one.access !== other.access || (one.access === 'read_write' && overlap(one, other))))
       .map((other) => `${one.name} is in the buffer of ${other.name}`));
+}
+
+function overlap(one: LaunchBinding, other: LaunchBinding): boolean {
+  return one.offset < other.offset + other.bytes && other.offset < one.offset + one.bytes;
 }
