@@ -1,28 +1,17 @@
 // The closing lines of a run: what it learned beside the n-gram models, what routing did, and where everything is.
 import { formatCompact, formatDuration, formatShare } from '@xmoe/train';
 import { facts, printable, wrap } from '@xmoe/train/program';
-import type { Finished } from './finish.js';
+import type { Finished, Summary, TestScores } from './finish.js';
 
 const perplexityWithBits = (perplexity: number, bits: number): string => `${perplexity.toFixed(2).padStart(8)}  ${bits.toFixed(3)} bits per byte`;
 
 /** What `start` and `train` print at the end. */
 export function closingText({ summary, reportPath, summaryPath }: Finished, checkpoints: string): string {
-  const layers = Object.entries(summary.expertsPerToken).map(
-    ([layer, experts]) => [`layer ${layer}`, `${experts.toFixed(2)} experts per token, ${formatShare(summary.dropRate[layer] ?? 0)} of claims dropped`] as const,
-  );
   return [
     '',
     `Trained ${summary.steps} steps on ${formatCompact(summary.tokens)} tokens in ${formatDuration(summary.trainingSeconds)} (${formatCompact(summary.tokensPerSecond)} tokens/s, ${summary.backend})`,
     '',
-    `Test perplexity per token, over ${summary.testTokens.toLocaleString('en')} held-out tokens`,
-    facts([
-      ['unigram model', perplexityWithBits(summary.unigramPerplexity, summary.unigramBitsPerByte)],
-      ['bigram model', perplexityWithBits(summary.bigramPerplexity, summary.bigramBitsPerByte)],
-      [`this model (${summary.router})`, perplexityWithBits(summary.testPerplexity, summary.bitsPerByte)],
-      ...(layers.length > 0 ? [['  same, nothing dropped', perplexityWithBits(summary.leakFreeTestPerplexity, summary.leakFreeBitsPerByte)] as const] : []),
-    ]),
-    '',
-    ...(layers.length > 0 ? ['Routing on the test split', facts(layers), ''] : []),
+    ...(isScored(summary) ? testText(summary) : ['No test perplexity: the data have no test split (data.testFraction is 0)', '']),
     'Sample',
     wrap(printable(summary.sample), 88).replace(/^/gm, '  '),
     '',
@@ -33,4 +22,24 @@ export function closingText({ summary, reportPath, summaryPath }: Finished, chec
     ]),
     '',
   ].join('\n');
+}
+
+const isScored = (summary: Summary): summary is Summary & TestScores => summary.testPerplexity !== undefined;
+
+/** Scores beside those of the n-gram models, and routing. */
+function testText(summary: Summary & TestScores): string[] {
+  const layers = Object.entries(summary.expertsPerToken).map(
+    ([layer, experts]) => [`layer ${layer}`, `${experts.toFixed(2)} experts per token, ${formatShare(summary.dropRate[layer] ?? 0)} of claims dropped`] as const,
+  );
+  return [
+    `Test perplexity per token, over ${summary.testTokens.toLocaleString('en')} held-out tokens`,
+    facts([
+      ['unigram model', perplexityWithBits(summary.unigramPerplexity, summary.unigramBitsPerByte)],
+      ['bigram model', perplexityWithBits(summary.bigramPerplexity, summary.bigramBitsPerByte)],
+      [`this model (${summary.router})`, perplexityWithBits(summary.testPerplexity, summary.bitsPerByte)],
+      ...(layers.length > 0 ? [['  same, nothing dropped', perplexityWithBits(summary.leakFreeTestPerplexity, summary.leakFreeBitsPerByte)] as const] : []),
+    ]),
+    '',
+    ...(layers.length > 0 ? ['Routing on the test split', facts(layers), ''] : []),
+  ];
 }

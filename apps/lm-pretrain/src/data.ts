@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import {
-  createGpt2Tokenizer, createSplitter, fingerprintSources, listSourceFiles, loadTokenizer, openShards, prepareShards,
-  readDocuments, splitNames, trainBpe,
-  type BytePairTokenizer, type DocumentSource, type PreparedShards, type SplitName, type TextDocument, type TokenDataset,
+  checkSplit, createGpt2Tokenizer, fingerprintFiles, loadTokenizer, locateCorpus as locateFiles, openShards, planSplits, prepareShards,
+  readDocuments, splitNames, splitStream, trainBpe,
+  type BytePairTokenizer, type HeldOut, type PreparedShards, type SplitPlan, type TextDocument, type TokenDataset,
 } from '@xmoe/train';
 import type { Config } from './config.js';
 import { brownDocuments, brownFingerprint, sotuDocuments, sotuFingerprint } from './corpora/index.js';
@@ -26,15 +26,16 @@ const BPE_SAMPLE_CHARACTERS = 32_000_000;
  * on the training split only.
  */
 export async function prepareData(config: Config, root: string, notify: Notify, outDirectory?: string): Promise<PreparedData & { shards: PreparedShards }> {
-  const corpus = await locateCorpora(config);
-  const split = { validation: config.data.validationFraction, test: config.data.testFraction };
+  const corpus = await locateCorpus(config, root);
+  const { plan } = corpus;
+  if (plan.line !== undefined) notify(plan.line);
   const directory = outDirectory ?? join(root, `${corpus.label}-${settingsHash(config, corpus.fingerprint)}`);
   const existing = await loadTokenizer(directory).catch(() => undefined);
-  const tokenizer = existing ?? (await makeTokenizer(config, corpus.documents, split, notify));
+  const tokenizer = existing ?? (await makeTokenizer(config, plan, notify));
   if (!existing) notify(`Tokenising ${corpus.label} with ${tokenizer.vocabularySize} tokens`);
   const shards = await prepareShards({
     // The tokenizer's settings as well: the one found may be another than asked for.
-    documents: corpus.documents(), sourceFingerprint: `${corpus.fingerprint} ${tokenizerSettings(config)}`, tokenizer, outDirectory: directory, split,
+    documents: plan.documents(), sourceFingerprint: `${corpus.fingerprint} ${tokenizerSettings(config)}`, tokenizer, outDirectory: directory, split: plan.split, cut: plan.cut,
   });
   const { malformed } = shards.index;
   if (malformed.count > 0 && config.data.strict) {
@@ -48,49 +49,55 @@ export async function prepareData(config: Config, root: string, notify: Notify, 
 
 /** Opens what {@link prepareData} made. */
 export async function openPrepared(directory: string): Promise<PreparedData> {
-  return { dataset: await openShards(directory), tokenizer: await loadTokenizer(directory) };
+  const dataset = await openShards(directory);
+  const tokenizer = await loadTokenizer(directory);
+  if (tokenizer.hash === dataset.index.tokenizer.hash) return { dataset, tokenizer };
+  dataset.close();
+  throw new XMoEError('data', `${join(directory, 'tokenizer.json')} is not the tokenizer that the shards were made with`, { hint: 'remove the directory and prepare the corpus again' });
 }
+
+/** Which splits the data have, and whether they will do. What cannot be used is refused before a step is made. */
+export function usableSplits({ dataset }: Pick<PreparedData, 'dataset'>, { data, model }: Config, notify: Notify): Record<HeldOut, boolean> {
+  const shares = { validation: data.validationFraction, test: data.testFraction };
+  const usable = (name: HeldOut): boolean => {
+    const { length } = dataset.split(name);
+    if (length < 2 && shares[name] === 0) return false;
+    checkSplit(name, length);
+    if (length <= model.contextLength) notify(`warning: the ${name} split has ${length} tokens, less than a window of ${model.contextLength}: its perplexity says little`);
+    return true;
+  };
+  return { validation: usable('validation'), test: usable('test') };
+}
+
+/** The splits of a corpus; `line` where files were named. */
+type Plan = Pick<SplitPlan, 'documents' | 'cut' | 'split'> & { line?: string };
 
 interface Corpus {
   /** For file names and messages. */
   label: string;
   fingerprint: string;
-  /** Fresh documents at each call; by split where the corpus is published so. */
-  documents(): DocumentSource | Partial<Record<SplitName, DocumentSource>>;
+  plan: Plan;
 }
 
-async function locateCorpora(config: Config): Promise<Corpus> {
-  const { corpus, files, textField, strict, maximumExpansion } = config.data;
+async function locateCorpus({ data }: Config, root: string): Promise<Corpus> {
+  const { corpus, files, textField, strict, maximumExpansion } = data;
+  const shares = { validation: data.validationFraction, test: data.testFraction };
   if (files.length > 0) {
-    const read = (paths: readonly string[]): DocumentSource => readDocuments(paths, { field: textField, strict, maximumExpansion });
-    const published = publishedSplits((await listSourceFiles(files)).map((file) => file.path));
+    const layout = await locateFiles(files);
+    const plan = await planSplits(layout, shares, (paths) => readDocuments(paths, { field: textField, strict, maximumExpansion }));
+    const listed = splitNames.flatMap((split) => layout.files[split].map(({ path, format }) => ({ path, as: format })));
     return {
       label: basename(files[0]!).replace(/\W+/g, '-') || 'files',
-      fingerprint: await fingerprintSources(files),
-      documents: () => published ? mapSplits(published, read) : read(files),
+      fingerprint: `${await fingerprintFiles(listed, join(root, 'sources.json'))} ${plan.key}`,
+      plan,
     };
   }
   const parts = corpus.split('+') as ('sotu' | 'brown')[];
   return {
     label: corpus.replace('+', '-'),
     fingerprint: parts.map((part) => (part === 'sotu' ? sotuFingerprint() : brownFingerprint())).join('+'),
-    documents: () => parts.flatMap((part): TextDocument[] => (part === 'sotu' ? sotuDocuments() : brownDocuments())),
+    plan: { documents: () => parts.flatMap((part): TextDocument[] => (part === 'sotu' ? sotuDocuments() : brownDocuments())), cut: [], split: shares },
   };
-}
-
-/** Files named as on the Hugging Face hub or by WikiText (train…, valid…, test…): by split, or null when any is not. */
-function publishedSplits(paths: readonly string[]): Record<SplitName, string[]> | null {
-  const bySplit: Record<SplitName, string[]> = { train: [], validation: [], test: [] };
-  for (const path of paths) {
-    const match = /^(?:wiki\.)?(train|valid|test)(?:ation)?(?:[-._]|$)/.exec(basename(path));
-    if (!match) return null;
-    bySplit[match[1] === 'valid' ? 'validation' : (match[1] as SplitName)].push(path);
-  }
-  return splitNames.every((name) => bySplit[name].length > 0) ? bySplit : null;
-}
-
-function mapSplits(splits: Record<SplitName, string[]>, read: (paths: readonly string[]) => DocumentSource): Record<SplitName, DocumentSource> {
-  return { train: read(splits.train), validation: read(splits.validation), test: read(splits.test) };
 }
 
 /** What of the settings, beside the split, decides the tokens. */
@@ -104,39 +111,22 @@ function settingsHash(config: Config, fingerprint: string): string {
   return createHash('sha256').update(JSON.stringify([fingerprint, tokenizerSettings(config), validationFraction, testFraction])).digest('hex').slice(0, 12);
 }
 
-async function makeTokenizer(
-  config: Config,
-  documents: Corpus['documents'],
-  split: { validation: number; test: number },
-  notify: Notify,
-): Promise<BytePairTokenizer> {
+async function makeTokenizer(config: Config, plan: Plan, notify: Notify): Promise<BytePairTokenizer> {
   const settings = config.data.tokenizer;
   if (settings.type === 'gpt2') return createGpt2Tokenizer();
   notify(`Learning a BPE of ${settings.vocabularySize} tokens`);
-  return trainBpe(await trainingTexts(documents(), split), { vocabularySize: settings.vocabularySize });
+  return trainBpe(await trainingTexts(plan), { vocabularySize: settings.vocabularySize });
 }
 
 /** Texts of the training split, up to the sample size. */
-async function trainingTexts(documents: ReturnType<Corpus['documents']>, fractions: { validation: number; test: number }): Promise<string[]> {
+async function trainingTexts({ documents, split, cut }: Plan): Promise<string[]> {
   const texts: string[] = [];
   let characters = 0;
-  const take = (text: string): void => {
-    if (characters < BPE_SAMPLE_CHARACTERS) texts.push(text);
-    characters += text.length;
-  };
-  if (!isOneStream(documents)) {
-    for await (const document of documents.train!) take(document.text);
-    return texts;
-  }
-  const splitter = createSplitter(fractions);
-  for await (const document of documents) {
-    for (const item of splitter.push(document)) if (item.split === 'train') take(item.document.text);
+  for await (const item of splitStream(documents(), { split, cut })) {
+    if (item.split !== 'train') continue;
+    texts.push(item.document.text);
+    characters += item.document.text.length;
     if (characters >= BPE_SAMPLE_CHARACTERS) break;
   }
-  for (const item of splitter.finish()) if (item.split === 'train') take(item.document.text);
   return texts;
-}
-
-function isOneStream(documents: ReturnType<Corpus['documents']>): documents is DocumentSource {
-  return Symbol.iterator in documents || Symbol.asyncIterator in documents;
 }

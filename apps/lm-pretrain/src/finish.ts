@@ -12,15 +12,8 @@ import { droplessExperts, progressLine, RUN_FILES } from '@xmoe/train/program';
 import type { TrainedModel } from './train-run.js';
 import { runReportData } from './run-report.js';
 
-/** summary.json. Perplexities are per token of the tokenizer, all over the same `testTokens` of the test split. */
-export interface Summary {
-  preset: string;
-  backend: string;
-  router: string;
-  dispatch: string | null;
-  steps: number;
-  tokens: number;
-  parameters: number;
+/** Of the test split. Perplexities are per token of the tokenizer, all over the same `testTokens`. */
+export interface TestScores {
   /** Scored: the whole test split, or as much of it as `train.testWindows` says. */
   testTokens: number;
   /** With the dispatch and capacity of training. */
@@ -33,11 +26,22 @@ export interface Summary {
   bigramPerplexity: number;
   unigramBitsPerByte: number;
   bigramBitsPerByte: number;
-  tokensPerSecond: number;
-  trainingSeconds: number;
-  /** By layer with experts, on the test split. */
+  /** By layer with experts. */
   expertsPerToken: Record<string, number>;
   dropRate: Record<string, number>;
+}
+
+/** summary.json; without the scores where there is no test split. */
+export interface Summary extends Partial<TestScores> {
+  preset: string;
+  backend: string;
+  router: string;
+  dispatch: string | null;
+  steps: number;
+  tokens: number;
+  parameters: number;
+  tokensPerSecond: number;
+  trainingSeconds: number;
   /** Of the expert layers, over the whole run, forward and backward. */
   budgetedFlops: number;
   executedFlops: number;
@@ -65,17 +69,13 @@ export function leakFreeBatchSize({ model, train }: Config): number {
 
 /** Scores the test split, samples, and writes summary.json and report.html. Null when a signal ended it: nothing is written then. */
 export async function finishRun(trained: TrainedModel): Promise<Finished | null> {
-  const { request, stop } = trained;
+  const { request, stop, splits } = trained;
   const { config } = request;
-  const scored = await scoreTest(trained, config, 'Scoring the test split');
+  const scores = splits.test ? await testScores(trained) : {};
   if (stop.requested) return null;
-  const dropless = config.moe ? await scoreTest(trained, leakFree(config), 'Scoring it with nothing dropped') : scored;
-  if (stop.requested) return null;
-  const { dataset, tokenizer } = trained.data;
-  const baselines = ngramBaselines(dataset.split('train'), dataset.split('test'), tokenizer.vocabularySize, { maxScoredTokens: scored.tokens, scoredBytes: scored.bytes });
   const sample = await sampleText(trained);
   if (stop.requested) return null;
-  const summary = summaryOf(trained, scored, dropless, baselines, sample);
+  const summary = summaryOf(trained, scores, sample);
   const summaryPath = join(request.out, RUN_FILES.summary);
   await replaceFile(summaryPath, `${JSON.stringify(summary, null, 2)}\n`);
   const reportPath = join(request.out, RUN_FILES.report);
@@ -84,7 +84,27 @@ export async function finishRun(trained: TrainedModel): Promise<Finished | null>
   return { summary, reportPath, summaryPath };
 }
 
-function summaryOf(trained: TrainedModel, scored: EvaluationResult, dropless: EvaluationResult, baselines: NgramBaselines, sample: string): Summary {
+/** Of the model and of the n-gram models beside it. What a signal ended is not whole. */
+async function testScores(trained: TrainedModel): Promise<Partial<TestScores>> {
+  const { request: { config }, data: { dataset, tokenizer }, stop } = trained;
+  const scored = await scoreTest(trained, config, 'Scoring the test split');
+  if (stop.requested) return {};
+  const dropless = config.moe ? await scoreTest(trained, leakFree(config), 'Scoring it with nothing dropped') : scored;
+  if (stop.requested) return {};
+  const baselines = ngramBaselines(dataset.split('train'), dataset.split('test'), tokenizer.vocabularySize, { maxScoredTokens: scored.tokens, scoredBytes: scored.bytes });
+  return {
+    testTokens: scored.tokens,
+    testPerplexity: scored.perplexity,
+    bitsPerByte: scored.bitsPerByte,
+    leakFreeTestPerplexity: dropless.perplexity,
+    leakFreeBitsPerByte: dropless.bitsPerByte,
+    ...baselineNumbers(baselines),
+    expertsPerToken: byLayer(scored, (routing) => routing.expertsPerToken),
+    dropRate: byLayer(scored, (routing) => routing.dropRate),
+  };
+}
+
+function summaryOf(trained: TrainedModel, scores: Partial<TestScores>, sample: string): Summary {
   const { request, data, model, outcome, device } = trained;
   const { config } = request;
   const vocabulary = data.tokenizer.vocabularySize;
@@ -96,16 +116,9 @@ function summaryOf(trained: TrainedModel, scored: EvaluationResult, dropless: Ev
     steps: outcome.step,
     tokens: outcome.targets,
     parameters: modelSize(config, model, vocabulary).parameters,
-    testTokens: scored.tokens,
-    testPerplexity: scored.perplexity,
-    bitsPerByte: scored.bitsPerByte,
-    leakFreeTestPerplexity: dropless.perplexity,
-    leakFreeBitsPerByte: dropless.bitsPerByte,
-    ...baselineNumbers(baselines),
+    ...scores,
     tokensPerSecond: outcome.targets / outcome.seconds,
     trainingSeconds: outcome.seconds,
-    expertsPerToken: byLayer(scored, (routing) => routing.expertsPerToken),
-    dropRate: byLayer(scored, (routing) => routing.dropRate),
     budgetedFlops: outcome.budgetedFlops,
     executedFlops: outcome.executedFlops,
     sample,

@@ -5,7 +5,7 @@ import type { Summary } from './finish.js';
 
 /** The report of a finished run. */
 export function runReportData(summary: Summary, config: Config, rows: readonly MetricsRow[], prompt: string): ReportData {
-  const { sample, expertsPerToken, dropRate, ...rest } = summary;
+  const { sample, expertsPerToken = {}, dropRate = {}, ...rest } = summary;
   return createReportData({
     title: `XMoE language model: ${summary.preset}`,
     rows,

@@ -2,11 +2,11 @@
 import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, type Tensor } from '@xmoe/core';
 import {
-  loadParameters, loadTokenizer, openShards,
+  dataFingerprint, loadParameters, loadTokenizer, openShards,
   type BytePairTokenizer, type JsonObject, type LoadedCheckpoint, type TokenDataset,
 } from '@xmoe/train';
 import {
-  checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord,
+  checkData, checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord,
   type CheckpointChoice, type Device, type RunRecord,
 } from '@xmoe/train/program';
 import { configSchema, type Config } from './config.js';
@@ -48,6 +48,7 @@ export async function openRun(directory: string, options: OpenRunOptions): Promi
     async dataset() {
       opened ??= await openShards(record.data);
       checkTokenizer(checkpoint.state.saved as JsonObject, opened.index.tokenizer.hash, checkpoint.path);
+      checkData(checkpoint.state.saved as JsonObject, { fingerprint: dataFingerprint(opened.index), directory: record.data }, checkpoint.path);
       return opened;
     },
     close() {

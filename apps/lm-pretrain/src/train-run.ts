@@ -6,15 +6,15 @@ import { initializeParameters, randomKey, type Engine, type Tensor } from '@xmoe
 import type { RoutingTrace } from '@xmoe/moe';
 import type { LanguageModelBatch } from '@xmoe/nn';
 import {
-  createBatchSampler, createTrainer, runTraining, tokenizerToJson,
-  type JsonObject, type ProgressStream, type RunOutcome, type StopSignal, type TokenBatch, type Trainer,
+  createBatchSampler, createTrainer, dataFingerprint, runTraining, tokenizerToJson,
+  type HeldOut, type JsonObject, type ProgressStream, type RunOutcome, type StopSignal, type TokenBatch, type Trainer,
 } from '@xmoe/train';
 import {
-  beginOrResume, checkTokenizer, openDevice, optimizerOf, profileText, refuseExistingRun, scheduleOf, withLockedRun,
+  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, openDevice, optimizerOf, profileText, refuseExistingRun, scheduleOf, withLockedRun,
   type Device, type TrainingPlan,
 } from '@xmoe/train/program';
 import { checkResumable, type Config } from './config.js';
-import { openPrepared, prepareData, type Notify, type PreparedData } from './data.js';
+import { openPrepared, prepareData, usableSplits, type Notify, type PreparedData } from './data.js';
 import { evaluate } from './evaluate.js';
 import { buildModel, type XMoELanguageModel } from './model.js';
 import { routingReader } from './routing-summary.js';
@@ -27,6 +27,8 @@ export interface TrainedModel {
   request: TrainRequest;
   device: Device;
   data: PreparedData;
+  /** The held-out splits that the data have. */
+  splits: Record<HeldOut, boolean>;
   model: XMoELanguageModel;
   parameters: Record<string, Tensor>;
   outcome: RunOutcome;
@@ -57,12 +59,15 @@ async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedD
   const { config, out, stream } = request;
   const { engine } = device;
   const { train } = config;
-  const { tokenizer } = data;
+  const { tokenizer, dataset } = data;
+  const notify: Notify = (message) => void stream.write(`${message}\n`);
+  const splits = usableSplits(data, config, notify);
+  const fingerprint = dataFingerprint(dataset.index);
   const model = buildModel(engine, config, tokenizer.vocabularySize);
   const parameters = initializeParameters(engine, model.parameters, randomKey(train.seed));
   const trainer = createLanguageModelTrainer(engine, config, model, parameters);
-  const sampler = createBatchSampler({ split: data.dataset.split('train'), batchSize: train.batchSize, sequenceLength: config.model.contextLength, seed: train.seed });
-  const record = request.resumeData === undefined ? { preset: request.preset, backend: engine.backend.name, data: resolve(data.dataset.directory), config } : null;
+  const sampler = createBatchSampler({ split: dataset.split('train'), batchSize: train.batchSize, sequenceLength: config.model.contextLength, seed: train.seed });
+  const record = request.resumeData === undefined ? { preset: request.preset, backend: engine.backend.name, data: resolve(dataset.directory), config } : null;
   try {
     return await withLockedRun(out, stream, async ({ stop, markTrained }) => {
       const resume = await beginOrResume(out, record, stream);
@@ -79,23 +84,24 @@ async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedD
         keepCheckpoints: train.keepCheckpoints,
         routingEvery: train.routingEvery,
         resume,
-        saved: { config: config as unknown as JsonObject, tokenizerHash: tokenizer.hash, backend: engine.backend.name },
+        saved: { config: config as unknown as JsonObject, tokenizerHash: tokenizer.hash, backend: engine.backend.name, [DATA_FINGERPRINT]: fingerprint },
         files: { 'tokenizer.json': tokenizerToJson(tokenizer) },
         checkSaved: (saved, where) => {
           checkTokenizer(saved, tokenizer.hash, where);
+          checkData(saved, { fingerprint, directory: dataset.directory }, where, notify);
           checkResumable(saved.config, config, where);
           if (saved.backend !== engine.backend.name) stream.write(`The run was trained on ${String(saved.backend)} so far: it goes on, but not bit for bit\n`);
         },
-        evaluate: () => evaluate({
-          engine, model, parameters, split: data.dataset.split('validation'), tokenizer, batchSize: train.batchSize, computeDType: train.precision,
+        evaluate: splits.validation ? () => evaluate({
+          engine, model, parameters, split: dataset.split('validation'), tokenizer, batchSize: train.batchSize, computeDType: train.precision,
           summarizeTrace: routingReader(config, 1), maxWindows: train.evalWindows,
-        }),
+        }) : undefined,
         stop,
         stream,
       });
       if (outcome.completed) markTrained();
       if (request.profile) stream.write(profileText(await engine.profiler?.stop()));
-      return use({ request, device, data, model, parameters, outcome, stop });
+      return use({ request, device, data, splits, model, parameters, outcome, stop });
     });
   } finally {
     trainer.dispose();

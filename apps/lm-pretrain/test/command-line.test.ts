@@ -128,7 +128,7 @@ describe('own data', () => {
     const [first, second] = [await mustRun(...args), await mustRun(...args)];
     expect(first.output).toMatch(/^Wrote .*shards\n/);
     expect(second.output).toBe(first.output.replace('Wrote', 'Found'));
-    expect(second.messages).toBe('');
+    expect(second.messages).toBe('splits: train from corpus.jsonl, validation cut from train by document (5 %), test cut from train by document (5 %)\n');
     expect(readdirSync(path('shards')).sort()).toEqual(['index.json', 'test-00000.bin', 'tokenizer.json', 'train-00000.bin', 'validation-00000.bin']);
     const other = await runHere('prepare', '--data', corpus, '--set', 'data.tokenizer.vocabularySize=271', '--out', path('shards'));
     expect(other).toMatchObject({ code: 1, messages: expect.stringContaining('holds shards of another corpus, tokenizer or split') });

@@ -30,6 +30,7 @@ export async function inspectCommand(terminal: Terminal, directory: string, opti
 /** The first window of the test split. */
 async function testTokens(run: TrainedRun): Promise<Int32Array> {
   const split = (await run.dataset()).split('test');
+  if (split.length === 0) throw new XMoEError('data', 'the run has no test split to take a text from', { hint: 'give one with --text' });
   const out = new Int32Array(Math.min(split.length, run.model.config.contextLength));
   split.read(0, out.length, out);
   return out;

@@ -1,14 +1,19 @@
 // prepare: corpus to tokenizer to shards, without training.
 import type { Command } from 'commander';
 import { formatCompact } from '@xmoe/train';
-import { prepareData } from '../data.js';
+import { prepareData, usableSplits } from '../data.js';
 import { configOf, facts, type ConfigOptions, type Terminal } from '@xmoe/train/program';
 import { configs } from '../config.js';
 
 export async function prepareCommand(terminal: Terminal, options: ConfigOptions & { out?: string }, command: Command): Promise<void> {
   const config = await configOf(configs, options, command);
-  const { shards, dataset } = await prepareData(config, options.dataRoot, (message) => terminal.messages.write(`${message}\n`), options.out);
-  dataset.close();
+  const notify = (message: string): void => void terminal.messages.write(`${message}\n`);
+  const { shards, dataset } = await prepareData(config, options.dataRoot, notify, options.out);
+  try {
+    usableSplits({ dataset }, config, notify);
+  } finally {
+    dataset.close();
+  }
   const { index, directory, reused } = shards;
   const splits = Object.entries(index.splits).map(
     ([name, split]) => [name, `${formatCompact(split.tokens)} tokens, ${split.documents} documents, ${formatCompact(split.bytes)}B`] as const,

@@ -60,6 +60,6 @@ function checkArguments(split: TokenSplit, sequenceLength: number, batchSize: nu
   if (split.length >= 2) return;
   throw new XMoEError('data', `the ${split.name} split has ${split.length} tokens: nothing to predict`, {
     op: 'evaluationWindows',
-    hint: 'raise its share of the documents, or give more text',
+    hint: 'raise its share of the documents, give more text, or score another split',
   });
 }

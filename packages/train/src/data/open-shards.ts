@@ -1,11 +1,11 @@
 // Reads prepared shards with bounded memory. Node has no mmap: pages are read on demand at their position in the file and
 // the most recently used ones are kept, so a small corpus ends up in memory and a large one does not.
-import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
+import { openContentRecord } from './content-record.js';
 import { bytesPerToken, readShardIndex, type ShardEntry, type ShardIndex } from './shard-index.js';
 import { splitNames, type SplitName } from './split-documents.js';
 
@@ -30,9 +30,14 @@ export interface TokenDataset {
   close(): void;
 }
 
+/**
+ * How shards are compared with their index. `once` (default): sha256 and the range of the ids, of every file that has changed
+ * since it was last found right, which `verified.json` beside the shards remembers; `sha256`: the same of every file; `size`: sizes.
+ */
+export type Verification = 'once' | 'sha256' | 'size';
+
 export interface OpenShardsOptions {
-  /** `size` (default) compares file sizes with the index; `sha256` reads every byte. */
-  verify?: 'size' | 'sha256';
+  verify?: Verification;
   /** Most bytes of pages kept. Default 64 MiB. */
   cacheBytes?: number;
 }
@@ -42,8 +47,7 @@ const PAGE_BYTES = 1 << 15;
 /** Opens and verifies a directory that `prepareShards` made. Names the shard that is missing, cut short or altered. */
 export async function openShards(directory: string, options: OpenShardsOptions = {}): Promise<TokenDataset> {
   const index = await readShardIndex(directory);
-  await checkShardSizes(directory, index);
-  if (options.verify === 'sha256') await checkShardHashes(directory, index);
+  await verifyShards(directory, index, options.verify);
   const pages = createPageCache(directory, options.cacheBytes);
   return {
     directory,
@@ -142,14 +146,26 @@ export async function checkShardSizes(directory: string, index: TokenLayout): Pr
   }
 }
 
-/** Throws unless every shard has the sha256 the index says. Reads every byte. */
-export async function checkShardHashes(directory: string, index: TokenLayout): Promise<void> {
+/** Where it is remembered which shards are right. */
+const VERIFIED_FILE = 'verified.json';
+
+/** Throws unless every shard is what the index says: its size, its sha256, and no id beyond the vocabulary. */
+export async function verifyShards(
+  directory: string,
+  index: TokenLayout & { readonly tokenizer: { readonly vocabularySize: number } },
+  verify: Verification = 'once',
+): Promise<void> {
+  await checkShardSizes(directory, index);
+  if (verify === 'size') return;
+  const { vocabularySize } = index.tokenizer;
+  const record = await openContentRecord(verify === 'once' ? join(directory, VERIFIED_FILE) : undefined);
   for (const shard of allShards(index)) {
     const path = join(directory, shard.file);
-    const hash = createHash('sha256');
-    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-    if (hash.digest('hex') !== shard.sha256) throw damagedShard(path, 'was altered: its sha256 is not that of the index');
+    const { sha256, largest = -1 } = await record.contentOf(path, bytesPerToken(index));
+    if (sha256 !== shard.sha256) throw damagedShard(path, 'was altered: its sha256 is not that of the index');
+    if (largest >= vocabularySize) throw damagedShard(path, `holds the token ${largest}, and the vocabulary has ${vocabularySize}`);
   }
+  await record.save();
 }
 
 function allShards(index: TokenLayout): ShardEntry[] {

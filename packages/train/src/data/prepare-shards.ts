@@ -6,7 +6,7 @@ import { XMoEError } from '@xmoe/core';
 import { tokenizerToJson, type BytePairTokenizer } from '../tokenizers/index.js';
 import type { DocumentSource, MalformedRow, MalformedSummary, TextDocument } from './documents.js';
 import { createDirectoryAtomically, writeDurably } from './durable-files.js';
-import { checkShardSizes } from './open-shards.js';
+import { verifyShards } from './open-shards.js';
 import {
   fingerprintOf,
   INDEX_FILE,
@@ -17,7 +17,8 @@ import {
   type ShardIndex,
 } from './shard-index.js';
 import { createShardWriter, type ShardWriter } from './shard-writer.js';
-import { createSplitter, splitNames, type SplitFractions, type SplitName } from './split-documents.js';
+import { DEFAULT_FRACTIONS, splitNames, type HeldOut, type SplitFractions, type SplitName } from './split-documents.js';
+import { isOneStream, splitStream } from './split-stream.js';
 
 export interface PrepareShardsOptions {
   /** One stream that is split by document, or the splits as published. */
@@ -26,8 +27,10 @@ export interface PrepareShardsOptions {
   sourceFingerprint: string;
   tokenizer: BytePairTokenizer;
   outDirectory: string;
-  /** For one stream. Default 0.05 each. */
+  /** For one stream, and for what `cut` names. Default 0.05 each. */
   split?: SplitFractions;
+  /** Splits to cut from the `train` of published ones, by document. */
+  cut?: readonly HeldOut[];
   /** Another random split of the same documents. */
   splitSalt?: string;
   /** Most tokens per file. Default 100 M. */
@@ -52,7 +55,6 @@ export interface PreparedShards {
   readonly reused: boolean;
 }
 
-const DEFAULT_SPLIT: SplitFractions = { validation: 0.05, test: 0.05 };
 const DEFAULT_SHARD_TOKENS = 100_000_000;
 
 /**
@@ -83,7 +85,7 @@ export async function prepareShards(options: PrepareShardsOptions): Promise<Prep
 }
 
 function fingerprintOptions(options: PrepareShardsOptions, shardTokens: number): string {
-  const { validation, test } = options.split ?? DEFAULT_SPLIT;
+  const { validation, test } = options.split ?? DEFAULT_FRACTIONS;
   return fingerprintOf({
     version: SHARD_FORMAT_VERSION,
     source: options.sourceFingerprint,
@@ -91,8 +93,12 @@ function fingerprintOptions(options: PrepareShardsOptions, shardTokens: number):
     shardTokens,
     splits: isOneStream(options.documents)
       ? `${validation} ${test} ${options.splitSalt ?? ''}`
-      : `as given: ${Object.keys(options.documents).sort().join(' ')}`,
+      : `as given: ${Object.keys(options.documents).sort().join(' ')}${cutText(options, { validation, test })}`,
   });
+}
+
+function cutText({ cut = [], splitSalt = '' }: PrepareShardsOptions, fractions: SplitFractions): string {
+  return cut.length === 0 ? '' : `, cut: ${cut.map((name) => `${name} ${fractions[name]}`).join(' ')} ${splitSalt}`;
 }
 
 /** The index of shards that can be used as they are; undefined when they must be made. */
@@ -107,7 +113,7 @@ async function findExisting(directory: string, fingerprint: string, replace: boo
   try {
     const index = await readShardIndex(directory);
     if (index.fingerprint === fingerprint) {
-      await checkShardSizes(directory, index);
+      await verifyShards(directory, index);
       return index;
     }
   } catch (cause) {
@@ -137,7 +143,7 @@ async function writeShards(
   const writers = { train: makeWriter('train'), validation: makeWriter('validation'), test: makeWriter('test') };
   const progress = { documents: 0, tokens: 0, bytes: 0 };
   try {
-    for await (const { split, document } of splitStream(options)) {
+    for await (const { split, document } of splitStream(documents, options)) {
       const tokens = tokenizeDocument(tokenizer, document);
       const bytes = Buffer.byteLength(document.text);
       await writers[split].write(tokens, bytes);
@@ -158,7 +164,7 @@ async function writeShards(
         vocabularySize: tokenizer.vocabularySize,
         endOfText: tokenizer.endOfText,
       },
-      splits: await finishAll(writers),
+      splits: await finishAll(writers, wantedSplits(options)),
       malformed: malformedOf(documents),
     };
   } finally {
@@ -166,7 +172,7 @@ async function writeShards(
   }
 }
 
-async function finishAll(writers: Record<SplitName, ShardWriter>): Promise<ShardIndex['splits']> {
+async function finishAll(writers: Record<SplitName, ShardWriter>, wanted: readonly SplitName[]): Promise<ShardIndex['splits']> {
   const train = await writers.train.finish();
   if (train.documents === 0) {
     throw new XMoEError('data', 'no documents to train on', {
@@ -174,29 +180,44 @@ async function finishAll(writers: Record<SplitName, ShardWriter>): Promise<Shard
       hint: 'check the sources; a corpus needs at least one document',
     });
   }
-  return { train, validation: await writers.validation.finish(), test: await writers.test.finish() };
+  const splits = { train, validation: await writers.validation.finish(), test: await writers.test.finish() };
+  for (const name of wanted) checkSplit(name, splits[name].tokens);
+  return splits;
+}
+
+/** The splits that somebody asked for. */
+function wantedSplits({ documents, cut = [], split = DEFAULT_FRACTIONS }: PrepareShardsOptions): SplitName[] {
+  if (!isOneStream(documents)) return [...(Object.keys(documents) as SplitName[]), ...cut];
+  return ['train', ...(['validation', 'test'] as const).filter((name) => split[name] > 0)];
+}
+
+/** @throws XMoEError `data` for a split with nothing to predict */
+export function checkSplit(name: SplitName, tokens: number): void {
+  if (tokens >= 2) return;
+  throw new XMoEError('data', `the ${name} split has ${tokens} tokens: nothing to predict`, {
+    op: 'prepareShards',
+    hint: `give more text, or a larger share of it to ${name}${name === 'train' ? '' : '; a share of 0 trains without this split'}`,
+  });
 }
 
 function tokenizeDocument(tokenizer: BytePairTokenizer, document: TextDocument): Int32Array {
-  const ids = tokenizer.encode(document.text);
+  const ids = encodeDocument(tokenizer, document);
   const tokens = new Int32Array(ids.length + 1);
   tokens.set(ids);
   tokens[ids.length] = tokenizer.endOfText;
   return tokens;
 }
 
-async function* splitStream({ documents, split, splitSalt }: PrepareShardsOptions) {
-  if (!isOneStream(documents)) {
-    for (const name of splitNames) for await (const document of documents[name] ?? []) yield { split: name, document };
-    return;
+function encodeDocument(tokenizer: BytePairTokenizer, { text, source, index }: TextDocument): ArrayLike<number> {
+  try {
+    return tokenizer.encode(text);
+  } catch (cause) {
+    throw new XMoEError('data', `${source}, document ${index + 1} (${text.length} characters): cannot be tokenised: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      op: 'prepareShards',
+      hint: 'mend or remove the document',
+      cause,
+    });
   }
-  const splitter = createSplitter(split ?? DEFAULT_SPLIT, splitSalt);
-  for await (const document of documents) yield* splitter.push(document);
-  yield* splitter.finish();
-}
-
-function isOneStream(documents: PrepareShardsOptions['documents']): documents is DocumentSource {
-  return Symbol.asyncIterator in documents || Symbol.iterator in documents;
 }
 
 function malformedOf(documents: PrepareShardsOptions['documents']): { count: number; first: MalformedRow[] } {

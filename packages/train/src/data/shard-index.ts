@@ -1,10 +1,11 @@
 // The index.json of a directory of shards: its shape, its validation, and the fingerprint that says whether prepared data
 // still fit. It does not touch the shards themselves.
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
+import { openContentRecord } from './content-record.js';
 import { listSourceFiles, type SourceFormat } from './source-files.js';
 
 export const INDEX_FILE = 'index.json';
@@ -46,7 +47,15 @@ export type SplitIndex = z.infer<typeof splitSchema>;
 export type ShardEntry = z.infer<typeof shardSchema>;
 
 /** Bytes per token on disk. */
-export const bytesPerToken = (index: Pick<ShardIndex, 'dtype'>): number => (index.dtype === 'uint16' ? 2 : 4);
+export const bytesPerToken = (index: Pick<ShardIndex, 'dtype'>): 2 | 4 => (index.dtype === 'uint16' ? 2 : 4);
+
+/**
+ * What prepared data hold, as a sha256: the tokens of each split in their order, and the tokenizer. Not where they lie, nor what
+ * they were made from. Takes the index of shards and that of encoded pairs.
+ */
+export function dataFingerprint({ dtype, tokenizer, splits }: { dtype: string; tokenizer: { hash: string }; splits: object }): string {
+  return fingerprintOf({ dtype, tokenizer: tokenizer.hash, splits: JSON.stringify(splits) });
+}
 
 /** Reads and validates `directory/index.json`. Throws when it is missing, damaged or of another version. */
 export async function readShardIndex(directory: string): Promise<ShardIndex> {
@@ -89,16 +98,23 @@ export function fingerprintOf(parts: Readonly<Record<string, string | number>>):
   return createHash('sha256').update(JSON.stringify(Object.entries(parts).sort())).digest('hex');
 }
 
+/** Files from this size on are not read again for their fingerprint as long as they have not changed. */
+const REMEMBERED_BYTES = 1 << 24;
+
 /**
- * A fingerprint of files by name, size and time of change (not by content, which would cost a pass over the corpus).
- * Accepts what `readDocuments` accepts.
+ * A fingerprint of files by what they hold, in their order, whatever they are called. Accepts what `readDocuments` accepts. It costs a
+ * pass over them; `record` names a file where the sha256 of large ones are remembered.
  */
-export async function fingerprintSources(sources: string | readonly string[], format?: SourceFormat): Promise<string> {
+export async function fingerprintSources(sources: string | readonly string[], format?: SourceFormat, record?: string): Promise<string> {
   const files = await listSourceFiles(typeof sources === 'string' ? [sources] : sources, format);
+  return fingerprintFiles(files.map(({ path, format: read }) => ({ path, as: read })), record);
+}
+
+/** The same of listed files, each with what else decides how it is read. */
+export async function fingerprintFiles(files: readonly { path: string; as: string }[], record?: string): Promise<string> {
+  const contents = await openContentRecord(record, { fromBytes: REMEMBERED_BYTES });
   const parts: Record<string, string> = {};
-  for (const [position, file] of files.entries()) {
-    const { size, mtimeMs } = await stat(file.path);
-    parts[`${position} ${basename(file.path)}`] = `${file.format} ${size} ${mtimeMs}`;
-  }
+  for (const [position, { path, as }] of files.entries()) parts[position] = `${as} ${(await contents.contentOf(path)).sha256}`;
+  await contents.save();
   return fingerprintOf(parts);
 }

@@ -104,6 +104,9 @@ export function notFound(path: string, op: string): never {
   });
 }
 
+/** Format that a file's ending says, `.gz` and `.zst` aside; undefined when it is not known. */
+export const formatOfName = (name: string): SourceFormat | undefined => formatOf(name, FORMATS);
+
 function formatOf<Format extends string>(name: string, formats: Readonly<Record<string, Format>>): Format | undefined {
   const ending = withoutCompression(name.toLowerCase()).split('.').at(-1)!;
   return Object.hasOwn(formats, ending) ? formats[ending] : undefined;

@@ -7,11 +7,16 @@ import type { TextDocument } from './documents.js';
 export type SplitName = 'train' | 'validation' | 'test';
 export const splitNames: readonly SplitName[] = ['train', 'validation', 'test'];
 
+/** The splits that nothing is trained on. */
+export type HeldOut = Exclude<SplitName, 'train'>;
+
 export interface SplitFractions {
   /** Share of the documents, 0 … 1. A positive share gets at least one document when there are enough. */
   readonly validation: number;
   readonly test: number;
 }
+
+export const DEFAULT_FRACTIONS: SplitFractions = { validation: 0.05, test: 0.05 };
 
 export interface SplitDocument {
   readonly split: SplitName;

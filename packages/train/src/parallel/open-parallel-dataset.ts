@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
-import { checkShardHashes, checkShardSizes, createPageCache, createSplit, damagedShard } from '../data/open-shards.js';
+import { createPageCache, createSplit, damagedShard, verifyShards, type Verification } from '../data/open-shards.js';
 import { splitNames, type SplitName } from '../data/split-documents.js';
 import { loadTokenizer } from '../tokenizers/index.js';
 import type { ParallelDataset, ParallelSplit } from './parallel-batch.js';
@@ -11,8 +11,8 @@ import { readParallelIndex, type ParallelIndex } from './parallel-index.js';
 import { translationTokensOf } from './special-tokens.js';
 
 export interface OpenParallelOptions {
-  /** `size` (default) compares file sizes with the index; `sha256` reads every byte. */
-  verify?: 'size' | 'sha256';
+  /** Default `once`. */
+  verify?: Verification;
   /** Most bytes of token pages kept. Default 64 MiB. */
   cacheBytes?: number;
 }
@@ -23,8 +23,7 @@ export const LENGTHS_WIDTH = 3;
 /** Opens and verifies a directory that `prepareParallel` made. Names the file that is missing, cut short or altered. */
 export async function openParallelDataset(directory: string, options: OpenParallelOptions = {}): Promise<ParallelDataset> {
   const index = await readParallelIndex(directory);
-  await checkShardSizes(directory, index);
-  if (options.verify === 'sha256') await checkShardHashes(directory, index);
+  await verifyShards(directory, index, options.verify);
   const tokenizer = await loadTokenizer(directory);
   if (tokenizer.hash !== index.tokenizer.hash) {
     throw damagedShard(join(directory, 'tokenizer.json'), 'is not the tokenizer that the pairs were encoded with');

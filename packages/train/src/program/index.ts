@@ -1,5 +1,6 @@
 // What programs that train share: command lines, configurations, run directories, text for the terminal. The entry
 // @xmoe/train/program; the rest of the package does not need it.
+export { checkData, DATA_FINGERPRINT, type DataAtHand } from './check-data.js';
 export {
   backendOption, configOf, countFromOne, finite, readFlags, wholeNumber, withConfigOptions, withTrainOptions,
   type ConfigOptions,

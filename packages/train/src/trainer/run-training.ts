@@ -50,7 +50,8 @@ export interface RunTrainingOptions<Host> {
   checkSaved(saved: JsonObject, where: string, step: number): void | Promise<void>;
   /** Asked after every step and before a save: raises an error when the directory is no longer this process's. */
   checkHeld?: () => void;
-  evaluate(): Promise<Evaluation>;
+  /** Absent: the run has nothing to be evaluated on, and is not. */
+  evaluate?: (() => Promise<Evaluation>) | undefined;
   stop: Pick<StopSignal, 'requested' | 'reason'>;
   stream: ProgressStream;
 }
@@ -189,12 +190,12 @@ async function trainOnce<Host>(session: Session<Host>): Promise<void> {
  * evaluation needs, data or memory, training may not have needed: what was trained is saved before, or when it fails.
  */
 async function settle<Host>(session: Session<Host>): Promise<void> {
-  const { trainer, stop, saveBest = false } = session.options;
+  const { trainer, stop, evaluate, saveBest = false } = session.options;
   const { step } = trainer.state;
-  const evaluates = evaluationDue(session) && !stop.requested;
+  const evaluates = evaluate !== undefined && evaluationDue(session) && !stop.requested;
   if (session.savedStep !== step && (checkpointDue(session) || (evaluates && session.savedStep < 0))) await save(session, null);
   if (!evaluates) return;
-  const metric = await evaluateNow(session).catch(async (error: unknown) => {
+  const metric = await evaluateNow(session, evaluate).catch(async (error: unknown) => {
     if (session.savedStep !== step) await save(session, null).catch(() => undefined); // the first error tells more
     throw error;
   });
@@ -209,15 +210,15 @@ function checkpointDue<Host>({ options: { trainer, checkpointEvery, totalSteps }
   return step > 0 && ((step % checkpointEvery === 0 && skippedInARow === 0) || step === totalSteps);
 }
 
-function evaluationDue<Host>({ options: { trainer, evaluateEvery, totalSteps }, totals }: Session<Host>): boolean {
+function evaluationDue<Host>({ options: { trainer, evaluate, evaluateEvery, totalSteps }, totals }: Session<Host>): boolean {
   const { step } = trainer.state;
-  return step > totals.evaluatedAt && (step % evaluateEvery === 0 || step === totalSteps);
+  return evaluate !== undefined && step > totals.evaluatedAt && (step % evaluateEvery === 0 || step === totalSteps);
 }
 
-async function evaluateNow<Host>(session: Session<Host>): Promise<number> {
+async function evaluateNow<Host>(session: Session<Host>, evaluate: () => Promise<Evaluation>): Promise<number> {
   const { options, outputs } = session;
   const { step } = options.trainer.state;
-  const { loss, perplexity, scores, metric = loss } = await options.evaluate();
+  const { loss, perplexity, scores, metric = loss } = await evaluate();
   session.totals = countEvaluation(session.totals, step, metric);
   outputs.record([{ kind: 'evaluation', step, split: 'validation', loss, perplexity, scores }]);
   const shown = [`validation loss ${loss.toFixed(4)}`, ...(perplexity === undefined ? [] : [`perplexity ${perplexity.toFixed(2)}`])];

@@ -1,4 +1,5 @@
 // Prepared shards: what is written is read back across borders; made as a unit; reused, refused and damaged ones named.
+import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
@@ -6,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -15,6 +17,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  dataFingerprint,
   fingerprintSources,
   openShards,
   prepareShards,
@@ -138,13 +141,46 @@ describe('prepareShards', () => {
   });
 
   it('records malformed rows and the files of a corpus', async () => {
-    const file = write('corpus.jsonl', '{"text":"fine"}\nbroken\n{"text":"also"}\n');
-    const sourceFingerprint = await fingerprintSources(file);
-    const { index } = await prepare('rows', { documents: readDocuments(file), sourceFingerprint });
+    const file = write('corpus.jsonl', '{"text":"fine"}\nbroken\n{"text":"also"}\n{"text":"and this"}\n');
+    const { index } = await prepare('rows', { documents: readDocuments(file), sourceFingerprint: await fingerprintSources(file) });
     expect(index.malformed).toMatchObject({ count: 1, first: [{ place: `${file}:2` }] });
-    expect(await fingerprintSources(file)).toBe(sourceFingerprint);
-    utimesSync(file, 1, 1);
-    expect(await fingerprintSources(file)).not.toBe(sourceFingerprint);
+  });
+
+  it('knows sources by what they hold: not by name, size or time', async () => {
+    const file = write('one.txt', 'aaaa');
+    const [one, time] = [await fingerprintSources(file), new Date(1e12)];
+    const same = write('renamed.txt', 'aaaa');
+    expect(await fingerprintSources(same)).toBe(one);
+    utimesSync(file, time, time);
+    expect(await fingerprintSources(file)).toBe(one);
+    write('one.txt', 'bbbb');
+    utimesSync(file, time, time);
+    expect(await fingerprintSources(file)).not.toBe(one);
+    expect(await fingerprintSources([file, same])).not.toBe(await fingerprintSources([same, file]));
+  });
+
+  it('refuses a split with nothing to predict, and leaves none of it', async () => {
+    await expect(prepare('no validation', { documents: toDocuments(['only']), split: { validation: 0.1, test: 0 } })).rejects.toThrow('the validation split has 0 tokens: nothing to predict');
+    await expect(prepare('no validation', { documents: { train: toDocuments(['only']) }, cut: ['test'] })).rejects.toThrow('the test split has 0 tokens');
+    expect(existsSync(path('no validation'))).toBe(false);
+    expect((await prepare('no validation', { documents: toDocuments(['only']), split: { validation: 0, test: 0 } })).index.splits.test.tokens).toBe(0);
+  });
+
+  it('cuts from train what is not published', async () => {
+    const train = toDocuments(Array.from({ length: 100 }, (_, i) => `TRAIN ${i}`));
+    const { index } = await prepare('cut', { documents: { train, test: toDocuments(['TEST']) }, cut: ['validation'] });
+    const data = await openShards(path('cut'));
+    const texts = (name: 'train' | 'validation' | 'test') => tokenizer.decode(readAll(data.split(name))).split('<|endoftext|>').slice(0, -1);
+    expect(texts('test')).toEqual(['TEST']);
+    expect([...texts('train'), ...texts('validation')].sort()).toEqual(train.map(({ text }) => text).sort());
+    expect(index.splits.validation.documents).toBeGreaterThan(5);
+    data.close();
+  });
+
+  it('names the document that cannot be tokenised', async () => {
+    const failing = { ...tokenizer, encode: (text: string) => tokenizer.encode(text.startsWith('Document 7:') ? text.repeat(2 ** 28) : text) };
+    await expect(prepare('untokenised', { tokenizer: failing })).rejects.toThrow(/test, document 8 \(\d+ characters\): cannot be tokenised/);
+    expect(existsSync(path('untokenised'))).toBe(false);
   });
 
   it('reports progress to the end', async () => {
@@ -208,13 +244,38 @@ describe('openShards', () => {
     await prepare('altered');
     const shard = join(path('altered'), 'train-00001.bin');
     const bytes = readFileSync(shard);
-    bytes[500] ^= 1;
-    writeFileSync(shard, bytes);
     const data = await openShards(path('altered'));
-    await expect(openShards(path('altered'), { verify: 'sha256' })).rejects.toThrow(/train-00001\.bin was altered/);
+    const { atime, mtime } = statSync(shard);
+    writeFileSync(shard, bytes.map((byte, i) => (i === 500 ? byte ^ 1 : byte)));
+    utimesSync(shard, atime, mtime);
+    for (const verify of ['once', 'sha256'] as const) await expect(openShards(path('altered'), { verify })).rejects.toThrow(/train-00001\.bin was altered/);
+    await expect(prepare('altered')).rejects.toThrow(/holds damaged shards: .*train-00001\.bin was altered/);
+    (await openShards(path('altered'), { verify: 'size' })).close();
     truncateSync(shard, 10);
     expect(() => readAll(data.split('train'))).toThrow(/train-00001\.bin ends before token 400/);
     data.close();
+  });
+
+  it.each(['narrow ids', 'wide ids'])('finds %s beyond the vocabulary, also where the sha256 is right', async (name) => {
+    const wide = name === 'wide ids';
+    await prepare(name, wide ? { tokenizer: { ...tokenizer, vocabularySize: 70_000 } } : {});
+    const [shard, index] = [join(path(name), 'validation-00000.bin'), join(path(name), 'index.json')];
+    const bytes = readFileSync(shard);
+    const before = createHash('sha256').update(bytes).digest('hex');
+    if (wide) bytes.writeUInt32LE(70_000, bytes.length - 4);
+    else bytes.writeUInt16LE(60_000, 2);
+    writeFileSync(shard, bytes);
+    writeFileSync(index, readFileSync(index, 'utf8').replace(before, createHash('sha256').update(bytes).digest('hex')));
+    await expect(openShards(path(name))).rejects.toThrow(wide ? 'holds the token 70000, and the vocabulary has 70000' : 'holds the token 60000, and the vocabulary has 292');
+  });
+
+  it('fingerprints what data hold: equal wherever they were made, other for one other token', async () => {
+    const fingerprint = async (name: string, changes: Partial<PrepareShardsOptions> = {}) => dataFingerprint((await prepare(name, changes)).index);
+    const one = await fingerprint('here');
+    expect(await fingerprint('there', { sourceFingerprint: 'from elsewhere' })).toBe(one);
+    const other = documents.map((document, i) => (i === 40 ? { ...document, text: document.text.replace('end', 'eNd') } : document));
+    expect(await fingerprint('changed', { documents: other })).not.toBe(one);
+    expect(await fingerprint('other split', { splitSalt: '2' })).not.toBe(one);
   });
 
   it('names what is wrong with the index', async () => {
