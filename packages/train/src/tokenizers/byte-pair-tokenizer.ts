@@ -2,19 +2,18 @@
 // pre-token. It does not train and does not read files.
 import { createHash } from 'node:crypto';
 import { XMoEError } from '@xmoe/core';
+import { createTextSplitter, type AddedTokens } from './added-tokens.js';
 import { createPairMerger } from './pair-merger.js';
 import { detachedCopy, forEachPreToken } from './pre-tokens.js';
 import { END_OF_TEXT, type Tokenizer } from './tokenizer.js';
 
 /** Everything that decides the ids a text gets. */
-export interface BytePairDefinition {
+export interface BytePairDefinition extends AddedTokens {
   readonly kind: string;
   /** Bytes of each id. All 256 single bytes are there. */
   readonly tokens: readonly Uint8Array[];
   /** (left id, right id, merged id) triples in rank order. */
   readonly merges: Int32Array;
-  /** Text form → id; holds {@link END_OF_TEXT}. */
-  readonly specialTokens: ReadonlyMap<string, number>;
 }
 
 /** A byte-level BPE tokenizer; `definition` is what `tokenizerToJson` writes. */
@@ -36,7 +35,7 @@ export function createBytePairTokenizer(definition: BytePairDefinition): BytePai
     });
   }
   const appendPieces = createPieceEncoder(definition);
-  const special = specialExpression(specialTokens);
+  const split = createTextSplitter(definition);
   let hash: string | undefined;
 
   const tokenBytes = (token: number): Uint8Array => {
@@ -62,12 +61,7 @@ export function createBytePairTokenizer(definition: BytePairDefinition): BytePai
     tokenBytes,
     encode(text, options = {}) {
       const out: number[] = [];
-      // split with a capture group: odd elements are the special tokens' texts
-      const parts = options.allowSpecial === true ? text.split(special) : [text];
-      parts.forEach((part, index) => {
-        if (index % 2 === 1) out.push(specialTokens.get(part)!);
-        else appendPieces(part, out);
-      });
+      split(text, options.allowSpecial === true, (id) => out.push(id), (piece) => appendPieces(piece, out));
       return Int32Array.from(out);
     },
     decode(ids) {
@@ -114,17 +108,13 @@ function singleByteIds({ tokens, specialTokens }: BytePairDefinition): Int32Arra
   return ids;
 }
 
-function specialExpression(specialTokens: ReadonlyMap<string, number>): RegExp {
-  // Longest first, so that a token that begins with another one is found whole.
-  const names = [...specialTokens.keys()].sort((a, b) => b.length - a.length);
-  return new RegExp(`(${names.map((name) => name.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|')})`);
-}
-
-function hashDefinition({ tokens, merges, specialTokens }: BytePairDefinition): string {
+function hashDefinition({ tokens, merges, specialTokens, addedTokens, matchedLater }: BytePairDefinition): string {
   const hash = createHash('sha256').update(`byte-level-bpe 1 ${tokens.length} ${merges.length / 3}\n`);
   // Decimal text and not the array's memory: the same hash on machines of either byte order.
   for (const bytes of tokens) hash.update(`${bytes.length}:`).update(bytes);
   hash.update(merges.join(','));
   const special = [...specialTokens].sort((a, b) => a[1] - b[1]);
-  return hash.update(JSON.stringify(special)).digest('hex');
+  hash.update(JSON.stringify(special));
+  if (addedTokens || matchedLater) hash.update(JSON.stringify([[...(addedTokens ?? [])].sort((a, b) => a[1] - b[1]), [...(matchedLater ?? [])].sort()]));
+  return hash.digest('hex');
 }

@@ -6,12 +6,18 @@ import type { BytePairTokenizer } from './byte-pair-tokenizer.js';
 import { createGpt2Tokenizer } from './gpt2.js';
 import { tokenizerFromJson } from './tokenizer-json.js';
 
+/** A vocabulary of a million tokens has about 60 MB. */
+const MAXIMUM_BYTES = 2 ** 28;
+
 /** `gpt2`, a `tokenizer.json`, or a directory that holds one (prepared shards do). */
 export async function loadTokenizer(nameOrPath: string): Promise<BytePairTokenizer> {
   if (nameOrPath === 'gpt2') return createGpt2Tokenizer();
   try {
     const isDirectory = (await stat(nameOrPath)).isDirectory();
     const path = isDirectory ? join(nameOrPath, 'tokenizer.json') : nameOrPath;
+    if ((await stat(path)).size > MAXIMUM_BYTES) {
+      throw new XMoEError('data', `${path} has more than ${MAXIMUM_BYTES / 2 ** 20} MiB, which no tokenizer has`, { op: 'loadTokenizer', hint: 'name a tokenizer.json' });
+    }
     return tokenizerFromJson(await readFile(path, 'utf8'), path);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;

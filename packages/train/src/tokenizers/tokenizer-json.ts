@@ -9,6 +9,7 @@ import { END_OF_TEXT } from './tokenizer.js';
 
 const absent = z.union([z.null(), z.literal('')]).optional();
 const off = z.literal(false).optional();
+const flag = z.boolean().default(false);
 const tokenId = z
   .int()
   .min(0)
@@ -17,7 +18,7 @@ const tokenId = z
 const byteLevel = z.object({ type: z.literal('ByteLevel') });
 const schema = z.object({
   added_tokens: z.array(
-    z.object({ id: tokenId, content: z.string().min(1), single_word: off, lstrip: off, rstrip: off }),
+    z.object({ id: tokenId, content: z.string().min(1), single_word: off, lstrip: off, rstrip: off, special: flag, normalized: flag }),
   ),
   normalizer: z.null().optional(),
   pre_tokenizer: byteLevel.extend({ add_prefix_space: z.literal(false), use_regex: z.literal(true).optional() }),
@@ -41,11 +42,11 @@ type TokenizerFile = z.infer<typeof schema>;
 
 /** The tokenizer as the text of a `tokenizer.json` that Hugging Face `tokenizers` loads and that gives the same ids. */
 export function tokenizerToJson(tokenizer: BytePairTokenizer): string {
-  const { tokens, merges, specialTokens } = tokenizer.definition;
-  const special = [...specialTokens].sort((a, b) => a[1] - b[1]);
-  const nameOfSpecial = new Map(special.map(([name, id]) => [id, name]));
-  const names = tokens.map((bytes, id) => nameOfSpecial.get(id) ?? bytesToAlphabet(bytes));
-  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+  const { tokens, merges, specialTokens, addedTokens = new Map<string, number>(), matchedLater } = tokenizer.definition;
+  const added = [...specialTokens, ...addedTokens].sort((a, b) => a[1] - b[1]);
+  const nameOfAdded = new Map(added.map(([name, id]) => [id, name]));
+  const names = tokens.map((bytes, id) => nameOfAdded.get(id) ?? bytesToAlphabet(bytes));
+  const flags = { single_word: false, lstrip: false, rstrip: false };
   const part = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
   const mergeLines = Array.from(
     { length: merges.length / 3 },
@@ -55,7 +56,9 @@ export function tokenizerToJson(tokenizer: BytePairTokenizer): string {
     version: '1.0',
     truncation: null,
     padding: null,
-    added_tokens: special.map(([content, id]) => ({ id, content, ...flags })),
+    added_tokens: added.map(([content, id]) => ({
+      id, content, ...flags, normalized: matchedLater?.has(content) ?? false, special: specialTokens.has(content),
+    })),
     normalizer: null,
     pre_tokenizer: part,
     post_processor: null,
@@ -84,13 +87,16 @@ export function tokenizerToJson(tokenizer: BytePairTokenizer): string {
 export function tokenizerFromJson(json: string, name = 'tokenizer.json'): BytePairTokenizer {
   const file = parseFile(json, name);
   const ids = new Map(Object.entries(file.model.vocab));
-  const specialTokens = new Map(file.added_tokens.map(({ content, id }) => [content, id]));
-  for (const [content, id] of specialTokens) {
+  const added = new Map(file.added_tokens.map(({ content, id }) => [content, id]));
+  if (added.size < file.added_tokens.length) fail(name, 'a text is there twice among added_tokens');
+  for (const [content, id] of added) {
     if ((ids.get(content) ?? id) !== id) fail(name, `${content} is ${id} among added_tokens and ${ids.get(content)} in vocab`);
     ids.set(content, id);
   }
+  const select = (special: boolean) => new Map(file.added_tokens.filter((token) => token.special === special).map(({ content, id }) => [content, id]));
+  const specialTokens = select(true);
   if (!specialTokens.has(END_OF_TEXT)) {
-    fail(name, `added_tokens lacks ${END_OF_TEXT}`, `add ${END_OF_TEXT}, the token that ends a document`);
+    fail(name, `added_tokens lacks ${END_OF_TEXT}, or it is not special`, `add ${END_OF_TEXT}, the token that ends a document, as a special token`);
   }
   const utf8 = new TextEncoder();
   const tokens: Uint8Array[] = new Array(ids.size);
@@ -98,10 +104,20 @@ export function tokenizerFromJson(json: string, name = 'tokenizer.json'): BytePa
     if (id >= ids.size || tokens[id] !== undefined) {
       fail(name, `token ${JSON.stringify(text)} has id ${id}: ids must be 0 … ${ids.size - 1}, each once`);
     }
-    tokens[id] = specialTokens.has(text) ? utf8.encode(text) : alphabetToBytes(text);
+    tokens[id] = added.has(text) ? utf8.encode(text) : alphabetToBytes(text);
   }
   const merges = readMerges(file, ids, name);
-  return createBytePairTokenizer({ kind: 'byte-level-bpe', tokens, merges, specialTokens });
+  return createBytePairTokenizer({ kind: 'byte-level-bpe', tokens, merges, specialTokens, ...notSpecial(select(false), file) });
+}
+
+/** What a definition says beyond special tokens; nothing where it makes no difference, so that equal tokenizers have equal hashes. */
+function notSpecial(addedTokens: ReadonlyMap<string, number>, file: TokenizerFile) {
+  const later = file.added_tokens.filter(({ normalized }) => normalized).map(({ content }) => content);
+  return {
+    ...(addedTokens.size > 0 && { addedTokens }),
+    // All in one pass is the same, whichever it is.
+    ...(later.length > 0 && later.length < file.added_tokens.length && { matchedLater: new Set(later) }),
+  };
 }
 
 function parseFile(json: string, name: string): TokenizerFile {

@@ -19,7 +19,7 @@ const trained = trainBpe(expected.training, { vocabularySize: 320, specialTokens
 const json = tokenizerToJson(trained);
 
 interface Editable {
-  added_tokens: { id: number; content: string; lstrip?: boolean }[];
+  added_tokens: { id: number; content: string; lstrip?: boolean; special?: boolean; normalized?: boolean }[];
   normalizer: unknown;
   pre_tokenizer: { type: string; add_prefix_space: boolean };
   model: { type: string; dropout: unknown; vocab: Record<string, number>; merges: unknown[] };
@@ -47,6 +47,26 @@ describe('tokenizer.json', () => {
     expect(tokenizerFromJson(tokenizerToJson(odd)).hash).toBe(odd.hash);
   });
 
+  it('looks for added tokens that are not special in every text, the longest first, normalized ones after the others', () => {
+    // Bytes only: a is 64, b 65, c 66, the space 220; the end of text is 256. The ids are those of Hugging Face tokenizers 0.23.
+    const file = JSON.parse(tokenizerToJson(trainBpe(['a b c'], { vocabularySize: 257 }))) as Editable;
+    const flags = { single_word: false, lstrip: false, rstrip: false, special: false };
+    const texts: [string, boolean][] = [['<tool>', true], ['<to', true], ['bc', false], ['abc', true], ['ol>', false]];
+    file.added_tokens.push(...texts.map(([content, normalized], i) => ({ id: 257 + i, content, normalized, ...flags })));
+    const tokenizer = tokenizerFromJson(JSON.stringify(file));
+    expect([...tokenizer.encode('a <to b')]).toEqual([64, 220, 258, 220, 65]);
+    expect([...tokenizer.encode('abcc')]).toEqual([64, 259, 66]); // bc is taken before abc is looked for
+    expect([...tokenizer.encode('<tool>')]).toEqual([258, 261]); // so is ol>
+    expect([...tokenizer.encode('<|endoftext|>').slice(0, 2)]).toEqual([27, 91]);
+    expect([...tokenizer.encode('c<|endoftext|><to', { allowSpecial: true })]).toEqual([66, 256, 258]);
+    expect(tokenizer.decode(tokenizer.encode('a <tool> bc'))).toBe('a <tool> bc');
+    expect([...tokenizer.specialTokens.keys()]).toEqual(['<|endoftext|>']);
+    const again = tokenizerFromJson(tokenizerToJson(tokenizer));
+    expect(again.hash).toBe(tokenizer.hash);
+    expect(again.encode('abcc<tool>')).toEqual(tokenizer.encode('abcc<tool>'));
+    expect(tokenizer.hash).not.toBe(trainBpe(['a b c'], { vocabularySize: 257 }).hash);
+  });
+
   it('reads merges as strings and as pairs', () => {
     const pairs = edited((file) => (file.model.merges = file.model.merges.map((line) => String(line).split(' '))));
     expect(tokenizerFromJson(pairs).hash).toBe(trained.hash);
@@ -57,6 +77,9 @@ describe('tokenizer.json', () => {
     ['dropout', (file) => (file.model.dropout = 0.1), 'model.dropout'],
     ['a normalizer', (file) => (file.normalizer = { type: 'NFC' }), 'normalizer'],
     ['a prefix space', (file) => (file.pre_tokenizer.add_prefix_space = true), 'pre_tokenizer.add_prefix_space'],
+    ['added tokens with more to them', (file) => (file.added_tokens[0].lstrip = true), 'added_tokens.0.lstrip'],
+    ['an end of text that is not special', (file) => (file.added_tokens.find(({ content }) => content === '<|endoftext|>')!.special = false), 'or it is not special'],
+    ['an added token twice', (file) => file.added_tokens.push(file.added_tokens[0]), 'twice among added_tokens'],
     ['another pre-tokenizer', (file) => (file.pre_tokenizer.type = 'Metaspace'), 'pre_tokenizer.type'],
     ['stripping tokens', (file) => (file.added_tokens[0].lstrip = true), 'added_tokens.0.lstrip'],
     ['a hole in the ids', (file) => (file.model.vocab['!'] = 5000), 'token "!" has id 5000'],
