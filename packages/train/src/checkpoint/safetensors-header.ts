@@ -25,6 +25,10 @@ export interface SafetensorsHeader {
 const METADATA_KEY = '__metadata__';
 /** The limit of the reference implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
+/** Far more than any model has, few enough to be looked through at once. */
+const MAX_TENSORS = 100_000;
+const MAX_RANK = 64;
+const BRACE = 0x7b;
 
 /**
  * The header bytes (with the length in front; a multiple of 8, so that the widest tensors are aligned in the file) and
@@ -34,6 +38,7 @@ export function buildHeader(
   tensors: readonly StoredTensor[],
   metadata: Readonly<Record<string, string>>,
 ): { bytes: Uint8Array; ordered: StoredTensor[] } {
+  if (tensors.length > MAX_TENSORS) throw new XMoEError('checkpoint', `${tensors.length} tensors are more than the ${MAX_TENSORS} that a file may hold`);
   tensors.forEach(checkTensor);
   const ordered = [...tensors].sort(
     (a, b) => FORMATS[b.dtype].bytes - FORMATS[a.dtype].bytes || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
@@ -78,16 +83,19 @@ export function headerLength(first8: Uint8Array, fileBytes: number, where: strin
  * @throws XMoEError `checkpoint` that names the file and the tensor
  */
 export function readHeader(json: Uint8Array, fileBytes: number, where: string): SafetensorsHeader {
+  if (json[0] !== BRACE) throw damaged(where, 'its header does not begin with {');
   const value = parseJson(decodeUtf8(json, where), { where: `the header of ${where}`, code: 'checkpoint' });
   if (!isPlainObject(value)) throw damaged(where, 'its header is not a JSON object');
   const { [METADATA_KEY]: metadata = {}, ...tensors } = value as JsonObject;
-  const entries = Object.entries(tensors)
+  const named = Object.entries(tensors);
+  if (named.length > MAX_TENSORS) throw damaged(where, `it claims to hold ${named.length} tensors, and ${MAX_TENSORS} is the most`);
+  const entries = named
     .map(([name, entry]) => readEntry(name, entry, where))
     .sort((a, b) => a.begin - b.begin || a.end - b.end);
   let expected = 0;
   for (const { name, begin, end } of entries) {
-    if (begin < expected) throw damaged(where, `tensor ${name} overlaps the one before it (at byte ${begin})`);
-    if (begin > expected) throw damaged(where, `${begin - expected} bytes before tensor ${name} belong to no tensor`);
+    if (begin < expected) throw damaged(where, `tensor ${shown(name)} overlaps the one before it (at byte ${begin})`);
+    if (begin > expected) throw damaged(where, `${begin - expected} bytes before tensor ${shown(name)} belong to no tensor`);
     expected = end;
   }
   const dataStart = 8 + json.length;
@@ -97,18 +105,25 @@ export function readHeader(json: Uint8Array, fileBytes: number, where: string): 
   return { metadata: checkMetadata(metadata, where), entries, dataStart };
 }
 
+/** A name for messages: on one line, and not longer than one. */
+function shown(name: string): string {
+  const line = name.replace(/[\p{Cc}\u2028\u2029]/gu, '?');
+  return line.length > 100 ? `${line.slice(0, 97)}...` : line;
+}
+
 function readEntry(name: string, entry: unknown, where: string): TensorEntry {
-  if (!isPlainObject(entry)) throw damaged(where, `the entry of tensor ${name} is not an object`);
+  const tensor = shown(name);
+  if (!isPlainObject(entry)) throw damaged(where, `the entry of tensor ${tensor} is not an object`);
   const { dtype: tag, shape, data_offsets: offsets, ...rest } = entry;
   const extra = Object.keys(rest)[0];
-  if (extra !== undefined) throw damaged(where, `the entry of tensor ${name} has the unknown key "${extra}"`);
-  const dtype = dtypeOfTag(tag, `${name} of ${where}`);
-  if (!isNumberArray(shape)) throw damaged(where, `tensor ${name} has no valid shape`);
-  if (!isNumberArray(offsets) || offsets.length !== 2) throw damaged(where, `tensor ${name} has no valid data_offsets`);
+  if (extra !== undefined) throw damaged(where, `the entry of tensor ${tensor} has the unknown key "${shown(extra)}"`);
+  const dtype = dtypeOfTag(tag, `${tensor} of ${where}`);
+  if (!isNumberArray(shape) || shape.length > MAX_RANK) throw damaged(where, `tensor ${tensor} has no valid shape`);
+  if (!isNumberArray(offsets) || offsets.length !== 2) throw damaged(where, `tensor ${tensor} has no valid data_offsets`);
   const [begin, end] = offsets as [number, number];
-  const bytes = elementCount(shape, name) * FORMATS[dtype].bytes;
+  const bytes = elementCount(shape, tensor) * FORMATS[dtype].bytes;
   if (!Number.isSafeInteger(begin) || begin < 0 || end - begin !== bytes) {
-    throw damaged(where, `tensor ${name} takes ${bytes} bytes, but its offsets are [${begin}, ${end}]`);
+    throw damaged(where, `tensor ${tensor} takes ${bytes} bytes, but its offsets are [${begin}, ${end}]`);
   }
   return { name, dtype, shape, begin, end };
 }

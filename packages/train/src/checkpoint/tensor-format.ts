@@ -51,8 +51,9 @@ export function elementCount(shape: readonly number[], tensor: string): number {
       throw new XMoEError('checkpoint', `tensor ${tensor} has the impossible shape [${shape.join(', ')}]`);
     }
     count *= size;
+    // At every step: a zero further on would hide that the product is no number any more.
+    if (!Number.isSafeInteger(count)) throw new XMoEError('checkpoint', `tensor ${tensor} is too large: [${shape.join(', ')}]`);
   }
-  if (!Number.isSafeInteger(count)) throw new XMoEError('checkpoint', `tensor ${tensor} is too large: [${shape.join(', ')}]`);
   return count;
 }
 

@@ -113,10 +113,14 @@ describe('safetensors', () => {
     ['negative', file({ a: entry(-4, 0) }, 0), 'tensor a takes'],
     ['impossible shape', file({ a: entry(0, 4, { shape: [-1, -1] }) }, 4), 'impossible shape [-1, -1]'],
     ['shape beyond numbers', file({ a: entry(0, 4, { shape: [2 ** 40, 2 ** 40] }) }, 4), 'too large'],
+    ['overflow hidden by a zero', file({ a: entry(0, 0, { shape: [2 ** 40, 2 ** 40, 0] }) }, 0), 'tensor a is too large'],
+    ['rank', file({ a: entry(0, 4, { shape: Array(65).fill(1) }) }, 4), 'tensor a has no valid shape'],
+    ['byte order mark', file(0, 0, '\uFEFF{}'), 'its header does not begin with {'],
+    ['a name of lines', file({ ['a\n\u001b[31m' + 'x'.repeat(200)]: 1 }, 0), /the entry of tensor a\?\?\[31mx{86,92}\.\.\. is not/],
     ['dtype', file({ a: entry(0, 4, { dtype: 'BF16' }) }, 4), 'dtype "BF16", which is not supported'],
     ['extra key', file({ a: entry(0, 4, { stride: 1 }) }, 4), 'unknown key "stride"'],
     ['no offsets', file({ a: { dtype: 'U8', shape: [0] } }, 0), 'no valid data_offsets'],
-    ['list', file([], 0), 'not a JSON object'],
+    ['list', file([], 0), 'does not begin with {'],
     ['no JSON', file(0, 0, '{"a"'), 'not valid JSON'],
     ['metadata', file({ __metadata__: { a: 1 } }, 0), 'must map strings to strings'],
     ['bool of 2', Uint8Array.of(...file({ a: { dtype: 'BOOL', shape: [1], data_offsets: [0, 1] } }, 0), 2), 'other than 0 and 1'],
@@ -126,6 +130,12 @@ describe('safetensors', () => {
     const path = join(directory, title);
     await writeFile(path, bytes);
     await expect(readSafetensors(path)).rejects.toThrow(message);
+  });
+
+  it('takes a hundred thousand tensors, and no more', () => {
+    const many = (count: number) => file(Object.fromEntries(Array.from({ length: count }, (_, i) => [`t${i}`, entry(0, 0, { shape: [0] })])), 0);
+    expect(decodeSafetensors(many(100_000)).tensors).toHaveLength(100_000);
+    expect(() => decodeSafetensors(many(100_001))).toThrow('it claims to hold 100001 tensors, and 100000 is the most');
   });
 
   it('refuses a header length of nonsense without allocating it', () => {
