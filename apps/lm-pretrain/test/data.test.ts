@@ -33,16 +33,16 @@ describe('a plain text file', () => {
     expect(output).toContain('No test perplexity: the data have no test split (data.testFraction is 0)\n');
     expect(Object.keys(summaryOf('unscored')).filter((key) => key.includes('erplexity'))).toEqual([]);
     expect(existsSync(path('unscored', 'report.html'))).toBe(true);
-    expect(await runHere('eval', path('unscored'))).toMatchObject({ code: 1, messages: expect.stringContaining('the test split has 0 tokens') });
-    expect(await runHere('inspect', path('unscored'))).toMatchObject({ code: 1, messages: expect.stringContaining('no test split to take a text from') });
+    expect(await runHere('eval', path('unscored'))).toMatchObject({ output: '', messages: expect.stringContaining('the test split has 0 tokens') });
+    expect(await runHere('inspect', path('unscored'))).toMatchObject({ output: '', messages: expect.stringContaining('no test split to take a text from') });
     expect((await mustRun('eval', path('unscored'), '--split', 'train', '--max-windows', '2')).output).toContain('train split');
   });
 
-  it.each(['train', 'prepare'])('too short for its splits is refused by %s before anything is there', async (command) => {
+  it.each(['train', 'prepare'])('F28: too short for its splits is refused by %s before anything is there', async (command) => {
     writeFileSync(path('word.txt'), 'hello\n');
     const out = path(`short-${command}`);
     const { code, messages } = await runHere(command, ...(command === 'train' ? SMALL : []), '--data', path('word.txt'), '--data-root', path('short-data'), '--out', out);
-    expect(code).toBe(1);
+    expect(code).not.toBe(0);
     expect(messages).toMatch(/error: .*the validation split has 0 tokens: nothing to predict\n.*a share of 0 trains without this split/);
     expect([existsSync(out), existsSync(path('short-data'))]).toEqual([false, false]);
   });
@@ -129,23 +129,23 @@ describe('going on', () => {
     expect(fingerprint(run)).toEqual(fingerprint(path('uninterrupted')));
   });
 
-  it('refuses a shard that was altered meanwhile, by name', async () => {
+  it('F26: refuses a shard that was altered meanwhile, by name', async () => {
     const run = copied('altered', swapTwo);
     const { code, messages } = await runHere('train', '--resume', '--out', run);
-    expect(code).toBe(1);
+    expect(code).not.toBe(0);
     expect(messages).toMatch(/error: .*train-00000\.bin was altered: its sha256 is not that of the index/);
     expect(lastStep(run)).toBe(6);
   });
 
-  it.each(['train --resume --out', 'eval'])('%s refuses other data of as many tokens, with both fingerprints', async (command) => {
+  it.each(['train --resume --out', 'eval'])('F26: %s refuses other data of as many tokens, with both fingerprints', async (command) => {
     const run = copied(`other-${command.slice(0, 4)}`, resealed);
     const { code, messages } = await runHere(...command.split(' '), run);
-    expect(code).toBe(1);
+    expect(code).not.toBe(0);
     expect(messages).toMatch(/error: .*step-00000006 was trained on other data: their fingerprint is [0-9a-f]{16}, and that of .*-data is [0-9a-f]{16}/);
     expect(readdirSync(join(run, 'checkpoints')).filter((name) => name.startsWith('step-'))).toEqual(['step-00000006']);
   });
 
-  it('refuses the corpus of today where the shards are gone and it has changed', async () => {
+  it('F26: refuses the corpus of today where the shards are gone and it has changed', async () => {
     const run = copied('gone', () => undefined);
     const config = JSON.parse(readFileSync(join(run, 'config.json'), 'utf8')) as { config: { data: { files: string[] } } };
     const changed = path('changed.jsonl');
@@ -153,7 +153,7 @@ describe('going on', () => {
     config.config.data.files = [changed];
     writeFileSync(join(run, 'config.json'), JSON.stringify({ ...config, data: path('nowhere') }));
     const { code, messages } = await runHere('train', '--resume', '--out', run, '--data-root', path('data'));
-    expect(code).toBe(1);
+    expect(code).not.toBe(0);
     expect(messages).toMatch(/error: .*(was trained on other data|tokenizer is not the one|another configuration)/);
   });
 });

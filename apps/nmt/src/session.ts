@@ -3,11 +3,11 @@
 import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, XMoEError, type Tensor } from '@xmoe/core';
 import {
-  loadParameters, loadTokenizer, openParallelDataset, translationTokensOf,
+  dataFingerprint, loadParameters, loadTokenizer, openParallelDataset, translationTokensOf,
   type BytePairTokenizer, type JsonObject, type LanguagePair, type LoadedCheckpoint, type ParallelDataset, type TranslationTokens,
 } from '@xmoe/train';
 import {
-  checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord,
+  checkData, checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord,
   type CheckpointChoice, type Device, type RunRecord,
 } from '@xmoe/train/program';
 import { configSchema, type Config } from './config.js';
@@ -67,6 +67,7 @@ export async function openRun(directory: string, options: OpenRunOptions): Promi
     async dataset() {
       opened ??= await openParallelDataset(record.data);
       checkTokenizer(checkpoint.state.saved as JsonObject, opened.index.tokenizer.hash, checkpoint.path);
+      checkData(checkpoint.state.saved as JsonObject, { fingerprint: dataFingerprint(opened.index), directory: record.data }, checkpoint.path);
       return opened;
     },
     close() {

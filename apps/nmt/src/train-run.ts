@@ -6,12 +6,12 @@ import { initializeParameters, randomKey, type Engine, type Tensor } from '@xmoe
 import type { RoutingTrace } from '@xmoe/moe';
 import type { TranslationBatch } from '@xmoe/nn';
 import {
-  createParallelSampler, createTrainer, openParallelDataset, runTraining, tokenizerToJson,
+  createParallelSampler, createTrainer, dataFingerprint, openParallelDataset, runTraining, tokenizerToJson,
   type BatchSource, type Evaluation, type JsonObject, type ParallelBatch, type ParallelDataset, type ProgressStream, type RunOutcome,
   type StopSignal, type Trainer,
 } from '@xmoe/train';
 import {
-  beginOrResume, checkTokenizer, openDevice, optimizerOf, profileText, refuseExistingRun, scheduleOf, withLockedRun,
+  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, openDevice, optimizerOf, profileText, refuseExistingRun, scheduleOf, withLockedRun,
   type Device, type TrainingPlan,
 } from '@xmoe/train/program';
 import { checkHeldOut, checkSplits } from './check-splits.js';
@@ -70,6 +70,7 @@ async function trainOn<R>(request: TrainRequest, device: Device, dataset: Parall
   const { engine } = device;
   const { train } = config;
   const { tokenizer } = dataset;
+  const fingerprint = dataFingerprint(dataset.index);
   const model = buildModel(engine, config, tokenizer.vocabularySize);
   const parameters = initializeParameters(engine, model.parameters, randomKey(train.seed));
   const trainer = createTranslationTrainer(engine, config, model, parameters);
@@ -94,10 +95,11 @@ async function trainOn<R>(request: TrainRequest, device: Device, dataset: Parall
         keepCheckpoints: train.keepCheckpoints,
         routingEvery: train.routingEvery,
         resume,
-        saved: { config: config as unknown as JsonObject, tokenizerHash: tokenizer.hash, backend: engine.backend.name },
+        saved: { config: config as unknown as JsonObject, tokenizerHash: tokenizer.hash, backend: engine.backend.name, [DATA_FINGERPRINT]: fingerprint },
         files: { 'tokenizer.json': tokenizerToJson(tokenizer) },
         checkSaved: (saved, where) => {
           checkTokenizer(saved, tokenizer.hash, where);
+          checkData(saved, { fingerprint, directory: dataset.directory }, where, (note) => stream.write(`${note}\n`));
           checkResumable(saved.config, config, where);
           if (saved.backend !== engine.backend.name) stream.write(`The run was trained on ${String(saved.backend)} so far: it goes on, but not bit for bit\n`);
         },

@@ -1,6 +1,7 @@
 // A run that is killed or stopped and then resumed ends as the uninterrupted one. Every router and dispatch path trains. The
 // moments that matter to a checkpoint are in the tests of xmoe-lm and @xmoe/train.
-import { existsSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { EXPERTS, fingerprint, lastStep, mustRun, runHere, SMALL, startProcess, temporaryFolder, waitUntil, writePairs } from './support.js';
@@ -41,6 +42,28 @@ it('SIGINT saves and ends with 130; resumed in two more sessions it is the same 
 it('refuses another configuration and an --out that holds a run', async () => {
   expect((await runHere('train', '--resume', '--out', reference, '--update-tokens', '9')).messages).toContain('train.updateTokens was 150 and is now 9');
   expect((await runHere(...train(reference))).messages).toContain(`${reference} holds a run already`);
+});
+
+it('F26: refuses pairs that were altered meanwhile, and other pairs of the same size, by name', async () => {
+  const [run, data] = [path('other'), path('other-data')];
+  cpSync(reference, run, { recursive: true });
+  const record = JSON.parse(readFileSync(join(run, 'config.json'), 'utf8')) as { data: string };
+  cpSync(record.data, data, { recursive: true });
+  writeFileSync(join(run, 'config.json'), JSON.stringify({ ...record, data }));
+  expect(await runHere('train', '--resume', '--out', run)).toMatchObject({ code: 0 });
+  const [shard, index] = [join(data, 'train-00000.bin'), join(data, 'index.json')];
+  const bytes = readFileSync(shard);
+  const sha256 = (): string => createHash('sha256').update(bytes).digest('hex');
+  const before = sha256();
+  bytes.writeUInt16LE(bytes.readUInt16LE(0) ^ 1, 0);
+  writeFileSync(shard, bytes);
+  expect((await runHere('train', '--resume', '--out', run)).messages).toMatch(/error: .*train-00000\.bin was altered/);
+  writeFileSync(index, readFileSync(index, 'utf8').replace(before, sha256()));
+  for (const command of [['train', '--resume', '--out', run], ['eval', run]]) {
+    const { code, messages } = await runHere(...command);
+    expect(code).not.toBe(0);
+    expect(messages).toMatch(/error: .*was trained on other data: their fingerprint is [0-9a-f]{16}, and that of .*other-data is [0-9a-f]{16}/);
+  }
 });
 
 it('accumulates micro-batches up to the token target', () => {

@@ -159,7 +159,7 @@ describe('prepareShards', () => {
     expect(await fingerprintSources([file, same])).not.toBe(await fingerprintSources([same, file]));
   });
 
-  it('refuses a split with nothing to predict, and leaves none of it', async () => {
+  it('F28: refuses a split with nothing to predict, and leaves none of it', async () => {
     await expect(prepare('no validation', { documents: toDocuments(['only']), split: { validation: 0.1, test: 0 } })).rejects.toThrow('the validation split has 0 tokens: nothing to predict');
     await expect(prepare('no validation', { documents: { train: toDocuments(['only']) }, cut: ['test'] })).rejects.toThrow('the test split has 0 tokens');
     expect(existsSync(path('no validation'))).toBe(false);
@@ -240,7 +240,7 @@ describe('openShards', () => {
     expect((await prepare(name, { replace: true })).reused).toBe(false);
   });
 
-  it('finds an altered shard by its sha256, and one that shrinks while it is read', async () => {
+  it('F26: finds an altered shard by its sha256, and one that shrinks while it is read', async () => {
     await prepare('altered');
     const shard = join(path('altered'), 'train-00001.bin');
     const bytes = readFileSync(shard);
@@ -256,7 +256,7 @@ describe('openShards', () => {
     data.close();
   });
 
-  it.each(['narrow ids', 'wide ids'])('finds %s beyond the vocabulary, also where the sha256 is right', async (name) => {
+  it.each(['narrow ids', 'wide ids'])('F28: finds %s beyond the vocabulary, also where the sha256 is right', async (name) => {
     const wide = name === 'wide ids';
     await prepare(name, wide ? { tokenizer: { ...tokenizer, vocabularySize: 70_000 } } : {});
     const [shard, index] = [join(path(name), 'validation-00000.bin'), join(path(name), 'index.json')];
