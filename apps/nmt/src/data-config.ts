@@ -9,12 +9,12 @@ const count = z.int().min(0);
 const fieldSchema = z.union([z.string().min(1), positive]);
 
 export const pairSourceSchema = z.object({
-  /** A file, directory or name with `*`; with `target`, the source side of two line-aligned files. */
+  /** A file, directory or name with `*`; with `target`, the source side of two line-aligned files or of a test set in SGML. */
   path: z.string().min(1),
   /** The target side, line by line. */
   target: z.string().min(1).optional(),
   /** Overrides the ending of the file name. */
-  format: z.enum(['lines', 'tsv', 'csv', 'jsonl', 'json', 'parquet', 'tmx']).optional(),
+  format: z.enum(['lines', 'tsv', 'csv', 'jsonl', 'json', 'parquet', 'tmx', 'wmt', 'sgm']).optional(),
   /** Which columns hold what. TSV without a header: 1, 2 and, where there is one, 3. Others: `source`, `target` and `kind`, or the language codes. */
   fields: z.object({ source: fieldSchema, target: fieldSchema, kind: fieldSchema.optional() }).optional(),
   /** Kind of all pairs that have no field for it. */

@@ -24,6 +24,7 @@ export function preparationSummary({ report, stages }: PreparedParallel): string
     ...lost.filter(([count]) => count > 0).map(([count, what]) => row(count, what)),
     ...splits.map((name) => row(report.splits[name].pairs - (name === 'train' ? report.tooLong : 0), describeSplit(name, report))),
     `Vocabulary of ${report.vocabularySize} tokens`,
+    ...report.notes,
     ...stages.map(({ name, directory, reused }) => `${reused ? 'found' : 'made '} ${name}: ${directory}`),
   ];
 }

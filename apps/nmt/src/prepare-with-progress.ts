@@ -12,7 +12,9 @@ export async function prepareWithProgress(config: DataConfig, root: string, stre
     if (stage !== last) stream.write(`${STAGES[stage]}\n`);
     last = stage;
   });
-  const { splits } = prepared.report;
+  const { splits, malformed, notes } = prepared.report;
+  for (const note of notes) stream.write(`${note}\n`);
+  if (malformed.count > 0) stream.write(`${malformed.count} rows left out, first ${malformed.first[0]!.place}: ${malformed.first[0]!.reason}\n`);
   const { train } = prepared.report.tokens;
   stream.write(
     `Pairs ${config.sourceLanguage}-${config.targetLanguage}: ${splits.train.pairs} to train on (${formatCompact(train.source)} + ${formatCompact(train.target)} tokens), ` +

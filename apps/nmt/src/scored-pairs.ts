@@ -12,6 +12,8 @@ export interface ScoredPairs {
   references: string[];
   /** Of each pair; all empty without kinds. */
   kinds: string[];
+  /** How the files were read, where there is more than one way. */
+  notes: readonly string[];
 }
 
 const SPLITS = ['validation', 'test'] as const;
@@ -30,36 +32,39 @@ export async function pairsOfRun(run: TrainedRun, splitName: string, most = Infi
     places: indices.map((index) => `the ${name} split: pair ${index}`),
     references: texts.map(({ target }) => target),
     kinds: indices.map((index) => split.kinds[split.kindOf[index]!] ?? ''),
+    notes: [],
   };
 }
 
 /** Pairs of other files. */
 export async function pairsOfFiles(paths: readonly string[], languages: LanguagePair, most = Infinity): Promise<ScoredPairs> {
-  const pairs = await take(paths.map(parsePairSource), languages, most);
+  const { pairs, notes } = await take(paths.map(parsePairSource), languages, most);
   return {
     name: paths.join(', '),
     sources: pairs.map(({ source }) => source),
     places: pairs.map(({ place }) => place),
     references: pairs.map(({ target }) => target),
     kinds: pairs.map(({ kind }) => kind ?? ''),
+    notes,
   };
 }
 
 /** A file of translations, line by line beside its references. */
 export async function translationsOfFile(path: string, references: string, most = Infinity): Promise<{ hypotheses: string[]; pairs: ScoredPairs }> {
-  const pairs = await take([{ path, target: references, format: 'lines' }], { source: 'und', target: 'und' }, most);
+  const { pairs, notes } = await take([{ path, target: references, format: 'lines' }], { source: 'und', target: 'und' }, most);
   return {
     hypotheses: pairs.map(({ source }) => source),
-    pairs: { name: path, sources: [], places: [], references: pairs.map(({ target }) => target), kinds: pairs.map(() => '') },
+    pairs: { name: path, sources: [], places: [], references: pairs.map(({ target }) => target), kinds: pairs.map(() => ''), notes },
   };
 }
 
 /** Every row counts: one that cannot be read would silently change the score. */
-async function take(sources: readonly PairFileSource[], languages: LanguagePair, most: number): Promise<TextPair[]> {
+async function take(sources: readonly PairFileSource[], languages: LanguagePair, most: number): Promise<{ pairs: TextPair[]; notes: readonly string[] }> {
   const pairs: TextPair[] = [];
-  for await (const pair of readPairs(sources, { languages, strict: true })) {
+  const stream = readPairs(sources, { languages, strict: true });
+  for await (const pair of stream) {
     if (pairs.length === most) break;
     pairs.push(pair);
   }
-  return pairs;
+  return { pairs, notes: stream.notes };
 }

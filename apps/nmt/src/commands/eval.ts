@@ -33,6 +33,7 @@ export async function evalCommand(terminal: Terminal, directory: string | undefi
   checkSubject(directory, options);
   const { pairs, hypotheses, language } = await subjectOf(terminal, directory, options);
   const tokenizer = readTokenizerName(options.tokenize, language);
+  for (const note of pairs.notes) terminal.messages.write(`${note}\n`);
   if (options.save !== undefined) await replaceFile(options.save, hypotheses.map((line) => `${line}\n`).join(''));
   const scores = scoreTranslations(hypotheses, pairs.references, tokenizer);
   const byKind = kindsOf(pairs).map((kind) => ({ kind, pairs: pairs.kinds.filter((other) => other === kind).length, scores: scoresOfKind(kind, pairs, hypotheses, tokenizer) }));

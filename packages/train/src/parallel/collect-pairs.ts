@@ -67,6 +67,7 @@ export async function collectPairs(directory: string, options: CollectOptions): 
     languages,
     corpora: train.map(({ label }) => label),
     malformed: malformedOf(train),
+    notes: [...train, options.validation, options.test, ...options.exclude].flatMap((corpus) => corpus?.pairs.notes ?? []),
     cleaning: cleaner.counts(),
     leaks: leaked,
     splits: { train: trainReport, ...splits },

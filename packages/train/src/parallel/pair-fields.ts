@@ -54,21 +54,40 @@ export function sidesOfObject(row: Record<string, unknown>, fields: PairFields):
   return { source: source as string, target: target as string, kind: typeof kind === 'string' ? kind : undefined };
 }
 
-/** The fields that the first line of a table without named fields names: source and target, or the language codes. */
-export function fieldsOfHeader(header: readonly string[], { source, target }: LanguagePair): PairFields | undefined {
-  const find = (name: string) => header.find((column) => column.trim().toLowerCase() === name.toLowerCase());
-  const kind = find('kind');
-  for (const [left, right] of [['source', 'target'], [source, target]]) {
-    const sides = [find(left), find(right)];
-    if (sides[0] !== undefined && sides[1] !== undefined) return { source: sides[0], target: sides[1], kind };
-  }
-  return undefined;
+/** Columns of a table, from 1. */
+export interface TableColumns {
+  source: number;
+  target: number;
+  kind?: number;
+}
+
+/**
+ * The fields that the first line of a table names, or undefined when it is a pair like any other. Known are source and target (src,
+ * tgt, trg) and the codes and names of the languages.
+ */
+export function fieldsOfHeader(header: readonly string[], languages: LanguagePair): PairFields | undefined {
+  const find = (known: readonly string[]) => header.find((column) => known.includes(column.trim().replace(/^"(.*)"$/, '$1').toLowerCase()));
+  const source = find(['source', 'src', ...namesOfLanguage(languages.source)]);
+  const target = find(['target', 'tgt', 'trg', ...namesOfLanguage(languages.target)]);
+  return source === undefined || target === undefined ? undefined : { source, target, kind: find(['kind']) };
+}
+
+/** The code, and the name in English and in the language itself, in lower case. */
+function namesOfLanguage(code: string): string[] {
+  const nameIn = (language: string): string => {
+    try {
+      return new Intl.DisplayNames([language], { type: 'language' }).of(code) ?? code;
+    } catch {
+      return code; // no code of a language
+    }
+  };
+  return [code, nameIn('en'), nameIn(code)].map((name) => name.toLowerCase());
 }
 
 /** The sides of a line's cells; `fields` are columns from 1. Without `fields` the third of three columns is the kind. */
 export function sidesOfColumns(
   columns: readonly string[],
-  fields: { source: number; target: number; kind?: number } | undefined,
+  fields: TableColumns | undefined,
   separated: 'tab-separated' | 'comma-separated',
 ): RowSides {
   const { source, target, kind } = fields ?? { source: 1, target: 2, kind: 3 };
@@ -80,7 +99,7 @@ export function sidesOfColumns(
 }
 
 /** Columns from 1 of the names in a TSV header, or the numbers themselves. */
-export function columnsOfHeader(header: readonly string[], fields: PairFields, path: string): { source: number; target: number; kind?: number } {
+export function columnsOfHeader(header: readonly string[], fields: PairFields, path: string): TableColumns {
   const numberOf = (field: FieldName): number => {
     if (typeof field === 'number') return field;
     const at = header.indexOf(field);

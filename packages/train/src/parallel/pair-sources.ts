@@ -2,12 +2,15 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { XMoEError } from '@xmoe/core';
-import { compressionOf } from '../data/compressed-bytes.js';
+import { compressionOf, withoutCompression } from '../data/compressed-bytes.js';
 import { fingerprintOf } from '../data/shard-index.js';
 import { expandSource, notFound, type FileKinds, type FoundFile } from '../data/source-files.js';
 
-/** `lines`: two files, line by line. The others hold both sides. `json`: an array of rows, or a row per line. */
-export type PairFormat = 'lines' | 'tsv' | 'csv' | 'jsonl' | 'json' | 'parquet' | 'tmx';
+/**
+ * `lines`: two files, line by line; `sgm`: a WMT test set in two files. The others hold both sides; `json`: an array of rows, or a
+ * row per line; `wmt`: a WMT test set in XML.
+ */
+export type PairFormat = 'lines' | 'sgm' | 'tsv' | 'csv' | 'jsonl' | 'json' | 'parquet' | 'tmx' | 'wmt';
 
 /** A TSV column from 1, or a name; `a.b` is field b of the object a. */
 export type FieldName = string | number;
@@ -19,7 +22,7 @@ export interface PairFields {
 }
 
 export interface PairFileSource {
-  /** A file, directory or `name*` pattern; with `target`, the source side of two line-aligned files. */
+  /** A file, directory or `name*` pattern; with `target`, the source side of two line-aligned files or of a test set in SGML. */
   readonly path: string;
   /** The target side, line by line. */
   readonly target?: string;
@@ -27,8 +30,9 @@ export interface PairFileSource {
   readonly format?: PairFormat;
   /**
    * Which columns hold what. Default for TSV: 1, 2 and, where there is one, 3, unless the first line names `source` and `target`
-   * or the language codes. For CSV, JSON and Parquet: `source`, `target` and `kind`, or the language codes, on their own or
-   * inside `translation`. Names for TSV and CSV: the first line holds them; numbers: there is no such line.
+   * or the languages. For CSV, JSON and Parquet: `source`, `target` and `kind`, or the language codes, on their own or
+   * inside `translation`. Names for TSV and CSV: the first line holds them; numbers: there is no such line, or it names known ones.
+   * In WMT test sets `target` names the translator of the reference.
    */
   readonly fields?: PairFields;
   /** Kind of the pairs that have no field for it. */
@@ -37,16 +41,16 @@ export interface PairFileSource {
 
 /** Files with both sides, or two of them. */
 export interface PairFile extends FoundFile<PairFormat> {
-  readonly target?: FoundFile<'lines'>;
+  readonly target?: FoundFile<'lines' | 'sgm'>;
   readonly origin: PairFileSource;
 }
 
 export const PAIRS_OP = 'readPairs';
 
 const PAIR_FILES: FileKinds<PairFormat> = {
-  formats: { tsv: 'tsv', tab: 'tsv', jsonl: 'jsonl', ndjson: 'jsonl', json: 'json', csv: 'csv', parquet: 'parquet', tmx: 'tmx' },
+  formats: { tsv: 'tsv', tab: 'tsv', jsonl: 'jsonl', ndjson: 'jsonl', json: 'json', csv: 'csv', parquet: 'parquet', tmx: 'tmx', xml: 'wmt' },
   fallback: undefined,
-  what: 'TSV, CSV, JSON lines, Parquet or TMX',
+  what: 'TSV, CSV, JSON lines, Parquet, TMX or WMT XML',
   op: PAIRS_OP,
 };
 
@@ -68,20 +72,30 @@ export async function listPairFiles(sources: readonly PairFileSource[]): Promise
   }
   const files: PairFile[] = [];
   for (const origin of sources) {
-    if (origin.target !== undefined || origin.format === 'lines') files.push(await alignedFiles(origin));
+    if (origin.target !== undefined || origin.format === 'lines' || isSgm(origin)) files.push(await twoFiles(origin));
     else files.push(...(await expandSource(origin.path, PAIR_FILES, origin.format)).map((file) => ({ ...file, origin })));
   }
   return files;
 }
 
-async function alignedFiles(origin: PairFileSource): Promise<PairFile> {
-  const { path, target, format = 'lines' } = origin;
-  if (target === undefined || format !== 'lines') {
-    const problem = target === undefined ? `${path} has no target file` : `${path} with a target file cannot be ${format}`;
-    throw new XMoEError('config', problem, { op: PAIRS_OP, hint: 'two line-aligned files have a path and a target' });
-  }
+const SGM = /\.sgml?$/i;
+
+/** Whether a source is one of the two files of a test set in SGML. */
+function isSgm({ path, format }: PairFileSource): boolean {
+  return format === 'sgm' || (format === undefined && SGM.test(withoutCompression(path)));
+}
+
+async function twoFiles(origin: PairFileSource): Promise<PairFile> {
+  const { path, target } = origin;
+  const format = isSgm(origin) ? 'sgm' : (origin.format ?? 'lines');
+  const refuse = (problem: string): never => {
+    throw new XMoEError('config', problem, { op: PAIRS_OP, hint: format === 'sgm' ? 'a test set has two files: write sources.sgm::references.sgm' : 'two line-aligned files have a path and a target' });
+  };
+  if (target === undefined) return refuse(`${path} has no target file`);
+  if (format !== 'lines' && format !== 'sgm') return refuse(`${path} with a target file cannot be ${format}`);
+  if (origin.format === undefined && SGM.test(withoutCompression(target)) !== (format === 'sgm')) return refuse(`${path} and ${target} are of different formats`);
   for (const name of [path, target]) if (!(await stat(name).catch(() => undefined))?.isFile()) notFound(name, PAIRS_OP);
-  const describe = (name: string) => ({ path: name, format: 'lines' as const, compression: compressionOf(name) });
+  const describe = (name: string) => ({ path: name, format, compression: compressionOf(name) });
   return { ...describe(path), target: describe(target), origin };
 }
 

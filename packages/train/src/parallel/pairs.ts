@@ -21,6 +21,8 @@ export interface LanguagePair {
 export type PairStream = (Iterable<TextPair> | AsyncIterable<TextPair>) & {
   /** Rows that the latest iteration had to leave out. */
   readonly malformed?: MalformedSummary;
+  /** What the latest iteration has to say about how it read its files. */
+  readonly notes?: readonly string[];
 };
 
 /** A set of pairs, and what says which pairs these are before they are read: a change makes the stages anew. */

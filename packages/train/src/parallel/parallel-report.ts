@@ -31,6 +31,8 @@ export interface PairsReport {
   /** Labels of the corpora. */
   readonly corpora: readonly string[];
   readonly malformed: MalformedSummary;
+  /** How files were read, where there is more than one way. */
+  readonly notes: readonly string[];
   readonly cleaning: CleaningCounts;
   readonly leaks: LeakCounts;
   readonly splits: Readonly<Record<SplitName, SplitReport>>;

@@ -12,20 +12,26 @@ import { readTextLines } from '../data/utf8-text.js';
 
 /** Pairs of a TSV file. Blank lines are nothing. The first line is a header where fields are named or where it names known ones. */
 export async function* readTsvPairs(file: PairFile, reader: PairReader): AsyncGenerator<TextPair[]> {
-  let { fields } = file.origin;
-  let header = fields !== undefined && Object.values(fields).some((field) => typeof field === 'string');
-  let columns = fields === undefined || header ? undefined : columnsOfHeader([], fields, file.path);
+  const { fields } = file.origin;
+  const named = fields !== undefined && Object.values(fields).some((field) => typeof field === 'string');
+  let columns = fields === undefined || named ? undefined : columnsOfHeader([], fields, file.path);
+  /** Whether the first line is a header; takes the columns from it. */
+  const isHeader = (cells: readonly string[]): boolean => {
+    const found = named ? fields : fieldsOfHeader(cells, reader.languages);
+    if (found === undefined) return false;
+    const own = columnsOfHeader(cells, found, file.path);
+    if (columns !== undefined && (own.source !== columns.source || own.target !== columns.target)) return false; // given by number
+    columns ??= own;
+    if (!named) reader.note(`${file.path}: its first line names the columns (${found.source}, ${found.target}) and is no pair`);
+    return true;
+  };
   let number = 0;
   for await (const lines of readTextLines(file, PAIRS_OP)) {
     const pairs: TextPair[] = [];
     for (const line of lines) {
-      number++;
-      if (number === 1 && fields === undefined) {
-        fields = fieldsOfHeader(line.split('\t'), reader.languages);
-        header = fields !== undefined;
-      }
-      if (header && columns === undefined) columns = columnsOfHeader(line.split('\t'), fields!, file.path);
-      else if (line !== '') accept(sidesOfColumns(line.split('\t'), columns, 'tab-separated'), `${file.path}:${number}`, file, reader, pairs);
+      const cells = line.split('\t');
+      if (++number === 1 && isHeader(cells)) continue;
+      if (line !== '') accept(sidesOfColumns(cells, columns, 'tab-separated'), `${file.path}:${number}`, file, reader, pairs);
     }
     yield pairs;
   }

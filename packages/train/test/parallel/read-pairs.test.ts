@@ -19,7 +19,7 @@ const tmx = `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE tmx SYSTEM "tmx14.dtd">
 <tmx version="1.4"><header srclang="en"/><body>
 ${fixturePairs.map(({ source, target }) => `<tu>
-  <tuv xml:lang="EN-us"><seg>${target.replace('door', '<hi>do<ph x="1">&lt;img&gt;<sub>alt</sub></ph>or</hi>')}</seg></tuv>
+  <tuv xml:lang="EN-us"><seg>${target.replace('door', '<hi>do<it pos="begin">&lt;img&gt;<sub>alt</sub></it>or</hi>')}</seg></tuv>
   <tuv xml:lang="fr"><seg>rien</seg></tuv><tuv lang="de_AT"><note>kein Text</note><seg><![CDATA[${source}]]></seg></tuv></tu>`).join('\n')}
 </body></tmx>`;
 
@@ -40,6 +40,27 @@ describe('formats', () => {
     const expected = kinds ? fixturePairs : withoutKind;
     expect(await read({ path: write(name, `\uFEFF${body}`), fields })).toEqual(expected);
     expect(await read({ path: write(`${name}.gz`, gzipSync(body)), fields })).toEqual(expected);
+  });
+
+  const rows = fixturePairs.map(({ source, target }) => `${source}\t${target}\n`).join('');
+  const numbered = fixturePairs.map(({ source, target }, i) => `${i}\t${target}\t${source}\n`).join('');
+  it.each<[string, string, PairFileSource['fields']]>([
+    ['source\ttarget', rows, undefined],
+    ['de\ten', rows, undefined],
+    ['German\tEnglish', rows, undefined],
+    ['"Deutsch"\t"Englisch"'.replace('Englisch', 'English'), rows, undefined],
+    ['id\ttgt\tsrc', numbered, undefined],
+    ['id\ten\tde', numbered, { source: 3, target: 2 }],
+  ])('a TSV whose first line is %j: that line is no pair, and says which columns are', async (header, body, fields) => {
+    const stream = readPairs([{ path: write('with-header.tsv', `${header}\n${body}`), fields }], { languages });
+    expect((await collect(stream)).map(({ source, target }) => ({ source, target, kind: undefined }))).toEqual(withoutKind);
+    expect(stream.notes).toEqual([expect.stringContaining('with-header.tsv: its first line names the columns')]);
+  });
+
+  it('a TSV whose first line only looks like names keeps it', async () => {
+    const stream = readPairs([{ path: write('no-header.tsv', `Quelle\tsource\n${rows}`) }], { languages });
+    expect(await collect(stream)).toHaveLength(4);
+    expect(stream.notes).toEqual([]);
   });
 
   it('two line-aligned files', async () => {
@@ -103,7 +124,7 @@ describe('what cannot be a pair', () => {
     ]);
     const units = readPairs([{ path: write('units.tmx', tmx.replace('de_AT', 'nl')) }], { languages });
     expect(await collect(units)).toHaveLength(2);
-    expect(units.malformed.first[0].reason).toBe('no segment in "de"');
+    expect(units.malformed.first[0].reason).toBe('no segment in "de" (it has EN-us, fr, nl)');
     const bytes = readPairs([{ path: fixture('invalid.parquet') }], { languages });
     expect(await collect(bytes)).toHaveLength(1);
     expect(bytes.malformed.first[0].reason).toBe('field "source" is not UTF-8');
@@ -147,9 +168,10 @@ describe('errors', () => {
     ['a column that is not there', () => read({ path: write('head.tsv', 'de\ten\na\tb\n'), fields: { source: 'de', target: 'eng' } }), /no column "eng" in its first line/],
     ['a missing file', () => read({ path: path('absent.tsv') }), /absent\.tsv does not exist/],
     ['a missing target', () => read({ path: write('there.txt', 'a'), target: path('absent.txt') }), /absent\.txt does not exist/],
-    ['an unknown format', () => read({ path: write('what.txt', 'a') }), /what\.txt holds no TSV, CSV, JSON lines, Parquet or TMX files/],
+    ['an unknown format', () => read({ path: write('what.txt', 'a') }), /what\.txt holds no TSV, CSV, JSON lines, Parquet, TMX or WMT XML files/],
     ['lines without target', () => read({ path: write('alone.txt', 'a'), format: 'lines' }), /alone\.txt has no target file/],
     ['no sources', () => read([]), /no sources/],
+    ['nearly only malformed rows', () => read({ path: write('most.tsv', `a\tb\n${'no tab\n'.repeat(10)}`) }), /most\.tsv holds only 1 pairs: 10 malformed rows, such as .*most\.tsv:11: 1 tab-separated column/],
     ['only malformed rows', () => read({ path: write('bad.tsv', 'x\ny\n') }), /bad\.tsv holds no pairs: 2 malformed rows/],
   ])('%s', async (_, act, message) => {
     await expect(act()).rejects.toThrow(message);
