@@ -155,7 +155,7 @@ export async function tryPresets(names = [], { fresh = false } = {}) {
   return failures === 0;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   await installIfNeeded();
   await buildAll();
   const names = process.argv.slice(2);

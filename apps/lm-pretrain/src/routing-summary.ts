@@ -7,6 +7,13 @@ import type { Config } from './config.js';
 /** Reads a trace; `passes` is 1 for the forward pass alone and 3 with the backward pass. */
 export function routingReader(config: Config, passes: 1 | 3): (trace: RoutingTrace) => Promise<LayerRouting> {
   const { moe, model } = config;
-  const flopsPerClaim = moe ? denseFlops({ tokens: 1, width: model.width, hidden: moe.expertHidden }) * passes : 0;
-  return async (trace) => layerRoutingOf(await summarizeTrace(trace), { capacityFactor: moe?.capacityFactor ?? 0, flopsPerClaim });
+  const flopsPerClaim = moe ? denseFlops({ tokens: 1, width: model.width, hidden: moe.expertHidden }) : 0;
+  return async (trace) => layerRoutingOf(await summarizeTrace(trace), { capacityFactor: moe?.capacityFactor ?? 0, flopsPerClaim, training: passes === 3 });
+}
+
+/** What the experts multiplied in a forward pass, over what dense layers of `model.hidden` would for the same tokens; null without experts. */
+export function expertsOverDense({ model }: Config, routing: readonly { summary: LayerRouting }[]): number | null {
+  const dense = denseFlops({ tokens: 1, width: model.width, hidden: model.hidden });
+  const tokens = routing.reduce((sum, { summary }) => sum + (summary.tokens ?? 0), 0);
+  return tokens === 0 ? null : routing.reduce((sum, { summary }) => sum + summary.executedFlops, 0) / (tokens * dense);
 }

@@ -39,10 +39,27 @@ describe('eval', () => {
     expect(all.withCapacity.perplexity / all.leakFree.perplexity).toBeCloseTo(1, 5);
   });
 
+  it('says what a threshold saves, where the backend leaves out empty slots', async () => {
+    const cost = async (backend: string, threshold: string): Promise<[share: number, kept: number]> => {
+      const flags = ['--backend', backend, '--max-windows', '4', '--capacity-factor', '4', '--threshold', threshold];
+      const { withCapacity } = JSON.parse((await mustRun('eval', run, ...flags, '--json')).output);
+      const { output } = await mustRun('eval', run, ...flags);
+      expect(output).toContain(`experts ${withCapacity.expertsOverDense.toFixed(2)}× dense FLOPs`);
+      return [withCapacity.expertsOverDense, withCapacity.routing[0].summary.keptPerToken];
+    };
+    // Experts of 16 beside dense layers of 32.
+    for (const threshold of ['0.3', '1']) {
+      const [share, kept] = await cost('cpu:wasm', threshold);
+      expect(share).toBeCloseTo((kept * 16) / 32, 12);
+      expect(kept < 4).toBe(threshold === '0.3');
+      expect((await cost('tfjs:wasm', threshold))[0]).toBeCloseTo((4 * 16) / 32, 12);
+    }
+  });
+
   it('prints for people, and says what capacity means', async () => {
     const { output } = await mustRun('eval', run, ...wasm, '--max-windows', '4');
     expect(output).toMatch(/^test split, .*step-000000\d0\n/);
-    expect(output).toMatch(/padded, γ = 1 +perplexity \d+\.\d{3}, \d\.\d{4} bits per byte, 64 tokens/);
+    expect(output).toMatch(/padded, γ = 1 +perplexity \d+\.\d{3}, \d\.\d{4} bits per byte, 64 tokens, experts \d\.\d\d× dense FLOPs/);
     expect(output).toContain('grouped, nothing dropped');
     expect(output).toContain('later tokens can push earlier ones out');
   });

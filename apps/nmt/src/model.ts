@@ -53,8 +53,8 @@ export function buildModel(engine: Engine, config: Config, vocabularySize: numbe
 
 /** Reads a trace; `passes` is 1 for the forward pass alone and 3 with the backward pass. */
 export function routingReader({ moe, model }: Config, passes: 1 | 3): (trace: RoutingTrace) => Promise<LayerRouting> {
-  const flopsPerClaim = moe ? denseFlops({ tokens: 1, width: model.width, hidden: moe.expertHidden }) * passes : 0;
-  return async (trace) => layerRoutingOf(await summarizeTrace(trace), { capacityFactor: moe?.capacityFactor ?? 0, flopsPerClaim });
+  const flopsPerClaim = moe ? denseFlops({ tokens: 1, width: model.width, hidden: moe.expertHidden }) : 0;
+  return async (trace) => layerRoutingOf(await summarizeTrace(trace), { capacityFactor: moe?.capacityFactor ?? 0, flopsPerClaim, training: passes === 3 });
 }
 
 export interface ModelSize {

@@ -18,7 +18,7 @@ export function createHostBackend({ name, description, kernels, pool, dispose }:
   return {
     name,
     description,
-    capabilities: { float16: true, maxBufferBytes: 2 ** 31 },
+    capabilities: { float16: true, maxBufferBytes: 2 ** 31, skipsEmptyRows: 'all' },
     kernels,
     allocate: (dtype, length) => new CpuBuffer(pool.take(dtype, length), dtype),
     free(buffer) {

@@ -66,7 +66,7 @@ async function open({ traits: overrides, tuning: mode = 'auto', ...options }: We
     get description() {
       return describe(traits, notes);
     },
-    capabilities: { float16: traits.float16, maxBufferBytes: largestBuffer(traits.bufferBytes) },
+    capabilities: { float16: traits.float16, maxBufferBytes: largestBuffer(traits.bufferBytes), skipsEmptyRows: 'linear' },
     kernels: withCalls(createKernels(runtime, tilings), runtime, failures),
     device,
     traits,

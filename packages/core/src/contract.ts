@@ -278,6 +278,11 @@ export interface BackendCapabilities {
   readonly float16: boolean;
   /** Largest buffer in bytes. */
   readonly maxBufferBytes: number;
+  /**
+   * Whose multiplications leave out rows without a source (to within a tile): groupedLinear's and groupedLinearWeightGrad's (`all`), or
+   * only the former's (`linear`). Default `none`: empty rows are multiplied as zeros.
+   */
+  readonly skipsEmptyRows?: 'all' | 'linear' | 'none';
 }
 
 /** Launches that were recorded once and run again without their host code. */

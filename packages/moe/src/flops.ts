@@ -25,13 +25,15 @@ export interface MoeFlopsOptions {
   readonly kept: number;
   /** Whether the layer has a gate. Default true. */
   readonly gate?: boolean;
+  /** Whether the backend leaves out empty slots of the padded path (`capabilities.skipsEmptyRows`). Default false. */
+  readonly skipsEmptyRows?: boolean;
 }
 
 /** Forward FLOPs of one routing group. @throws XMoEError when a size is not a positive integer. */
 export function moeFlops(options: MoeFlopsOptions): MoeFlops {
-  const { tokens: T, experts: N, width, hidden, dispatch, capacityFactor, minCapacity, kept, gate = true } = options;
+  const { tokens: T, experts: N, width, hidden, dispatch, capacityFactor, minCapacity, kept, gate = true, skipsEmptyRows = false } = options;
   const perClaim = denseFlops({ tokens: 1, width, hidden });
-  const executedRows = dispatch === 'padded' ? N * capacityOf({ T, N, capacityFactor, minCapacity }) : kept;
+  const executedRows = dispatch === 'padded' && !skipsEmptyRows ? N * capacityOf({ T, N, capacityFactor, minCapacity }) : kept;
   return {
     perClaim,
     router: gate ? 2 * T * width * N : 0,

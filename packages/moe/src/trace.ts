@@ -1,6 +1,6 @@
 // What a layer reports about its routing: small tensors at the layer, one read later. Numbers before capacity are in
 // @xmoe/routers.
-import { cast, sum, type Tensor } from '@xmoe/core';
+import { cast, sum, type Engine, type Tensor } from '@xmoe/core';
 import type { Routing } from '@xmoe/routers';
 import type { DispatchPath, DispatchPlan } from './plan.js';
 
@@ -11,6 +11,8 @@ export interface RoutingTrace {
   readonly capacity: number;
   /** R: N·C on the padded path. */
   readonly rows: number;
+  /** Whose products leave out empty rows here, see `BackendCapabilities`. */
+  readonly skipsEmptyRows: 'all' | 'linear' | 'none';
   /** s, for shares of hidden units. */
   readonly hidden: number;
   /** int32 []: tokens that are not padding. */
@@ -55,8 +57,12 @@ export interface RoutingSummary {
   readonly loadShare: readonly number[];
   /** The busiest expert's kept claims over the mean: 1 when balanced, N at worst. */
   readonly loadImbalance: number;
-  /** Rows that the path has room for in the experts: N·C padded, where backends may skip empty slots; kept claims otherwise. */
+  /**
+   * Rows that the products of the experts and their gradients by row, and those of the weights' gradients, really multiply: kept
+   * claims, and on the padded path all N·C slots where the backend does not leave out empty ones.
+   */
   readonly executedRows: number;
+  readonly executedGradientRows: number;
   /** Unscaled; null when the layer did not compute it. */
   readonly balanceLoss: number | null;
   readonly zLoss: number | null;
@@ -83,6 +89,7 @@ export function traceRouting({ routing, plan, mask, hidden, positive, perToken }
     experts,
     capacity,
     rows,
+    skipsEmptyRows: skippedOn(engine),
     hidden,
     tokens: mask ? sum(cast(mask, 'int32')) : engine.scalar(plan.tokens, 'int32'),
     wantedPerExpert,
@@ -92,6 +99,13 @@ export function traceRouting({ routing, plan, mask, hidden, positive, perToken }
     positive,
     perToken: perToken ? { expertIds, counts, claimRow, probabilities } : null,
   };
+}
+
+/** Core's fallbacks multiply empty rows on any backend. */
+function skippedOn({ backend, fallbackNames }: Engine): RoutingTrace['skipsEmptyRows'] {
+  if (fallbackNames.includes('groupedLinear')) return 'none';
+  const { skipsEmptyRows = 'none' } = backend.capabilities;
+  return skipsEmptyRows === 'all' && fallbackNames.includes('groupedLinearWeightGrad') ? 'linear' : skipsEmptyRows;
 }
 
 /** Reads the small tensors of a trace. */
@@ -112,7 +126,8 @@ export async function summarizeTrace(trace: RoutingTrace): Promise<RoutingSummar
     dropRate: ratio(wanted - kept, wanted),
     loadShare: Array.from(load, (claims) => ratio(claims, kept)),
     loadImbalance: ratio(Math.max(0, ...load) * trace.experts, kept),
-    executedRows: trace.kind === 'padded' ? trace.rows : kept,
+    executedRows: trace.kind === 'padded' && trace.skipsEmptyRows === 'none' ? trace.rows : kept,
+    executedGradientRows: trace.kind === 'padded' && trace.skipsEmptyRows !== 'all' ? trace.rows : kept,
     balanceLoss: await item(trace.balanceLoss),
     zLoss: await item(trace.zLoss),
     positiveShare: positive === null ? null : ratio(positive, kept * trace.hidden),

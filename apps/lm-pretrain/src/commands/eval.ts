@@ -5,7 +5,7 @@ import type { Config } from '../config.js';
 import { evaluate, type EvaluationResult } from '../evaluate.js';
 import { leakFree, leakFreeBatchSize } from '../finish.js';
 import { buildModel } from '../model.js';
-import { routingReader } from '../routing-summary.js';
+import { expertsOverDense, routingReader } from '../routing-summary.js';
 import { openRun } from '../session.js';
 import { facts, type Terminal } from '@xmoe/train/program';
 
@@ -28,8 +28,8 @@ export async function evalCommand(terminal: Terminal, directory: string, options
   try {
     const config = withRouting(run.record.config, options);
     const dataset = await run.dataset();
-    const score = (evaluated: Config): Promise<EvaluationResult> =>
-      evaluate({
+    const score = async (evaluated: Config): Promise<Scored> => {
+      const result = await evaluate({
         engine: run.device.engine,
         model: buildModel(run.device.engine, evaluated, run.tokenizer.vocabularySize),
         parameters: run.parameters,
@@ -40,6 +40,8 @@ export async function evalCommand(terminal: Terminal, directory: string, options
         summarizeTrace: routingReader(evaluated, 1),
         ...(options.maxWindows === undefined ? {} : { maxWindows: options.maxWindows }),
       });
+      return { ...result, expertsOverDense: expertsOverDense(evaluated, result.routing) };
+    };
     const withCapacity = await score(config);
     const dropless = config.moe ? await score(leakFree(config)) : withCapacity;
     const result = { checkpoint: run.checkpoint.path, split: options.split, backend: run.device.engine.backend.name, withCapacity, leakFree: dropless };
@@ -61,17 +63,21 @@ function withRouting(config: Config, { threshold, capacityFactor }: EvalOptions)
   return { ...config, moe: { ...config.moe, router, capacityFactor: capacityFactor ?? config.moe.capacityFactor } };
 }
 
+/** With what its experts multiplied, relative to dense layers. */
+type Scored = EvaluationResult & { expertsOverDense: number | null };
+
 interface EvaluationReport {
   checkpoint: string;
   split: string;
   backend: string;
-  withCapacity: EvaluationResult;
-  leakFree: EvaluationResult;
+  withCapacity: Scored;
+  leakFree: Scored;
 }
 
 function evaluationText(config: Config, { checkpoint, split, withCapacity, leakFree: dropless }: EvaluationReport): string {
-  const line = ({ perplexity, bitsPerByte, tokens }: EvaluationResult): string =>
-    `perplexity ${perplexity.toFixed(3)}, ${bitsPerByte.toFixed(4)} bits per byte, ${tokens} tokens`;
+  const cost = (share: number | null): string => (share === null ? '' : `, experts ${share.toFixed(2)}× dense FLOPs`);
+  const line = ({ perplexity, bitsPerByte, tokens, expertsOverDense: share }: Scored): string =>
+    `perplexity ${perplexity.toFixed(3)}, ${bitsPerByte.toFixed(4)} bits per byte, ${tokens} tokens${cost(share)}`;
   const routing = ({ routing: layers }: EvaluationResult) =>
     layers.map(({ layer, summary }) => [`  ${layer}`, `${summary.expertsPerToken.toFixed(3)} experts per token, ${(100 * summary.dropRate).toFixed(2)} % dropped`] as const);
   const rows = config.moe

@@ -8,6 +8,8 @@ export interface MoeFlopsOptions {
   readonly s: number;
   /** γ; only the budgeted figure depends on it. */
   readonly capacityFactor: number;
+  /** Whether empty slots of the padded path are left out. Default false. */
+  readonly skipsEmptyRows?: boolean;
 }
 
 export interface MoeFlops {
@@ -17,19 +19,19 @@ export interface MoeFlops {
   readonly router: number;
   /** γ·T·O(E) (Eq. 6): the experts as the configuration promises them. */
   readonly budgeted: number;
-  /** Rows the path multiplies: N·C padded, kept claims otherwise. */
+  /** Rows the path multiplies: N·C padded, unless empty slots are left out; kept claims otherwise. */
   readonly executedRows: number;
-  /** executedRows·O(E): the experts as the path runs them, padding included; a backend that skips empty slots does less. */
+  /** executedRows·O(E): the experts as the path runs them. */
   readonly executed: number;
   /** kept·O(E): the part of `executed` that reaches the output. */
   readonly useful: number;
 }
 
 /** Counts the forward FLOPs of one routing group under a plan. @throws XMoEError when d or s is not a positive integer. */
-export function moeFlops(plan: DispatchPlan, { d, s, capacityFactor }: MoeFlopsOptions): MoeFlops {
+export function moeFlops(plan: DispatchPlan, { d, s, capacityFactor, skipsEmptyRows = false }: MoeFlopsOptions): MoeFlops {
   const width = requireInteger('d', d, 1, Infinity, 'moeFlops');
   const perClaim = 4 * width * requireInteger('s', s, 1, Infinity, 'moeFlops');
-  const executedRows = plan.path === 'padded' ? plan.experts * plan.capacity : plan.kept.length;
+  const executedRows = plan.path === 'padded' && !skipsEmptyRows ? plan.experts * plan.capacity : plan.kept.length;
   return {
     perClaim,
     router: 2 * plan.tokens * width * plan.experts,

@@ -93,16 +93,26 @@ export function replaceRouter(base: JsonObject, router: string): JsonObject {
   return { ...base, moe: { ...moe, router: settings } };
 }
 
-/** The routing of one layer as metrics show it, from a summary of its trace. `flopsPerClaim` counts all passes. */
-export function layerRoutingOf(summary: RoutingFigures, { capacityFactor, flopsPerClaim }: { capacityFactor: number; flopsPerClaim: number }): LayerRouting {
+export interface LayerCost {
+  /** γ */
+  readonly capacityFactor: number;
+  /** O(E), of the forward pass. */
+  readonly flopsPerClaim: number;
+  /** With the backward pass: as much again by row, and as much again for the weights' gradients. */
+  readonly training: boolean;
+}
+
+/** The routing of one layer as metrics show it, from a summary of its trace. */
+export function layerRoutingOf(summary: RoutingFigures, { capacityFactor, flopsPerClaim, training }: LayerCost): LayerRouting {
+  const executedRows = training ? 2 * summary.executedRows + summary.executedGradientRows : summary.executedRows;
   return {
     tokens: summary.tokens,
     expertsPerToken: summary.expertsWantedPerToken,
     keptPerToken: summary.expertsKeptPerToken,
     dropRate: summary.dropRate,
     load: summary.loadShare,
-    budgetedFlops: capacityFactor * summary.tokens * flopsPerClaim,
-    executedFlops: summary.executedRows * flopsPerClaim,
+    budgetedFlops: capacityFactor * summary.tokens * flopsPerClaim * (training ? 3 : 1),
+    executedFlops: executedRows * flopsPerClaim,
   };
 }
 
@@ -114,4 +124,5 @@ interface RoutingFigures {
   readonly dropRate: number;
   readonly loadShare: readonly number[];
   readonly executedRows: number;
+  readonly executedGradientRows: number;
 }
