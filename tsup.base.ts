@@ -36,7 +36,9 @@ export const program = (entry: Record<string, string>) => {
     ...bundle(entry, { platform: 'node', types: false }),
     // esbuild keeps a shebang that the source has; two of them would be a syntax error.
     ...(marked ? {} : { banner: { js: SHEBANG } }),
-    // One file per program: a banner would be repeated in every shared chunk.
+    // One file per entry: a banner would be repeated in every shared chunk.
     splitting: false,
+    // The executable loads its program when it runs, so that it can tell what goes wrong there.
+    external: [/^node:/, './program.js'],
   });
 };

@@ -2,7 +2,7 @@
 // what our own matrix product reaches.
 import { matmul, type Tensor } from '@xmoe/core';
 import type { TokenBatch, Trainer } from '@xmoe/train';
-import { buildModel, modelSize } from '../../apps/lm-pretrain/src/model.js';
+import { modelSize } from '../../apps/lm-pretrain/src/model.js';
 import { configs } from '../../apps/lm-pretrain/src/config.js';
 import { disposeAll, normalTensor, type Device } from '../forward-backward.js';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions, type Timing } from '../measure.js';
@@ -42,7 +42,7 @@ async function compare(preset: string, ours: Device, tfjs: Device | null, quick:
   disposeAll(probe.kept);
   const tokens = config.train.batchSize * config.model.contextLength;
   const vocabulary = vocabularyOf(config);
-  const flops = tokens * modelSize(config, buildModel(ours.engine, config, vocabulary), vocabulary).flopsPerToken;
+  const flops = tokens * modelSize(config, vocabulary).flopsPerToken;
   const cells = (timing: Timing, index: number): Row => ({
     preset, who: devices[index].name, minMs: timing.min, medianMs: timing.median, tokensPerSecond: (1000 * tokens) / timing.min,
     gflops: flops / timing.min / 1e6, share: flops / timing.min / (probe.flops / gemm.min),

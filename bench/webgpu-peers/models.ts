@@ -3,7 +3,7 @@
 import { isXMoEError, type FloatDType } from '@xmoe/core';
 import type { TokenBatch, Trainer } from '@xmoe/train';
 import { configs, type Config } from '../../apps/lm-pretrain/src/config.js';
-import { buildModel, modelSize } from '../../apps/lm-pretrain/src/model.js';
+import { modelSize } from '../../apps/lm-pretrain/src/model.js';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions, type Timing } from '../measure.js';
 import { verdict, verdictColumns } from '../peers/target.js';
 import type { TorchModel } from '../peers/torch.js';
@@ -66,7 +66,7 @@ async function resolve(preset: string, dtype: FloatDType, quick: boolean): Promi
 async function prepare({ ours, torch }: WebGpuPeers, model: string, config: Config, trainers: Trainer<TokenBatch>[], failures: string[]): Promise<Side[]> {
   const vocabulary = vocabularyOf(config);
   const tokens = config.train.batchSize * config.model.contextLength;
-  const flops = tokens * modelSize(config, buildModel(ours.engine, config, vocabulary), vocabulary).flopsPerToken;
+  const flops = tokens * modelSize(config, vocabulary).flopsPerToken;
   const sides: Side[] = [];
   const attempt = async (who: string, open: () => Promise<Contestant>): Promise<void> => {
     try {

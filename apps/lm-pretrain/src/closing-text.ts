@@ -9,7 +9,8 @@ const perplexityWithBits = (perplexity: number, bits: number): string => `${perp
 export function closingText({ summary, reportPath, summaryPath }: Finished, checkpoints: string): string {
   return [
     '',
-    `Trained ${summary.steps} steps on ${formatCompact(summary.tokens)} tokens in ${formatDuration(summary.trainingSeconds)} (${formatCompact(summary.tokensPerSecond)} tokens/s, ${summary.backend})`,
+    `Trained ${summary.steps} ${summary.steps === 1 ? 'step' : 'steps'} on ${formatCompact(summary.tokens)} tokens in ${formatDuration(summary.trainingSeconds)} (${formatCompact(summary.tokensPerSecond)} tokens/s, ${summary.backend})`,
+    ...(summary.skippedUpdates > 0 ? [`${summary.skippedUpdates} of the updates were skipped: their gradient was not finite`] : []),
     '',
     ...(isScored(summary) ? testText(summary) : ['No test perplexity: the data have no test split (data.testFraction is 0)', '']),
     'Sample',

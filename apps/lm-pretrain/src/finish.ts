@@ -42,6 +42,8 @@ export interface Summary extends Partial<TestScores> {
   parameters: number;
   tokensPerSecond: number;
   trainingSeconds: number;
+  /** Updates that changed nothing, their gradient not being finite. */
+  skippedUpdates: number;
   /** Of the expert layers, over the whole run, forward and backward. */
   budgetedFlops: number;
   executedFlops: number;
@@ -105,7 +107,7 @@ async function testScores(trained: TrainedModel): Promise<Partial<TestScores>> {
 }
 
 function summaryOf(trained: TrainedModel, scores: Partial<TestScores>, sample: string): Summary {
-  const { request, data, model, outcome, device } = trained;
+  const { request, data, outcome, device } = trained;
   const { config } = request;
   const vocabulary = data.tokenizer.vocabularySize;
   return {
@@ -115,10 +117,11 @@ function summaryOf(trained: TrainedModel, scores: Partial<TestScores>, sample: s
     dispatch: config.moe?.dispatch ?? null,
     steps: outcome.step,
     tokens: outcome.targets,
-    parameters: modelSize(config, model, vocabulary).parameters,
+    parameters: modelSize(config, vocabulary).parameters,
     ...scores,
     tokensPerSecond: outcome.targets / outcome.seconds,
     trainingSeconds: outcome.seconds,
+    skippedUpdates: outcome.skippedUpdates,
     budgetedFlops: outcome.budgetedFlops,
     executedFlops: outcome.executedFlops,
     sample,

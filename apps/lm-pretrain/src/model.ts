@@ -1,8 +1,8 @@
 // From a configuration to a language model, and to what one can say of it without running it.
-import { countParameters, type Engine, type FeedForward } from '@xmoe/core';
+import type { Engine, FeedForward } from '@xmoe/core';
 import { createMoeFeedForward, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createLanguageModel, type LanguageModel } from '@xmoe/nn';
-import { activeExpertWeights, expertSettings } from '@xmoe/train/program';
+import { activeExpertWeights, denseParameters, expertParameters, expertSettings, type MemoryKnob, type MemoryNeeds } from '@xmoe/train/program';
 import type { Config } from './config.js';
 
 export type XMoELanguageModel = LanguageModel<RoutingTrace>;
@@ -34,6 +34,11 @@ export function buildModel(engine: Engine, config: Config, vocabularySize: numbe
   });
 }
 
+/** Of the tokenizer that the configuration asks for; a corpus too small for a BPE of that size gets a smaller one. */
+export function vocabularyOf({ data: { tokenizer } }: Config): number {
+  return tokenizer.type === 'gpt2' ? 50257 : tokenizer.vocabularySize;
+}
+
 export interface ModelSize {
   parameters: number;
   /** Parameters that one token uses at the budget: experts count γ·s of N·s hidden units. */
@@ -44,16 +49,42 @@ export interface ModelSize {
   trainingBytes: number;
 }
 
-/** What a model of this configuration costs. */
-export function modelSize(config: Config, model: XMoELanguageModel, vocabularySize: number): ModelSize {
+/** What a model of this configuration costs. Computed from the sizes alone: no model is made. */
+export function modelSize(config: Config, vocabularySize: number): ModelSize {
   const { width, layers, contextLength, hidden } = config.model;
-  const parameters = countParameters(model.parameters);
+  let parameters = (vocabularySize + contextLength) * width + 2 * width; // embeddings and the last norm
   let active = vocabularySize * width; // the output projection; the input embedding is a look-up
   for (let index = 1; index <= layers; index++) {
+    const expert = hasExperts(config, index);
+    parameters += 4 * width * width + 8 * width; // attention with its biases, and two norms
+    parameters += expert ? expertParameters(config.moe!, width) : denseParameters(width, hidden);
     active += 4 * width * width;
-    active += hasExperts(config, index) ? activeExpertWeights(config.moe!, width) : 2 * width * hidden;
+    active += expert ? activeExpertWeights(config.moe!, width) : 2 * width * hidden;
   }
   // Causal attention: on average half of the context, for q·k and for p·v, forward once and backward twice.
   const attention = layers * 2 * contextLength * width;
   return { parameters, activeParameters: active, flopsPerToken: 6 * active + 3 * attention, trainingBytes: parameters * 16 };
+}
+
+/** Values of one row of one layer that wait for the backward pass: its input, or also both norms, queries, keys, values and the mixture. */
+const keptPerRow = (width: number, checkpointing: boolean): number => width * (checkpointing ? 1 : 7);
+
+/** What training takes of memory at least, and what it depends on. */
+export function memoryNeeds(config: Config, vocabularySize: number): { needs: MemoryNeeds; knobs: MemoryKnob[] } {
+  const needsOf = (other: Config): MemoryNeeds => ({
+    parameters: modelSize(other, vocabularySize).parameters,
+    activations: other.train.batchSize * other.model.contextLength * other.model.layers * keptPerRow(other.model.width, other.model.checkpointing),
+  });
+  const { model, moe, train } = config;
+  const ofModel = (key: 'width' | 'layers' | 'hidden' | 'contextLength'): MemoryKnob => ({
+    name: `model.${key}`, value: model[key], needsWith: (value) => needsOf({ ...config, model: { ...model, [key]: value } }),
+  });
+  const ofExperts = (key: 'experts' | 'expertHidden'): MemoryKnob[] => moe ? [{ name: `moe.${key}`, value: moe[key], needsWith: (value) => needsOf({ ...config, moe: { ...moe, [key]: value } }) }] : [];
+  return {
+    needs: needsOf(config),
+    knobs: [
+      ofModel('width'), ofModel('layers'), ofModel('hidden'), ofModel('contextLength'), ...ofExperts('experts'), ...ofExperts('expertHidden'),
+      { name: 'train.batchSize', value: train.batchSize, needsWith: (batchSize) => needsOf({ ...config, train: { ...train, batchSize } }) },
+    ],
+  };
 }

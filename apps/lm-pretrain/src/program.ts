@@ -2,7 +2,7 @@
 import { BACKEND_NAMES, openBackend } from '@xmoe/backends';
 import {
   backendOption, countFromOne, cpuEngine, doctorCommand, finite, locateVersion, newProgram, runCommandLine, wholeNumber, withConfigOptions,
-  withTrainOptions, type Terminal,
+  withTrainOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/train/program';
 import type { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
@@ -68,7 +68,7 @@ function createProgram(terminal: Terminal): Command {
 }
 
 /** Runs the command that `args` (without the program's name) ask for; returns the exit code. */
-export function runProgram(args: readonly string[], streams: Pick<Terminal, 'output' | 'messages'>): Promise<number> {
+export function runProgram(args: readonly string[], streams: CommandLineStreams): Promise<number> {
   // Which engine computes belongs to the version.
   return runCommandLine(args, streams, createProgram, { afterVersion: async () => `CPU engine: ${await cpuEngine(openBackend)}\n` });
 }

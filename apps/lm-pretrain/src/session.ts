@@ -13,7 +13,7 @@ import { configSchema, type Config } from './config.js';
 import { buildModel, type XMoELanguageModel } from './model.js';
 
 /** config.json of the run in `directory`. */
-export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, configSchema);
+export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, configSchema, 'xmoe-lm');
 
 export interface TrainedRun {
   record: RunRecord<Config>;

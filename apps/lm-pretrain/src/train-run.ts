@@ -10,13 +10,14 @@ import {
   type HeldOut, type JsonObject, type ProgressStream, type RunOutcome, type StopSignal, type TokenBatch, type Trainer,
 } from '@xmoe/train';
 import {
-  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, openDevice, optimizerOf, profileText, refuseExistingRun, scheduleOf, withLockedRun,
+  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, openDevice, optimizerOf, profileText, recordChanges, refuseExistingRun, refuseTooLarge,
+  resumePath, scheduleOf, withLockedRun,
   type Device, type TrainingPlan,
 } from '@xmoe/train/program';
 import { checkResumable, type Config } from './config.js';
 import { openPrepared, prepareData, usableSplits, type Notify, type PreparedData } from './data.js';
 import { evaluate } from './evaluate.js';
-import { buildModel, type XMoELanguageModel } from './model.js';
+import { buildModel, memoryNeeds, vocabularyOf, type XMoELanguageModel } from './model.js';
 import { routingReader } from './routing-summary.js';
 
 export interface TrainRequest extends TrainingPlan<Config> {
@@ -38,14 +39,17 @@ export interface TrainedModel {
 
 /** Trains, then hands everything to `use` while the run is still locked, signals are heard and the device is open. */
 export async function trainRun<R>(request: TrainRequest, use: (trained: TrainedModel) => Promise<R>): Promise<R> {
-  const { config, resumeData } = request;
+  const { config, resumed } = request;
+  const resumeData = resumed?.data;
   const notify: Notify = (message) => void request.stream.write(`${message}\n`);
   // Whatever can fail without a run directory fails before there is one.
-  if (resumeData === undefined) refuseExistingRun(request.out);
+  if (resumed === undefined) refuseExistingRun(request.out);
   const device = await openDevice(openBackend, request.backend, { precision: config.train.precision, debug: request.debug, profile: request.profile });
   notify(`Backend: ${device.reason}`);
   let data: PreparedData | undefined;
   try {
+    const { needs, knobs } = memoryNeeds(config, vocabularyOf(config));
+    refuseTooLarge(needs, knobs, { backend: device.engine.backend.name });
     // The very shards, wherever the corpus is now; made again from the corpus when they are gone.
     data = resumeData !== undefined && existsSync(resumeData) ? await openPrepared(resumeData) : await prepareData(config, request.dataRoot, notify);
     return await trainOn(request, device, data, use);
@@ -67,10 +71,11 @@ async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedD
   const parameters = initializeParameters(engine, model.parameters, randomKey(train.seed));
   const trainer = createLanguageModelTrainer(engine, config, model, parameters);
   const sampler = createBatchSampler({ split: dataset.split('train'), batchSize: train.batchSize, sequenceLength: config.model.contextLength, seed: train.seed });
-  const record = request.resumeData === undefined ? { preset: request.preset, backend: engine.backend.name, data: resolve(dataset.directory), config } : null;
+  const record = request.resumed === undefined ? { preset: request.preset, backend: engine.backend.name, data: resolve(dataset.directory), config } : null;
   try {
-    return await withLockedRun(out, stream, async ({ stop, markTrained }) => {
+    return await withLockedRun(out, stream, async ({ stop, checkHeld, markTrained }) => {
       const resume = await beginOrResume(out, record, stream);
+      const resumeFrom = resume ? await resumePath(out, request.checkpoint) : undefined;
       if (request.profile) engine.profiler?.start();
       const outcome = await runTraining<TokenBatch>({
         directory: out,
@@ -84,18 +89,21 @@ async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedD
         keepCheckpoints: train.keepCheckpoints,
         routingEvery: train.routingEvery,
         resume,
+        ...(resumeFrom === undefined ? {} : { resumeFrom }),
         saved: { config: config as unknown as JsonObject, tokenizerHash: tokenizer.hash, backend: engine.backend.name, [DATA_FINGERPRINT]: fingerprint },
         files: { 'tokenizer.json': tokenizerToJson(tokenizer) },
-        checkSaved: (saved, where) => {
+        checkSaved: async (saved, where, step) => {
           checkTokenizer(saved, tokenizer.hash, where);
           checkData(saved, { fingerprint, directory: dataset.directory }, where, notify);
           checkResumable(saved.config, config, where);
           if (saved.backend !== engine.backend.name) stream.write(`The run was trained on ${String(saved.backend)} so far: it goes on, but not bit for bit\n`);
+          await recordChanges(out, request.resumed!, { config, step, stream });
         },
         evaluate: splits.validation ? () => evaluate({
           engine, model, parameters, split: dataset.split('validation'), tokenizer, batchSize: train.batchSize, computeDType: train.precision,
           summarizeTrace: routingReader(config, 1), maxWindows: train.evalWindows,
         }) : undefined,
+        checkHeld,
         stop,
         stream,
       });

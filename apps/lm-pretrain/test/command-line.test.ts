@@ -21,13 +21,18 @@ describe('mistakes', () => {
     [['--set', 'model.widht=8'], 'did you mean "width"?'],
     [['--debug', 'all-of-it'], 'there is no debug level "all-of-it"'],
     [['stray'], 'unexpected argument "stray"'],
-    [['--precision', 'float16'], 'tfjs:wasm has no float16'],
-    [['--data', 'no-such-file.txt'], 'no-such-file.txt does not exist'],
-    [['--context-length', '100000'], 'fewer than a window'],
-  ])('train %j: one clear line and no run directory', async (flags, message) => {
+    [['--warmup-steps', '2'], 'train.warmupSteps 2 is not less than train.steps 2: the learning rate would never be reached'],
+    [['--threshold', '2'], 'moe.router.threshold: too big: expected number to be <=1, got 2'],
+    [['--layers', '1000000000'], 'model.layers: too big'],
+    [['--checkpoint', 'best'], '--checkpoint needs --resume'],
+    [['--precision', 'float16'], 'tfjs:wasm has no float16', 71],
+    [['--width', '65536'], /needs at least .*and tfjs:wasm has .*\n  what would fit: model\.width=\d+/, 71],
+    [['--data', 'no-such-file.txt'], 'no-such-file.txt does not exist', 65],
+    [['--context-length', '100000'], 'fewer than a window', 65],
+  ] as [string[], string | RegExp, number?][])('train %j: one clear line and no run directory', async (flags, message, exitCode = 2) => {
     const out = path('dead');
     const { code, output, messages } = await runHere('train', ...SMALL, ...EXPERTS, ...data, '--max-steps', '2', '--out', out, ...flags);
-    expect(code).toBe(1);
+    expect(code).toBe(exitCode);
     expect(output).toBe('');
     expect(messages).toMatch(message);
     expect(messages.split('\n').filter((line) => line.startsWith('error: '))).toHaveLength(1);
@@ -47,9 +52,17 @@ describe('mistakes', () => {
     expect(await runHere(...args)).toMatchObject({ code: 2, output: '', messages: expect.stringContaining(message) });
   });
 
+  it('F29: everything that is wrong is told together', async () => {
+    const { code, messages } = await runHere('train', ...SMALL, ...EXPERTS, ...data, '--lerning-rate', '3', '--max-stesp', '2', '--threshold', '-1', '--heads', '0');
+    expect(code).toBe(2);
+    for (const part of ['unknown flag --lerning-rate, did you mean --learning-rate?', 'unknown flag --max-stesp, did you mean --max-steps?', 'threshold: too small', 'model.heads: too small']) expect(messages).toContain(part);
+    const together = await runHere('train', ...SMALL, ...EXPERTS, ...data, '--every', '9', '--heads', '3', '--warmup-steps', '9', '--max-steps', '5');
+    for (const part of ['moe.every 9 exceeds', 'not a multiple of model.heads 3', 'train.warmupSteps 9']) expect(together.messages).toContain(part);
+  });
+
   it('a directory that cannot be made is named, without a stack', async () => {
     const { code, messages } = await runHere('train', ...SMALL, ...EXPERTS, ...data, '--max-steps', '2', '--out', join(corpus, 'below-a-file'));
-    expect(code).toBe(1);
+    expect(code).toBe(74);
     expect(messages).toMatch(/error: .*below-a-file/);
     expect(messages).not.toContain('    at ');
   });
@@ -63,7 +76,7 @@ describe('questions', () => {
     expect(asProcess).toMatchObject({ code: 0, messages: '' });
     for (const name of ['--preset', '--router', '--resume', '--dry-run', '--max-steps']) expect(asProcess.output).toContain(name);
     const wrong = await startProcess('train', '--preset', 'nothing-like-it').ended;
-    expect(wrong).toMatchObject({ code: 1, output: '' });
+    expect(wrong).toMatchObject({ code: 2, output: '' });
   });
 
   it('presets lists them all', async () => {
@@ -80,12 +93,14 @@ describe('questions', () => {
     expect(existsSync(path('never'))).toBe(false);
     const { output } = await mustRun('train', '--preset', '124m-dense', '--dry-run', '--max-steps', '10');
     expect(output).toContain('(124439808)');
-    expect(output).toContain('10 of 256 sequences of 1024 tokens');
+    expect(output).toContain('10 of 256 sequences of 1024 tokens, 1 of warm-up'); // a tenth, as in the preset
+    expect((await mustRun('train', '--preset', '323m-xmoe-64x384', '--dry-run', '--max-steps', '4000')).output).toContain('400 of warm-up');
+    expect((await mustRun('train', '--preset', '323m-xmoe-64x384', '--dry-run', '--width', '8192')).output).toMatch(/this machine has \S+, what would fit: |this machine has \S+\n/);
   });
 });
 
 describe('own data', () => {
-  const small = (...flags: string[]) => mustRun('train', ...SMALL, ...EXPERTS, '--test-windows', '2', '--max-steps', '1', '--data-root', path('data'), ...flags);
+  const small = (...flags: string[]) => mustRun('train', ...SMALL, ...EXPERTS, '--test-windows', '2', '--max-steps', '1', '--warmup-steps', '0', '--data-root', path('data'), ...flags);
   const dataOf = (run: string): string => (JSON.parse(readFileSync(join(run, 'config.json'), 'utf8')) as { data: string }).data;
   const indexOf = (run: string) => JSON.parse(readFileSync(join(dataOf(run), 'index.json'), 'utf8'));
 
@@ -131,6 +146,6 @@ describe('own data', () => {
     expect(second.messages).toBe('splits: train from corpus.jsonl, validation cut from train by document (5 %), test cut from train by document (5 %)\n');
     expect(readdirSync(path('shards')).sort()).toEqual(['index.json', 'test-00000.bin', 'tokenizer.json', 'train-00000.bin', 'validation-00000.bin']);
     const other = await runHere('prepare', '--data', corpus, '--set', 'data.tokenizer.vocabularySize=271', '--out', path('shards'));
-    expect(other).toMatchObject({ code: 1, messages: expect.stringContaining('holds shards of another corpus, tokenizer or split') });
+    expect(other).toMatchObject({ code: 65, messages: expect.stringContaining('holds shards of another corpus, tokenizer or split') });
   });
 });

@@ -1,6 +1,6 @@
 // The sizes of the paper's models (Table 1 and section 4.1), and what is said of a model without running it.
 import { createCpuBackend } from '@xmoe/backend-cpu';
-import { createEngine } from '@xmoe/core';
+import { countParameters, createEngine } from '@xmoe/core';
 import { afterAll, describe, expect, it } from 'vitest';
 import { configs, type Config } from '../src/config.js';
 import { buildModel, hasExperts, modelSize } from '../src/model.js';
@@ -11,7 +11,7 @@ afterAll(() => engine.dispose());
 
 async function sizeOf(preset: string) {
   const config = await configs.resolve({ preset });
-  return { config, size: modelSize(config, buildModel(engine, config, VOCABULARY), VOCABULARY) };
+  return { config, size: modelSize(config, VOCABULARY) };
 }
 
 /** A hash router has no gate. */
@@ -46,6 +46,13 @@ describe('modelSize', () => {
       expect(Math.abs(size.parameters / (Number(name.slice(0, 3)) * 1e6) - 1), name).toBeLessThan(0.006);
       const dense = VOCABULARY * width + 12 * (4 * width ** 2 + 2 * width * hidden);
       expect(size.activeParameters - dense, name).toBe(6 * gateSize(width, config.moe!));
+    }
+  });
+
+  it('counts what a model that is built has', async () => {
+    for (const flags of [{}, { router: 'hash' }, { router: 'dense' }, { router: 'topk', flags: { every: '1', layers: '3' } }]) {
+      const config = await configs.resolve({ preset: 'tiny', ...flags });
+      expect(modelSize(config, 300).parameters).toBe(countParameters(buildModel(engine, config, 300).parameters));
     }
   });
 

@@ -114,12 +114,33 @@ describe('--router', () => {
   });
 });
 
+describe('the warm-up of a preset', () => {
+  const warmup = async (preset: string, flags: Record<string, string>) => (await configs.resolve({ preset, flags })).train.warmupSteps;
+  it.each([
+    ['323m-xmoe-64x384', {}, 6000], ['323m-xmoe-64x384', { 'max-steps': '4000' }, 400], ['323m-xmoe-64x384', { 'max-steps': '2' }, 0],
+    ['tiny', { 'max-steps': '30' }, 0], ['tiny', { 'max-steps': '8000' }, 100], ['tiny', { 'max-steps': '30', 'warmup-steps': '7' }, 7],
+    ['tiny', { 'max-steps': '60', 'train.warmupSteps': '50' }, 50],
+  ] as const)('%s with %j: %i steps', async (preset, flags, steps) => {
+    expect(await warmup(preset, flags)).toBe(steps);
+  });
+
+  it('is not less than the steps: refused, but in a run to go on with it stays as it is', async () => {
+    await expect(warmup('tiny', { 'max-steps': '30', 'warmup-steps': '30' })).rejects.toThrow('train.warmupSteps 30 is not less than train.steps 30');
+    const before = await configs.resolve({ preset: 'tiny' });
+    const old = { ...before, train: { ...before.train, steps: 20 } }; // as earlier versions allowed
+    const resumed = await configs.resolve({ preset: 'ignored', base: old });
+    expect(resumed.train).toMatchObject({ steps: 20, warmupSteps: 50 });
+    expect((await configs.resolve({ preset: 'ignored', base: old, flags: { 'max-steps': '900' } })).train.warmupSteps).toBe(50);
+  });
+});
+
 describe('a resumed run', () => {
-  it('may change how often it reports, and nothing else', async () => {
+  it('may change how often it reports, its steps and its learning rate, and nothing else', async () => {
     const before = await configs.resolve({ preset: 'tiny' });
     const check = async (flags: Record<string, string>) => checkResumable(before, await configs.resolve({ preset: 'ignored', base: before, flags }), 'run');
     await check({ 'eval-every': '7', 'test-windows': 'null', 'keep-checkpoints': '5' });
-    await expect(check({ 'max-steps': '7' })).rejects.toThrow('run belongs to another configuration: train.steps was 4000 and is now 7');
+    await check({ 'max-steps': '5000', 'learning-rate': '1e-3', 'final-learning-rate': '0' });
+    await expect(check({ width: '128' })).rejects.toThrow('run belongs to another configuration: model.width was 64 and is now 128');
     await expect(check({ seed: '7' })).rejects.toThrow('train.seed was 1 and is now 7');
     const dense = await configs.resolve({ preset: 'ignored', base: before, router: 'dense' });
     expect(() => checkResumable(before, dense, 'run')).toThrow(/moe\.experts was 8 and is now absent/);

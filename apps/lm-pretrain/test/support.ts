@@ -35,7 +35,7 @@ export function writeCorpus(path: string, documents = 60): string {
 export const SMALL = [
   '--backend', 'tfjs:wasm', '--set', 'data.tokenizer.vocabularySize=280', '--validation-fraction', '0.1', '--test-fraction', '0.1',
   '--context-length', '16', '--width', '16', '--heads', '2', '--hidden', '32', '--dropout', '0.1',
-  '--batch-size', '2', '--accumulation', '2', '--warmup-steps', '2', '--eval-every', '20', '--eval-windows', '4', '--test-windows', '20',
+  '--batch-size', '2', '--accumulation', '2', '--warmup-steps', '1', '--eval-every', '20', '--eval-windows', '4', '--test-windows', '20',
   '--routing-every', '2',
 ];
 

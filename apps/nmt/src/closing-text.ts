@@ -12,7 +12,8 @@ export function closingText({ summary, reportPath, summaryPath }: Finished, chec
   const row = ({ name, bleu, chrf }: SystemScores) => [name, `${bleu.toFixed(2).padStart(6)}  ${chrf.toFixed(2).padStart(7)}`] as const;
   return [
     '',
-    `Trained ${summary.steps} steps${summary.stoppedEarly ? ' (no better for a while)' : ''} on ${formatCompact(summary.tokens)} target tokens in ${formatDuration(summary.trainingSeconds)} (${formatCompact(summary.tokensPerSecond)} tokens/s, ${summary.backend})`,
+    `Trained ${summary.steps} ${summary.steps === 1 ? 'step' : 'steps'}${summary.stoppedEarly ? ' (no better for a while)' : ''} on ${formatCompact(summary.tokens)} target tokens in ${formatDuration(summary.trainingSeconds)} (${formatCompact(summary.tokensPerSecond)} tokens/s, ${summary.backend})`,
+    ...(summary.skippedUpdates > 0 ? [`${summary.skippedUpdates} of the updates were skipped: their gradient was not finite`] : []),
     '',
     `Test scores ${summary.languages}, ${summary.testPairs.toLocaleString('en')} held-out pairs, beam ${summary.beam}, ${summary.checkpoint}`,
     facts([

@@ -1,33 +1,31 @@
 // The configuration of one translation run: its schema, what must hold between its keys, what a resumed run may change, and
 // where its presets are. The `data` section is in data-config.ts.
 import { join } from 'node:path';
-import { XMoEError } from '@xmoe/core';
 import { tokenizerNames } from '@xmoe/metrics';
 import type { JsonObject } from '@xmoe/train';
 import {
-  createConfigResolver, expertsProblem, expertsSchema, packageRoot, refuseOtherConfig, trainingShape,
+  batchCount, count, countFromZero, createConfigResolver, expertsProblems, expertsSchema, layerCount, layerSize, modelWidth, packageRoot,
+  positiveFloat, refuseOtherConfig, RESUMABLE_TRAINING_KEYS, share, trainingProblems, trainingShape, whole, type ConfigProblem,
 } from '@xmoe/train/program';
 import { z } from 'zod';
 import { dataSchema } from './data-config.js';
 import { bleuTokenizerOf } from './scores.js';
 
-const positive = z.int().min(1);
-
 export const configSchema = z.object({
   description: z.string().optional(),
   model: z.object({
     /** Longest sequence of learned positions; sinusoids go on beyond it. */
-    contextLength: positive.default(256),
-    width: positive,
-    heads: positive,
-    encoderLayers: positive,
-    decoderLayers: positive,
+    contextLength: layerSize.default(256),
+    width: modelWidth,
+    heads: modelWidth,
+    encoderLayers: layerCount,
+    decoderLayers: layerCount,
     /** Hidden size of dense feed-forward layers. */
-    hidden: positive,
+    hidden: layerSize,
     activation: z.enum(['relu', 'gelu-tanh', 'gelu-erf']).default('relu'),
     /** On embeddings, residual branches and attention probabilities. */
     dropout: z.number().min(0).lt(1).default(0),
-    initStd: z.number().positive().default(0.02),
+    initStd: positiveFloat.default(0.02),
     norm: z.enum(['pre', 'post']).default('pre'),
     positions: z.enum(['sinusoidal', 'learned']).default('sinusoidal'),
     /** What shares the output projection's weight. */
@@ -44,66 +42,64 @@ export const configSchema = z.object({
     beta2: trainingShape.beta2.unwrap().default(0.98),
     weightDecay: trainingShape.weightDecay.unwrap().default(0),
     /** Padded tokens of the longer side of a micro-batch, at most. */
-    batchTokens: positive,
+    batchTokens: batchCount,
     /** Target tokens of an update, at least: micro-batches are accumulated until there are so many. */
-    updateTokens: positive.default(1),
+    updateTokens: count.default(1),
     /** What chooses the best checkpoint and counts for `patience`. */
     bestBy: z.enum(['bleu', 'chrf', 'loss']).default('chrf'),
     /** End after so many evaluations in a row without a better one; null: never. */
-    patience: positive.nullable().default(null),
+    patience: count.nullable().default(null),
     /** The last so many checkpoints are averaged at the end; 1: none. */
-    averageCheckpoints: positive.default(1),
+    averageCheckpoints: count.default(1),
     /** Of BLEU: 13a, zh, intl, char or none; null: as sacreBLEU chooses for the target language. */
     bleuTokenizer: z.enum(tokenizerNames).nullable().default(null),
     /** Validation pairs that are translated per evaluation, greedily; null: all. */
-    evalPairs: positive.nullable().default(200),
+    evalPairs: count.nullable().default(200),
     /** Test pairs that the final evaluation translates; null: all. */
-    scoredPairs: positive.nullable().default(null),
+    scoredPairs: count.nullable().default(null),
   }),
   /** How the final evaluation and `translate` decode, unless told otherwise. */
   decoding: z.object({
-    beam: positive.default(5),
-    lengthPenalty: z.number().default(1),
+    beam: whole(1, 10_000).default(5),
+    lengthPenalty: z.number().min(-1000).max(1000).default(1),
     /** Of the threshold router when translating, where no budget drops what a high one claims; null: as in training. */
-    threshold: z.number().nullable().default(null),
+    threshold: share.nullable().default(null),
     /** At most ratio · source tokens + extra target tokens. */
-    maxLengthRatio: z.number().positive().default(2),
-    maxLengthExtra: z.int().min(0).default(10),
+    maxLengthRatio: z.number().positive().max(10_000).default(2),
+    maxLengthExtra: countFromZero.default(10),
   }).prefault({}),
 });
 
 export type Config = z.output<typeof configSchema>;
 export type DecodingConfig = Config['decoding'];
 
-/** Refuses values that do not go together. `where` begins the message. */
-function checkConfig(config: Config, where: string): void {
-  const fail = (problem: string, hint: string): never => {
-    throw new XMoEError('config', `${where}: ${problem}`, { hint });
-  };
+/** What does not go together. `base`: the configuration of the run to go on with. */
+function configProblems(config: Config, base?: Config): ConfigProblem[] {
   const { model, moe, train, data } = config;
-  if (model.width % model.heads !== 0) fail(`model.width ${model.width} is not a multiple of model.heads ${model.heads}`, 'choose heads that divide the width');
+  const problems = [...trainingProblems(train, base?.train), ...(moe ? expertsProblems(moe) : [])];
+  const add = (problem: string, hint: string): unknown => problems.push({ problem, hint });
+  if (model.width % model.heads !== 0) add(`model.width ${model.width} is not a multiple of model.heads ${model.heads}`, 'choose heads that divide the width');
   if (moe) {
     const layers = { encoder: model.encoderLayers, decoder: model.decoderLayers, both: Math.min(model.encoderLayers, model.decoderLayers) }[moe.side];
-    if (moe.every > layers) fail(`moe.every ${moe.every} exceeds the ${layers} layers of moe.side ${moe.side}: no layer has experts`, 'lower moe.every');
-    const problem = expertsProblem(moe);
-    if (problem) fail(problem.problem, problem.hint);
+    if (moe.every > layers) add(`moe.every ${moe.every} exceeds the ${layers} layers of moe.side ${moe.side}: no layer has experts`, 'lower moe.every');
   }
-  bleuTokenizerOf(config); // raises what it does not know
-  if (train.finalLearningRate > train.learningRate) fail('train.finalLearningRate exceeds train.learningRate', 'lower it');
   if (train.batchTokens < data.maximumTokens) {
-    fail(`train.batchTokens ${train.batchTokens} is less than data.maximumTokens ${data.maximumTokens}: the longest pair would not fit`, 'raise train.batchTokens, or lower data.maximumTokens');
+    add(`train.batchTokens ${train.batchTokens} is less than data.maximumTokens ${data.maximumTokens}: the longest pair would not fit`, 'raise train.batchTokens, or lower data.maximumTokens');
   }
   if (model.positions === 'learned' && model.contextLength < data.maximumTokens) {
-    fail(`model.contextLength ${model.contextLength} is less than data.maximumTokens ${data.maximumTokens}`, 'raise model.contextLength, or use sinusoidal positions');
+    add(`model.contextLength ${model.contextLength} is less than data.maximumTokens ${data.maximumTokens}`, 'raise model.contextLength, or use sinusoidal positions');
   }
   if (train.keepCheckpoints < train.averageCheckpoints) {
-    fail(`train.averageCheckpoints ${train.averageCheckpoints} exceeds train.keepCheckpoints ${train.keepCheckpoints}`, 'keep as many as are averaged');
+    add(`train.averageCheckpoints ${train.averageCheckpoints} exceeds train.keepCheckpoints ${train.keepCheckpoints}`, 'keep as many as are averaged');
   }
+  bleuTokenizerOf(config); // raises what it does not know
+  return problems;
 }
 
 /** What a resumed run may change without becoming another run. */
 const RESUMABLE_KEYS = new Set([
-  ...['evalEvery', 'evalPairs', 'scoredPairs', 'checkpointEvery', 'keepCheckpoints', 'averageCheckpoints', 'routingEvery', 'patience', 'bleuTokenizer'].map((key) => `train.${key}`),
+  ...RESUMABLE_TRAINING_KEYS,
+  ...['evalPairs', 'scoredPairs', 'averageCheckpoints', 'patience', 'bleuTokenizer'].map((key) => `train.${key}`),
   ...['beam', 'lengthPenalty', 'threshold', 'maxLengthRatio', 'maxLengthExtra'].map((key) => `decoding.${key}`),
 ]);
 
@@ -121,5 +117,5 @@ export const configs = createConfigResolver<Config>({
     'vocabulary-size': 'data.tokenizer.vocabularySize', beam: 'decoding.beam', 'length-penalty': 'decoding.lengthPenalty',
   },
   withData: (base, paths) => ({ ...base, data: { ...(base.data as JsonObject), files: [...paths] } }),
-  check: checkConfig,
+  problems: configProblems,
 });

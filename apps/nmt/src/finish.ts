@@ -52,6 +52,8 @@ export interface Summary {
   baselines: SystemScores[];
   tokensPerSecond: number;
   trainingSeconds: number;
+  /** Updates that changed nothing, their gradient not being finite. */
+  skippedUpdates: number;
   /** By layer with experts: on the references of the test pairs with nothing dropped, and in the last step that was looked at. */
   expertsPerToken: Record<string, number>;
   dropRate: Record<string, number>;
@@ -161,7 +163,7 @@ function summaryOf(
   own: Scores,
   beside: Pick<Summary, 'baselines' | 'samples'>,
 ): Summary {
-  const { request, dataset, model, outcome, device } = trained;
+  const { request, dataset, outcome, device } = trained;
   const { config } = request;
   const { source, target } = dataset.languages;
   const test = dataset.split('test').pairs;
@@ -176,7 +178,7 @@ function summaryOf(
     steps: outcome.step,
     stoppedEarly: outcome.stoppedEarly,
     tokens: outcome.targets,
-    parameters: modelSize(config, model, dataset.tokenizer.vocabularySize).parameters,
+    parameters: modelSize(config, dataset.tokenizer.vocabularySize).parameters,
     checkpoint: basename(checkpoint.path),
     trainPairs: dataset.split('train').pairs,
     testPairs: Math.min(config.train.scoredPairs ?? test, test),
@@ -189,6 +191,7 @@ function summaryOf(
     threshold: config.moe?.router.type === 'threshold' ? config.decoding.threshold : null,
     tokensPerSecond: outcome.targets / outcome.seconds,
     trainingSeconds: outcome.seconds,
+    skippedUpdates: outcome.skippedUpdates,
     expertsPerToken: byLayer(loss.routing, (summary) => summary.expertsPerToken),
     dropRate: byLayer(outcome.routing, (summary) => summary.dropRate),
     budgetedFlops: outcome.budgetedFlops,

@@ -1,9 +1,11 @@
 // From a configuration to a translation model, and to what one can say of it without running it.
-import { countParameters, type Engine, type FeedForward } from '@xmoe/core';
+import type { Engine, FeedForward } from '@xmoe/core';
 import { createMoeFeedForward, denseFlops, summarizeTrace, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createEncoderDecoder, type EncoderDecoder } from '@xmoe/nn';
 import type { LayerRouting } from '@xmoe/train';
-import { activeExpertWeights, droplessExperts, expertSettings, layerRoutingOf } from '@xmoe/train/program';
+import {
+  activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings, layerRoutingOf, type MemoryKnob, type MemoryNeeds,
+} from '@xmoe/train/program';
 import type { Config } from './config.js';
 
 export type XMoETranslator = EncoderDecoder<RoutingTrace>;
@@ -57,6 +59,11 @@ export function routingReader({ moe, model }: Config, passes: 1 | 3): (trace: Ro
   return async (trace) => layerRoutingOf(await summarizeTrace(trace), { capacityFactor: moe?.capacityFactor ?? 0, flopsPerClaim, training: passes === 3 });
 }
 
+/** Of the tokenizer that the configuration asks for; null for a file, which is not read here. */
+export function vocabularyOf({ data: { tokenizer } }: Config): number | null {
+  return tokenizer.type === 'file' ? null : tokenizer.vocabularySize;
+}
+
 export interface ModelSize {
   parameters: number;
   /** Weights that a source token meets in the encoder, and in the decoder as keys and values of cross-attention. */
@@ -69,13 +76,13 @@ export interface ModelSize {
   trainingBytes: number;
 }
 
-/** What a model of this configuration costs. */
-export function modelSize(config: Config, model: XMoETranslator, vocabularySize: number): ModelSize {
+/** What a model of this configuration costs. Computed from the sizes alone: no model is made. */
+export function modelSize(config: Config, vocabularySize: number): ModelSize {
   const { width, hidden, encoderLayers, decoderLayers } = config.model;
   const feedForward = (side: SideName, layers: number): number =>
     Array.from({ length: layers }, (_, at) => (hasExperts(config, side, at + 1) ? activeExpertWeights(config.moe!, width) : 2 * width * hidden))
       .reduce((sum, weights) => sum + weights, 0);
-  const parameters = countParameters(model.parameters);
+  const parameters = countWeights(config, vocabularySize);
   // Self-attention has four matrices d × d. Of cross-attention, keys and values are computed once per source token.
   const activePerSource = encoderLayers * 4 * width ** 2 + feedForward('encoder', encoderLayers) + decoderLayers * 2 * width ** 2;
   const activePerTarget = decoderLayers * 6 * width ** 2 + feedForward('decoder', decoderLayers) + vocabularySize * width;
@@ -86,5 +93,39 @@ export function modelSize(config: Config, model: XMoETranslator, vocabularySize:
     // q·k and p·v, 2 FLOPs per multiplication: whole sentences in the encoder and across, half on average in the causal decoder.
     flopsPerPairToken: (length) => 6 * (activePerSource + activePerTarget) + 3 * 4 * width * length * (encoderLayers + 1.5 * decoderLayers),
     trainingBytes: parameters * 16,
+  };
+}
+
+function countWeights(config: Config, vocabularySize: number): number {
+  const { width, hidden, encoderLayers, decoderLayers, tiedEmbeddings, positions, contextLength, norm } = config.model;
+  const side = (name: SideName, layers: number, attentions: number): number => {
+    // Positions and the last norm; in a layer its attentions with their biases, a norm for each and for the feed-forward.
+    let sum = (positions === 'learned' ? contextLength * width : 0) + (norm === 'pre' ? 2 * width : 0);
+    for (let index = 1; index <= layers; index++) {
+      sum += attentions * (4 * width * width + 4 * width) + (attentions + 1) * 2 * width;
+      sum += hasExperts(config, name, index) ? expertParameters(config.moe!, width) : denseParameters(width, hidden);
+    }
+    return sum;
+  };
+  return (tiedEmbeddings === 'all' ? 1 : 2) * vocabularySize * width + side('encoder', encoderLayers, 1) + side('decoder', decoderLayers, 2);
+}
+
+/** What training takes of memory at least, and what it depends on. Of activations the input of each layer alone is counted. */
+export function memoryNeeds(config: Config, vocabularySize: number): { needs: MemoryNeeds; knobs: MemoryKnob[] } {
+  const needsOf = (other: Config): MemoryNeeds => ({
+    parameters: countWeights(other, vocabularySize),
+    activations: other.train.batchTokens * other.model.width * Math.max(other.model.encoderLayers, other.model.decoderLayers),
+  });
+  const { model, moe, train } = config;
+  const ofModel = (key: 'width' | 'encoderLayers' | 'decoderLayers' | 'hidden'): MemoryKnob => ({
+    name: `model.${key}`, value: model[key], needsWith: (value) => needsOf({ ...config, model: { ...model, [key]: value } }),
+  });
+  const ofExperts = (key: 'experts' | 'expertHidden'): MemoryKnob[] => moe ? [{ name: `moe.${key}`, value: moe[key], needsWith: (value) => needsOf({ ...config, moe: { ...moe, [key]: value } }) }] : [];
+  return {
+    needs: needsOf(config),
+    knobs: [
+      ofModel('width'), ofModel('encoderLayers'), ofModel('decoderLayers'), ofModel('hidden'), ...ofExperts('experts'), ...ofExperts('expertHidden'),
+      { name: 'train.batchTokens', value: train.batchTokens, needsWith: (batchTokens) => needsOf({ ...config, train: { ...train, batchTokens } }) },
+    ],
   };
 }

@@ -4,7 +4,7 @@ import { BACKEND_NAMES, openBackend } from '@xmoe/backends';
 import { tokenizerNames } from '@xmoe/metrics';
 import {
   backendOption, countFromOne, cpuEngine, doctorCommand, facts, finite, locateVersion, newProgram, runCommandLine, wholeNumber,
-  withConfigOptions, withTrainOptions, type Terminal,
+  withConfigOptions, withTrainOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/train/program';
 import type { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
@@ -85,7 +85,7 @@ function createProgram(terminal: Terminal, input: () => Readable): Command {
 }
 
 /** Runs the command that `args` (without the program's name) ask for; returns the exit code. */
-export function runProgram(args: readonly string[], streams: Pick<Terminal, 'output' | 'messages'>, input: () => Readable): Promise<number> {
+export function runProgram(args: readonly string[], streams: CommandLineStreams, input: () => Readable): Promise<number> {
   // Which engine computes belongs to the version.
   return runCommandLine(args, streams, (terminal) => createProgram(terminal, input), { afterVersion: async () => `CPU engine: ${await cpuEngine(openBackend)}\n` });
 }

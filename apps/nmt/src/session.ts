@@ -16,7 +16,7 @@ import { createLineTranslator, type LineTranslator } from './translate-text.js';
 import { createTranslator, sourceLimits, type Translator } from './translator.js';
 
 /** config.json of the run in `directory`. */
-export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, configSchema);
+export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, configSchema, 'xmoe-nmt');
 
 export interface TrainedRun {
   record: RunRecord<Config>;

@@ -11,13 +11,14 @@ import {
   type StopSignal, type Trainer,
 } from '@xmoe/train';
 import {
-  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, openDevice, optimizerOf, profileText, refuseExistingRun, scheduleOf, withLockedRun,
+  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, openDevice, optimizerOf, profileText, recordChanges, refuseExistingRun, refuseTooLarge,
+  resumePath, scheduleOf, withLockedRun,
   type Device, type TrainingPlan,
 } from '@xmoe/train/program';
 import { checkHeldOut, checkSplits } from './check-splits.js';
 import { checkResumable, type Config } from './config.js';
 import { createUploader, shapeOf } from './device-batches.js';
-import { buildModel, dropless as droplessOf, routingReader, type XMoETranslator } from './model.js';
+import { buildModel, dropless as droplessOf, memoryNeeds, routingReader, vocabularyOf, type XMoETranslator } from './model.js';
 import { prepareWithProgress } from './prepare-with-progress.js';
 import { bleuTokenizerOf, scoreTranslations } from './scores.js';
 import { createLineTranslator, type LineTranslator } from './translate-text.js';
@@ -47,14 +48,17 @@ export interface TrainedModel {
 
 /** Trains, then hands everything to `use` while the run is still locked, signals are heard and the device is open. */
 export async function trainRun<R>(request: TrainRequest, use: (trained: TrainedModel) => Promise<R>): Promise<R> {
-  const { config, resumeData, stream } = request;
+  const { config, resumed, stream } = request;
+  const resumeData = resumed?.data;
   // Whatever can fail without a run directory fails before there is one.
   checkHeldOut(config);
-  if (resumeData === undefined) refuseExistingRun(request.out);
+  if (resumed === undefined) refuseExistingRun(request.out);
   const device = await openDevice(openBackend, request.backend, { precision: config.train.precision, debug: request.debug, profile: request.profile });
   stream.write(`Backend: ${device.reason}\n`);
   let dataset: ParallelDataset | undefined;
   try {
+    const { needs, knobs } = memoryNeeds(config, vocabularyOf(config) ?? 0);
+    refuseTooLarge(needs, knobs, { backend: device.engine.backend.name });
     // The very shards, wherever the text is now; made again from the text when they are gone.
     dataset = resumeData !== undefined && existsSync(resumeData) ? await openParallelDataset(resumeData) : await prepareWithProgress(config.data, request.dataRoot, stream);
     checkSplits(dataset, config);
@@ -75,11 +79,12 @@ async function trainOn<R>(request: TrainRequest, device: Device, dataset: Parall
   const parameters = initializeParameters(engine, model.parameters, randomKey(train.seed));
   const trainer = createTranslationTrainer(engine, config, model, parameters);
   const batches = batchSource(config, dataset);
-  const record = request.resumeData === undefined ? { preset: request.preset, backend: engine.backend.name, data: resolve(dataset.directory), config } : null;
+  const record = request.resumed === undefined ? { preset: request.preset, backend: engine.backend.name, data: resolve(dataset.directory), config } : null;
   try {
-    return await withLockedRun(out, stream, async ({ stop, markTrained }) => {
+    return await withLockedRun(out, stream, async ({ stop, checkHeld, markTrained }) => {
       const validation = createValidation(config, engine, dataset, parameters);
       const resume = await beginOrResume(out, record, stream);
+      const resumeFrom = resume ? await resumePath(out, request.checkpoint) : undefined;
       if (request.profile) engine.profiler?.start();
       const outcome = await runTraining<ParallelBatch>({
         directory: out,
@@ -95,15 +100,18 @@ async function trainOn<R>(request: TrainRequest, device: Device, dataset: Parall
         keepCheckpoints: train.keepCheckpoints,
         routingEvery: train.routingEvery,
         resume,
+        ...(resumeFrom === undefined ? {} : { resumeFrom }),
         saved: { config: config as unknown as JsonObject, tokenizerHash: tokenizer.hash, backend: engine.backend.name, [DATA_FINGERPRINT]: fingerprint },
         files: { 'tokenizer.json': tokenizerToJson(tokenizer) },
-        checkSaved: (saved, where) => {
+        checkSaved: async (saved, where, step) => {
           checkTokenizer(saved, tokenizer.hash, where);
           checkData(saved, { fingerprint, directory: dataset.directory }, where, (note) => stream.write(`${note}\n`));
           checkResumable(saved.config, config, where);
           if (saved.backend !== engine.backend.name) stream.write(`The run was trained on ${String(saved.backend)} so far: it goes on, but not bit for bit\n`);
+          await recordChanges(out, request.resumed!, { config, step, stream });
         },
         evaluate: validation.validate,
+        checkHeld,
         stop,
         stream,
       });

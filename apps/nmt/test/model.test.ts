@@ -1,6 +1,6 @@
 // The sizes of the paper's models, counted by hand, and which layers have experts.
 import { createCpuBackend } from '@xmoe/backend-cpu';
-import { createEngine } from '@xmoe/core';
+import { countParameters, createEngine } from '@xmoe/core';
 import { afterAll, describe, expect, it } from 'vitest';
 import { configs } from '../src/config.js';
 import { buildModel, dropless, hasExperts, modelSize } from '../src/model.js';
@@ -12,7 +12,7 @@ afterAll(() => engine.dispose());
 
 async function sizeOf(preset: string) {
   const config = await configs.resolve({ preset });
-  return modelSize(config, buildModel(engine, config, V), V);
+  return modelSize(config, V);
 }
 
 const feedForward = (hidden: number): number => 2 * d * hidden + hidden + d;
@@ -50,6 +50,13 @@ describe('modelSize of the paper’s presets', () => {
     expect(size.parameters).toBe(parameters);
     expect(size.flopsPerPairToken(32)).toBe(479_920_128 + 6 * 6 * d * experts);
     expect(size.flopsPerPairToken(32)).toBe(flops);
+  });
+
+  it('counts what a model that is built has', async () => {
+    for (const set of [[], ['moe.side=both', 'model.tiedEmbeddings=decoder'], ['model.norm=post', 'moe.side=decoder', 'model.positions=learned'], ['moe=null']]) {
+      const config = await configs.resolve({ preset: 'tiny', set });
+      expect(modelSize(config, 300).parameters).toBe(countParameters(buildModel(engine, config, 300).parameters));
+    }
   });
 
   it('hash has no gate', async () => {

@@ -40,7 +40,7 @@ export function writePairs(path: string, pairs = smallPairs(400)): string {
 export const SMALL = [
   '--backend', 'cpu:wasm', '--vocabulary-size', '340', '--validation-pairs', '20', '--test-pairs', '30', '--near-duplicate', '1',
   '--width', '16', '--heads', '2', '--hidden', '32', '--dropout', '0.1', '--set', 'data.maximumTokens=48',
-  '--batch-tokens', '128', '--update-tokens', '150', '--warmup-steps', '2', '--schedule', 'inverse-square-root', '--learning-rate', '0.004', '--eval-every', '10', '--eval-pairs', '8', '--scored-pairs', '12', '--routing-every', '2', '--beam', '2',
+  '--batch-tokens', '128', '--update-tokens', '150', '--warmup-steps', '1', '--schedule', 'inverse-square-root', '--learning-rate', '0.004', '--eval-every', '10', '--eval-pairs', '8', '--scored-pairs', '12', '--routing-every', '2', '--beam', '2',
 ];
 
 /** Its experts. */

@@ -92,7 +92,7 @@ describe('translate', () => {
     expect(together.output.split('\n')).toHaveLength(2);
     expect(together.output.match(/\./g)!.length).toBeGreaterThan(4);
     const refused = await translate(`${long[0]}\n${'Haus Tür '.repeat(2000)}\n`);
-    expect(refused).toMatchObject({ code: 1, messages: expect.stringMatching(/^error: line 2 has a sentence of \d+ tokens, and the model takes 2048\n/) });
+    expect(refused).toMatchObject({ code: 65, messages: expect.stringMatching(/^error: line 2 has a sentence of \d+ tokens, and the model takes 2048\n/) });
     expect(refused.output.split('\n')).toHaveLength(2); // the line before it
   });
 
@@ -136,7 +136,7 @@ describe('translate', () => {
   it('names a line that is not UTF-8, after the lines before it', async () => {
     const input = Buffer.concat([Buffer.from(`${pairs[0]![0]}\n`), Buffer.from([0x48, 0xe4, 0x75, 10])]);
     const { code, output, messages } = await feed(input, 'translate', run, ...cpu);
-    expect(code).toBe(1);
+    expect(code).toBe(65);
     expect(output.split('\n')).toHaveLength(2);
     expect(messages).toMatch(/^error: line 2 of the input is not UTF-8\n/);
   });
@@ -153,7 +153,7 @@ describe('translate', () => {
     expect(await running.ended).toMatchObject({ code: 0, messages: '' });
     const refused = startProcess('translate', run, ...cpu); // an error ends it although the input stays open
     refused.child.stdin!.write(Buffer.from([0xff, 10]));
-    expect((await refused.ended).code).toBe(1);
+    expect((await refused.ended).code).toBe(65);
   });
 
   it('needs the checkpoint only, and refuses a tokenizer that is not its own', async () => {
@@ -169,7 +169,7 @@ describe('translate', () => {
     }
     const other = path('tokenizer.json');
     writeFileSync(other, tokenizerToJson(trainBpe(['another text'], { vocabularySize: 300, specialTokens: [PADDING, BEGIN_OF_SENTENCE] })));
-    expect(await translate('Haus\n', '--tokenizer', other)).toMatchObject({ code: 1, output: '', messages: expect.stringMatching(/^error: the tokenizer is not the one that .* was trained with/) });
+    expect(await translate('Haus\n', '--tokenizer', other)).toMatchObject({ code: 65, output: '', messages: expect.stringMatching(/^error: the tokenizer is not the one that .* was trained with/) });
   });
 });
 
@@ -242,7 +242,7 @@ describe('eval', () => {
     const [one, two] = [path('one.txt'), path('two.txt')];
     writeFileSync(one, 'a\nb\n');
     writeFileSync(two, 'a\n');
-    expect(await runHere('eval', '--hypotheses', one, '--references', two)).toMatchObject({ code: 1, output: '', messages: expect.stringMatching(/^error: .*one\.txt has 2 lines and .*two\.txt has 1/) });
+    expect(await runHere('eval', '--hypotheses', one, '--references', two)).toMatchObject({ code: 65, output: '', messages: expect.stringMatching(/^error: .*one\.txt has 2 lines and .*two\.txt has 1/) });
     expect((await runHere('eval', '--hypotheses', one, '--references', one, '--language', 'xx')).messages).toContain('no tokenizer is known for the language code "xx"');
     expect((await runHere('eval', '--hypotheses', one)).messages).toContain('--hypotheses and --references belong together');
     expect((await runHere('eval')).messages).toContain('eval needs a run or --hypotheses');

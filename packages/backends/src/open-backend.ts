@@ -37,7 +37,7 @@ export interface ChosenBackend {
 export async function openBackend(name: string): Promise<ChosenBackend> {
   if (!isBackendName(name)) {
     const near = nearestName(name, BACKEND_NAMES);
-    throw new XMoEError('backend', `there is no backend ${JSON.stringify(name)}${near ? `, did you mean ${near}?` : ''}`, {
+    throw new XMoEError('config', `there is no backend ${JSON.stringify(name)}${near ? `, did you mean ${near}?` : ''}`, {
       hint: `one of ${BACKEND_NAMES.join(', ')}`,
     });
   }

@@ -14,6 +14,8 @@ export type ErrorCode =
   | 'config'
   | 'data'
   | 'checkpoint'
+  | 'io'
+  | 'busy'
   | 'interrupted';
 
 export interface ErrorDetails {
@@ -64,15 +66,18 @@ export function nearestName(name: string, candidates: readonly string[]): string
   return best;
 }
 
+/** Letters to insert, leave out, replace or exchange with their neighbour (Damerau 1964, each pair exchanged once). */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
     const current = [i];
     for (let j = 1; j <= b.length; j++) {
       const substitution = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current.push(Math.min(previous[j]! + 1, current[j - 1]! + 1, substitution));
+      const exchanged = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? before[j - 2]! + 1 : Infinity;
+      current.push(Math.min(previous[j]! + 1, current[j - 1]! + 1, substitution, exchanged));
     }
-    previous = current;
+    [before, previous] = [previous, current];
   }
   return previous[b.length]!;
 }

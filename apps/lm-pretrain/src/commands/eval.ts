@@ -58,6 +58,7 @@ function withRouting(config: Config, { threshold, capacityFactor }: EvalOptions)
   if (threshold !== undefined && config.moe.router.type !== 'threshold') {
     throw new XMoEError('config', `the run uses the ${config.moe.router.type} router, which has no threshold`, { hint: 'leave --threshold out' });
   }
+  if (threshold !== undefined && (threshold < 0 || threshold > 1)) throw new XMoEError('value', `the threshold is ${threshold}`, { hint: 'pass a number from 0 to 1' });
   if (capacityFactor !== undefined && capacityFactor <= 0) throw new XMoEError('value', `the capacity factor is ${capacityFactor}`, { hint: 'pass a number above 0' });
   const router = config.moe.router.type === 'threshold' && threshold !== undefined ? { ...config.moe.router, threshold } : config.moe.router;
   return { ...config, moe: { ...config.moe, router, capacityFactor: capacityFactor ?? config.moe.capacityFactor } };

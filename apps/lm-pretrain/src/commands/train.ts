@@ -1,14 +1,12 @@
 // start and train: one run from configuration to report. --dry-run only counts.
 import { join } from 'node:path';
-import { createCpuBackend } from '@xmoe/backend-cpu';
-import { createEngine } from '@xmoe/core';
 import { formatCompact } from '@xmoe/train';
-import { facts, planTraining, RUN_FILES, unfinishedText, type Terminal, type TrainOptions } from '@xmoe/train/program';
+import { facts, memoryHere, memoryText, noResult, planTraining, RUN_FILES, unfinishedText, type Terminal, type TrainOptions } from '@xmoe/train/program';
 import type { Command } from 'commander';
 import { closingText } from '../closing-text.js';
 import { checkResumable, configs, type Config } from '../config.js';
 import { finishRun } from '../finish.js';
-import { buildModel, modelSize } from '../model.js';
+import { memoryNeeds, modelSize, vocabularyOf } from '../model.js';
 import { readRecord } from '../session.js';
 import { trainRun, type TrainedModel } from '../train-run.js';
 
@@ -19,6 +17,7 @@ export async function trainCommand(terminal: Terminal, options: TrainOptions, co
     return;
   }
   terminal.messages.write(`${plan.preset}: ${headline(plan.config)}\n`);
+  terminal.outliveReaders(); // metrics and checkpoints are the record
   await trainRun({ ...plan, stream: terminal.messages }, (trained) => close(terminal, trained));
 }
 
@@ -30,29 +29,28 @@ async function close(terminal: Terminal, trained: TrainedModel): Promise<void> {
   terminal.exitCode = stop.exitCode;
   if (finished) terminal.output.write(closingText(finished, join(out, RUN_FILES.checkpoints)));
   else terminal.output.write(unfinishedText(outcome, config.train.steps, out));
+  if (finished && !Number.isFinite(finished.summary.testPerplexity)) throw noResult(`test perplexity ${finished.summary.testPerplexity}`, outcome, out);
 }
 
 function headline({ model, moe, train }: Config): string {
   const experts = moe ? `${moe.experts} experts of ${moe.expertHidden} (${moe.router.type}, ${moe.dispatch}, γ = ${moe.capacityFactor})` : 'dense';
-  return `${model.layers} layers of width ${model.width}, ${experts}, ${train.steps} steps`;
+  return `${model.layers} ${model.layers === 1 ? 'layer' : 'layers'} of width ${model.width}, ${experts}, ${train.steps} ${train.steps === 1 ? 'step' : 'steps'}`;
 }
 
 /** What a run of this configuration would be. */
 function dryRunText(preset: string, config: Config): string {
-  const { train, model: shape, data } = config;
-  const vocabularySize = data.tokenizer.type === 'gpt2' ? 50257 : data.tokenizer.vocabularySize;
-  const engine = createEngine(createCpuBackend());
-  const model = buildModel(engine, config, vocabularySize);
-  const size = modelSize(config, model, vocabularySize);
-  engine.dispose();
+  const { train, model: shape } = config;
+  const vocabularySize = vocabularyOf(config);
+  const size = modelSize(config, vocabularySize);
+  const { needs, knobs } = memoryNeeds(config, vocabularySize);
   const tokensPerStep = train.batchSize * train.accumulation * shape.contextLength;
   const tokens = tokensPerStep * train.steps;
   return `${preset}: ${headline(config)}\n${facts([
     ['parameters', `${formatCompact(size.parameters)} (${size.parameters})`],
     ['active per token', `${formatCompact(size.activeParameters)} at the budget, with the output projection`],
     ['FLOPs per token', `${formatCompact(size.flopsPerToken)} forward and backward`],
-    ['memory', `${formatCompact(size.trainingBytes)}B for weights, gradients and moments; activations come on top`],
-    ['steps', `${train.steps} of ${train.batchSize * train.accumulation} sequences of ${shape.contextLength} tokens`],
+    ['memory', `at least ${memoryText(needs)}; ${memoryHere(needs, knobs)}`],
+    ['steps', `${train.steps} of ${train.batchSize * train.accumulation} sequences of ${shape.contextLength} tokens, ${train.warmupSteps} of warm-up`],
     ['tokens', `${formatCompact(tokens)} (${formatCompact(tokensPerStep)} per step)`],
     ['FLOPs', formatCompact(size.flopsPerToken * tokens)],
   ])}\n`;

@@ -1,14 +1,13 @@
 // demo and train: one run from configuration to report. --dry-run only counts.
 import { join } from 'node:path';
-import { createCpuBackend } from '@xmoe/backend-cpu';
-import { createEngine, XMoEError } from '@xmoe/core';
+import { XMoEError } from '@xmoe/core';
 import { formatCompact } from '@xmoe/train';
-import { facts, planTraining, RUN_FILES, unfinishedText, type Terminal, type TrainOptions } from '@xmoe/train/program';
+import { facts, memoryHere, memoryText, noResult, planTraining, RUN_FILES, unfinishedText, type Terminal, type TrainOptions } from '@xmoe/train/program';
 import type { Command } from 'commander';
 import { closingText } from '../closing-text.js';
 import { checkResumable, configs, type Config } from '../config.js';
 import { finishRun } from '../finish.js';
-import { buildModel, modelSize } from '../model.js';
+import { memoryNeeds, modelSize, vocabularyOf } from '../model.js';
 import { readRecord } from '../session.js';
 import { trainRun, type TrainedModel } from '../train-run.js';
 
@@ -19,6 +18,7 @@ export async function trainCommand(terminal: Terminal, options: TrainOptions, co
     return;
   }
   terminal.messages.write(`${plan.preset}: ${headline(plan.config)}\n`);
+  terminal.outliveReaders(); // metrics and checkpoints are the record
   await trainRun({ ...plan, stream: terminal.messages }, (trained) => close(terminal, trained));
 }
 
@@ -30,13 +30,14 @@ async function close(terminal: Terminal, trained: TrainedModel): Promise<void> {
   terminal.exitCode = stop.exitCode;
   if (finished) terminal.output.write(closingText(finished, join(out, RUN_FILES.checkpoints)));
   else terminal.output.write(unfinishedText(outcome, config.train.steps, out));
+  if (finished && !Number.isFinite(Math.exp(finished.summary.testLoss))) throw noResult(`test loss ${finished.summary.testLoss}`, outcome, out);
 }
 
 function headline({ model, moe, train, data }: Config): string {
   const experts = moe
     ? `${moe.experts} experts of ${moe.expertHidden} in the ${moe.side === 'both' ? 'encoder and decoder' : moe.side} (${moe.router.type}, ${moe.dispatch}, γ = ${moe.capacityFactor})`
     : 'dense';
-  return `${data.sourceLanguage}-${data.targetLanguage}, ${model.encoderLayers} + ${model.decoderLayers} layers of width ${model.width}, ${experts}, ${train.steps} steps`;
+  return `${data.sourceLanguage}-${data.targetLanguage}, ${model.encoderLayers} + ${model.decoderLayers} layers of width ${model.width}, ${experts}, ${train.steps} ${train.steps === 1 ? 'step' : 'steps'}`;
 }
 
 /** Tokens of each side of the pair that FLOPs are told for. */
@@ -44,14 +45,11 @@ const PAIR_LENGTH = 32;
 
 /** What a run of this configuration would be. */
 function dryRunText(preset: string, config: Config): string {
-  const { train, data } = config;
-  const { tokenizer } = data;
-  if (tokenizer.type === 'file') throw new XMoEError('config', '--dry-run cannot know the vocabulary of a tokenizer file', { hint: 'use --set data.tokenizer.type=bpe with the vocabularySize of the file' });
-  const vocabularySize = tokenizer.vocabularySize;
-  const engine = createEngine(createCpuBackend());
-  const model = buildModel(engine, config, vocabularySize);
-  const size = modelSize(config, model, vocabularySize);
-  engine.dispose();
+  const { train } = config;
+  const vocabularySize = vocabularyOf(config);
+  if (vocabularySize === null) throw new XMoEError('config', '--dry-run cannot know the vocabulary of a tokenizer file', { hint: 'use --set data.tokenizer.type=bpe with the vocabularySize of the file' });
+  const size = modelSize(config, vocabularySize);
+  const { needs, knobs } = memoryNeeds(config, vocabularySize);
   const flops = size.flopsPerPairToken(PAIR_LENGTH);
   const tokens = Math.max(train.updateTokens, train.batchTokens);
   return `${preset}: ${headline(config)}\n${facts([
@@ -59,8 +57,8 @@ function dryRunText(preset: string, config: Config): string {
     ['active per source token', `${formatCompact(size.activePerSource)} (${size.activePerSource}) at the budget`],
     ['active per target token', `${formatCompact(size.activePerTarget)} (${size.activePerTarget}), with the output projection`],
     ['FLOPs per pair of tokens', `${formatCompact(flops)} (${flops}) forward and backward, in sentences of ${PAIR_LENGTH} tokens`],
-    ['memory', `${formatCompact(size.trainingBytes)}B for weights, gradients and moments; activations come on top`],
-    ['steps', `${train.steps} of about ${formatCompact(tokens)} target tokens, in micro-batches of at most ${train.batchTokens}`],
+    ['memory', `at least ${memoryText(needs)}; ${memoryHere(needs, knobs)}`],
+    ['steps', `${train.steps} of about ${formatCompact(tokens)} target tokens, in micro-batches of at most ${train.batchTokens}, ${train.warmupSteps} of warm-up`],
     ['tokens', formatCompact(tokens * train.steps)],
     ['FLOPs', formatCompact(flops * tokens * train.steps)],
   ])}\n`;

@@ -8,6 +8,7 @@ export interface MetricsOfStep {
   loss?: number;
   gradientNorm?: number;
   learningRate?: number;
+  skippedUpdates?: number;
   scores?: Record<string, number>;
 }
 

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import type { JsonObject } from '../config/index.js';
 import { syncDirectory, syncParent, writeFile, type FileRecord } from './file-io.js';
-import { encodeManifest, MANIFEST_NAME, type Manifest } from './manifest.js';
+import { encodeManifest, isFileName, MANIFEST_NAME, type Manifest } from './manifest.js';
 import { isTagAlive, ownTag } from './process-identity.js';
 
 export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -17,7 +17,7 @@ let temporaryCount = 0;
 /**
  * Writes the directory `target`, which must not exist, with the given files and a manifest.json of their sizes and
  * sha256. On an error nothing is left of it.
- * @throws XMoEError `checkpoint`
+ * @throws XMoEError `io`, or `checkpoint` for a name that no file may have
  */
 export async function writeDirectory(
   target: string,
@@ -80,17 +80,18 @@ async function makeTemporary(target: string): Promise<string> {
   const temporary = temporaryName(target);
   await mkdir(dirname(target), { recursive: true });
   await mkdir(temporary).catch((cause: unknown) => {
-    throw new XMoEError('checkpoint', `cannot create ${temporary}: ${(cause as Error).message}`, { cause });
+    throw new XMoEError('io', `cannot create ${temporary}: ${(cause as Error).message}`, { cause });
   });
   return temporary;
 }
 
-function temporaryName(target: string): string {
+/** A free name beside `target`, which {@link removeStaleTemporaries} finds when this process dies. */
+export function temporaryName(target: string): string {
   return join(dirname(target), `${TEMPORARY_PREFIX}${ownTag()}-${temporaryCount++}-${basename(target)}`);
 }
 
 function checkFileName(name: string): void {
-  if (/^[\w-][\w.-]*$/.test(name) && name !== MANIFEST_NAME) return;
+  if (isFileName(name)) return;
   throw new XMoEError('checkpoint', `"${name}" cannot be a file of a checkpoint`, {
     hint: `use letters, digits, ".", "_" and "-"; ${MANIFEST_NAME} is taken`,
   });

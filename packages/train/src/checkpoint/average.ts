@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { assertTensors } from './assert-tensors.js';
 import { removeDirectory, writeDirectory, type FileContent } from './atomic.js';
+import { findCheckpoints } from './checkpoint-list.js';
 import { checkFinite, encodeState } from './checkpoint-state.js';
-import { readManifest } from './manifest.js';
+import { verifyManifest } from './manifest.js';
 import { safetensorsChunks } from './safetensors.js';
-import { readBestPointer, type CheckpointContent } from './store.js';
+import type { CheckpointContent } from './store.js';
 import type { StoredTensor } from './tensor-format.js';
 
 const AVERAGE_NAME = 'average';
@@ -42,10 +43,16 @@ export async function saveAverage(
   return path;
 }
 
-/** The path of the checkpoint with the lowest metric, the average among them; undefined when none has one. */
+/** The paths of the checkpoints that have a metric, the average among them, the lowest first. By their manifests alone. */
+export async function rankCheckpoints(directory: string): Promise<string[]> {
+  const average = join(directory, AVERAGE_NAME);
+  const { metric } = (await verifyManifest(average, 'sizes').catch(() => undefined))?.info ?? {};
+  const measured = (await findCheckpoints(directory)).flatMap(({ path, entry }) => (entry && entry.metric !== null ? [{ path, metric: entry.metric }] : []));
+  const all = typeof metric === 'number' ? [{ path: average, metric }, ...measured] : measured;
+  return all.sort((a, b) => a.metric - b.metric).map(({ path }) => path);
+}
+
+/** The first of {@link rankCheckpoints}; undefined when none has a metric. */
 export async function findBest(directory: string): Promise<string | undefined> {
-  const paths = [await readBestPointer(directory), join(directory, AVERAGE_NAME)].filter((path) => path !== undefined && existsSync(path)) as string[];
-  const found = await Promise.all(paths.map(async (path) => ({ path, metric: (await readManifest(path)).info.metric })));
-  const measured = found.filter((entry): entry is { path: string; metric: number } => typeof entry.metric === 'number');
-  return measured.sort((a, b) => a.metric - b.metric)[0]?.path;
+  return (await rankCheckpoints(directory))[0];
 }

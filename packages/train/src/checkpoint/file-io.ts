@@ -18,7 +18,7 @@ export interface FileRecord {
   sha256: string;
 }
 
-/** Writes all of `bytes` at `position`. @throws XMoEError `checkpoint`, naming ENOSPC when the disk is full */
+/** Writes all of `bytes` at `position`. @throws XMoEError `io`, naming ENOSPC when the disk is full */
 export async function writeFully(sink: ByteSink, bytes: Uint8Array, position: number, path: string): Promise<void> {
   let done = 0;
   while (done < bytes.length) {
@@ -46,7 +46,7 @@ export async function readFully(source: ByteSource, target: Uint8Array, position
 export async function writeFile(path: string, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<FileRecord> {
   const hash = createHash('sha256');
   const file = await open(path, 'wx').catch((cause: unknown) => {
-    throw new XMoEError('checkpoint', `cannot create ${path}: ${(cause as Error).message}`, { cause });
+    throw new XMoEError('io', `cannot create ${path}: ${(cause as Error).message}`, { cause });
   });
   try {
     let size = 0;
@@ -101,13 +101,13 @@ export async function syncParent(path: string): Promise<void> {
 
 async function syncOrFail(file: FileHandle, path: string): Promise<void> {
   await file.sync().catch((cause: unknown) => {
-    throw new XMoEError('checkpoint', `cannot make ${path} durable: ${(cause as Error).message}`, { cause });
+    throw new XMoEError('io', `cannot make ${path} durable: ${(cause as Error).message}`, { cause });
   });
 }
 
 function writeFailed(path: string, reason: string, position: number, cause?: unknown): XMoEError {
   const meaning = reason === 'ENOSPC' ? 'ENOSPC, no space left on the disk' : reason;
-  return new XMoEError('checkpoint', `cannot write ${path}: ${meaning} (at byte ${position})`, {
+  return new XMoEError('io', `cannot write ${path}: ${meaning} (at byte ${position})`, {
     hint: 'free some space or choose another directory; what was saved before is untouched',
     cause,
   });

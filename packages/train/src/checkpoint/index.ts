@@ -1,7 +1,7 @@
 // Public exports of the checkpoint folder.
 export { assertTensors, type AssertTensorsOptions, type ExpectedTensor } from './assert-tensors.js';
-export { averageTensors, findBest, saveAverage } from './average.js';
-export { removeStaleTemporaries, replaceFile, writeDirectory, type FileContent } from './atomic.js';
+export { averageTensors, findBest, rankCheckpoints, saveAverage } from './average.js';
+export { removeStaleTemporaries, replaceFile, temporaryName, writeDirectory, type FileContent } from './atomic.js';
 export type { CheckpointEntry } from './checkpoint-list.js';
 export { hashFile, type FileRecord } from './file-io.js';
 export { readManifest, verifyManifest, type Manifest } from './manifest.js';

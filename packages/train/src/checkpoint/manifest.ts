@@ -18,6 +18,11 @@ export interface Manifest {
   info: JsonObject;
 }
 
+/** Whether `name` may be a file of a directory with a manifest: it stays inside, and is not the manifest. */
+export function isFileName(name: string): boolean {
+  return /^[\w-][\w.-]*$/.test(name) && name !== MANIFEST_NAME;
+}
+
 const manifestSchema = z.object({
   version: z.literal(VERSION),
   files: z.record(z.string(), z.object({ size: z.int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
@@ -39,6 +44,8 @@ export async function readManifest(directory: string): Promise<Manifest> {
   const value = parseJson(text, { where, code: 'checkpoint' });
   const { sha256, ...manifest } = asCheckpointError(() => parseConfig(manifestSchema, value, { where }));
   if (sha256 !== selfHash(manifest)) throw new XMoEError('checkpoint', `${where} is damaged: its own hash does not match`);
+  const outside = Object.keys(manifest.files).find((name) => !isFileName(name));
+  if (outside !== undefined) throw new XMoEError('checkpoint', `${where} names ${JSON.stringify(outside)}, which cannot be a file of a checkpoint`);
   return manifest;
 }
 

@@ -1,15 +1,18 @@
 // One process at a time in a run directory: a `lock` file with the process's number and start time. The lock of a dead
 // process is taken over. Not a lock between threads or hosts: a lock of another host is never assumed stale.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { link, mkdir, rename, rm } from 'node:fs/promises';
+import { readFileSync, rmSync } from 'node:fs';
+import { link, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { XMoEError } from '@xmoe/core';
+import { removeStaleTemporaries, temporaryName } from './atomic.js';
 import { writeFile } from './file-io.js';
-import { isAlive, ownIdentity, ownTag, type ProcessIdentity } from './process-identity.js';
+import { isAlive, isTagAlive, ownIdentity, type ProcessIdentity } from './process-identity.js';
 
 export interface RunLock {
   readonly path: string;
+  /** @throws XMoEError `io` when the lock is no longer this process's: the directory was removed, moved or taken */
+  checkHeld(): void;
   /** Removes the lock if it is still this process's. Also done when the process exits normally. */
   release(): void;
 }
@@ -19,69 +22,94 @@ interface LockContent extends ProcessIdentity {
   since: string;
 }
 
-let lockCount = 0;
-const TAKEOVER_WAIT_MS = 20;
+const RETRY_MS = 20;
+/** A takeover takes milliseconds: who waits longer waits for a process of another host that died in it. */
+const LONGEST_TAKEOVER_MS = 10_000;
+/** Under which name earlier versions prepared a lock. */
+const OLD_DRAFT = /^lock\.([^-]+)-\d+(-second)?$/;
 
 /**
- * Takes the lock of `directory` (created if absent).
- * @throws XMoEError `checkpoint` naming the process that holds it
+ * Takes the lock of `directory` (created if absent), and removes what dead processes left there under temporary names.
+ * @throws XMoEError `busy` naming the process that holds it
  */
 export async function lockRunDirectory(directory: string): Promise<RunLock> {
   await mkdir(directory, { recursive: true });
   const path = join(directory, 'lock');
   const content = JSON.stringify({ ...ownIdentity(), since: new Date().toISOString() } satisfies LockContent);
-  const draft = `${path}.${ownTag()}-${lockCount++}`;
+  const draft = temporaryName(path);
   await writeFile(draft, [new TextEncoder().encode(content)]);
   try {
-    // A link appears with its full content or fails: no one ever reads half a lock.
-    while (!(await tryLink(draft, path)) && !(await takeOver(draft, path, directory))) await sleep(TAKEOVER_WAIT_MS);
+    await take(draft, path, (holder) => {
+      throw inUse(directory, path, holder);
+    });
   } finally {
     await rm(draft, { force: true });
   }
+  await removeLeftovers(directory);
   const release = () => {
     process.off('exit', release);
-    if (readOrEmpty(path) === content) rmSync(path, { force: true });
+    if (readHolder(path) === content) rmSync(path, { force: true });
   };
   process.on('exit', release);
-  return { path, release };
+  const checkHeld = () => {
+    if (readHolder(path) === content) return;
+    throw new XMoEError('io', `${directory} is no longer this run's: its lock is gone or another's`, {
+      hint: 'the directory was removed, moved or taken; go on with --resume where the checkpoints are',
+    });
+  };
+  return { path, checkHeld, release };
 }
 
 /**
- * Replaces a dead process's lock by `draft`. Judging and replacing happen under a second lock, since of two takers the
- * slower would otherwise remove the fresh lock of the faster. False: try again.
+ * Makes `path` a link to `draft` once no living process has one there. Judging a dead one's and replacing it happen under
+ * a second lock, since of two takers the slower would otherwise remove the fresh lock of the faster; who dies while having
+ * that one leaves a lock like any other, which is taken over in the same way.
+ * @param refuse raises an error when a living process (undefined: one that cannot be told) shall not be waited for
  */
-async function takeOver(draft: string, path: string, directory: string): Promise<boolean> {
-  refuseLiving(path, directory);
-  const guard = `${path}.takeover`;
-  if (!(await tryLink(draft, guard))) {
-    const taker = parseLock(readOrEmpty(guard));
-    if (!taker || isAlive(taker)) return false;
-    throw new XMoEError('checkpoint', `${guard} was left by process ${taker.pid}, which died while it took the lock over`, {
-      hint: `delete ${guard}`,
-    });
+async function take(draft: string, path: string, refuse: (holder: LockContent | undefined) => void): Promise<void> {
+  // A link appears with its full content or fails: no one ever reads half a lock.
+  while (!(await tryLink(draft, path))) {
+    const state = stateOf(path);
+    if (state === 'living') refuse(parseLock(readHolder(path)));
+    if (state === 'dead' && (await replaceDead(draft, path))) return;
+    await sleep(RETRY_MS);
   }
+}
+
+/** False: the lock was released or taken by a living process meanwhile. */
+async function replaceDead(draft: string, path: string): Promise<boolean> {
+  const guard = `${path}.takeover`;
+  const since = performance.now();
+  await take(draft, guard, (taker) => {
+    if (performance.now() - since > LONGEST_TAKEOVER_MS) throw inUse(path, guard, taker);
+  });
   try {
-    if (!existsSync(path)) return false;
-    refuseLiving(path, directory);
-    await copyOver(draft, path);
+    if (stateOf(path) !== 'dead') return false;
+    // A second link to the draft in the place of the lock, in one step.
+    const second = temporaryName(path);
+    await link(draft, second);
+    await rename(second, path);
     return true;
   } finally {
     await rm(guard, { force: true });
   }
 }
 
-/** Puts a second link to `draft` in the place of `path`, in one step. */
-async function copyOver(draft: string, path: string): Promise<void> {
-  const second = `${draft}-second`;
-  await link(draft, second);
-  await rename(second, path);
+/** What dead processes were writing, and locks that they prepared. */
+async function removeLeftovers(directory: string): Promise<void> {
+  await removeStaleTemporaries(directory);
+  for (const name of await readdir(directory)) {
+    const tag = OLD_DRAFT.exec(name)?.[1];
+    if (tag !== undefined && !isTagAlive(tag)) await rm(join(directory, name), { force: true });
+  }
 }
 
-/** @throws XMoEError `checkpoint` when the lock's process lives or the lock cannot be read */
-function refuseLiving(path: string, directory: string): void {
-  if (!existsSync(path)) return; // released meanwhile
-  const holder = parseLock(readOrEmpty(path));
-  if (holder ? isAlive(holder) : existsSync(path)) throw inUse(directory, path, holder);
+/** One that cannot be read counts as living. */
+function stateOf(path: string): 'absent' | 'dead' | 'living' {
+  const text = readHolder(path);
+  if (text === undefined) return 'absent';
+  const holder = parseLock(text);
+  return holder && !isAlive(holder) ? 'dead' : 'living';
 }
 
 async function tryLink(from: string, to: string): Promise<boolean> {
@@ -89,14 +117,14 @@ async function tryLink(from: string, to: string): Promise<boolean> {
     () => true,
     (cause: NodeJS.ErrnoException) => {
       if (cause.code === 'EEXIST') return false;
-      throw new XMoEError('checkpoint', `cannot create the lock ${to}: ${cause.message}`, { cause });
+      throw new XMoEError('io', `cannot create the lock ${to}: ${cause.message}`, { cause });
     },
   );
 }
 
-function parseLock(text: string): LockContent | undefined {
+function parseLock(text: string | undefined): LockContent | undefined {
   try {
-    const value = JSON.parse(text) as Partial<LockContent>;
+    const value = JSON.parse(text ?? '') as Partial<LockContent>;
     return typeof value.pid === 'number' && typeof value.host === 'string' && typeof value.started === 'string'
       ? (value as LockContent)
       : undefined;
@@ -107,15 +135,16 @@ function parseLock(text: string): LockContent | undefined {
 
 function inUse(directory: string, path: string, holder: LockContent | undefined): XMoEError {
   const who = holder ? `process ${holder.pid} on ${holder.host} since ${holder.since}` : 'a lock that cannot be read';
-  return new XMoEError('checkpoint', `${directory} is in use by ${who}`, {
+  return new XMoEError('busy', `${directory} is in use by ${who}`, {
     hint: `use another directory, wait for it to end, or delete ${path} if you are sure that it has ended`,
   });
 }
 
-function readOrEmpty(path: string): string {
+/** The text of a lock, undefined when there is none. */
+function readHolder(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
-  } catch {
-    return '';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : '';
   }
 }

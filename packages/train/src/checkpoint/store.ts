@@ -143,6 +143,7 @@ async function loadCheckpoint(path: string): Promise<LoadedCheckpoint> {
   for (const file of Object.keys(manifest.files).filter((name) => name.endsWith(TENSORS_SUFFIX))) {
     tensors[file.slice(0, -TENSORS_SUFFIX.length)] = (await readSafetensors(join(path, file))).tensors;
   }
+  if (!tensors.parameters?.length) throw new XMoEError('checkpoint', `${path} has no parameters`, { hint: 'use another checkpoint' });
   const { metric } = manifest.info;
   return { path, step, state, tensors, metric: typeof metric === 'number' ? metric : null };
 }
@@ -168,7 +169,10 @@ async function retain(directory: string, all: readonly FoundCheckpoint[], keepLa
   }
 }
 
-/** The path of the checkpoint that `best.json` of `directory` points at, or undefined when there is none. */
+/**
+ * The path of the checkpoint that `best.json` of `directory` points at, or undefined when there is none. The file is for
+ * other programs: this one goes by the manifests.
+ */
 export async function readBestPointer(directory: string): Promise<string | undefined> {
   const where = join(directory, BEST_NAME);
   const text = await readFile(where, 'utf8').catch(() => undefined);

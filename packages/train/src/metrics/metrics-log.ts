@@ -1,8 +1,9 @@
 // metrics.jsonl: one JSON object a line, appended and handed to the system at once. After a resume no step appears twice.
 // Not a display and not TensorBoard.
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { XMoEError } from '@xmoe/core';
+import { temporaryName } from '../checkpoint/index.js';
 import { parseConfig, parseJson } from '../config/index.js';
 import { encodeRow, metricsRowSchema, rowKey, type MetricsRow } from './rows.js';
 
@@ -25,17 +26,19 @@ export interface MetricsLog {
   close(): void;
 }
 
-/** Opens the log for appending. */
+/** Opens the log for appending. @throws XMoEError `io` when a symbolic link is in its place: it is written to as itself or not at all */
 export function createMetricsLog({ path, resumeFrom }: MetricsLogOptions): MetricsLog {
   mkdirSync(dirname(path), { recursive: true });
   const kept = new Map<string, number>(); // last step by kind and split, from before the resume
-  if (resumeFrom !== undefined && existsSync(path)) {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found?.isSymbolicLink()) throw isLink(path);
+  if (resumeFrom !== undefined && found) {
     for (const row of truncateAfter(path, resumeFrom)) kept.set(rowKey(row), row.step);
-  } else if (existsSync(path)) {
+  } else if (found) {
     throw new XMoEError('data', `${path} exists already`, { hint: 'resume that run, or choose another directory' });
   }
   const last = new Map(kept);
-  const file = openSync(path, 'a');
+  const file = openOwn(path);
   return {
     path,
     append(row) {
@@ -58,31 +61,49 @@ export function createMetricsLog({ path, resumeFrom }: MetricsLogOptions): Metri
  * @throws XMoEError `data` naming the file and line of anything else that is no row
  */
 export function readMetrics(path: string): MetricsRow[] {
+  return readLines(path).map(({ row }) => row);
+}
+
+function readLines(path: string): { line: string; row: MetricsRow }[] {
   const lines = readFileSync(path, 'utf8').split('\n');
   lines.pop(); // what follows the last line end: nothing, or a torn line
   return lines.map((line, i) => {
     const where = `${path} line ${i + 1}`;
     try {
-      return parseConfig(metricsRowSchema, parseJson(line, { where, code: 'data' }), { where });
+      return { line, row: parseConfig(metricsRowSchema, parseJson(line, { where, code: 'data' }), { where }) };
     } catch (cause) {
       throw new XMoEError('data', (cause as Error).message, { cause, hint: 'remove that line' });
     }
   });
 }
 
-/** Rewrites the log with the rows up to `step` and returns them. A crash leaves the old file or the new one. */
+/** Rewrites the log with the lines up to `step`, as they are, and returns their rows. A crash leaves the old file or the new one. */
 function truncateAfter(path: string, step: number): MetricsRow[] {
-  const rows = readMetrics(path).filter((row) => row.step <= step);
-  const temporary = `${path}.temporary`;
-  const file = openSync(temporary, 'w');
+  const kept = readLines(path).filter(({ row }) => row.step <= step);
+  const temporary = temporaryName(path);
+  const file = openSync(temporary, 'wx');
   try {
-    writeAll(file, rows.map((row) => `${encodeRow(row)}\n`).join(''), temporary);
+    writeAll(file, kept.map(({ line }) => `${line}\n`).join(''), temporary);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
   renameSync(temporary, path);
-  return rows;
+  return kept.map(({ row }) => row);
+}
+
+/** Opens the file for appending, never what a symbolic link put in its place meanwhile points at. */
+function openOwn(path: string): number {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW = 0 } = constants; // Windows has no O_NOFOLLOW
+  try {
+    return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o666);
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ELOOP' ? isLink(path) : error;
+  }
+}
+
+function isLink(path: string): XMoEError {
+  return new XMoEError('io', `${path} is a symbolic link`, { hint: 'remove it: a run writes to no file outside of its directory' });
 }
 
 /** Node may write a part only, and a full disk is a count of zero rather than an error. */
@@ -90,7 +111,7 @@ function writeAll(file: number, text: string, path: string): void {
   const bytes = Buffer.from(text);
   for (let done = 0; done < bytes.length; ) {
     const written = writeSync(file, bytes, done);
-    if (written <= 0) throw new XMoEError('data', `cannot write ${path}: ENOSPC, no space left on the disk`);
+    if (written <= 0) throw new XMoEError('io', `cannot write ${path}: ENOSPC, no space left on the disk`);
     done += written;
   }
 }

@@ -26,7 +26,10 @@ export interface Progress {
 
 /** What is needed of a stream: `process.stderr` fits. */
 export interface ProgressStream {
+  /** Text, which a terminal may get without control characters. */
   write(text: string): unknown;
+  /** What this program composed with control characters of its own, passed on as it is. Default: `write`. */
+  draw?(text: string): unknown;
   isTTY?: boolean;
   columns?: number;
 }
@@ -47,6 +50,12 @@ export interface ProgressOptions {
 const REDRAW_MS = 100;
 const CLEAR_LINE = '\r\u001b[2K';
 const LOSS_DECAY = 0.9;
+
+/** Writes control characters of the program's own. */
+export function drawOn(stream: ProgressStream, text: string): void {
+  if (stream.draw) stream.draw(text);
+  else stream.write(text);
+}
 
 /** The display for one run. */
 export function createProgress(options: ProgressOptions): Progress {
@@ -69,7 +78,7 @@ export function createProgress(options: ProgressOptions): Progress {
     const fields = describe(latest, secondsLeft(latest.step), totalSteps);
     if (!live) stream.write(`${fields.join('  ')}\n`);
     // One column stays free: a terminal wraps when the last one is written.
-    else stream.write(CLEAR_LINE + fit(fields, latest.step / totalSteps, (stream.columns ?? 80) - 1, color));
+    else drawOn(stream, CLEAR_LINE + fit(fields, latest.step / totalSteps, (stream.columns ?? 80) - 1, color));
   };
   return {
     update(update) {
@@ -78,7 +87,8 @@ export function createProgress(options: ProgressOptions): Progress {
       if (now() - drawnAt >= wait || (live && update.step >= totalSteps)) draw();
     },
     message(text) {
-      stream.write(live ? `${CLEAR_LINE}${text}\n` : `${text}\n`);
+      if (live) drawOn(stream, CLEAR_LINE);
+      stream.write(`${text}\n`);
       if (live) draw();
     },
     finish() {

@@ -39,7 +39,7 @@ export function createTensorBoardWriter({ directory, resumeFrom, now = Date.now 
     const record = frameRecord(encodeEvent({ wallTime: now() / 1000, ...event }));
     for (let done = 0; done < record.length; ) {
       const written = writeSync(file, record, done);
-      if (written <= 0) throw new XMoEError('data', `cannot write ${path}: ENOSPC, no space left on the disk`);
+      if (written <= 0) throw new XMoEError('io', `cannot write ${path}: ENOSPC, no space left on the disk`);
       done += written;
     }
   };

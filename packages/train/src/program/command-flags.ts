@@ -51,7 +51,8 @@ export function withTrainOptions(command: Command, backendOption: readonly [stri
   return command
     .option(...backendOption)
     .option('--out <dir>', 'run directory (default: runs/PRESET-TIME)')
-    .option('--resume', 'go on with the run in --out from its latest checkpoint')
+    .option('--resume', 'go on with the run in --out from its latest checkpoint; --max-steps extends it, --learning-rate changes it from there')
+    .option('--checkpoint <which>', 'with --resume: go on from best, a name like step-00000500, or a path')
     .option('--stop-after <step>', 'end this session, saved, after that step', wholeNumber)
     .option('--dry-run', 'print parameters, FLOPs, memory and steps without training')
     .option('--debug <level>', 'off, nan (find the op that makes a NaN), leaks or all', 'off')

@@ -4,16 +4,15 @@ import { nearestName, XMoEError } from '@xmoe/core';
 import { z } from 'zod';
 import type { JsonObject } from '../config/index.js';
 import type { LayerRouting } from '../trainer/index.js';
-
-const positive = z.int().min(1);
+import { count, expertCount, floatFromZero, layerCount, layerSize, share } from './ranges.js';
 
 const routerSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('threshold'), threshold: z.number(), maxExpertsPerToken: positive.optional() }),
-  z.object({ type: z.literal('topk'), k: positive, noise: z.boolean().optional(), rankOnlyPriority: z.boolean().optional() }),
+  z.object({ type: z.literal('threshold'), threshold: share, maxExpertsPerToken: expertCount.optional() }),
+  z.object({ type: z.literal('topk'), k: expertCount, noise: z.boolean().optional(), rankOnlyPriority: z.boolean().optional() }),
   z.object({ type: z.literal('switch') }),
   z.object({ type: z.literal('hash'), balanced: z.boolean().optional() }),
   z.object({ type: z.literal('base') }),
-  z.object({ type: z.literal('uniform'), k: positive }),
+  z.object({ type: z.literal('uniform'), k: expertCount }),
 ]);
 
 export const ROUTER_NAMES = ['threshold', 'topk', 'switch', 'hash', 'base', 'uniform', 'dense'] as const;
@@ -21,19 +20,25 @@ export const ROUTER_NAMES = ['threshold', 'topk', 'switch', 'hash', 'base', 'uni
 /** What a dense model has not. */
 export const expertsSchema = z.object({
   /** MoE in layers every, 2·every, … (1-based). */
-  every: positive.default(2),
-  experts: positive,
+  every: layerCount.default(2),
+  experts: expertCount,
   /** Hidden size s of one expert. */
-  expertHidden: positive,
+  expertHidden: layerSize,
   router: routerSchema,
   dispatch: z.enum(['padded', 'grouped', 'budget']).default('padded'),
   /** γ of C = max(minCapacity, ⌈γ·T/N⌉) and of the budget γ·T. */
-  capacityFactor: z.number().positive(),
-  minCapacity: positive.default(4),
-  balanceCoefficient: z.number().min(0).default(0.01),
-  zCoefficient: z.number().min(0).default(0),
+  capacityFactor: z.number().positive().max(65_536),
+  minCapacity: count.default(4),
+  balanceCoefficient: floatFromZero.default(0.01),
+  zCoefficient: floatFromZero.default(0),
   init: z.enum(['independent', 'copy']).default('independent'),
 });
+
+/** Something in a configuration that does not go together. */
+export interface ConfigProblem {
+  problem: string;
+  hint: string;
+}
 
 export type ExpertsConfig = z.output<typeof expertsSchema>;
 
@@ -50,10 +55,10 @@ export const EXPERT_FLAG_ALIASES = {
   experts: 'moe.experts',
 } as const;
 
-/** What is wrong with the section beyond its schema, or undefined. */
-export function expertsProblem({ router, experts }: ExpertsConfig): { problem: string; hint: string } | undefined {
-  if ((router.type !== 'topk' && router.type !== 'uniform') || router.k <= experts) return undefined;
-  return { problem: `moe.router.k ${router.k} exceeds moe.experts ${experts}`, hint: 'lower k' };
+/** What is wrong with the section beyond its schema. */
+export function expertsProblems({ router, experts }: ExpertsConfig): ConfigProblem[] {
+  if ((router.type !== 'topk' && router.type !== 'uniform') || router.k <= experts) return [];
+  return [{ problem: `moe.router.k ${router.k} exceeds moe.experts ${experts}`, hint: 'lower k' }];
 }
 
 /** What `createMoeFeedForward` takes from the section. `layer` tells the random maps of hash routers apart. */
@@ -61,6 +66,16 @@ export function expertSettings(moe: ExpertsConfig, { vocabularySize, layer, seed
   const { experts, expertHidden, dispatch, capacityFactor, minCapacity, balanceCoefficient, zCoefficient, init } = moe;
   const router = moe.router.type === 'hash' ? { ...moe.router, vocabularySize, layer, seed } : moe.router;
   return { experts, hidden: expertHidden, router, dispatch, capacityFactor, minCapacity, balanceCoefficient, zCoefficient, init };
+}
+
+/** Parameters of a dense feed-forward layer: two matrices and their biases. */
+export function denseParameters(width: number, hidden: number): number {
+  return 2 * width * hidden + hidden + width;
+}
+
+/** Parameters of a layer with experts: theirs, and the gate's unless the router has none. */
+export function expertParameters({ experts, expertHidden, router }: ExpertsConfig, width: number): number {
+  return experts * denseParameters(width, expertHidden) + (router.type === 'hash' ? 0 : width * experts);
 }
 
 /** Weights of one layer with experts that a token meets: γ·s hidden units, and the gate unless the router has none. */

@@ -12,6 +12,7 @@ export interface TrainOptions extends ConfigOptions {
   backend: string;
   out?: string;
   resume?: boolean;
+  checkpoint?: string;
   stopAfter?: number;
   dryRun?: boolean;
   debug: string;
@@ -26,8 +27,10 @@ export interface TrainingPlan<Config> {
   out: string;
   /** Directory that prepared data goes under. */
   dataRoot: string;
-  /** Directory of the data that the run to go on with was trained on; absent for a new run. */
-  resumeData?: string;
+  /** The run to go on with; absent for a new one. */
+  resumed?: RunRecord<Config>;
+  /** Which checkpoint of it, if not the latest. */
+  checkpoint?: string;
   /** End this session, saved, after this step. */
   stopAfter?: number;
   debug: NonNullable<EngineOptions['debug']>;
@@ -49,6 +52,9 @@ export async function planTraining<Config>(options: TrainOptions, command: Comma
   if (options.resume && options.out === undefined) {
     throw new XMoEError('config', '--resume needs --out', { hint: 'name the run directory to go on with' });
   }
+  if (options.checkpoint !== undefined && !options.resume) {
+    throw new XMoEError('config', '--checkpoint needs --resume', { hint: 'it names the checkpoint of a run to go on from' });
+  }
   const debug = DEBUG_LEVELS.find((name) => name === options.debug);
   if (!debug) throw new XMoEError('config', `there is no debug level ${JSON.stringify(options.debug)}`, { hint: `one of ${DEBUG_LEVELS.join(', ')}` });
   const record = options.resume ? await rules.readRecord(options.out!) : undefined;
@@ -63,17 +69,25 @@ export async function planTraining<Config>(options: TrainOptions, command: Comma
     backend: record && !given('backend') ? record.backend : options.backend,
     out: options.out ?? join('runs', `${preset}-${timestamp()}`),
     dataRoot: options.dataRoot,
-    ...(record ? { resumeData: record.data } : {}),
+    ...(record ? { resumed: record } : {}),
+    ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
     ...(options.stopAfter === undefined ? {} : { stopAfter: options.stopAfter }),
     debug,
     profile: options.profile ?? false,
   };
 }
 
+/** Of a run that came to its end, but whose result is not a number. */
+export function noResult(what: string, { skippedUpdates, step }: Pick<RunOutcome, 'skippedUpdates' | 'step'>, out: string): XMoEError {
+  return new XMoEError('numerics', `the run ended without a finite result: ${what}; ${skippedUpdates} of ${step} updates were skipped`, {
+    hint: `begin again with a lower --learning-rate, or go on from an earlier checkpoint with --resume --out ${out} --checkpoint NAME --learning-rate VALUE`,
+  });
+}
+
 /** How a session that did not finish the run ended, and how to go on. */
 export function unfinishedText({ completed, step }: RunOutcome, steps: number, out: string): string {
   if (completed) return `Trained and saved, but not evaluated. Do that with --resume --out ${out}\n`;
-  return `Stopped after ${step} of ${steps} steps. Go on with --resume --out ${out}\n`;
+  return `Stopped after ${step} of ${steps} ${steps === 1 ? 'step' : 'steps'}. Go on with --resume --out ${out}\n`;
 }
 
 function timestamp(): string {

@@ -3,15 +3,22 @@ import { nearestName, XMoEError } from '@xmoe/core';
 import type { z } from 'zod';
 import { readConfigText } from '../config/config-text.js';
 import { listPresets, loadPreset, mergeOverrides, parseConfig, parseJson, type JsonObject } from '../config/index.js';
-import { EXPERT_FLAG_ALIASES, expertsSchema, replaceRouter } from './expert-config.js';
+import { EXPERT_FLAG_ALIASES, expertsSchema, replaceRouter, type ConfigProblem } from './expert-config.js';
+import { scaledWarmup, type TrainingKeys } from './training-config.js';
 
 const flagName = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** Flags of what a dense model has not. */
 const EXPERT_FLAGS = new Set([...Object.keys(expertsSchema.shape).map(flagName), ...Object.keys(EXPERT_FLAG_ALIASES)]);
 
+/** What the configurations of all programs have. */
+interface Common {
+  moe: unknown;
+  train: TrainingKeys;
+}
+
 /** What a configuration of a program is. */
-export interface ConfigRules<Config extends { moe: unknown }> {
+export interface ConfigRules<Config extends Common> {
   schema: z.ZodType<Config>;
   /** Holds the presets as `NAME.json`. */
   presetDirectory: string;
@@ -19,8 +26,8 @@ export interface ConfigRules<Config extends { moe: unknown }> {
   aliases: Readonly<Record<string, string>>;
   /** The configuration with the files of --data. */
   withData(base: JsonObject, paths: readonly string[]): JsonObject;
-  /** Refuses values that do not go together. `where` begins the message. */
-  check(config: Config, where: string): void;
+  /** Values that do not go together. `base` is the configuration of a run to go on with. */
+  problems(config: Config, base?: Config): ConfigProblem[];
 }
 
 export interface ConfigResolver<Config> {
@@ -45,8 +52,8 @@ export interface ConfigFlags<Config> {
   otherOptions?: readonly string[];
 }
 
-export function createConfigResolver<Config extends { moe: unknown }>(rules: ConfigRules<Config>): ConfigResolver<Config> {
-  const { schema, presetDirectory, check } = rules;
+export function createConfigResolver<Config extends Common>(rules: ConfigRules<Config>): ConfigResolver<Config> {
+  const { schema, presetDirectory } = rules;
   const aliases = { ...rules.aliases, ...EXPERT_FLAG_ALIASES };
   return {
     async presets() {
@@ -60,13 +67,44 @@ export function createConfigResolver<Config extends { moe: unknown }>(rules: Con
       const where = `preset ${preset}`;
       // Defaults first, so that a flag may name a key that the preset leaves out.
       const complete = parseConfig(schema, withData, { where });
-      checkFlags(Object.keys(flags), complete, Object.keys(aliases), otherOptions);
-      const merged = mergeOverrides(complete as unknown as JsonObject, { flags, ...(set ? { set } : {}), aliases });
-      const config = parseConfig(schema, merged, { where });
-      check(config, where);
-      return config;
+      const { known, problems } = sortFlags(flags, complete, Object.keys(aliases), otherOptions);
+      const attempt = (): Config => {
+        const merged = mergeOverrides(withOpenWarmup(complete, given !== undefined), { flags: known, ...(set ? { set } : {}), aliases });
+        return parseConfig(schema, closeWarmup(merged, complete.train), { where });
+      };
+      const config = collect(problems, attempt);
+      if (config) problems.push(...rules.problems(config, given).map(({ problem, hint }) => ({ problem: `${where}: ${problem}`, hint })));
+      if (config && problems.length === 0) return config;
+      throw new XMoEError('config', problems.map(({ problem }) => problem).join('; '), { hint: [...new Set(problems.map(({ hint }) => hint))].join('; ') });
     },
   };
+}
+
+/** What `attempt` returns; undefined when the configuration is wrong, which is then one of the problems. */
+function collect<R>(problems: ConfigProblem[], attempt: () => R): R | undefined {
+  try {
+    return attempt();
+  } catch (error) {
+    if (!(error instanceof XMoEError) || error.code !== 'config') throw error;
+    problems.push({ problem: error.message, hint: error.hint ?? '' });
+    return undefined;
+  }
+}
+
+/** In place of a preset's warm-up while flags are applied, to see whether one of them sets it. */
+const OPEN = '(share of the preset)';
+
+function withOpenWarmup(config: Common, goesOn: boolean): JsonObject {
+  const plain = config as unknown as JsonObject;
+  return goesOn ? plain : { ...plain, train: { ...(plain.train as JsonObject), warmupSteps: OPEN } };
+}
+
+/** A warm-up that no flag has set is the preset's share of the steps that the flags ask for. */
+function closeWarmup(merged: JsonObject, preset: TrainingKeys): JsonObject {
+  const train = merged.train as JsonObject;
+  if (train.warmupSteps !== OPEN) return merged;
+  const steps = Number.isInteger(train.steps) ? (train.steps as number) : preset.steps; // the schema refuses others
+  return { ...merged, train: { ...train, warmupSteps: steps === preset.steps ? preset.warmupSteps : Math.max(0, scaledWarmup(preset, steps)) } };
 }
 
 /** A preset by name or by path. */
@@ -83,20 +121,26 @@ async function readPreset(directory: string, preset: string): Promise<JsonObject
   return loadPreset({ ...Object.fromEntries(shipped), [preset]: own }, preset);
 }
 
-/** Refuses a flag that is no key of the configuration, with the nearest of all names that this command takes. */
-function checkFlags(names: readonly string[], config: { moe: unknown }, aliases: readonly string[], otherOptions: readonly string[]): void {
+/** Flags that are keys of the configuration, and those that are not, with the nearest of all names that this command takes. */
+function sortFlags(flags: JsonObject, config: Common, aliases: readonly string[], otherOptions: readonly string[]): { known: JsonObject; problems: ConfigProblem[] } {
   const keys = new Set([...keyNames(config), ...aliases]);
-  for (const name of names) {
+  const known: JsonObject = {};
+  const problems: ConfigProblem[] = [];
+  for (const [name, value] of Object.entries(flags)) {
     const key = name.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
     if (config.moe === null && EXPERT_FLAGS.has(key)) {
-      throw new XMoEError('config', `--${name} is about experts, and the model is dense`, { hint: 'leave it out, or choose a preset and a router with experts' });
+      problems.push({ problem: `--${name} is about experts, and the model is dense`, hint: 'leave it out, or choose a preset and a router with experts' });
+    } else if (keys.has(key) || name.includes('.')) {
+      known[name] = value;
+    } else {
+      const near = nearestName(name, [...otherOptions, ...keys]);
+      problems.push({
+        problem: `unknown flag --${name}${near ? `, did you mean --${near}?` : ''}`,
+        hint: 'a flag is an option of --help or a key of the configuration; --set a.b=value reaches any key',
+      });
     }
-    if (keys.has(key) || name.includes('.')) continue;
-    const near = nearestName(name, [...otherOptions, ...keys]);
-    throw new XMoEError('config', `unknown flag --${name}${near ? `, did you mean --${near}?` : ''}`, {
-      hint: 'a flag is an option of --help or a key of the configuration; --set a.b=value reaches any key',
-    });
   }
+  return { known, problems };
 }
 
 /** All keys of a configuration at any depth, as flags are written. */

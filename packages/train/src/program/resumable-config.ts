@@ -1,16 +1,31 @@
 // What of its configuration a run may change when it goes on. Knows no key by itself.
 import { XMoEError } from '@xmoe/core';
 
+export interface ConfigChange {
+  /** Dotted path. */
+  key: string;
+  /** As JSON text; undefined where the key is absent. */
+  before: string | undefined;
+  after: string | undefined;
+}
+
+/** The leaves in which two configurations differ. */
+export function configChanges(saved: unknown, current: unknown): ConfigChange[] {
+  const before = flatten(saved);
+  const after = flatten(current);
+  return [...new Set([...before.keys(), ...after.keys()])]
+    .filter((key) => before.get(key) !== after.get(key))
+    .map((key) => ({ key, before: before.get(key), after: after.get(key) }));
+}
+
 /**
  * Refuses to go on from a checkpoint under a configuration that would make it another run.
  * @param allowed keys by dotted path that may change
  */
 export function refuseOtherConfig(saved: unknown, current: unknown, allowed: ReadonlySet<string>, where: string): void {
-  const before = flatten(saved);
-  const after = flatten(current);
-  const changed = [...new Set([...before.keys(), ...after.keys()])].filter((key) => before.get(key) !== after.get(key) && !allowed.has(key));
+  const changed = configChanges(saved, current).filter(({ key }) => !allowed.has(key));
   if (changed.length === 0) return;
-  const differences = changed.map((key) => `${key} was ${before.get(key) ?? 'absent'} and is now ${after.get(key) ?? 'absent'}`);
+  const differences = changed.map(({ key, before, after }) => `${key} was ${before ?? 'absent'} and is now ${after ?? 'absent'}`);
   throw new XMoEError('config', `${where} belongs to another configuration: ${differences.join('; ')}`, {
     hint: 'leave these flags out to go on with the run, or start a new one in another --out',
   });

@@ -1,12 +1,19 @@
 // How a command line is run and how errors end it. The commands are the program's.
 import { Command, CommanderError } from 'commander';
-import { errorText, type Terminal } from './terminal.js';
+import { EXIT_CODES, exitCodeOf, exitCodesText } from './exit-codes.js';
+import { errorText, textOnly, type Terminal } from './terminal.js';
 
 /** A commander program that writes to the terminal and never exits by itself. */
 export function newProgram(name: string, terminal: Terminal): Command {
   return new Command(name)
     .exitOverride()
+    .addHelpText('after', `\n${exitCodesText()}`)
     .configureOutput({ writeOut: (text) => terminal.output.write(text), writeErr: (text) => terminal.messages.write(text) });
+}
+
+/** The streams of a process, or stand-ins for them. */
+export interface CommandLineStreams extends Pick<Terminal, 'output' | 'messages'> {
+  outliveReaders?(): void;
 }
 
 export interface CommandLineOptions {
@@ -17,22 +24,28 @@ export interface CommandLineOptions {
 /**
  * Runs the command that `args` (without the program's name) ask for.
  * @param create makes the program; each command inherits what {@link newProgram} sets
- * @returns the exit code: 0, 1 for an error, 2 for a wrong command line, 130 or 143 after a signal
+ * @returns the exit code, of {@link EXIT_CODES} or 128 + n after signal n
  */
 export async function runCommandLine(
   args: readonly string[],
-  streams: Pick<Terminal, 'output' | 'messages'>,
+  streams: CommandLineStreams,
   create: (terminal: Terminal) => Command,
   { afterVersion }: CommandLineOptions = {},
 ): Promise<number> {
-  const terminal: Terminal = { ...streams, exitCode: 0 };
+  const terminal: Terminal = {
+    // A terminal must not obey what a model or a file says; a file gets results as they are.
+    output: streams.output.isTTY ? textOnly(streams.output) : streams.output,
+    messages: textOnly(streams.messages),
+    exitCode: 0,
+    outliveReaders: () => streams.outliveReaders?.(),
+  };
   try {
     await create(terminal).parseAsync(args, { from: 'user' });
     return terminal.exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.code === 'commander.version' && afterVersion) terminal.output.write(await afterVersion());
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has told why
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.done : EXIT_CODES.usage; // commander has told why
     terminal.messages.write(`${errorText(error)}\n`);
-    return 1;
+    return exitCodeOf(error);
   }
 }

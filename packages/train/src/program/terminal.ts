@@ -1,6 +1,7 @@
 // The terminal as commands see it, and text for it: tables of facts, a line of progress, errors. No ANSI colours.
 import { isXMoEError } from '@xmoe/core';
-import type { ProgressStream } from '../metrics/index.js';
+import { drawOn, type ProgressStream } from '../metrics/index.js';
+import { isFromSystem } from './exit-codes.js';
 
 /** Where a command writes, and how it ends. */
 export interface Terminal {
@@ -10,6 +11,22 @@ export interface Terminal {
   messages: ProgressStream;
   /** A command raises it to end with something else than 0. */
   exitCode: number;
+  /** A command whose results are in files calls it: a reader that goes away then ends nothing. */
+  outliveReaders(): void;
+}
+
+/** Where all text leaves a program: what came from data or other files reaches no terminal as a control character. */
+export function textOnly(stream: ProgressStream): ProgressStream {
+  return {
+    write: (text) => stream.write(printable(text)),
+    draw: (text) => drawOn(stream, text),
+    get isTTY() {
+      return stream.isTTY === true;
+    },
+    get columns() {
+      return stream.columns ?? 80;
+    },
+  };
 }
 
 /** A line that tells a share: redrawn in place on a terminal, else written once. */
@@ -20,13 +37,15 @@ export function progressLine(stream: ProgressStream, label: string): { update(sh
   return {
     update(share) {
       const percent = Math.floor(100 * share);
-      if (live && percent !== shown) stream.write(`\r${label} ${String((shown = percent)).padStart(3)}%`);
+      if (!live || percent === shown) return;
+      drawOn(stream, '\r');
+      stream.write(`${label} ${String((shown = percent)).padStart(3)}%`);
     },
     done: () => void (live && stream.write('\n')),
   };
 }
 
-/** Text that a model made, without control characters that would drive the terminal. */
+/** Text without control characters that would drive the terminal. */
 export function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
@@ -55,7 +74,6 @@ export function facts(entries: readonly (readonly [string, string])[]): string {
 export function errorText(error: unknown): string {
   if (isXMoEError(error)) return `error: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}`;
   if (!(error instanceof Error)) return `unexpected error: ${String(error)}`;
-  // What the system refuses (a full disk, no permission) is no bug: Node's message names the path.
-  const fromSystem = 'syscall' in error && 'code' in error;
-  return fromSystem ? `error: ${error.message}` : `unexpected error: ${error.stack ?? error.message}`;
+  // Node's message names the path.
+  return isFromSystem(error) ? `error: ${error.message}` : `unexpected error: ${error.stack ?? error.message}`;
 }

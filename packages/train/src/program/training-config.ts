@@ -1,33 +1,58 @@
 // The keys of a `train` section that all programs share, and what they ask of the optimiser and the schedule.
 import type { AdamWConfig, ScheduleConfig } from '@xmoe/nn';
 import { z } from 'zod';
-
-const positive = z.int().min(1);
-const rate = z.number().min(0).max(1);
+import type { ConfigProblem } from './expert-config.js';
+import { count, countFromZero, floatFromZero, positiveFloat, share, whole } from './ranges.js';
 
 /** For `z.object({ ...trainingShape, … })`. */
 export const trainingShape = {
-  steps: positive,
+  steps: count,
   schedule: z.enum(['cosine', 'inverse-square-root', 'constant']).default('cosine'),
-  learningRate: z.number().positive(),
-  finalLearningRate: z.number().min(0).default(0),
-  warmupSteps: z.int().min(0),
-  beta1: rate.default(0.9),
-  beta2: rate.default(0.95),
-  epsilon: z.number().positive().default(1e-8),
-  weightDecay: z.number().min(0).default(0.1),
-  clipNorm: z.number().min(0).default(1),
+  learningRate: positiveFloat,
+  finalLearningRate: floatFromZero.default(0),
+  /** Of a preset they go with its steps: see {@link scaledWarmup}. */
+  warmupSteps: countFromZero,
+  beta1: share.default(0.9),
+  beta2: share.default(0.95),
+  epsilon: positiveFloat.default(1e-8),
+  weightDecay: floatFromZero.default(0.1),
+  /** 0: gradients are not clipped. */
+  clipNorm: floatFromZero.default(1),
   precision: z.enum(['float32', 'float16']).default('float32'),
-  seed: z.int().min(0).default(1),
-  evalEvery: positive,
-  checkpointEvery: positive,
-  keepCheckpoints: positive.default(2),
+  seed: whole(0, Number.MAX_SAFE_INTEGER).default(1),
+  /** Steps between two evaluations; 0: only at the end. */
+  evalEvery: countFromZero,
+  checkpointEvery: count,
+  keepCheckpoints: whole(1, 1_000_000).default(2),
   /** Steps between two rows of routing statistics. */
-  routingEvery: positive.default(10),
+  routingEvery: count.default(10),
 };
 
 const shapeSchema = z.object(trainingShape);
 export type TrainingKeys = z.output<typeof shapeSchema>;
+
+/** Keys of the section that a run may change when it goes on. Those of the first row change what it computes from there. */
+export const RESUMABLE_TRAINING_KEYS = [
+  ...['steps', 'learningRate', 'finalLearningRate', 'clipNorm'],
+  ...['evalEvery', 'checkpointEvery', 'keepCheckpoints', 'routingEvery'],
+].map((key) => `train.${key}`);
+
+/** What is wrong with the section beyond its schema. `before`: that of the run to go on with, which is past its warm-up. */
+export function trainingProblems({ steps, warmupSteps, learningRate, finalLearningRate }: TrainingKeys, before?: TrainingKeys): ConfigProblem[] {
+  return [
+    ...(finalLearningRate > learningRate
+      ? [{ problem: `train.finalLearningRate ${finalLearningRate} exceeds train.learningRate ${learningRate}`, hint: 'lower --final-learning-rate as well' }]
+      : []),
+    ...(before === undefined && warmupSteps > 0 && warmupSteps >= steps
+      ? [{ problem: `train.warmupSteps ${warmupSteps} is not less than train.steps ${steps}: the learning rate would never be reached`, hint: 'lower --warmup-steps, or leave it out to keep the share of the preset' }]
+      : []),
+  ];
+}
+
+/** The warm-up of a preset whose steps are changed: the same share of them. */
+export function scaledWarmup(preset: Pick<TrainingKeys, 'steps' | 'warmupSteps'>, steps: number): number {
+  return Math.min(steps - 1, Math.round((preset.warmupSteps / preset.steps) * steps));
+}
 
 export function optimizerOf({ beta1, beta2, epsilon, weightDecay, clipNorm }: TrainingKeys): AdamWConfig {
   return { beta1, beta2, epsilon, weightDecay, clipNorm };

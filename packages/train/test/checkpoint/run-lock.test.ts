@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockRunDirectory } from '../../src/checkpoint/index.js';
+import { ownTag } from '../../src/checkpoint/process-identity.js';
 
 let directory: string;
 beforeEach(async () => {
@@ -20,7 +21,7 @@ describe('lockRunDirectory', () => {
   it('refuses a second user, names the first, and is free after release', async () => {
     const lock = await lockRunDirectory(directory);
     await expect(lockRunDirectory(directory)).rejects.toMatchObject({
-      code: 'checkpoint',
+      code: 'busy',
       message: expect.stringContaining(`is in use by process ${process.pid} on ${hostname()}`),
     });
     lock.release();
@@ -43,6 +44,35 @@ describe('lockRunDirectory', () => {
     await expect(lockRunDirectory(directory)).rejects.toThrow('process 999999999 on elsewhere');
     await writeFile(join(directory, 'lock'), '');
     await expect(lockRunDirectory(directory)).rejects.toThrow('a lock that cannot be read');
+  });
+
+  it('needs no help after kills in the middle of takeovers, and exactly one of many goes on', async () => {
+    for (const name of ['lock', 'lock.takeover', 'lock.takeover.takeover']) await writeFile(join(directory, name), JSON.stringify(stale));
+    const results = await Promise.allSettled(Array.from({ length: 8 }, () => lockRunDirectory(directory)));
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(await readdir(directory)).toEqual(['lock']);
+    for (const result of results) if (result.status === 'fulfilled') result.value.release();
+  });
+
+  it('removes what dead processes left under temporary names, and nothing of others', async () => {
+    const dead = ownTag().replace(/^\d+\.\d*/, '999999999.1');
+    const foreign = '999999999.1.0123abcd';
+    const left = [`.temporary-${dead}-0-config.json`, `lock.${dead}-0`, `lock.${dead}-0-second`];
+    const kept = [`.temporary-${foreign}-0-config.json`, `lock.${foreign}-0`, `lock.${ownTag()}-7`, 'lock.txt'];
+    for (const name of [...left, ...kept]) await writeFile(join(directory, name), '');
+    const lock = await lockRunDirectory(directory);
+    expect((await readdir(directory)).sort()).toEqual([...kept, 'lock'].sort());
+    lock.release();
+  });
+
+  it('notices when the directory is gone or the lock is another process’s', async () => {
+    const lock = await lockRunDirectory(directory);
+    lock.checkHeld();
+    await writeFile(lock.path, JSON.stringify(stale));
+    expect(() => lock.checkHeld()).toThrow(expect.objectContaining({ code: 'io', message: `${directory} is no longer this run's: its lock is gone or another's` }));
+    await rm(lock.path);
+    expect(() => lock.checkHeld()).toThrow('no longer this run');
+    lock.release();
   });
 
   it('lets exactly one of many take a stale lock', async () => {

@@ -9,6 +9,7 @@ import {
   type CheckpointStoreOptions,
   type StoredTensor,
 } from '../../src/checkpoint/index.js';
+import { encodeManifest, readManifest } from '../../src/checkpoint/manifest.js';
 
 let directory: string;
 let warnings: string[];
@@ -60,6 +61,42 @@ describe('createCheckpointStore', () => {
     expect(await s.best()).toBeUndefined();
     expect(await names()).toEqual([name(3)]);
     expect(await readBestPointer(directory)).toBeUndefined();
+  });
+
+  it('a provisional one pushes nothing out, loads as the newest, and goes with the next', async () => {
+    const s = store();
+    for (const step of [1, 2]) await s.save(content(step));
+    for (const step of [3, 4]) await s.save({ ...content(step), provisional: true });
+    expect(await names()).toEqual([name(1), name(2), name(4)]);
+    expect((await s.loadLatest()).step).toBe(4);
+    await s.save(content(5));
+    expect(await names()).toEqual([name(2), name(5)]);
+  });
+
+  it('rates one afterwards: it becomes the best, and what is then superseded goes', async () => {
+    const s = store({ keepLast: 1 });
+    await s.save({ ...content(1), metric: 3 });
+    const { path } = await s.save(content(2));
+    await s.rate(path, 2);
+    expect(await names()).toEqual([name(2)]);
+    expect(await readBestPointer(directory)).toBe(path);
+    expect(await s.loadLatest()).toMatchObject({ step: 2, metric: 2 });
+    await s.rate(path, Number.NaN);
+    expect(await s.best()).toMatchObject({ metric: 2 });
+    expect(await readdir(path)).not.toContainEqual(expect.stringContaining('temporary'));
+  });
+
+  it('S4: refuses a manifest that names a file elsewhere, though its hash is right', async () => {
+    const s = store();
+    const { path } = await s.save(content(1));
+    const manifest = await readManifest(path);
+    await writeFile(join(path, 'manifest.json'), encodeManifest({ ...manifest, files: { ...manifest.files, '../../evil.safetensors': manifest.files['state.json']! } }));
+    await expect(s.load(path)).rejects.toMatchObject({ code: 'checkpoint', message: expect.stringContaining('cannot be a file of a checkpoint') });
+  });
+
+  it('refuses one without parameters', async () => {
+    const { path } = await store().save({ ...content(1), tensors: { optimizer: weights(1) } });
+    await expect(store().load(path)).rejects.toMatchObject({ code: 'checkpoint', message: `${path} has no parameters` });
   });
 
   it('keeps only the last K when told so', async () => {

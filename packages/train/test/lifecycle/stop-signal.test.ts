@@ -25,6 +25,21 @@ describe('createStopSignal', () => {
     expect({ SIGINT: process.listenerCount('SIGINT'), SIGTERM: process.listenerCount('SIGTERM') }).toEqual(before);
   });
 
+  it.each([['SIGHUP', 129], ['SIGQUIT', 131], ['SIGUSR1', 138], ['SIGUSR2', 140]] as const)('hears %s, which ends with %i', (signal, code) => {
+    const exits: number[] = [];
+    const stop = createStopSignal({ exit: (exit) => exits.push(exit) });
+    process.emit(signal, signal);
+    expect([stop.reason, stop.exitCode]).toEqual([signal, code]);
+    // A terminal that closes and a batch system send more than one: only those in haste, given twice, cut a save short.
+    process.emit('SIGHUP', 'SIGHUP');
+    process.emit('SIGUSR2', 'SIGUSR2');
+    if (signal !== 'SIGQUIT') process.emit('SIGTERM', 'SIGTERM');
+    expect(exits).toEqual([]);
+    process.emit('SIGTERM', 'SIGTERM');
+    expect(exits).toEqual([143]);
+    stop.dispose();
+  });
+
   it('works in a real process', async () => {
     const script = `
       import { createStopSignal } from './packages/train/src/lifecycle/index.js';

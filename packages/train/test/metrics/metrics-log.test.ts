@@ -1,5 +1,5 @@
 // The metrics log: rows come back, a resume leaves no step twice, torn lines are survived.
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -66,6 +66,28 @@ describe('createMetricsLog', () => {
     expect(() => log.append(stepRow(1))).toThrow('comes after');
     expect(() => createMetricsLog({ path })).toThrow('exists already');
     log.close();
+  });
+
+  it.each([['a file', true], ['nothing', false]])('writes through no symbolic link to %s', async (_, exists) => {
+    const target = join(path, '../../elsewhere');
+    if (exists) await writeFile(target, 'precious');
+    await mkdir(join(path, '..'));
+    await symlink(target, path);
+    for (const options of [{ path }, { path, resumeFrom: 0 }]) expect(() => createMetricsLog(options)).toThrow(expect.objectContaining({ code: 'io', message: `${path} is a symbolic link` }));
+    expect(await readFile(target, 'utf8').catch(() => 'absent')).toBe(exists ? 'precious' : 'absent');
+  });
+
+  it('keeps the lines of before a resume as they are, and goes through no name that can be guessed', async () => {
+    createMetricsLog({ path }).close();
+    const line = '{"seconds":1,"kind":"step","step":1,"loss":2.50,"learningRate":1e-3,"tokens":64,"tokensPerSecond":10}\n';
+    await writeFile(path, line);
+    const precious = join(path, '../precious');
+    await writeFile(precious, 'kept');
+    await symlink(precious, `${path}.temporary`);
+    createMetricsLog({ path, resumeFrom: 1 }).close();
+    expect(await readFile(path, 'utf8')).toBe(line);
+    expect(await readFile(precious, 'utf8')).toBe('kept');
+    expect((await readdir(join(path, '..'))).sort()).toEqual(['metrics.jsonl', 'metrics.jsonl.temporary', 'precious']);
   });
 
   it('resumes without a file, from nothing', () => {

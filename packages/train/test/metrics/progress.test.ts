@@ -35,6 +35,12 @@ describe('createProgress on a terminal', () => {
     expect(written.at(-1)).toBe('\n');
   });
 
+  it('counts the updates that were skipped', () => {
+    const { written, progress } = display();
+    progress.update({ ...update(25), skippedUpdates: 3 });
+    expect(written[0]).toContain('loss 2.000  3 skipped  ');
+  });
+
   it('redraws at most ten times a second, and always the last step', () => {
     const { clock, written, progress } = display();
     for (let step = 1; step <= 100; step++) {
@@ -80,8 +86,8 @@ describe('createProgress on a terminal', () => {
     const { written, progress } = display();
     progress.update(update(1));
     progress.message('saved');
-    expect(written[1]).toBe('\r\u001b[2Ksaved\n');
-    expect(written[2]).toContain('step 1/100');
+    expect(written.slice(1, 3).join('')).toBe('\r\u001b[2Ksaved\n');
+    expect(written[3]).toContain('step 1/100');
   });
 
   it('counts the time left from where this process began', () => {

@@ -1,7 +1,8 @@
 // Text for the terminal: wrapping, control characters, errors. The closing lines of a run are in the tests of runs.
 import { XMoEError } from '@xmoe/core';
-import { expect, it } from 'vitest';
-import { errorText, facts, printable, progressLine, wrap } from '@xmoe/train/program';
+import { describe, expect, it } from 'vitest';
+import { createProgress } from '../../src/metrics/index.js';
+import { errorText, EXIT_CODES, exitCodeOf, exitCodesText, facts, newProgram, printable, progressLine, runCommandLine, textOnly, wrap } from '@xmoe/train/program';
 
 it('wrap breaks at spaces and keeps lines', () => {
   expect(wrap('aa bb cc\n\ndddddddd e', 5)).toBe('aa bb\ncc\n\ndddddddd\ne');
@@ -33,4 +34,48 @@ it('progressLine redraws on a terminal and is one line elsewhere', () => {
   };
   expect(drawn(false)).toBe('Scoring\n');
   expect(drawn(true)).toBe('\rScoring   0%\rScoring  50%\rScoring 100%\n');
+});
+
+describe('S8: control characters of data', () => {
+  const evil = 'a\u001b]0;title\u0007\u001b[2Jb';
+  const collected = (isTTY: boolean) => {
+    const texts: string[] = [];
+    return { texts, stream: { write: (text: string) => texts.push(text), isTTY, columns: 90 } };
+  };
+
+  it('reach no terminal in a message, while the display still draws', () => {
+    const { texts, stream } = collected(true);
+    const progress = createProgress({ stream: textOnly(stream), totalSteps: 2, environment: {} });
+    progress.update({ step: 1, loss: 1 });
+    progress.message(`saved ${evil}`);
+    expect(texts.join('')).toContain('saved a\ufffd]0;title\ufffd\ufffd[2Jb\n');
+    expect(texts.join('')).toContain('\u001b[36m');
+    progressLine(textOnly(stream), evil).update(0.5);
+    expect(texts.slice(-2)).toEqual(['\r', 'a\ufffd]0;title\ufffd\ufffd[2Jb  50%']);
+  });
+
+  it.each([['terminal', true, false], ['file', false, true]])('in results and errors: a %s', async (_, isTTY, raw) => {
+    const output = collected(isTTY);
+    const messages = collected(isTTY);
+    const code = await runCommandLine(['show'], { output: output.stream, messages: messages.stream }, (terminal) => {
+      const program = newProgram('test', terminal);
+      program.command('show').action(() => {
+        terminal.output.write(evil);
+        throw new XMoEError('data', `unknown key ${evil}`, { hint: evil });
+      });
+      return program;
+    });
+    expect(code).toBe(65);
+    expect(output.texts.join('').includes('\u001b')).toBe(raw); // a file gets what a command made, as it is
+    expect(messages.texts.join('')).not.toContain('\u001b');
+  });
+});
+
+it('each kind of error has its exit code, and --help lists them', () => {
+  const codes = (['config', 'value', 'checkpoint', 'data', 'numerics', 'backend', 'memory', 'io', 'busy', 'shape', 'autodiff'] as const).map((code) => exitCodeOf(new XMoEError(code, '')));
+  expect(codes).toEqual([2, 2, 3, 65, 70, 71, 71, 74, 75, 1, 1]);
+  expect(exitCodeOf(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', syscall: 'write' }))).toBe(74);
+  expect(exitCodeOf(new TypeError('x is not a function'))).toBe(1);
+  for (const code of Object.values(EXIT_CODES)) expect(exitCodesText()).toMatch(new RegExp(`^ +${code}  `, 'm'));
+  expect(exitCodesText()).toContain('130 SIGINT');
 });

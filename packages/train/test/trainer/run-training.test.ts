@@ -228,7 +228,7 @@ describe('resuming', () => {
 
   it('names what a checkpoint of another program lacks', async () => {
     const directory = runDirectory();
-    await store(directory).save({ step: 3, tensors: {}, state: { saved: {}, trainer: { step: 3 } } });
+    await store(directory).save({ step: 3, tensors: { parameters: [{ name: 'w', dtype: 'float32', shape: [1], data: new Float32Array(1) }] }, state: { saved: {}, trainer: { step: 3 } } });
     await expect(runTiny({ directory, resume: true })).rejects.toThrow(/step-00000003: .*trainer\.targetsSeen is missing/);
   });
 

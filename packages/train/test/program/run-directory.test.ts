@@ -1,0 +1,53 @@
+// Which checkpoint of a run is taken, and what is said when there is none.
+import { stat, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, expect, it } from 'vitest';
+import { createCheckpointStore } from '../../src/checkpoint/index.js';
+import { loadRunCheckpoint } from '@xmoe/train/program';
+import { temporaryFolder } from '../data/temporary.js';
+
+const { path: inFolder } = temporaryFolder();
+let warnings: string[];
+beforeEach(() => {
+  warnings = [];
+});
+const load = (run: string, checkpoint: string) => loadRunCheckpoint(run, { checkpoint, onWarning: (message) => warnings.push(message) });
+
+/** Checkpoints of steps 1 to 3; the second is the best, the first the next best. */
+async function saveThree(name: string): Promise<string> {
+  const run = inFolder(name);
+  const store = createCheckpointStore({ directory: join(run, 'checkpoints'), keepLast: 3 });
+  for (const [step, metric] of [[1, 2], [2, 1], [3, 3]] as const) {
+    await store.save({ step, metric, tensors: { parameters: [{ name: 'w', dtype: 'float32', shape: [1], data: Float32Array.of(step) }] }, state: {} });
+  }
+  return run;
+}
+
+it('best does not need best.json: damaged or gone, the manifests say which it is', async () => {
+  for (const content of ['{"name": "step-0', '{}', '{"name": "../elsewhere"}', '']) {
+    const run = await saveThree(`pointer-${content.length}`);
+    await writeFile(join(run, 'checkpoints', 'best.json'), content);
+    expect((await load(run, 'best')).step).toBe(2);
+  }
+  expect(warnings).toEqual([]);
+});
+
+it('best falls back to the next best when it is damaged, and says so', async () => {
+  const run = await saveThree('damaged');
+  const file = join(run, 'checkpoints', 'step-00000002', 'parameters.safetensors');
+  const { size } = await stat(file);
+  await writeFile(file, new Uint8Array(size)); // the size is right
+  expect((await load(run, 'best')).step).toBe(1);
+  expect(warnings).toEqual([expect.stringContaining('step-00000002 is skipped')]);
+  await truncate(join(run, 'checkpoints', 'step-00000001', 'manifest.json'), 5);
+  expect((await load(run, 'best')).step).toBe(3);
+});
+
+it('a checkpoint that is not there: the error lists those that are', async () => {
+  const run = await saveThree('listed');
+  await expect(load(run, 'step-9')).rejects.toMatchObject({
+    code: 'checkpoint', message: 'there is no checkpoint "step-9"',
+    hint: 'checkpoints there: step-00000001, step-00000002, step-00000003; also best and latest',
+  });
+  expect((await load(run, 'step-00000001')).step).toBe(1);
+});
