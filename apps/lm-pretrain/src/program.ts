@@ -1,7 +1,7 @@
 // The command line of xmoe-lm: options and help. What the commands do is in commands/.
 import { BACKEND_NAMES, openBackend } from '@xmoe/backends';
 import {
-  backendOption, countFromOne, cpuEngine, doctorCommand, finite, locateVersion, newProgram, runCommandLine, wholeNumber, withConfigOptions,
+  backendOption, countFromOne, countOrAll, cpuEngine, doctorCommand, finite, locateVersion, newProgram, runCommandLine, wholeNumber, withConfigOptions,
   withTrainOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/train/program';
 import type { Command } from 'commander';
@@ -39,7 +39,7 @@ function createProgram(terminal: Terminal): Command {
     .option('--threshold <t>', 'another threshold than in training', finite)
     .option('--capacity-factor <gamma>', 'another capacity factor than in training', finite)
     .option('--batch-size <B>', 'windows per routing group (default: as in training)', countFromOne)
-    .option('--max-windows <count>', 'score only the first windows', countFromOne)
+    .option('--max-windows <count>', 'score only the first windows, or all (default: as many as the run scored)', countOrAll)
     .option('--json', 'print one JSON object')
     .action((run, options) => evalCommand(terminal, run, options));
   program

@@ -16,8 +16,9 @@ describe('eval', () => {
   const scores = async (...flags: string[]) => JSON.parse((await mustRun('eval', run, ...wasm, '--json', ...flags)).output);
 
   it('repeats what training reported, with capacity and without', async () => {
-    const result = await scores('--max-windows', '20', '--checkpoint', 'latest');
+    const result = await scores('--checkpoint', 'latest'); // as many windows as training scored
     expect(result.withCapacity).toMatchObject({ perplexity: summary().testPerplexity, bitsPerByte: summary().bitsPerByte, tokens: 320 });
+    expect(result).toMatchObject({ windows: 20, allWindows: expect.toSatisfy((all: number) => all > 20) });
     expect(result.leakFree.perplexity).toBe(summary().leakFreeTestPerplexity);
     expect(result.withCapacity.routing[0].summary.dropRate).toBeCloseTo(summary().dropRate['h.1'], 12);
     expect(result.leakFree.routing[0].summary.dropRate).toBe(0);
@@ -25,7 +26,7 @@ describe('eval', () => {
   });
 
   it('scores the whole split, in bits of its bytes', async () => {
-    const { withCapacity } = await scores('--split', 'validation');
+    const { withCapacity } = await scores('--split', 'validation', '--max-windows', 'all');
     expect(withCapacity.tokens).toBeGreaterThan(320);
     expect(withCapacity.bitsPerByte).toBeCloseTo((withCapacity.loss * withCapacity.tokens) / Math.LN2 / withCapacity.bytes, 10);
   });
@@ -58,7 +59,7 @@ describe('eval', () => {
 
   it('prints for people, and says what capacity means', async () => {
     const { output } = await mustRun('eval', run, ...wasm, '--max-windows', '4');
-    expect(output).toMatch(/^test split, .*step-000000\d0\n/);
+    expect(output).toMatch(/^test split, the first 4 of \d+ windows \(--max-windows all scores them all\), .*step-000000\d0\n/);
     expect(output).toMatch(/padded, γ = 1 +perplexity \d+\.\d{3}, \d\.\d{4} bits per byte, 64 tokens, experts \d\.\d\d× dense FLOPs/);
     expect(output).toContain('grouped, nothing dropped');
     expect(output).toContain('later tokens can push earlier ones out');

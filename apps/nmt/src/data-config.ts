@@ -1,9 +1,10 @@
 // The `data` section of a translation run's configuration: which pairs, how they are cleaned and held out, which
 // vocabulary. The other sections are not here.
+import { whole } from '@xmoe/train/program';
 import { z } from 'zod';
 
-const positive = z.int().min(1);
-const count = z.int().min(0);
+const positive = whole(1, 1e9);
+const count = whole(0, 1e9);
 
 /** A field of a row: a name (JSON, Parquet, CSV, TSV with a header; `a.b` goes into objects) or a TSV column from 1. */
 const fieldSchema = z.union([z.string().min(1), positive]);
@@ -29,7 +30,7 @@ export const cleaningSchema = z.object({
   minCharacters: positive.default(1),
   maxCharacters: positive.default(1000),
   /** Most times that one side may be longer than the other, in characters weighted by script. */
-  maxLengthRatio: z.number().min(1).default(3),
+  maxLengthRatio: z.number().min(1).max(1e9).default(3),
   /** Drop pairs that repeat an earlier one. */
   removeDuplicates: z.boolean().default(true),
   /** Drop pairs whose source and target are the same. */
@@ -60,7 +61,7 @@ export const dataSchema = z.object({
   cleaning: cleaningSchema.prefault({}),
   tokenizer: z
     .discriminatedUnion('type', [
-      z.object({ type: z.literal('bpe'), vocabularySize: z.int().min(300), minFrequency: positive.default(2) }),
+      z.object({ type: z.literal('bpe'), vocabularySize: whole(300, 2 ** 24), minFrequency: positive.default(2) }),
       /** A `tokenizer.json` with the three special tokens. */
       z.object({ type: z.literal('file'), path: z.string().min(1) }),
     ])

@@ -79,6 +79,7 @@ export async function openRun(directory: string, options: OpenRunOptions): Promi
 
 function withThreshold(config: Config, threshold: number | undefined): Config {
   if (threshold === undefined) return config;
+  if (threshold < 0 || threshold > 1) throw new XMoEError('value', `the threshold is ${threshold}`, { hint: 'pass a number from 0 to 1' });
   if (config.moe?.router.type !== 'threshold') {
     throw new XMoEError('config', `the run ${config.moe ? `uses the ${config.moe.router.type} router, which` : 'is dense: it'} has no threshold`, { hint: 'leave --threshold out' });
   }

@@ -121,13 +121,14 @@ function createMemory(): WasmMemory {
 
 async function defaultThreads(): Promise<number> {
   const given = environment('XMOE_THREADS');
-  if (given !== undefined && given !== '') return checkedThreads(Number(given), 'XMOE_THREADS');
+  if (given !== undefined && given !== '') return checkedThreads(Number(given), 'XMOE_THREADS', given);
   return Math.min(DEFAULT_MAXIMUM_THREADS, await availableThreads());
 }
 
-function checkedThreads(count: number, name: string): number {
+/** `typed`: as the user wrote it. */
+function checkedThreads(count: number, name: string, typed = String(count)): number {
   if (Number.isInteger(count) && count >= 1 && count <= MAXIMUM_THREADS) return count;
-  throw new XMoEError('config', `${name} is ${count}`, { op: 'cpu:wasm', hint: `give a whole number from 1 to ${MAXIMUM_THREADS}` });
+  throw new XMoEError('config', `${name} is ${typed}`, { op: 'cpu:wasm', hint: `give a whole number from 1 to ${MAXIMUM_THREADS}` });
 }
 
 function defaultVariant(): 'auto' | WasmVariant {

@@ -16,7 +16,7 @@ interface EvalOptions {
   threshold?: number;
   capacityFactor?: number;
   batchSize?: number;
-  maxWindows?: number;
+  maxWindows?: number | 'all';
   json?: boolean;
 }
 
@@ -28,27 +28,36 @@ export async function evalCommand(terminal: Terminal, directory: string, options
   try {
     const config = withRouting(run.record.config, options);
     const dataset = await run.dataset();
+    const split = dataset.split(options.split as SplitName);
+    const most = mostWindows(config, options);
+    const windows = Math.ceil((split.length - 1) / config.model.contextLength);
     const score = async (evaluated: Config): Promise<Scored> => {
       const result = await evaluate({
         engine: run.device.engine,
         model: buildModel(run.device.engine, evaluated, run.tokenizer.vocabularySize),
         parameters: run.parameters,
-        split: dataset.split(options.split as SplitName),
+        split,
         tokenizer: run.tokenizer,
         batchSize: options.batchSize ?? (evaluated === config ? config.train.batchSize : leakFreeBatchSize(config)),
         computeDType: config.train.precision,
         summarizeTrace: routingReader(evaluated, 1),
-        ...(options.maxWindows === undefined ? {} : { maxWindows: options.maxWindows }),
+        ...(most === null ? {} : { maxWindows: most }),
       });
       return { ...result, expertsOverDense: expertsOverDense(evaluated, result.routing) };
     };
     const withCapacity = await score(config);
     const dropless = config.moe ? await score(leakFree(config)) : withCapacity;
-    const result = { checkpoint: run.checkpoint.path, split: options.split, backend: run.device.engine.backend.name, withCapacity, leakFree: dropless };
+    const result = { checkpoint: run.checkpoint.path, split: options.split, backend: run.device.engine.backend.name, windows: Math.min(windows, most ?? windows), allWindows: windows, withCapacity, leakFree: dropless };
     terminal.output.write(options.json ? `${JSON.stringify(result)}\n` : evaluationText(config, result));
   } finally {
     run.close();
   }
+}
+
+/** As many windows as training scores of that split, so that the numbers are the same; null: all of them. */
+function mostWindows({ train }: Config, { maxWindows, split }: EvalOptions): number | null {
+  if (maxWindows !== undefined) return maxWindows === 'all' ? null : maxWindows;
+  return { train: null, validation: train.evalWindows, test: train.testWindows }[split as SplitName];
 }
 
 /** The configuration with another threshold or capacity factor. */
@@ -71,11 +80,14 @@ interface EvaluationReport {
   checkpoint: string;
   split: string;
   backend: string;
+  /** Scored, and those that the split has. */
+  windows: number;
+  allWindows: number;
   withCapacity: Scored;
   leakFree: Scored;
 }
 
-function evaluationText(config: Config, { checkpoint, split, withCapacity, leakFree: dropless }: EvaluationReport): string {
+function evaluationText(config: Config, { checkpoint, split, windows, allWindows, withCapacity, leakFree: dropless }: EvaluationReport): string {
   const cost = (share: number | null): string => (share === null ? '' : `, experts ${share.toFixed(2)}× dense FLOPs`);
   const line = ({ perplexity, bitsPerByte, tokens, expertsOverDense: share }: Scored): string =>
     `perplexity ${perplexity.toFixed(3)}, ${bitsPerByte.toFixed(4)} bits per byte, ${tokens} tokens${cost(share)}`;
@@ -85,5 +97,6 @@ function evaluationText(config: Config, { checkpoint, split, withCapacity, leakF
     ? [[`${config.moe.dispatch}, γ = ${config.moe.capacityFactor}`, line(withCapacity)] as const, ...routing(withCapacity), ['grouped, nothing dropped', line(dropless)] as const, ...routing(dropless)]
     : [['dense', line(withCapacity)] as const];
   const note = config.moe && config.moe.dispatch !== 'grouped' ? 'With capacity, later tokens can push earlier ones out; nothing leaks when nothing is dropped.\n' : '';
-  return `${split} split, ${checkpoint}\n${facts(rows)}\n${note}`;
+  const part = windows < allWindows ? `, the first ${windows} of ${allWindows} windows (--max-windows all scores them all)` : '';
+  return `${split} split${part}, ${checkpoint}\n${facts(rows)}\n${note}`;
 }

@@ -17,6 +17,10 @@ export function countFromOne(text: string): number {
   return value;
 }
 
+export function countOrAll(text: string): number | 'all' {
+  return text === 'all' ? text : countFromOne(text);
+}
+
 export function finite(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');

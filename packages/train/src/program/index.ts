@@ -2,7 +2,7 @@
 // @xmoe/train/program; the rest of the package does not need it.
 export { checkData, DATA_FINGERPRINT, type DataAtHand } from './check-data.js';
 export {
-  backendOption, configOf, countFromOne, finite, readFlags, wholeNumber, withConfigOptions, withTrainOptions,
+  backendOption, configOf, countFromOne, countOrAll, finite, readFlags, wholeNumber, withConfigOptions, withTrainOptions,
   type ConfigOptions,
 } from './command-flags.js';
 export { openDevice, type BackendOpener, type Device } from './device.js';
