@@ -33,8 +33,8 @@ export type TrainingKeys = z.output<typeof shapeSchema>;
 
 /** Keys of the section that a run may change when it goes on. Those of the first row change what it computes from there. */
 export const RESUMABLE_TRAINING_KEYS = [
-  ...['steps', 'learningRate', 'finalLearningRate', 'clipNorm'],
-  ...['evalEvery', 'checkpointEvery', 'keepCheckpoints', 'routingEvery'],
+  'steps', 'learningRate', 'finalLearningRate', 'clipNorm',
+  'evalEvery', 'checkpointEvery', 'keepCheckpoints', 'routingEvery',
 ].map((key) => `train.${key}`);
 
 /** What is wrong with the section beyond its schema. `before`: that of the run to go on with, which is past its warm-up. */
