@@ -29,7 +29,10 @@ async function close(terminal: Terminal, trained: TrainedModel): Promise<void> {
   terminal.exitCode = stop.exitCode;
   if (finished) terminal.output.write(closingText(finished, join(out, RUN_FILES.checkpoints)));
   else terminal.output.write(unfinishedText(outcome, config.train.steps, out));
-  if (finished && !Number.isFinite(finished.summary.testPerplexity)) throw noResult(`test perplexity ${finished.summary.testPerplexity}`, outcome, out);
+  if (!finished) return;
+  const { testPerplexity } = finished.summary; // absent without a test split
+  if (testPerplexity === undefined && outcome.skippedInARow > 0) throw noResult('its last update was skipped', outcome, out);
+  if (testPerplexity !== undefined && !Number.isFinite(testPerplexity)) throw noResult(`test perplexity ${testPerplexity}`, outcome, out);
 }
 
 function headline({ model, moe, train }: Config): string {

@@ -80,6 +80,8 @@ export interface RunOutcome {
   routing: RoutingByLayer;
   /** Updates that changed nothing because their gradient was not finite, over all sessions of the run. */
   skippedUpdates: number;
+  /** How many of the last updates were such. */
+  skippedInARow: number;
   /** FLOPs of the expert layers over the run, estimated from the steps that collected routing. */
   budgetedFlops: number;
   executedFlops: number;
@@ -262,7 +264,7 @@ async function restore<Host>(options: RunTrainingOptions<Host>, checkpoint: Load
 
 function outcomeOf<Host>(session: Session<Host>, completed: boolean): RunOutcome {
   const { options: { trainer }, totals, spent } = session;
-  const { step, targetsSeen, skippedUpdates } = trainer.state;
+  const { step, targetsSeen, skippedUpdates, skippedInARow } = trainer.state;
   return {
     completed,
     stoppedEarly: isPatienceOver(session),
@@ -272,6 +274,7 @@ function outcomeOf<Host>(session: Session<Host>, completed: boolean): RunOutcome
     targetsPerSecond: spent.seconds > 0 ? spent.targets / spent.seconds : 0,
     routing: totals.routing,
     skippedUpdates,
+    skippedInARow,
     ...flopsAt(totals, step),
   };
 }
