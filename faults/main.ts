@@ -7,6 +7,7 @@ import { crashPoints } from './crash-points.js';
 import { damage } from './damage.js';
 import { failingCalls } from './failing-calls.js';
 import { kills } from './kills.js';
+import { fuzz } from './fuzz.js';
 import { helpText, parseOptions, type FaultsOptions } from './options.js';
 import { builtPrograms } from './processes.js';
 import { races } from './races.js';
@@ -21,6 +22,7 @@ const SECTIONS = {
   'crash-points': { about: 'killed before, in and after every call that changes a file (F2, F3)', run: crashPoints },
   'failing-calls': { about: 'every such call fails once; full disks (F8, F9)', run: failingCalls },
   damage: { about: 'damaged checkpoints (F11)', run: damage },
+  fuzz: { about: 'a million changed files, one reader after another (F12, F25, S2, S3)', run: fuzz },
   races: { about: 'several processes in one run directory (F16 to F18)', run: races },
   signals: { about: 'signals and lost readers at random moments (F4)', run: signals },
   surroundings: { about: 'other clocks, zones, rights; places without room for a run; order of syncs (F10, F15, F44)', run: surroundings },

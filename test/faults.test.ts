@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { crashPoints } from '../faults/crash-points.js';
 import { damage } from '../faults/damage.js';
 import { failingCalls } from '../faults/failing-calls.js';
+import { fuzz } from '../faults/fuzz.js';
 import { kills } from '../faults/kills.js';
 import { parseOptions } from '../faults/options.js';
 import { sourcePrograms } from '../faults/processes.js';
@@ -24,6 +25,7 @@ describe('as promised', () => {
     ['F2, F3: killed before, in and after calls that change files', crashPoints, 0.04],
     ['F8, F9: calls that fail, a full disk', failingCalls, 0.03],
     ['F11: damaged checkpoints', damage, 0.1],
+    ['F12, F25, S2, S3: changed files of every kind', fuzz, 0.003],
     ['F16 to F18: several processes in one run directory, a copy', races, 0.1],
     ['F4: signals, and readers that go away', signals, 0.01],
     ['F10, F15, F44: other clocks, zones, rights and places; the order of syncs', surroundings, 0.01],

@@ -39,12 +39,21 @@ export class XMoEError extends Error {
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     const named = details.op ? `${details.op}: ${message}` : message;
-    super(named, details.cause === undefined ? undefined : { cause: details.cause });
+    super(escapeControls(named, code), details.cause === undefined ? undefined : { cause: details.cause });
     this.name = 'XMoEError';
     this.code = code;
-    this.hint = details.hint;
+    this.hint = details.hint && escapeControls(details.hint, code);
     this.op = details.op;
   }
+}
+
+/** These quote what is in files: a line feed in them is none of ours. */
+const QUOTES_FILES: ReadonlySet<ErrorCode> = new Set(['config', 'data', 'checkpoint']);
+
+/** Control characters by their numbers: what a message quotes must not move a terminal's cursor or end its line. */
+function escapeControls(text: string, code: ErrorCode): string {
+  const controls = QUOTES_FILES.has(code) ? /[\p{Cc}\u2028\u2029]/gu : /(?!\n)\p{Cc}/gu;
+  return text.replace(controls, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Whether `error` is an {@link XMoEError}, of this or of another copy of the package. */
@@ -52,8 +61,12 @@ export function isXMoEError(error: unknown): error is XMoEError {
   return error instanceof Error && (error as { isXMoEError?: unknown }).isXMoEError === true;
 }
 
+/** No name of ours is nearly as long; looking costs its length times that of all candidates. */
+const LONGEST_NAME = 200;
+
 /** The candidate with the smallest edit distance to `name`, or undefined when none is near. */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
+  if (name.length > LONGEST_NAME) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.ceil(name.length / 2));
   for (const candidate of candidates) {

@@ -147,3 +147,16 @@ describe('XMoEError', () => {
     expect(nearestName('zzz', ['threshold', 'topk'])).toBeUndefined();
   });
 });
+
+describe('what a message quotes', () => {
+  it('cannot move a terminal or end the line', () => {
+    const error = new XMoEError('data', 'a.json has no column "x\u001b[2J\r\n\u2028"', { op: 'read', hint: 'did you mean "\u0007"?' });
+    expect(error.message).toBe('read: a.json has no column "x\\u001b[2J\\u000d\\u000a\\u2028"');
+    expect(error.hint).toBe('did you mean "\\u0007"?');
+    expect(new XMoEError('backend', 'does not compile\nline 2\u009b').message).toBe('does not compile\nline 2\\u009b');
+  });
+
+  it('is compared with known names only where it could be one', () => {
+    expect(nearestName('x'.repeat(1_000_000), ['y'.repeat(1000)])).toBeUndefined();
+  });
+});

@@ -105,11 +105,8 @@ export function readHeader(json: Uint8Array, fileBytes: number, where: string): 
   return { metadata: checkMetadata(metadata, where), entries, dataStart };
 }
 
-/** A name for messages: on one line, and not longer than one. */
-function shown(name: string): string {
-  const line = name.replace(/[\p{Cc}\u2028\u2029]/gu, '?');
-  return line.length > 100 ? `${line.slice(0, 97)}...` : line;
-}
+/** A name for messages, not longer than a line. */
+const shown = (name: string): string => (name.length > 100 ? `${name.slice(0, 97)}...` : name);
 
 function readEntry(name: string, entry: unknown, where: string): TensorEntry {
   const tensor = shown(name);

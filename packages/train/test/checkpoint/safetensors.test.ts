@@ -116,7 +116,7 @@ describe('safetensors', () => {
     ['overflow hidden by a zero', file({ a: entry(0, 0, { shape: [2 ** 40, 2 ** 40, 0] }) }, 0), 'tensor a is too large'],
     ['rank', file({ a: entry(0, 4, { shape: Array(65).fill(1) }) }, 4), 'tensor a has no valid shape'],
     ['byte order mark', file(0, 0, '\uFEFF{}'), 'its header does not begin with {'],
-    ['a name of lines', file({ ['a\n\u001b[31m' + 'x'.repeat(200)]: 1 }, 0), /the entry of tensor a\?\?\[31mx{86,92}\.\.\. is not/],
+    ['a name of lines', file({ ['a\n\u001b[31m' + 'x'.repeat(200)]: 1 }, 0), /the entry of tensor a\\u000a\\u001b\[31mx{86,92}\.\.\. is not/],
     ['dtype', file({ a: entry(0, 4, { dtype: 'BF16' }) }, 4), 'dtype "BF16", which is not supported'],
     ['extra key', file({ a: entry(0, 4, { stride: 1 }) }, 4), 'unknown key "stride"'],
     ['no offsets', file({ a: { dtype: 'U8', shape: [0] } }, 0), 'no valid data_offsets'],
