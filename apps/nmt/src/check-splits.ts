@@ -28,7 +28,7 @@ export function checkSplits(dataset: ParallelDataset, config: Config): void {
       const lengths = split[`${side}Lengths`];
       const tokens = lengths.reduce((most, length) => Math.max(most, length), 0);
       if (tokens <= limit) continue;
-      const place = dataset.index.splits[name].longest?.[side] ?? `pair ${lengths.indexOf(tokens)} of the ${name} split`;
+      const place = dataset.index.longest?.[name][side] ?? `pair ${lengths.indexOf(tokens)} of the ${name} split`;
       throw new XMoEError('config', `${place}: the ${side} has ${tokens} tokens, and the model takes ${limit} (${name} split)`, { hint });
     }
   }

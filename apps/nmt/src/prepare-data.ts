@@ -27,11 +27,11 @@ export async function prepareData(
   const { nearDuplicate, ...cleaning } = config.cleaning;
   if (cleaning.minScriptShare > 0) for (const code of Object.values(languages)) scriptsOf(code); // before anything is read
   const train = config.files.length > 0
-    ? await corpusOf(config.files, config, config.strict, 'training files')
+    ? await corpusOf(config.files, config, config.strict, 'training files', root)
     : languagePackCorpus(languages.source, languages.target);
   // Given sets are taken whole: a row that cannot be read would silently change the scores.
   const given = async (files: PairFiles, label: string): Promise<PairCorpus | undefined> =>
-    files.length === 0 ? undefined : corpusOf(files, config, true, label);
+    files.length === 0 ? undefined : corpusOf(files, config, true, label, root);
   const exclude = await given(config.excludeFiles, 'excluded files');
   const prepared = await prepareParallel({
     root: join(root, labelOf(config)),
@@ -52,10 +52,10 @@ export async function prepareData(
   return { dataset: await openParallelDataset(prepared.directory), prepared };
 }
 
-function corpusOf(files: PairFiles, config: DataConfig, strict: boolean, label: string): Promise<PairCorpus> {
+function corpusOf(files: PairFiles, config: DataConfig, strict: boolean, label: string, root: string): Promise<PairCorpus> {
   const languages = { source: config.sourceLanguage, target: config.targetLanguage };
   const sources = files.map((file) => (typeof file === 'string' ? parsePairSource(file) : file));
-  return pairCorpusOfFiles(sources, { languages, strict, maximumExpansion: config.maximumExpansion }, `${label} (${sources.map(({ path }) => basename(path)).join(', ')})`);
+  return pairCorpusOfFiles(sources, { languages, strict, maximumExpansion: config.maximumExpansion }, `${label} (${sources.map(({ path }) => basename(path)).join(', ')})`, join(root, 'sources.json'));
 }
 
 async function vocabularyOf({ tokenizer }: DataConfig): Promise<VocabularyOptions | BytePairTokenizer> {

@@ -14,7 +14,7 @@ import { normaliseText } from './normalise-text.js';
 import { LENGTHS_WIDTH } from './open-parallel-dataset.js';
 import { readPairFile } from './pair-files.js';
 import type { LanguagePair } from './pairs.js';
-import { PARALLEL_FORMAT, PARALLEL_FORMAT_VERSION, type ParallelIndex, type ParallelSplitIndex } from './parallel-index.js';
+import { PARALLEL_FORMAT, PARALLEL_FORMAT_VERSION, type LongestPairs, type ParallelIndex, type ParallelSplitIndex } from './parallel-index.js';
 import { REPORT_FILE, type PairsReport, type ParallelReport } from './parallel-report.js';
 import { translationTokensOf } from './special-tokens.js';
 
@@ -42,7 +42,8 @@ export async function encodePairs(directory: string, fingerprint: string, option
     if (++done % PROGRESS_EVERY === 0 || done === total) onProgress(done, total);
   };
   const encode = (name: SplitName) => encodeSplit(directory, name, kinds, options, step);
-  const splits = { train: await encode('train'), validation: await encode('validation'), test: await encode('test') };
+  const encoded = { train: await encode('train'), validation: await encode('validation'), test: await encode('test') };
+  const splits = { train: encoded.train.index, validation: encoded.validation.index, test: encoded.test.index };
   if (splits.train.pairs === 0) {
     throw new XMoEError('data', `no pairs to train on: all ${splits.train.tooLong} have more than ${maximumTokens} tokens on a side`, {
       op: 'prepareParallel',
@@ -59,6 +60,7 @@ export async function encodePairs(directory: string, fingerprint: string, option
     tokenizer: { kind: tokenizer.kind, hash: tokenizer.hash, vocabularySize: tokenizer.vocabularySize },
     kinds,
     splits,
+    longest: { validation: encoded.validation.longest, test: encoded.test.longest },
   };
   const tokens = (name: SplitName) => ({ source: splits[name].sourceTokens, target: splits[name].targetTokens });
   const full: ParallelReport = {
@@ -80,7 +82,7 @@ async function encodeSplit(
   kinds: readonly string[],
   { pairsDirectory, report, tokenizer, maximumTokens }: EncodeOptions,
   step: () => void,
-): Promise<ParallelSplitIndex> {
+): Promise<{ index: ParallelSplitIndex; longest: LongestPairs }> {
   const { endOfSentence } = translationTokensOf(tokenizer);
   const limit = name === 'train' ? maximumTokens : Infinity;
   const numberOfKind = new Map(kinds.map((kind, number) => [kind, number]));
@@ -88,7 +90,8 @@ async function encodeSplit(
   const table = Buffer.alloc(report.splits[name].pairs * LENGTHS_WIDTH * 4);
   const writer = createShardWriter({ directory, name, dtype: dtypeOf(tokenizer), shardTokens: SHARD_TOKENS });
   let [pairs, tooLong, sourceTokens, targetTokens] = [0, 0, 0, 0];
-  const longest = { source: { tokens: 0, place: '' }, target: { tokens: 0, place: '' } };
+  const longest = { source: '', target: '' };
+  let [mostSource, mostTarget] = [0, 0];
   try {
     for (const { source, target, kind, place } of readPairFile(join(pairsDirectory, pairsFile(name)))) {
       step();
@@ -102,10 +105,8 @@ async function encodeSplit(
       ids.set(left);
       ids.set(right, lengths[0]);
       await writer.write(ids, Buffer.byteLength(source) + Buffer.byteLength(target));
-      if (place !== undefined) {
-        if (lengths[0] > longest.source.tokens) longest.source = { tokens: lengths[0], place };
-        if (lengths[1] > longest.target.tokens) longest.target = { tokens: lengths[1], place };
-      }
+      if (lengths[0] > mostSource) [mostSource, longest.source] = [lengths[0], place ?? ''];
+      if (lengths[1] > mostTarget) [mostTarget, longest.target] = [lengths[1], place ?? ''];
       const number = numberOfKind.get(kind ?? '')!;
       [lengths[0], lengths[1], number].forEach((value, i) => table.writeUInt32LE(value, (pairs * LENGTHS_WIDTH + i) * 4));
       pairsByKind[number]++;
@@ -117,7 +118,7 @@ async function encodeSplit(
     const file = `${name}-lengths.bin`;
     await writeDurably(join(directory, file), bytes);
     const lengths = { file, sha256: createHash('sha256').update(bytes).digest('hex') };
-    return { ...(await writer.finish()), pairs, sourceTokens, targetTokens, tooLong, lengths, pairsByKind, longest: { source: longest.source.place, target: longest.target.place } };
+    return { index: { ...(await writer.finish()), pairs, sourceTokens, targetTokens, tooLong, lengths, pairsByKind }, longest };
   } finally {
     await writer.abandon();
   }

@@ -1,9 +1,8 @@
-// Where pairs come from on disk: what the user may name, which files that means, and their fingerprint. Opens no file.
+// Where pairs come from on disk: what the user may name, which files that means, and their fingerprint. Reads no pairs.
 import { stat } from 'node:fs/promises';
-import { basename } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { compressionOf, withoutCompression } from '../data/compressed-bytes.js';
-import { fingerprintOf } from '../data/shard-index.js';
+import { fingerprintFiles } from '../data/shard-index.js';
 import { expandSource, notFound, type FileKinds, type FoundFile } from '../data/source-files.js';
 
 /**
@@ -99,16 +98,14 @@ async function twoFiles(origin: PairFileSource): Promise<PairFile> {
   return { ...describe(path), target: describe(target), origin };
 }
 
-/** A fingerprint of files by name, size and time of change, and of how they are read (not by content). */
-export async function fingerprintPairSources(sources: readonly PairFileSource[]): Promise<string> {
-  const parts: Record<string, string> = {};
-  for (const [position, { path, target, format, origin }] of (await listPairFiles(sources)).entries()) {
-    for (const [side, name] of [path, target?.path].entries()) {
-      if (name === undefined) continue;
-      const { size, mtimeMs } = await stat(name);
-      parts[`${position}.${side} ${basename(name)}`] = `${format} ${size} ${mtimeMs}`;
-    }
-    parts[`${position} read as`] = JSON.stringify([origin.fields ?? null, origin.kind ?? null]);
-  }
-  return fingerprintOf(parts);
+/**
+ * A fingerprint of files by what they hold and how they are read, whatever they are called. It costs a pass over them; `record` names a
+ * file where the sha256 of large ones are remembered.
+ */
+export async function fingerprintPairSources(sources: readonly PairFileSource[], record?: string): Promise<string> {
+  const files = (await listPairFiles(sources)).flatMap(({ path, target, format, origin }) => {
+    const as = JSON.stringify([format, origin.fields ?? null, origin.kind ?? null]);
+    return target === undefined ? [{ path, as }] : [{ path, as }, { path: target.path, as: `target ${as}` }];
+  });
+  return fingerprintFiles(files, record);
 }

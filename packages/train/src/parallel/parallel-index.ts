@@ -21,9 +21,10 @@ const parallelSplitSchema = splitSchema.extend({
   lengths: z.object({ file: z.string().regex(/^[\w-]+\.bin$/), sha256 }),
   /** Pairs of each kind, by position in `kinds`. */
   pairsByKind: z.array(count),
-  /** Where the pairs with the longest sides were read, for messages; empty for training, absent from older data. */
-  longest: z.object({ source: z.string(), target: z.string() }).optional(),
 });
+
+/** Where the pair with the longest source and that with the longest target were read. */
+const longestSchema = z.object({ source: z.string(), target: z.string() });
 
 const indexSchema = z.object({
   format: z.literal(PARALLEL_FORMAT),
@@ -37,10 +38,13 @@ const indexSchema = z.object({
   tokenizer: z.object({ kind: z.string(), hash: sha256, vocabularySize: count }),
   kinds: z.array(z.string()),
   splits: z.object({ train: parallelSplitSchema, validation: parallelSplitSchema, test: parallelSplitSchema }),
+  /** For messages about pairs that a model cannot take. Absent from data of earlier versions. */
+  longest: z.object({ validation: longestSchema, test: longestSchema }).optional(),
 });
 
 export type ParallelIndex = z.infer<typeof indexSchema>;
 export type ParallelSplitIndex = z.infer<typeof parallelSplitSchema>;
+export type LongestPairs = z.infer<typeof longestSchema>;
 
 /** Reads and validates `directory/index.json`. Throws when it is missing, damaged or of another version. */
 export async function readParallelIndex(directory: string): Promise<ParallelIndex> {

@@ -50,9 +50,9 @@ export function readPairs(sources: readonly PairFileSource[], options: ReadPairs
   };
 }
 
-/** The pairs of files with their fingerprint, for `prepareParallel`. */
-export async function pairCorpusOfFiles(sources: readonly PairFileSource[], options: ReadPairsOptions, label: string): Promise<PairCorpus> {
-  return { label, pairs: readPairs(sources, options), fingerprint: await fingerprintPairSources(sources) };
+/** The pairs of files with their fingerprint, for `prepareParallel`. `record`: where the sha256 of large files are remembered. */
+export async function pairCorpusOfFiles(sources: readonly PairFileSource[], options: ReadPairsOptions, label: string, record?: string): Promise<PairCorpus> {
+  return { label, pairs: readPairs(sources, options), fingerprint: await fingerprintPairSources(sources, record) };
 }
 
 /** A table is not what its reader takes it for when more than this share of its rows is malformed. */

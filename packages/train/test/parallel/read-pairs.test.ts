@@ -1,6 +1,6 @@
 // The readers of parallel text: every format, plain and compressed, several sources; and one clear error for each way in which
 // a file can be wrong.
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -211,13 +211,20 @@ describe('helpers', () => {
     }
   });
 
-  it('fingerprints files and the way they are read', async () => {
+  it('fingerprints files by what they hold and how they are read, whatever they are called', async () => {
     const file = write('print.tsv', 'a\tb\n');
     const plain = await fingerprintPairSources([{ path: file }]);
-    expect(await fingerprintPairSources([{ path: file }])).toBe(plain);
+    mkdirSync(path('elsewhere'), { recursive: true });
+    expect(await fingerprintPairSources([{ path: write('elsewhere/other.tsv', 'a\tb\n') }])).toBe(plain);
     expect(await fingerprintPairSources([{ path: file, kind: 'x' }])).not.toBe(plain);
     expect(await fingerprintPairSources([{ path: file, fields: { source: 2, target: 1 } }])).not.toBe(plain);
-    write('print.tsv', 'a\tbc\n');
-    expect(await fingerprintPairSources([{ path: file }])).not.toBe(plain);
+    expect(await fingerprintPairSources([{ path: file, target: file }])).not.toBe(await fingerprintPairSources([{ path: file }, { path: file }]));
+    // Another text of the same name, size and time.
+    const other = write('elsewhere/print.tsv', 'a\tc\n');
+    const { atime, mtime } = statSync(file);
+    utimesSync(other, atime, mtime);
+    const record = path('sources.json');
+    expect(await fingerprintPairSources([{ path: file }], record)).toBe(plain);
+    expect(await fingerprintPairSources([{ path: other }], record)).not.toBe(plain);
   });
 });
