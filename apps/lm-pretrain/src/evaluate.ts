@@ -1,6 +1,7 @@
 // Perplexity of a split over non-overlapping windows, with what routing did meanwhile.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters, sum, type Tensor } from '@xmoe/core';
+import { checkIds } from '@xmoe/nn';
 import { bitsPerByte, evaluationWindows, mergeRouting, type LayerRouting, type Tokenizer, type TokenSplit } from '@xmoe/train';
 import type { RoutingTrace } from '@xmoe/moe';
 import type { XMoELanguageModel } from './model.js';
@@ -46,6 +47,8 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
   for (const batch of evaluationWindows(split, length, { batchSize, maxWindows: windows })) {
     await nextTurn(); // lets signals in: a backend on the CPU never waits by itself
     if (options.stopped?.()) break;
+    checkIds('inputs', batch.inputs, model.config.vocabularySize);
+    checkIds('targets', batch.targets, model.config.vocabularySize, { none: true });
     const { total, traces } = engine.scope(() => {
       const inputs = engine.tensor(batch.inputs);
       const targets = engine.tensor(batch.targets);

@@ -14,7 +14,7 @@ export async function routeText(run: TrainedRun, tokens: ArrayLike<number>): Pro
     const window = ids.slice(start, start + contextLength);
     for (const { layer, trace } of await routeWindow(run, window)) {
       const entry = layers.get(layer) ?? { name: layer, experts: trace.experts, perToken: [] };
-      entry.perToken.push(...trace.perToken);
+      for (const token of trace.perToken) entry.perToken.push(token);
       layers.set(layer, entry);
     }
   }

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, type Engine, type Tensor } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
-import type { LanguageModelBatch } from '@xmoe/nn';
+import { checkIds, type LanguageModelBatch } from '@xmoe/nn';
 import {
   createBatchSampler, createTrainer, dataFingerprint, runTraining, tokenizerToJson,
   type HeldOut, type JsonObject, type ProgressStream, type RunOutcome, type StopSignal, type TokenBatch, type Trainer,
@@ -131,6 +131,8 @@ export function createLanguageModelTrainer(engine: Engine, config: Config, model
     seed: train.seed,
     computeDType: train.precision,
     upload(batch) {
+      checkIds('inputs', batch.inputs, model.config.vocabularySize);
+      checkIds('targets', batch.targets, model.config.vocabularySize, { none: true });
       inputs.write(batch.inputs);
       targets.write(batch.targets);
       return { shape, inputs, targets };

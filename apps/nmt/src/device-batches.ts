@@ -1,6 +1,6 @@
 // Batches of pairs and of sources as the model takes them: padded rows with masks, on the device.
 import type { Engine, Tensor } from '@xmoe/core';
-import type { SequenceBatch, TranslationBatch } from '@xmoe/nn';
+import { checkIds, type SequenceBatch, type TranslationBatch } from '@xmoe/nn';
 import type { ParallelBatch } from '@xmoe/train';
 
 /** Batches of one shape share their tensors, so that a step may be recorded and run again on new contents. */
@@ -8,10 +8,21 @@ export function shapeOf({ rows, sourceLength, targetLength }: ParallelBatch): st
   return `${rows}x${sourceLength}x${targetLength}`;
 }
 
-/** Puts batches on the device, in tensors that live as long as the engine: one set for each shape. */
-export function createUploader(engine: Engine): (batch: ParallelBatch) => TranslationBatch {
+/** @throws XMoEError `data` for an id outside the vocabulary */
+function checkBatch({ source, targetInput, targetOutput }: ParallelBatch, vocabularySize: number): void {
+  checkIds('source', source, vocabularySize);
+  checkIds('target', targetInput, vocabularySize);
+  checkIds('labels', targetOutput, vocabularySize, { none: true });
+}
+
+/**
+ * Puts batches on the device, in tensors that live as long as the engine: one set for each shape.
+ * @throws XMoEError `data` for an id outside the vocabulary
+ */
+export function createUploader(engine: Engine, vocabularySize: number): (batch: ParallelBatch) => TranslationBatch {
   const byShape = new Map<string, TranslationBatch>();
   return (batch) => {
+    checkBatch(batch, vocabularySize);
     const shape = shapeOf(batch);
     let device = byShape.get(shape);
     if (!device) byShape.set(shape, (device = emptyBatch(engine, batch)));
@@ -33,8 +44,12 @@ function emptyBatch(engine: Engine, { rows, sourceLength, targetLength }: Parall
   return { source: sequences(sourceLength), target: sequences(targetLength), labels: engine.zeros([rows * targetLength], 'int32').keep() };
 }
 
-/** A batch for one use. Dispose it with {@link disposeBatch}. */
-export function uploadBatch(engine: Engine, batch: ParallelBatch): TranslationBatch {
+/**
+ * A batch for one use. Dispose it with {@link disposeBatch}.
+ * @throws XMoEError `data` for an id outside the vocabulary
+ */
+export function uploadBatch(engine: Engine, batch: ParallelBatch, vocabularySize: number): TranslationBatch {
+  checkBatch(batch, vocabularySize);
   const sequences = (tokens: Int32Array, mask: Uint8Array, length: number): SequenceBatch => ({
     shape: { batch: batch.rows, length }, tokens: engine.tensor(tokens).keep(), mask: engine.tensor(mask, [mask.length], 'bool').keep(),
   });
@@ -45,15 +60,19 @@ export function uploadBatch(engine: Engine, batch: ParallelBatch): TranslationBa
   };
 }
 
-/** Sources of any lengths as one batch, padded on the right. */
-export function uploadSources(engine: Engine, sources: readonly Int32Array[], padding: number): SequenceBatch {
-  const length = Math.max(...sources.map((source) => source.length));
+/**
+ * Sources of any lengths as one batch, padded on the right.
+ * @throws XMoEError `data` for an id outside the vocabulary
+ */
+export function uploadSources(engine: Engine, sources: readonly Int32Array[], padding: number, vocabularySize: number): SequenceBatch {
+  const length = sources.reduce((most, source) => Math.max(most, source.length), 0);
   const tokens = new Int32Array(sources.length * length).fill(padding);
   const mask = new Uint8Array(tokens.length);
   sources.forEach((source, row) => {
     tokens.set(source, row * length);
     mask.fill(1, row * length, row * length + source.length);
   });
+  checkIds('source', tokens, vocabularySize);
   return { shape: { batch: sources.length, length }, tokens: engine.tensor(tokens).keep(), mask: engine.tensor(mask, [mask.length], 'bool').keep() };
 }
 

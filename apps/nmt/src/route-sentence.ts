@@ -29,7 +29,7 @@ export async function routeSentence(router: SentenceRouter, source: ArrayLike<nu
   const { engine, model, parameters, tokens, tokenizer } = router;
   const context: ForwardContext = { training: false, key: null, computeDType: router.computeDType, tokenIds: null, mask: null, collect: 'tokens' };
   const ended = (ids: ArrayLike<number>): Int32Array => Int32Array.from([...Array.from(ids), tokens.endOfSentence]);
-  const batch = uploadBatch(engine, collatePairs([{ source: ended(source), target: ended(target) }], tokens));
+  const batch = uploadBatch(engine, collatePairs([{ source: ended(source), target: ended(target) }], tokens), model.config.vocabularySize);
   const { encoder, decoder } = engine.scope(() => {
     const memory = model.encode(parameters, batch.source, context);
     return { encoder: memory.traces, decoder: model.decode(parameters, batch.target, batch.source, memory.x, context).traces };

@@ -135,7 +135,7 @@ export function createTranslationTrainer(engine: Engine, config: Config, model: 
     schedule: scheduleOf(train),
     seed: train.seed,
     computeDType: train.precision,
-    upload: createUploader(engine),
+    upload: createUploader(engine, model.config.vocabularySize),
     shapeOf,
     countTargets: ({ targetTokens }) => targetTokens,
     loss: (weights, batch, context, options) => model.loss(weights, batch, context, options),

@@ -50,7 +50,7 @@ export function createTranslator({ engine, config, model, parameters, tokens }: 
 
   const translateBatch = async (rows: readonly Row[], options: DecodingOptions): Promise<Hypothesis[][]> => {
     const sources = rows.map(({ ids }) => ids);
-    const source = uploadSources(engine, sources, tokens.padding);
+    const source = uploadSources(engine, sources, tokens.padding, model.config.vocabularySize);
     const rule: LengthRule = { ratio: options.maxLengthRatio, extra: options.maxLengthExtra, limit };
     const common = {
       startToken: tokens.beginOfSentence,

@@ -45,7 +45,7 @@ export async function referenceLoss(options: LossOptions): Promise<LossResult> {
   for (const batch of evaluationBatches({ split, tokens: dataset.tokens, maxTokens: Math.max(BATCH_TOKENS, longestPair(split)) })) {
     await nextTurn(); // lets signals in: a backend on the CPU never waits by itself
     if (options.stopped?.()) break;
-    const device = uploadBatch(engine, batch);
+    const device = uploadBatch(engine, batch, model.config.vocabularySize);
     const { crossEntropy, traces, rest } = engine.scope(() => {
       const { crossEntropy: mean, traces: all, ...others } = model.loss(parameters, device, context);
       return { crossEntropy: mean, traces: all, rest: others };

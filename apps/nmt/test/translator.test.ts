@@ -4,7 +4,7 @@ import { createEngine, initializeParameters, randomKey } from '@xmoe/core';
 import { collatePairs } from '@xmoe/train';
 import { afterAll, describe, expect, it } from 'vitest';
 import { configs } from '../src/config.js';
-import { disposeBatch, shapeOf, uploadBatch, createUploader } from '../src/device-batches.js';
+import { disposeBatch, shapeOf, uploadBatch, uploadSources, createUploader } from '../src/device-batches.js';
 import { buildModel, dropless } from '../src/model.js';
 import { createTranslator, type DecodingOptions } from '../src/translator.js';
 
@@ -84,7 +84,7 @@ describe('createTranslator', () => {
 describe('batches on the device', () => {
   const pairs = [[5, 6, 7], [8]].map((ids) => ({ source: Int32Array.from([...ids, 40]), target: Int32Array.from([...ids, 9, 40]) }));
   it('of one shape share their tensors, with the contents of the last', async () => {
-    const upload = createUploader(engine);
+    const upload = createUploader(engine, 43);
     const [first, again, other] = [collatePairs(pairs, tokens), collatePairs([...pairs].reverse(), tokens), collatePairs(pairs.slice(1), tokens)];
     expect(shapeOf(first)).toBe(shapeOf(again));
     const device = upload(first);
@@ -94,8 +94,16 @@ describe('batches on the device', () => {
     expect(upload(other)).not.toBe(device);
   });
 
+  it('of ids that the model does not have are refused, by name', () => {
+    const batch = collatePairs(pairs, tokens);
+    expect(() => createUploader(engine, 41)(batch)).toThrow('source[6] is 41: no id of a vocabulary of 41');
+    expect(() => uploadBatch(engine, { ...batch, targetInput: batch.targetInput.map(() => 43) }, 43)).toThrow('target[0] is 43');
+    expect(() => uploadBatch(engine, { ...batch, targetOutput: batch.targetOutput.map((id) => (id < 0 ? id : 43)) }, 43)).toThrow('labels[0] is 43');
+    expect(() => uploadSources(engine, [Int32Array.of(1, -1)], 0, 42)).toThrow('source[1] is -1');
+  });
+
   it('mask padding on both sides', async () => {
-    const batch = uploadBatch(engine, collatePairs(pairs, tokens));
+    const batch = uploadBatch(engine, collatePairs(pairs, tokens), 43);
     expect(Array.from(await batch.source.mask.data(), Number)).toEqual([1, 1, 1, 1, 1, 1, 0, 0]);
     expect(Array.from(await batch.target.mask.data(), Number)).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
     disposeBatch(batch.source.tokens, batch.source.mask, batch.target.tokens, batch.target.mask, batch.labels);

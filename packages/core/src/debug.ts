@@ -1,4 +1,5 @@
-// The NaN watch: wraps a kernel table so that the first NaN is blamed on the kernel that made it. Not on by default.
+// The NaN watch: wraps a kernel table so that the first NaN is blamed on the kernel that made it, and an id outside its table or
+// vocabulary on the kernel that was given it. Not on by default.
 import type { Backend, KernelName, Kernels, Operand } from './contract.js';
 import { isFloat } from './dtype.js';
 import { XMoEError } from './errors.js';
@@ -13,28 +14,30 @@ export interface NonFiniteWatch {
 type AnyKernel = (...operands: unknown[]) => void;
 
 /**
- * Checks every float output of every kernel for NaN. Backends that read synchronously raise at the call; others copy
- * the output aside and raise at the next read of any tensor. Infinities pass: masks use them.
+ * Checks every float output of every kernel for NaN, and ids before they are used. Backends that read synchronously raise at the
+ * call; others copy the operand aside and raise at the next read of any tensor. Infinities pass: masks use them.
  */
 export function watchKernels(kernels: Kernels, backend: Backend): NonFiniteWatch {
   const pending: Promise<unknown>[] = [];
-  const check = (name: KernelName, output: Operand): void => {
+  const check = (operand: Operand, find: (data: ArrayLike<number>) => XMoEError | undefined): void => {
     if (backend.readSync) {
-      const error = findNaN(name, output, backend.readSync(output));
+      const error = find(backend.readSync(operand));
       if (error) throw error;
     } else {
       // A failed read is an answer too: a rejection that nobody awaits yet would end the process.
-      pending.push(backend.read(output).then((data) => findNaN(name, output, data), (error: unknown) => error));
+      pending.push(backend.read(operand).then(find, (error: unknown) => error));
     }
   };
   const watched: Record<string, AnyKernel> = {};
   for (const name of Object.keys(KERNEL_OUTPUTS) as KernelName[]) {
     const kernel = kernels[name] as AnyKernel;
     watched[name] = (...operands) => {
+      const given = ID_OPERANDS[name]?.(operands);
+      if (given) check(given.ids, (data) => findForeignId(name, given, data));
       kernel(...operands);
       for (const position of KERNEL_OUTPUTS[name]) {
         for (const output of [operands[position] as Operand | readonly Operand[] | null].flat()) {
-          if (output && isFloat(output.dtype)) check(name, output);
+          if (output && isFloat(output.dtype)) check(output, (data) => findNaN(name, output, data));
         }
       }
     };
@@ -48,6 +51,32 @@ export function watchKernels(kernels: Kernels, backend: Backend): NonFiniteWatch
       }
     },
   };
+}
+
+interface GivenIds {
+  readonly ids: Operand;
+  /** Ids are below this. */
+  readonly count: number;
+  /** The lowest that means "none". */
+  readonly lowest: number;
+}
+
+/** Kernels whose indices are ids, and not offsets that may lie outside on purpose. */
+const ID_OPERANDS: Partial<Record<KernelName, (operands: readonly unknown[]) => GivenIds>> = {
+  gatherRows: ([x, ids]) => ({ ids: ids as Operand, count: (x as Operand).shape[0]!, lowest: -1 }),
+  crossEntropyStats: (operands) => ({ ids: operands[1] as Operand, count: (operands[6] as { vocabulary: number }).vocabulary, lowest: -Infinity }),
+};
+
+function findForeignId(name: KernelName, { count, lowest }: GivenIds, data: ArrayLike<number>): XMoEError | undefined {
+  for (let index = 0; index < data.length; index++) {
+    const id = data[index]!;
+    if (id < count && id >= lowest) continue;
+    return new XMoEError('numerics', `id ${id} at element ${index} is none of ${count}`, {
+      op: name,
+      hint: 'pass ids from 0 to one less, or a negative one for none: does the vocabulary fit the text?',
+    });
+  }
+  return undefined;
 }
 
 function findNaN(name: KernelName, output: Operand, data: ArrayLike<number>): XMoEError | undefined {

@@ -15,7 +15,7 @@ import { collectTensors, Tensor, type Storage } from './tensor.js';
 export interface EngineOptions {
   /**
    * off: no checks. nan: every kernel's float output is checked and the first NaN raises an error with the kernel's
-   * name. leaks: every storage remembers where it was made, for `leakReport`. all: both.
+   * name, as does an id that a table or a vocabulary does not have. leaks: every storage remembers where it was made, for `leakReport`. all: both.
    */
   debug?: 'off' | 'nan' | 'leaks' | 'all';
   /** Give the engine a `profiler` also where the backend has none of its own, by timing kernel calls on the host. */

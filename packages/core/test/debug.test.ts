@@ -1,6 +1,6 @@
 // Debug levels: the NaN watch with and without synchronous reads, and the leak report.
 import { createCpuBackend } from '@xmoe/backend-cpu';
-import { createEngine, divide, exp, gelu, isXMoEError, log, multiply, reshape, softmax, sum, valueAndGrad, type Backend, type Tensor } from '@xmoe/core';
+import { createEngine, crossEntropy, divide, exp, gatherRows, gelu, isXMoEError, log, multiply, reshape, softmax, sum, valueAndGrad, type Backend, type Engine, type Tensor } from '@xmoe/core';
 import { describe, expect, it } from 'vitest';
 
 /** The same backend as a device that only answers later. */
@@ -47,6 +47,22 @@ describe('the NaN watch', () => {
     await new Promise((resolve) => setTimeout(resolve, 5));
     broken = false;
     await expect(x.data()).rejects.toThrow('device lost');
+  });
+
+  it('names ids that a vocabulary or a table does not have, and lets those for "none" pass', async () => {
+    const use = (engine: Engine, label: number, row: number): void => {
+      const logits = engine.tensor([1, 2, 3, 4, 5, 6], [2, 3]);
+      gatherRows(logits, engine.tensor(Int32Array.of(0, -1, row)));
+      crossEntropy(logits, engine.tensor(Int32Array.of(-100, label)));
+    };
+    const now = createEngine(createCpuBackend(), { debug: 'nan' });
+    use(now, 2, 1);
+    expect(() => use(now, 3, 1)).toThrow('crossEntropyStats: id 3 at element 1 is none of 3');
+    expect(() => use(now, 2, 2)).toThrow('gatherRows: id 2 at element 2 is none of 2');
+    expect(() => use(now, 2, -2)).toThrow('gatherRows: id -2 at element 2 is none of 2');
+    const later = createEngine(deferred(), { debug: 'nan' });
+    use(later, 99, 1);
+    await expect(later.ones([1]).data()).rejects.toThrow('crossEntropyStats: id 99 at element 1 is none of 3');
   });
 
   it('is off by default', () => {

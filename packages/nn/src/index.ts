@@ -12,6 +12,7 @@ export * from './layers/feed-forward.js';
 export * from './layers/linear.js';
 export * from './layers/transformer-layer.js';
 export * from './models/encoder-decoder.js';
+export * from './models/ids.js';
 export * from './models/language-model.js';
 export * from './models/loss.js';
 export * from './models/positions.js';

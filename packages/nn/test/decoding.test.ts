@@ -238,6 +238,19 @@ describe('sampleSequences', () => {
     });
   });
 
+  it('takes vocabularies of any size, and refuses logits that are not numbers', async () => {
+    const model = createTinyTranslator(engine, { vocabularySize: 2 ** 18, encoderLayers: 0, decoderLayers: 0 });
+    const parameters = drawnParameters(engine, model.parameters, 0.7);
+    const source = paddedRows(engine, SOURCES);
+    const more = { ...options, keys, maxLengths: [1, 1] };
+    for (const temperature of [0, 1]) {
+      const drawn = await sampleSequences({ engine, model, parameters }, source, { ...more, temperature });
+      for (const { logProbability } of drawn) expect(logProbability).toBeLessThan(0);
+    }
+    const diverged = Object.fromEntries(Object.entries(parameters).map(([name, tensor]) => [name, engine.full(tensor.shape, NaN).keep()]));
+    await expect(sampleSequences({ engine, model, parameters: diverged }, source, more)).rejects.toThrow('the probabilities of the model are not numbers');
+  });
+
   it('never draws a forbidden token, and says when the length ended it', async () => {
     const drawn = await sample(SOURCES, { forbiddenTokens: [1, 2, 3, 4, 5] });
     for (const { tokens } of drawn) expect(tokens.every((token) => token === 6)).toBe(true);

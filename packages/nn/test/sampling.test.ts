@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sampleToken } from '@xmoe/nn';
 
-const logitsOf = fc.array(fc.double({ min: -20, max: 20, noNaN: true }), { minLength: 1, maxLength: 12 });
+const logitsOf = fc.array(fc.float({ min: -20, max: 20, noNaN: true }), { minLength: 1, maxLength: 12 });
 const uniform = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true });
 const all = { temperature: 1, topK: 0, topP: 1 };
 
@@ -27,6 +27,26 @@ describe('sampleToken', () => {
       // Those before it do not reach the mass on their own.
       expect(before).toBeLessThan(topP * weights.reduce((sum, weight) => sum + weight, 0) + 1e-9);
     }));
+  });
+
+  it('takes vocabularies of any size', () => {
+    const logits = new Float32Array(2 ** 18).map((_, id) => (id * 7919) % 1000);
+    const best = logits.indexOf(999);
+    for (const options of [{ ...all, temperature: 0 }, { ...all, topK: 1 }, { ...all, topK: 40, topP: 1e-9 }]) expect(sampleToken(logits, 0.5, options)).toBe(best);
+    expect(logits[sampleToken(logits, 0.5, all)]).toBeGreaterThan(990);
+  });
+
+  it.each([
+    [[0, NaN, 1], 'sample: the logit of token 1 is NaN'],
+    [[0, 1, Infinity], 'sample: the logit of token 2 is Infinity'],
+    [[-Infinity, -Infinity], 'sample: no token has a logit above −∞'],
+    [[], 'sample: no token has a logit above −∞'],
+  ])('refuses %o, which have no softmax, at any temperature', (logits, message) => {
+    for (const temperature of [0, 1]) expect(() => sampleToken(logits, 0.5, { ...all, temperature })).toThrow(message);
+  });
+
+  it('never takes a token with a logit of −∞', () => {
+    for (const u of [0, 0.5, 0.999999]) expect(sampleToken([-Infinity, 0, -Infinity], u, all)).toBe(1);
   });
 
   it('takes each token for a share of u equal to its probability', () => {

@@ -57,7 +57,7 @@ interface Step {
 function nextStep({ active, height: before }: Step, filler: number): Step {
   const sequences = active.flatMap((beam, index) => (beam.done ? [] : [index]));
   const staying = sequences.map((index) => active[index]!);
-  const height = Math.max(0, ...staying.map((beam) => beam.live.length));
+  const height = staying.reduce((most, beam) => Math.max(most, beam.live.length), 0);
   // A beam with fewer hypotheses than another has idle rows, which it never looks at.
   const rowsOf = sequences.flatMap((index) => Array.from({ length: height }, (_, row) => ({ live: active[index]!.live[row], first: index * before })));
   return {

@@ -15,7 +15,7 @@ export interface SampleOptions extends DecodingLimits, TokenSampling {
 
 /**
  * One sampled hypothesis of each source; its score is log p under the model, untempered.
- * @throws XMoEError `value` for options that make no sense, `numerics` when the model gives NaN
+ * @throws XMoEError `value` for options that make no sense, `numerics` when the model's logits have no softmax
  */
 export async function sampleSequences<Trace>(decoded: DecodedModel<Trace>, source: SequenceBatch, options: SampleOptions): Promise<Hypothesis[]> {
   checkSampling(options);
@@ -50,7 +50,7 @@ interface Draft {
 }
 
 function extend(draft: Draft, logits: Float64Array, options: SampleOptions): void {
-  const peak = Math.max(...logits);
+  const peak = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
   const normalizer = peak + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - peak), 0));
   if (Number.isNaN(normalizer)) throw notNumbers('sampleSequences');
   for (const token of options.forbiddenTokens ?? []) logits[token] = -Infinity;

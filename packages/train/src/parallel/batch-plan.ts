@@ -62,7 +62,8 @@ export function createBatchPlanner(
     }
     const rest: number[][] = lengths.map(() => []);
     for (const key of [...cells.keys()].sort((a, b) => a - b)) {
-      rest[Math.max(Math.floor(key / lengths.length), key % lengths.length)].push(...cells.get(key)!);
+      const members = rest[Math.max(Math.floor(key / lengths.length), key % lengths.length)];
+      for (const pair of cells.get(key)!) members.push(pair);
     }
     const largest = rest.findLastIndex((members) => members.length > 0);
     for (let at = 0; at <= largest; at++) {

@@ -56,7 +56,8 @@ export function collatePairs(
 }
 
 function fit(name: string, wanted: number | undefined, lengths: Int32Array): number {
-  const [shortest, longest] = [Math.min(...lengths), Math.max(...lengths)];
+  const shortest = lengths.reduce((least, length) => Math.min(least, length), Infinity);
+  const longest = lengths.reduce((most, length) => Math.max(most, length), 0);
   if (shortest < 1) {
     throw new XMoEError('value', 'a pair has an empty side', {
       op: 'collatePairs',

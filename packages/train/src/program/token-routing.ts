@@ -63,7 +63,7 @@ export function tokenRoutingText({ tokens, layers }: InspectedText): string {
     ['token', ...tokens.map((token) => JSON.stringify(shownToken(token)).slice(1, -1).slice(0, 16))],
     ...layers.map(({ name, perToken }) => [name, ...perToken.map(cell)]),
   ].map((column) => {
-    const width = Math.max(...column.map((text) => text.length));
+    const width = column.reduce((most, text) => Math.max(most, text.length), 0);
     return column.map((text) => text.padEnd(width));
   });
   const rows = columns[0]!.map((_, row) => `  ${columns.map((column) => column[row]).join('  ').trimEnd()}`);

@@ -63,6 +63,15 @@ describe('a batch', () => {
 });
 
 describe('an epoch', () => {
+  it('is one batch of all pairs where the budget allows it, however many they are', () => {
+    const pairs = 150_000;
+    const ones = new Uint32Array(pairs).fill(1);
+    const split = { ...splitOf([[1, 1]]), pairs, sourceLengths: ones, targetLengths: ones, kindOf: new Uint16Array(pairs), read: () => splitOf([[1, 1]]).read(0) };
+    const sampler = samplerOf(split, { maxTokens: 8 * pairs });
+    expect(sampler.batchesPerEpoch).toBe(1);
+    expect(sampler.next().rows).toBe(pairs);
+  });
+
   it('takes every pair once, whole, within the budget', () => {
     const lengths = fc.array(fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 })), { minLength: 1, maxLength: 120 });
     fc.assert(
