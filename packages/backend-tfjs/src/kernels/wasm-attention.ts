@@ -25,8 +25,7 @@ interface Head {
 /** Writes −∞ where query i may not see key j. */
 function hideKeys(scores: Float32Array, { Tq, Tk, mask, options }: Head): void {
   for (let i = 0, row = 0; options.causal && i < Tq; i++, row += Tk) {
-    const visible = Math.max(0, Math.min(Tk, i + 1 + Tk - Tq));
-    scores.fill(-Infinity, row + visible, row + Tk);
+    scores.fill(-Infinity, row + visibleKeys(i, Tq, Tk), row + Tk);
   }
   for (let j = 0; mask && j < Tk; j++) {
     if (!mask[j]) for (let at = j; at < scores.length; at += Tk) scores[at] = -Infinity;
@@ -119,10 +118,15 @@ function headGradient(context: WasmContext, head: Head, key: Operand | null, at:
 
 const noScores = new Float32Array(0);
 
+/** How many leading keys a query may see. */
+function visibleKeys(query: number, Tq: number, Tk: number): number {
+  return Math.max(0, Math.min(Tk, query + 1 + Tk - Tq));
+}
+
 /** Per query its largest score and that one's probability, which is 1 / Σ exp(score − largest). */
-function writeStatistics(stats: Float32Array, scores: Float32Array, probabilities: Float32Array, Tk: number): void {
+function writeStatistics(stats: Float32Array, scores: Float32Array, probabilities: Float32Array, Tk: number, causal = false): void {
   for (let i = 0, row = 0; i < stats.length; i += 2, row += Tk) {
-    const best = indexOfLargest(scores, row, Tk);
+    const best = indexOfLargest(scores, row, causal ? visibleKeys(i / 2, stats.length / 2, Tk) : Tk);
     const isBlind = !(probabilities[best] > 0);
     stats[i] = isBlind ? LOWEST_FLOAT32 : scores[best];
     stats[i + 1] = isBlind ? 0 : probabilities[best];
@@ -149,7 +153,7 @@ export function wasmAttention(context: WasmContext): Pick<FusedKernels, 'attenti
       for (const head of headsOf(context, q, k, keyMask, options)) {
         const { scores, probability } = probabilities(context, head);
         const own = heap.floats(statistics + 2 * head.index * Tq * FLOAT, 2 * Tq);
-        writeStatistics(own, heap.floats(scores, Tq * Tk), heap.floats(probability, Tq * Tk), Tk);
+        writeStatistics(own, heap.floats(scores, Tq * Tk), heap.floats(probability, Tq * Tk), Tk, options.causal);
         if (options.dropoutRate > 0 && key) dropHead(context, key, head, probability, probability);
         heap.gemm(probability, values + head.index * Tk * D * FLOAT, target + head.index * Tq * D * FLOAT, Tq, Tk, D);
       }

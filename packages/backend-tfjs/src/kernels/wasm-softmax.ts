@@ -22,7 +22,13 @@ export function softmaxRows({ heap }: WasmContext, x: number, out: number, rows:
 /** Where the largest of a row is; the first place if all are NaN. */
 export function indexOfLargest(x: Float32Array, start: number, columns: number): number {
   let best = start;
-  for (let i = start + 1; i < start + columns; i++) if (x[i] > x[best]) best = i;
+  let most = x[start];
+  for (let i = start + 1; i < start + columns; i++) {
+    if (x[i] > most) {
+      most = x[i];
+      best = i;
+    }
+  }
   return best;
 }
 
