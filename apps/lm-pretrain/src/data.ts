@@ -7,6 +7,7 @@ import {
   readDocuments, splitNames, splitStream, trainBpe,
   type BytePairTokenizer, type HeldOut, type PreparedShards, type SplitPlan, type TextDocument, type TokenDataset,
 } from '@xmoe/train';
+import { printable } from '@xmoe/train/program';
 import type { Config } from './config.js';
 import { brownDocuments, brownFingerprint, sotuDocuments, sotuFingerprint } from './corpora/index.js';
 
@@ -25,7 +26,8 @@ const BPE_SAMPLE_CHARACTERS = 32_000_000;
  * Prepares the corpus of `config` in a directory of its own under `root`, or finds it there. The tokenizer is learned
  * on the training split only.
  */
-export async function prepareData(config: Config, root: string, notify: Notify, outDirectory?: string): Promise<PreparedData & { shards: PreparedShards }> {
+export async function prepareData(config: Config, root: string, tell: Notify, outDirectory?: string): Promise<PreparedData & { shards: PreparedShards }> {
+  const notify: Notify = (message) => tell(printable(message)); // names of files, too, are data
   const corpus = await locateCorpus(config, root);
   const { plan } = corpus;
   if (plan.line !== undefined) notify(plan.line);

@@ -12,6 +12,13 @@ export interface CorpusFile {
   readonly format: SourceFormat;
 }
 
+export interface UnreadableFile {
+  readonly path: string;
+  readonly reason: string;
+  /** It may be a part like the others, only compressed otherwise, or gone: never to be passed over. */
+  readonly packed: boolean;
+}
+
 export interface CorpusFolder {
   readonly path: string;
   readonly name: string;
@@ -19,22 +26,22 @@ export interface CorpusFolder {
   readonly files: readonly CorpusFile[];
   /** Paths of files that are not the corpus: dataset cards, licences, metadata, unknown kinds, hidden ones. */
   readonly strangers: readonly string[];
-  /** Paths of files that look like a part of the corpus and cannot be read, with the reason. */
-  readonly unreadable: readonly { readonly path: string; readonly reason: string }[];
+  /** Files that look like a part of the corpus and cannot be read. */
+  readonly unreadable: readonly UnreadableFile[];
   readonly folders: readonly CorpusFolder[];
 }
 
 const OP = 'readDocuments';
 /** Folders below the one named. */
-const MOST_LEVELS = 6;
+export const MOST_LEVELS = 6;
 const MOST_ENTRIES = 200_000;
 
-/** A file's reason why it cannot be read, by its name; undefined when it can, or is not known at all. */
-export function unreadableReason(name: string): string | undefined {
+/** Why a file cannot be read, by its name; undefined when it can, or is not known at all. */
+export function unreadableReason(name: string): Omit<UnreadableFile, 'path'> | undefined {
   const ending = /\.([A-Za-z0-9]+)$/.exec(name)?.[1].toLowerCase() ?? '';
-  if (/^(bz2|xz|lzma|lz4|lz|br|sz|snappy)$/.test(ending)) return `compressed as .${ending}`;
-  if (/^(zip|7z|rar|tar|tgz|tbz2?|txz)$/.test(ending) || /\.tar\.(gz|zst)$/i.test(name)) return `an archive`;
-  return /^(arrow|feather|orc|avro|h5|hdf5|pkl|pickle|npy|npz|bin|tfrecords?)$/.test(ending) ? `of the kind .${ending}` : undefined;
+  if (/^(zip|7z|rar|tar|tgz|tbz2?|txz)$/.test(ending) || /\.tar\.\w+$/i.test(name)) return { reason: 'an archive', packed: false };
+  if (/^(bz2|xz|lzma|lz4|lz|br|sz|snappy)$/.test(ending)) return { reason: `compressed as .${ending}`, packed: true };
+  return /^(arrow|feather|orc|avro|h5|hdf5|pkl|pickle|npy|npz|bin|tfrecords?)$/.test(ending) ? { reason: `of the kind .${ending}`, packed: false } : undefined;
 }
 
 /** Kinds that are a part of the corpus only where their name says so. */
@@ -52,7 +59,7 @@ export async function readCorpusFolder(path: string): Promise<CorpusFolder> {
   const seen = new Set<string>();
   let entries = 0;
   const read = async (folder: string, name: string, level: number): Promise<CorpusFolder> => {
-    const found = { files: [] as CorpusFile[], strangers: [] as string[], unreadable: [] as { path: string; reason: string }[], folders: [] as CorpusFolder[] };
+    const found = { files: [] as CorpusFile[], strangers: [] as string[], unreadable: [] as UnreadableFile[], folders: [] as CorpusFolder[] };
     seen.add(await realpath(folder));
     for (const item of await namesIn(folder)) {
       if (++entries > MOST_ENTRIES) throw tooMany(path);
@@ -83,16 +90,16 @@ function classify(
   path: string,
   name: string,
   entry: { isFile(): boolean } | undefined,
-  found: { files: CorpusFile[]; strangers: string[]; unreadable: { path: string; reason: string }[] },
+  found: { files: CorpusFile[]; strangers: string[]; unreadable: UnreadableFile[] },
 ): void {
   const format = formatOfName(name);
-  const reason = unreadableReason(name);
+  const why = unreadableReason(name);
   const named = labelOfFile(name) !== undefined;
   if (isPaper(name)) found.strangers.push(path);
-  else if (entry === undefined && (format !== undefined || named)) found.unreadable.push({ path, reason: 'a link to nothing' });
+  else if (entry === undefined && (format !== undefined || named)) found.unreadable.push({ path, reason: 'a link to nothing', packed: true });
   else if (!entry?.isFile()) found.strangers.push(path);
-  else if (format !== undefined && reason === undefined) found.files.push({ path, name, format });
-  else if (reason !== undefined && (named || !ONLY_BY_NAME.test(name))) found.unreadable.push({ path, reason });
+  else if (format !== undefined && why === undefined) found.files.push({ path, name, format });
+  else if (why !== undefined && (named || !ONLY_BY_NAME.test(name))) found.unreadable.push({ path, ...why });
   else found.strangers.push(path);
 }
 

@@ -3,7 +3,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, join, relative, resolve, sep } from 'node:path';
 import { XMoEError } from '@xmoe/core';
-import { holds, isPaper, PARQUET, readCorpusFolder, unreadableReason, type CorpusFolder } from './corpus-folder.js';
+import { holds, isPaper, MOST_LEVELS, PARQUET, readCorpusFolder, unreadableReason, type CorpusFolder, type UnreadableFile } from './corpus-folder.js';
 import { listSourceFiles, type SourceFormat } from './source-files.js';
 import { splitNames, type SplitName } from './split-documents.js';
 import { labelOfFile, labelOfFolder, type SplitLabel } from './split-names.js';
@@ -34,6 +34,7 @@ interface Found {
 }
 
 const OP = 'readDocuments';
+const MOST_LISTED = 12;
 
 /**
  * The layout of files, directories and `name*` patterns. In a directory: files and folders called train, validation (valid, val,
@@ -70,8 +71,8 @@ async function placeSource(source: string, several: boolean): Promise<Found> {
   if (!entry?.isDirectory()) {
     const files = await listSourceFiles([source]);
     refuseUnreadable(files.flatMap(({ path }) => {
-      const reason = unreadableReason(basename(path));
-      return reason === undefined ? [] : [{ path, reason }];
+      const why = unreadableReason(basename(path));
+      return why === undefined ? [] : [{ path, ...why }];
     }));
     return { placed: files.map(({ path, format }) => ({ path, format, shown: basename(path), label: labelOfFile(basename(path)), explicit: true })), leftOut: [] };
   }
@@ -81,7 +82,7 @@ async function placeSource(source: string, several: boolean): Promise<Found> {
   const named = (name: string): string => (several ? `${basename(resolve(source))}/${name}` : name);
   const placed = within.placed.map((file) => ({ ...file, shown: named(file.shown) }));
   const leftOut = within.leftOut.map(named);
-  const trains = placed.some((file) => file.label?.split === 'train' && file.label.sure);
+  const trains = placed.some(({ label: own }) => isSureTrain(own));
   return {
     placed: placed.filter((file) => !trains || file.label !== undefined).map((file) => (label === undefined || file.label !== undefined ? file : { ...file, label, explicit: true })),
     leftOut: [...leftOut, ...placed.filter((file) => trains && file.label === undefined).map(({ shown }) => shown)].sort(),
@@ -97,10 +98,12 @@ function placeFolder(folder: CorpusFolder, root: string, inherited: SplitLabel |
     const { placed, leftOut } = placeOneOf(below, root);
     return { placed, leftOut: [...leftOut, ...folder.strangers.map(shown), ...folder.unreadable.map(({ path }) => shown(path))] };
   }
-  refuseUnreadable(folder.unreadable);
+  const surely = splits.length > 0 || folder.files.some(({ name }) => isSureTrain(labelOfFile(name)));
+  const extra = ({ path, packed }: UnreadableFile): boolean => surely && !packed && labelOfFile(basename(path)) === undefined; // an archive of pictures, say
+  refuseUnreadable(folder.unreadable.filter((file) => !extra(file)));
   if (folder.files.length === 0 && splits.length === 0) {
     throw refuse(`${root} holds no text, JSON lines, CSV, TSV or Parquet files${folder.strangers.length > 0 ? ` beside ${folder.strangers.slice(0, 5).map(shown).join(', ')}` : ''}`,
-      'name a file itself to have it read as text');
+      `name a file itself to have it read as text; folders are looked through ${MOST_LEVELS} levels down`);
   }
   const others = below.filter((sub) => !splits.includes(sub));
   if (splits.length === 0 && folder.files.every(({ name, format }) => format === 'text' && labelOfFile(name) === undefined) && others.some((sub) => holds(sub, PARQUET))) {
@@ -111,7 +114,7 @@ function placeFolder(folder: CorpusFolder, root: string, inherited: SplitLabel |
   const parts = splits.map((sub) => placeFolder(sub, root, nearer(labelOfFolder(sub.name), inherited)));
   return {
     placed: [...own, ...parts.flatMap(({ placed }) => placed)],
-    leftOut: [...folder.strangers.map(shown), ...others.map(({ path }) => `${shown(path)}/`), ...parts.flatMap(({ leftOut }) => leftOut)],
+    leftOut: [...folder.strangers.map(shown), ...folder.unreadable.map(({ path }) => shown(path)), ...others.map(({ path }) => `${shown(path)}/`), ...parts.flatMap(({ leftOut }) => leftOut)],
   };
 }
 
@@ -122,7 +125,8 @@ function placeOneOf(folders: readonly CorpusFolder[], root: string): Found {
   const corpora = found.filter(({ placed }) => placed.some(({ label }) => label !== undefined));
   if (corpora.length > 1) {
     const names = corpora.map(({ folder }) => shown(folder));
-    throw refuse(`${root} holds ${names.length} corpora, each with its own splits: name one of: ${names.join(', ')}`, `for example --data ${join(root, names[0])}`);
+    const listed = names.length > MOST_LISTED ? `${names.slice(0, MOST_LISTED).join(', ')} and ${names.length - MOST_LISTED} more` : names.join(', ');
+    throw refuse(`${root} holds ${names.length} corpora, each with its own splits: name one of: ${listed}`, `for example --data ${join(root, names[0])}`);
   }
   const used = corpora.length === 1 ? corpora : found;
   return {
@@ -137,6 +141,8 @@ function saysSplit(folder: CorpusFolder, siblings: readonly CorpusFolder[]): boo
   return label !== undefined && (label.sure || siblings.some(({ name }) => (labelOfFolder(name)?.split ?? label.split) !== label.split));
 }
 
+const isSureTrain = (label: SplitLabel | undefined): boolean => label?.split === 'train' && label.sure;
+
 /** A name that surely says a split counts before the folder's, and that before a name which only holds the word. */
 function nearer(own: SplitLabel | undefined, inherited: SplitLabel | undefined): SplitLabel | undefined {
   return own?.sure ? own : (inherited ?? own);
@@ -146,7 +152,7 @@ function holdsAny(folder: CorpusFolder): boolean {
   return folder.files.length > 0 || folder.unreadable.length > 0 || folder.folders.some(holdsAny);
 }
 
-function refuseUnreadable(files: readonly { readonly path: string; readonly reason: string }[]): void {
+function refuseUnreadable(files: readonly UnreadableFile[]): void {
   if (files.length === 0) return;
   const listed = files.slice(0, 5).map(({ path, reason }) => `${path} (${reason})`).join(', ');
   throw refuse(`${files.length === 1 ? 'a file of the corpus' : `${files.length} files of the corpus`} cannot be read: ${listed}${files.length > 5 ? ', …' : ''}`,

@@ -9,6 +9,8 @@ export interface TextDocument {
   readonly source: string;
   /** 0-based number within `source`. */
   readonly index: number;
+  /** The row that completes it (`file:line`, `file row n`), for messages. */
+  readonly place?: string;
   /** Free facts about the document, such as its genre. */
   readonly meta?: Readonly<Record<string, string | number>>;
 }

@@ -208,11 +208,11 @@ function tokenizeDocument(tokenizer: BytePairTokenizer, document: TextDocument):
   return tokens;
 }
 
-function encodeDocument(tokenizer: BytePairTokenizer, { text, source, index }: TextDocument): ArrayLike<number> {
+function encodeDocument(tokenizer: BytePairTokenizer, { text, source, index, place = `${source}, document ${index + 1}` }: TextDocument): ArrayLike<number> {
   try {
     return tokenizer.encode(text);
   } catch (cause) {
-    throw new XMoEError('data', `${source}, document ${index + 1} (${text.length} characters): cannot be tokenised: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    throw new XMoEError('data', `${place}: a document of ${text.length} characters cannot be tokenised: ${cause instanceof Error ? cause.message : String(cause)}`, {
       op: 'prepareShards',
       hint: 'mend or remove the document',
       cause,

@@ -115,7 +115,7 @@ function openFile(file: SourceFile, options: ReadDocumentsOptions, malformed: Ma
   };
   const toDocument = (text: string, place: string): TextDocument | undefined => {
     const problem = problemOfText(text);
-    if (problem === undefined) return { text, source: file.path, index: index++ };
+    if (problem === undefined) return { text, source: file.path, index: index++, place };
     malformed.report(place, problem);
     return undefined;
   };

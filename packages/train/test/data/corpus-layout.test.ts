@@ -76,6 +76,7 @@ describe('a folder', () => {
     ['eval, with nothing else held out', ['train.jsonl', 'eval.jsonl'], { train: ['train.jsonl'], validation: [], test: ['eval.jsonl'] }],
     ['eval beside test', ['train.jsonl', 'eval.jsonl', 'test.jsonl'], { validation: ['eval.jsonl'], test: ['test.jsonl'] }],
     ['held out beside all', ['train.jsonl', 'dev.jsonl', 'test.jsonl', 'heldout.jsonl'], { validation: ['dev.jsonl'], test: ['test.jsonl'], leftOut: ['heldout.jsonl'] }],
+    ['archives beside train', ['Stories-train.txt', 'Stories-valid.txt', 'all_data.tar.gz', 'prompts.yaml'], { train: ['Stories-train.txt'], validation: ['Stories-valid.txt'], leftOut: ['all_data.tar.gz', 'prompts.yaml'] }],
     ['metadata beside JSON lines', ['a.jsonl', 'counts.csv', 'stats.json', 'notes.md'], { train: ['a.jsonl'], leftOut: ['counts.csv', 'notes.md', 'stats.json'] }],
     ['tables with splits', ['train.csv', 'test.tsv', 'notes.md'], { train: ['train.csv'], test: ['test.tsv'], leftOut: ['notes.md'] }],
     ['Markdown alone', ['a.md', 'b.md', 'README.md'], { train: ['a.md', 'b.md'], leftOut: ['README.md'] }],
@@ -96,14 +97,17 @@ describe('a folder', () => {
   });
 
   it('with links in a circle is read once', async () => {
-    const root = tree({ 'a/train.jsonl': documentsOf('a'), 'a/again': '-> ..', 'a/self': '-> .' });
-    expect(await layoutOf(root)).toMatchObject({ train: ['a/train.jsonl'] });
+    const root = tree({ 'a/x.jsonl': documentsOf('a'), 'b/again': '-> ..', 'b/y/self': '-> .', 'b/y/z.jsonl': documentsOf('z') });
+    expect(await layoutOf(root)).toMatchObject({ train: ['a/x.jsonl', 'b/y/z.jsonl'], leftOut: [] });
   });
 
   it.each<[string, Record<string, string> | string[], RegExp]>([
     ['several corpora', ['wikitext-103-raw-v1/train.jsonl', 'wikitext-103-raw-v1/test.jsonl', 'wikitext-2-raw-v1/train-00000-of-00001.jsonl', 'README.md'], /holds 2 corpora, .*name one of: wikitext-103-raw-v1, wikitext-2-raw-v1$/],
     ['several corpora below one folder', ['data/en/train.jsonl', 'data/de/train.jsonl'], /name one of: data\/de, data\/en$/],
     ['parts that are packed otherwise', ['a.jsonl', 'b.jsonl.bz2', 'c.txt.xz'], /2 files of the corpus cannot be read: .*b\.jsonl\.bz2 \(compressed as \.bz2\), .*c\.txt\.xz \(compressed as \.xz\)/],
+    ['a packed part beside train', ['train/0.jsonl', 'train/1.jsonl.xz'], /1\.jsonl\.xz \(compressed as \.xz\)/],
+    ['an archive in a split', ['train.jsonl', 'test.tar.xz'], /test\.tar\.xz \(an archive\)/],
+    ['a corpus in many languages', Array.from({ length: 20 }, (_, i) => `2024.l${String(i).padStart(2, '0')}/train.jsonl`), /name one of: 2024\.l00, .*2024\.l11 and 8 more$/],
     ['only such', ['train/a.zip', 'train/b.tar.gz'], /a\.zip \(an archive\), .*b\.tar\.gz \(an archive\)/],
     ['a split of a kind that is not read', ['train.jsonl', 'test.arrow'], /test\.arrow \(of the kind \.arrow\)/],
     ['a link to nothing', { 'train.jsonl': documentsOf('t'), 'test.jsonl': '-> gone' }, /test\.jsonl \(a link to nothing\)/],

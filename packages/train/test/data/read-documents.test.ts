@@ -15,7 +15,7 @@ describe('plain text', () => {
   it('is a document per file without separators', async () => {
     const file = write('one.txt', '\uFEFFfirst line\r\n\n  last line\n');
     const [document] = await collect(readDocuments(file));
-    expect(document).toEqual({ text: 'first line\r\n\n  last line\n', source: file, index: 0 });
+    expect(document).toEqual({ text: 'first line\r\n\n  last line\n', source: file, index: 0, place: file });
   });
 
   it('is split at end-of-text lines, gzipped or not', async () => {

@@ -177,9 +177,11 @@ describe('prepareShards', () => {
     data.close();
   });
 
-  it('names the document that cannot be tokenised', async () => {
+  it('names the place of a document that cannot be tokenised', async () => {
     const failing = { ...tokenizer, encode: (text: string) => tokenizer.encode(text.startsWith('Document 7:') ? text.repeat(2 ** 28) : text) };
-    await expect(prepare('untokenised', { tokenizer: failing })).rejects.toThrow(/test, document 8 \(\d+ characters\): cannot be tokenised/);
+    await expect(prepare('untokenised', { tokenizer: failing })).rejects.toThrow(/test, document 8: a document of \d+ characters cannot be tokenised/);
+    const file = write('lines.jsonl', `\n${texts.map((text) => JSON.stringify({ text })).join('\n')}\n`);
+    await expect(prepare('untokenised', { tokenizer: failing, documents: readDocuments(file) })).rejects.toThrow(`${file}:9: a document of ${texts[7].length} characters cannot be tokenised`);
     expect(existsSync(path('untokenised'))).toBe(false);
   });
 
