@@ -9,10 +9,10 @@ import { createArgumentBlocks } from './runtime/arguments.js';
 import { createBindGroups } from './runtime/bind-groups.js';
 import { BlockPool, blockOf, DEVICE_BYTES, largestBuffer, WebGpuBuffer } from './runtime/buffers.js';
 import { CommandStream, type StreamStatistics } from './runtime/command-stream.js';
-import { createFailures, type Failures } from './runtime/failures.js';
+import { createFailures, noRoom, type Failures } from './runtime/failures.js';
 import { createPipelines } from './runtime/pipelines.js';
 import { createProfiler } from './runtime/profiler.js';
-import { createRecorder } from './runtime/recorder.js';
+import { createRecorder, type Recorder } from './runtime/recorder.js';
 import { DeviceRuntime } from './runtime/runtime.js';
 import { createTuning, type TuningMode } from './tuning/index.js';
 
@@ -32,15 +32,23 @@ export interface WebGpuBackend extends Backend {
   readonly tilings: Tilings;
   /**
    * Measures the tiles of the kinds of matrix products that were asked for so far and never measured; later calls use the
-   * fastest. Where the option `tuning` says that nothing is measured, it does nothing.
+   * fastest. For 20 seconds unless told otherwise; where the option `tuning` says that nothing is measured, it does nothing.
    */
   tune(options?: { milliseconds?: number }): Promise<TuneReport>;
   /** Programs compiled so far. */
   readonly programs: number;
+  /**
+   * Compiles the programs of the kernels that `work` calls, all at once; nothing is launched. What did not compile, if anything, in a
+   * line: kernels that need it raise it.
+   */
+  compile(work: () => void): Promise<string | undefined>;
 }
 
 /** Idle buffers may always use this much; beyond it, as much as was ever live at once. */
 const IDLE_FLOOR_BYTES = 64 * 2 ** 20;
+
+/** Once per run, for the classes that its first step asked for: about 25, each of up to six tiles. */
+const TUNE_MILLISECONDS = 20_000;
 
 /** Everything of one backend on one device. */
 type Parts = ReturnType<typeof assemble>;
@@ -72,10 +80,11 @@ async function open({ traits: overrides, tuning: mode = 'auto', ...options }: We
     traits,
     statistics: stream.statistics,
     tilings,
-    tune: async ({ milliseconds = 1000 } = {}) => (parts.profiler.running || recorder.pool ? { measured: 0, left: tilings.wanted.size } : tuning.tuneWanted(milliseconds)),
+    tune: async ({ milliseconds = TUNE_MILLISECONDS } = {}) => (parts.profiler.running || recorder.pool ? { measured: 0, left: tilings.wanted.size } : tuning.tuneWanted(milliseconds)),
     get programs() {
       return pipelines.size;
     },
+    compile: (work) => pipelines.ahead(work),
     allocate: parts.allocate,
     free,
     ...transfersOf(parts),
@@ -114,10 +123,15 @@ function assemble(device: GPUDevice, traits: DeviceTraits) {
     stream.flush();
     bindGroups.forget();
   };
+  const made = (bytes: number, error: Promise<GPUError | null>): void => {
+    const held = common.bytes + recorder.bytes() - bytes;
+    // A lost device says so itself.
+    failures.watch(error.then((found) => (found ? noRoom(bytes, held) : undefined), () => undefined));
+  };
   const largest = largestBuffer(traits.bufferBytes);
-  const common = new BlockPool(device, { largest, mostIdle: (peakLive) => Math.max(IDLE_FLOOR_BYTES, peakLive), destroyed });
-  const recorder = createRecorder({ device, largest, dispatch: (command) => stream.dispatch(command), destroyed, begins: () => common.clear(), raise: () => failures.raise() });
-  const pipelines = createPipelines(device, failures);
+  const common: BlockPool = new BlockPool(device, { largest, mostIdle: (peakLive) => Math.max(IDLE_FLOOR_BYTES, peakLive), made, destroyed });
+  const recorder: Recorder = createRecorder({ device, largest, dispatch: (command) => stream.dispatch(command), made, destroyed, begins: () => common.clear(), raise: () => failures.raise() });
+  const pipelines = createPipelines(device, failures, traits.halfOverflows);
   const allocate = (dtype: DType, length: number): WebGpuBuffer => {
     failures.raise();
     const pool = recorder.pool ?? common;

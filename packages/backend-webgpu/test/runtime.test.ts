@@ -262,7 +262,7 @@ describe.skipIf(!available)('limits of the device', () => {
 
 describe('other devices', () => {
   it('of one driver have labels of their own, whatever is known of them', () => {
-    const labelOf = (info: Partial<GPUAdapterInfo>): string => traitsOf({ features: new Set(), limits: {} } as unknown as GPUDevice, info as GPUAdapterInfo).label;
+    const labelOf = (info: Partial<GPUAdapterInfo>): string => traitsOf({ features: new Set(), limits: {} } as unknown as GPUDevice, info as GPUAdapterInfo, true).label;
     const driver = { vendor: 'nvidia', architecture: 'hopper', description: 'NVIDIA: 570.86 570.86.10.0' };
     expect(labelOf({ ...driver, device: 'nvidia-h100' })).toBe('nvidia-h100, NVIDIA: 570.86 570.86.10.0');
     expect(labelOf({ ...driver, device: 'nvidia-a100' })).not.toBe(labelOf({ ...driver, device: 'nvidia-h100' }));

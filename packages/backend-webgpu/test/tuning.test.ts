@@ -72,6 +72,7 @@ function roundedClock(traits: TunedBackend['traits'], timeOf: (tile: string) => 
   const rounded = (): number => Math.floor(clock / rounding) * rounding;
   const kernels = {
     fill: () => undefined,
+    random: () => undefined,
     matmul() {
       clock += 0.0137; // between two launches
       const began = rounded();
@@ -82,6 +83,7 @@ function roundedClock(traits: TunedBackend['traits'], timeOf: (tile: string) => 
   return {
     traits, tilings, kernels: kernels as unknown as TunedBackend['kernels'],
     allocate: () => ({}), free: () => undefined, write: () => undefined, read: () => Promise.resolve(new Float32Array(1)),
+    compile: () => Promise.resolve(undefined),
     profiler: {
       start: () => (sum = 0),
       stop: () => Promise.resolve([{ name: 'matmul', calls: 1, milliseconds: sum }]),

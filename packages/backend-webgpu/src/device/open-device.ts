@@ -2,6 +2,7 @@
 import { XMoEError } from '@xmoe/core';
 import { openGpu } from './open-gpu.js';
 import { probeAdapter } from './probe-adapter.js';
+import { halfOverflows } from './probe-half.js';
 import { quietly, standardError } from './quiet.js';
 import { isSoftware, labelOf, traitsOf, type DeviceTraits } from './traits.js';
 
@@ -57,9 +58,10 @@ function requireAdapter(info: Parameters<typeof labelOf>[0] | null | undefined, 
   }
 }
 
-function opened(device: GPUDevice, info: GPUAdapterInfo, owned: boolean): OpenedDevice {
+async function opened(device: GPUDevice, info: GPUAdapterInfo, owned: boolean): Promise<OpenedDevice> {
   requireThreads(device.limits, info);
-  return { device, traits: traitsOf(device, info), owned };
+  const overflows = device.features.has('shader-f16') && (await halfOverflows(device));
+  return { device, traits: traitsOf(device, info, overflows), owned };
 }
 
 /** What every kernel counts on. WebGPU promises it; its compatibility mode does not. */

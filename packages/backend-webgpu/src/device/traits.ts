@@ -13,6 +13,8 @@ export interface DeviceTraits {
   /** Computed by a CPU (lavapipe, SwiftShader, WARP): used only when asked for. */
   readonly software: boolean;
   readonly float16: boolean;
+  /** float32 beyond the range of float16 is stored there as an infinity; where not, kernels say so. */
+  readonly halfOverflows: boolean;
   readonly subgroups: boolean;
   /** Smallest and largest number of lanes that run together; 1 without subgroups. */
   readonly subgroupMinSize: number;
@@ -52,7 +54,7 @@ export function labelOf({ vendor, architecture, device, description }: Pick<GPUA
   return [device || [vendor, architecture].filter(Boolean).join(' '), description].filter(Boolean).join(', ') || 'unnamed adapter';
 }
 
-export function traitsOf(device: GPUDevice, info: Info): DeviceTraits {
+export function traitsOf(device: GPUDevice, info: Info, halfOverflows: boolean): DeviceTraits {
   const { features, limits } = device;
   const subgroups = features.has('subgroups');
   const matrices = features.has('chromium-experimental-subgroup-matrix' as GPUFeatureName) ? [...(info.subgroupMatrixConfigs ?? [])] : [];
@@ -60,6 +62,7 @@ export function traitsOf(device: GPUDevice, info: Info): DeviceTraits {
     label: labelOf(info),
     software: isSoftware(info),
     float16: features.has('shader-f16'),
+    halfOverflows,
     subgroups,
     subgroupMinSize: subgroups ? (info.subgroupMinSize ?? 4) : 1,
     subgroupMaxSize: subgroups ? (info.subgroupMaxSize ?? 128) : 1,

@@ -74,6 +74,8 @@ export interface BlockPoolOptions {
   readonly largest: number;
   /** How many bytes idle blocks may hold, given the most that was ever live at once. */
   mostIdle(peakLive: number): number;
+  /** Told when a block is made: whether the device had room for it is known later. */
+  made(bytes: number, error: Promise<GPUError | null>): void;
   /** Told before a block is destroyed: commands that use it must have been submitted, bind groups on it forgotten. */
   destroyed(block: DeviceBlock): void;
 }
@@ -103,7 +105,9 @@ export class BlockPool {
     this.#peakLive = Math.max(this.#peakLive, this.#live);
     if (reused) return reused;
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    this.device.pushErrorScope('out-of-memory');
     const made = new DeviceBlock(this.device.createBuffer({ size: bytes, usage }), bytes);
+    this.#options.made(bytes, this.device.popErrorScope());
     this.#all.add(made);
     return made;
   }

@@ -27,6 +27,14 @@ export function compiling<T>(device: GPUDevice, make: () => T): { readonly made:
   return { made, error: Promise.all(errors).then(([validation, internal]) => validation ?? internal ?? undefined) };
 }
 
+const LESS_MEMORY = 'use a smaller batch (train.batchSize) and more of them per update (train.accumulation): memory does not grow with those; model.checkpointing and train.precision=float16 take less as well';
+
+/** The device refused a buffer beside those of `held` bytes. */
+export function noRoom(bytes: number, held: number): XMoEError {
+  const size = (count: number): string => (count < 2 ** 30 ? `${(count / 2 ** 20).toFixed(1)} MiB` : `${(count / 2 ** 30).toFixed(2)} GiB`);
+  return new XMoEError('memory', `the GPU has no room for ${size(bytes)} more: tensors hold ${size(held)} already, ${size(held + bytes)} would be needed at least`, { op: 'webgpu', hint: LESS_MEMORY });
+}
+
 /** A lost device may be reported this much later than the calls that it breaks. */
 const LATE_NEWS_MILLISECONDS = 100;
 
@@ -45,7 +53,7 @@ export function createFailures(device: GPUDevice): Failures {
     const memory = event.error instanceof GPUOutOfMemoryError;
     if (!closed) consequence ??= new XMoEError(memory ? 'memory' : 'backend', event.error.message, {
       op: 'webgpu',
-      hint: memory ? 'use a smaller batch' : 'this is a mistake in xmoe or in the driver: please report it',
+      hint: memory ? LESS_MEMORY : 'this is a mistake in xmoe or in the driver: please report it',
     });
   };
   device.addEventListener('uncapturederror', uncaptured);

@@ -12,21 +12,28 @@ export interface CompiledProgram extends Program {
 export interface Pipelines {
   /** The program `name`; `spec` is asked for at its first use only, so `name` must tell all variants apart. */
   get(name: string, spec: () => ProgramSpec): CompiledProgram;
+  /**
+   * Compiles what `collect` asks for and is not compiled yet, all at once. Launches are nothing meanwhile. What did not compile, in a line, is
+   * no failure: whoever uses it compiles it again.
+   */
+  ahead(collect: () => void): Promise<string | undefined>;
+  /** `collect` runs. */
+  readonly collecting: boolean;
   readonly argumentLayout: GPUBindGroupLayout;
   /** Programs compiled so far. */
   readonly size: number;
 }
 
-export function createPipelines(device: GPUDevice, failures: Failures): Pipelines {
-  const programs = new Map<string, CompiledProgram>();
-  const layouts = new Map<string, GPUBindGroupLayout>();
+/** Layouts of bind groups: one per pattern of buffers, and what a program is compiled from. */
+function createLayouts(device: GPUDevice) {
+  const byPattern = new Map<string, GPUBindGroupLayout>();
   const argumentLayout = device.createBindGroupLayout({
     label: 'arguments',
     entries: [{ binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: 'uniform' } }],
   });
 
   function layoutOf(pattern: string): GPUBindGroupLayout {
-    const existing = layouts.get(pattern);
+    const existing = byPattern.get(pattern);
     if (existing) return existing;
     const entries = [...pattern].map((letter, binding): GPUBindGroupLayoutEntry => ({
       binding,
@@ -34,17 +41,44 @@ export function createPipelines(device: GPUDevice, failures: Failures): Pipeline
       buffer: { type: letter === 'r' ? 'read-only-storage' : 'storage' },
     }));
     const layout = device.createBindGroupLayout({ label: pattern, entries });
-    layouts.set(pattern, layout);
+    byPattern.set(pattern, layout);
     return layout;
   }
 
+  function describe({ name, source, pattern, argNames }: Program): { layout: GPUBindGroupLayout; module: GPUShaderModule; descriptor: GPUComputePipelineDescriptor } {
+    const layout = layoutOf(pattern);
+    const bindGroupLayouts = argNames.length > 0 ? [layout, argumentLayout] : [layout];
+    const module = device.createShaderModule({ label: name, code: source });
+    return { layout, module, descriptor: { label: name, layout: device.createPipelineLayout({ bindGroupLayouts }), compute: { module, entryPoint: 'main' } } };
+  }
+
+  return { argumentLayout, layoutOf, describe };
+}
+
+export function createPipelines(device: GPUDevice, failures: Failures, halfOverflows = true): Pipelines {
+  const programs = new Map<string, CompiledProgram>();
+  const { argumentLayout, layoutOf, describe } = createLayouts(device);
+  let collected: Map<string, Program> | undefined;
+
+  /** What is wrong with it, in a line. */
+  async function compileAhead(program: Program): Promise<string | undefined> {
+    const { made, error } = compiling(device, () => {
+      const { layout, descriptor } = describe(program);
+      return { layout, pending: device.createComputePipelineAsync(descriptor) };
+    });
+    try {
+      const pipeline = await made.pending;
+      programs.set(program.name, { ...program, pipeline, layout: made.layout });
+      return undefined;
+    } catch (problem) {
+      return ((await error)?.message ?? String(problem)).split('\n')[0];
+    }
+  }
+
   function compile(program: Program): CompiledProgram {
-    const layout = layoutOf(program.pattern);
-    const bindGroupLayouts = program.argNames.length > 0 ? [layout, argumentLayout] : [layout];
-    const { made: { module, pipeline }, error } = compiling(device, () => {
-      const code = device.createShaderModule({ label: program.name, code: program.source });
-      const compute = { module: code, entryPoint: 'main' };
-      return { module: code, pipeline: device.createComputePipeline({ label: program.name, layout: device.createPipelineLayout({ bindGroupLayouts }), compute }) };
+    const { made: { layout, module, pipeline }, error } = compiling(device, () => {
+      const { layout, module, descriptor } = describe(program);
+      return { layout, module, pipeline: device.createComputePipeline(descriptor) };
     });
     failures.watch(error.then(async (found) => found && shaderError(program, await messagesOf(module), found.message)));
     return { ...program, pipeline, layout };
@@ -52,13 +86,31 @@ export function createPipelines(device: GPUDevice, failures: Failures): Pipeline
 
   return {
     argumentLayout,
+    get collecting() {
+      return collected !== undefined;
+    },
+    async ahead(collect) {
+      const wanted = (collected = new Map<string, Program>());
+      try {
+        collect();
+      } finally {
+        collected = undefined;
+      }
+      return (await Promise.all([...wanted.values()].map(compileAhead))).find((problem) => problem !== undefined);
+    },
     get size() {
       return programs.size;
     },
     get(name, spec) {
       const existing = programs.get(name);
       if (existing) return existing;
-      const compiled = compile(createProgram(name, spec()));
+      const program = createProgram(name, spec(), halfOverflows);
+      if (collected) {
+        collected.set(name, program);
+        // Nobody launches it.
+        return { ...program, layout: layoutOf(program.pattern), pipeline: undefined as unknown as GPUComputePipeline };
+      }
+      const compiled = compile(program);
       programs.set(name, compiled);
       return compiled;
     },

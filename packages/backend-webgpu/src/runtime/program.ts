@@ -60,12 +60,56 @@ export function writes(type: DType | BufferType): BufferSpec {
 
 export type BufferType = 'f32' | 'f16' | 'i32' | 'u32' | `vec${2 | 4}<${'f32' | 'f16' | 'i32' | 'u32'}>` | `atomic<${'u32' | 'i32'}>`;
 
-export function createProgram(name: string, spec: ProgramSpec): Program {
+/** `halfOverflows`: see DeviceTraits. */
+export function createProgram(name: string, spec: ProgramSpec, halfOverflows = true): Program {
   const bufferNames = Object.keys(spec.buffers);
   const argNames = Object.keys(spec.args);
   const pattern = bufferNames.map((buffer) => spec.buffers[buffer]!.access[0]).join('');
-  return { name, ...spec, bufferNames, argNames, pattern, source: sourceOf(spec) };
+  return { name, ...spec, bufferNames, argNames, pattern, source: halfOverflows ? sourceOf(spec) : withOverflow(sourceOf(spec)) };
 }
+
+/** Conversions to float16 by functions that give infinities beyond its range. NaN stays what the device makes of it. */
+function withOverflow(source: string): string {
+  const converted = replaceConversions(source);
+  return converted === source ? source : `${converted}${OVERFLOW_WGSL}\n`;
+}
+
+/** The names of conversions where they are called with one value; what is float16 already goes through float32, which changes nothing. */
+function replaceConversions(source: string): string {
+  const call = /\b(vec4<f16>|f16)\(/g;
+  let out = '';
+  let from = 0;
+  for (let match = call.exec(source); match; match = call.exec(source)) {
+    const begin = call.lastIndex;
+    const { end, single } = argumentsFrom(source, begin);
+    const [open, close] = single ? (match[1] === 'f16' ? ['toHalf(f32(', '))'] : ['toHalves(vec4f(', '))']) : [match[0], ')'];
+    out += source.slice(from, match.index) + open + replaceConversions(source.slice(begin, end)) + close;
+    from = call.lastIndex = end + 1;
+  }
+  return out + source.slice(from);
+}
+
+/** Where the parenthesis that is open at `begin` closes, and whether one value is inside. */
+function argumentsFrom(source: string, begin: number): { end: number; single: boolean } {
+  let depth = 0;
+  let single = true;
+  let end = begin;
+  for (; depth > 0 || source[end] !== ')'; end++) {
+    if ('(['.includes(source[end]!)) depth++;
+    else if (')]'.includes(source[end]!)) depth--;
+    else if (source[end] === ',' && depth === 0) single = false;
+  }
+  return { end, single: single && source.slice(begin, end).trim() !== '' };
+}
+
+/** From a variable, since WGSL knows no constant that is infinite. */
+const OVERFLOW_WGSL = `
+fn toHalf(x: f32) -> f16 {
+  var bits = select(0x7c00u, 0xfc00u, x < 0.0);
+  return select(f16(x), bitcast<vec2<f16>>(bits).x, abs(x) >= 65520.0);
+}
+fn toHalves(v: vec4f) -> vec4<f16> { return vec4<f16>(toHalf(v.x), toHalf(v.y), toHalf(v.z), toHalf(v.w)); }`.trim();
+
 
 function sourceOf({ buffers, args, code, perElement, enable = [], directives = [] }: ProgramSpec): string {
   const half = Object.values(buffers).some(({ type }) => type.includes('f16'));

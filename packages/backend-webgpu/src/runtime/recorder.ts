@@ -21,7 +21,8 @@ export interface RecorderParts {
   /** As that of a block pool. */
   readonly largest: number;
   dispatch(command: Command): void;
-  /** As that of a block pool. */
+  /** As those of a block pool. */
+  made(bytes: number, error: Promise<GPUError | null>): void;
   destroyed(block: DeviceBlock): void;
   /** A recording begins: memory that lies idle elsewhere is of no use to it. */
   begins(): void;
@@ -29,11 +30,11 @@ export interface RecorderParts {
   raise(): void;
 }
 
-export function createRecorder({ device, largest, dispatch, destroyed, begins, raise }: RecorderParts): Recorder {
+export function createRecorder({ device, largest, dispatch, made, destroyed, begins, raise }: RecorderParts): Recorder {
   let current: { commands: Command[]; refused: string | undefined } | undefined;
   let recordings = 0;
   // One pool for all recordings: they do not run at the same time, so they may share what is free between runs.
-  const pool = new BlockPool(device, { largest, mostIdle: () => (current || recordings > 0 ? Infinity : 0), destroyed });
+  const pool = new BlockPool(device, { largest, mostIdle: () => (current || recordings > 0 ? Infinity : 0), made, destroyed });
 
   function replayOf(commands: readonly Command[]): CommandRecording {
     let disposed = false;

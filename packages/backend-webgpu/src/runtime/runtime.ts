@@ -80,7 +80,7 @@ export class DeviceRuntime implements Runtime {
     program: CompiledProgram, buffers: Readonly<Record<string, Binding | null | undefined>>, args: Readonly<Record<string, number>>, groups: Groups, flops = 0,
   ): void {
     const [x, y = 1, z = 1] = groups;
-    if (x === 0 || y === 0 || z === 0) return;
+    if (x === 0 || y === 0 || z === 0 || this.#parts.pipelines.collecting) return;
     const { bindGroups, argumentBlocks, issue } = this.#parts;
     const bound = program.bufferNames.map((name) => this.#bind(program, name, buffers[name]));
     issue({

@@ -1,89 +1,99 @@
-// Whether subgroup matrices can be trusted on this device: their programs must compile, and their products must be those of the plain
-// tiles. Asked once, when a backend is made; never an error, only an answer. What fails after it has compiled leaves the backend
-// unusable, like every failure: then another is made without them.
+// Whether subgroup matrices can be trusted on this device: their programs must compile, and every tile's products, dense and grouped, must be
+// those of the plain tiles. Asked once, when a backend is made; never an error, only an answer. What fails after it has compiled leaves the
+// backend unusable, like every failure: then another is made without them.
 import { sizeOf, type Backend, type DType, type Operand } from '@xmoe/core';
-import { compiling } from '../runtime/failures.js';
-import { createProgram } from '../runtime/program.js';
-import { denseProduct } from '../kernels/matmul.js';
-import type { TileOperand } from '../kernels/tiles/operand-wgsl.js';
 import { tileName, type MatrixTile } from '../kernels/tiles/tile-config.js';
-import { matrixTileProgram } from '../kernels/tiles/matrix-tile-wgsl.js';
 import type { Tilings } from '../kernels/tiles/tilings.js';
 
 /** The part of a backend that is checked. */
 export interface CheckedBackend extends Pick<Backend, 'kernels' | 'allocate' | 'free' | 'write' | 'read'> {
-  readonly device: GPUDevice;
   readonly tilings: Tilings;
+  compile(work: () => void): Promise<string | undefined>;
 }
 
-/** Makes `tilings.matrices` of the tiles if they can be trusted. What to say about it. */
+/** Makes `tilings.matrices` of the tiles that compile, if all of them can be trusted. What to say about it. */
 export async function checkMatrices(backend: CheckedBackend, tiles: readonly MatrixTile[]): Promise<string> {
   if (tiles.length === 0) return 'no tile for its subgroup matrices';
-  // The largest and the smallest stand for all: one generator makes them, and compiling all would take seconds.
-  for (const tile of new Set([tiles[0]!, tiles.at(-1)!])) {
-    const problem = await problemOf(backend, tile);
-    if (problem !== undefined) return `no subgroup matrices: ${tileName(tile)} ${problem}`;
-  }
-  backend.tilings.matrices = tiles;
-  return 'subgroup matrices';
-}
-
-async function problemOf(backend: CheckedBackend, tile: MatrixTile): Promise<string | undefined> {
+  const { tilings } = backend;
+  const trials = prepareTrials(backend);
   try {
-    return (await compileProblem(backend.device, tile)) ?? (await resultProblem(backend, tile));
-  } catch (error) {
-    return `fails (${error instanceof Error ? error.message : String(error)})`;
-  }
-}
-
-const FLAGS = [[false, false], [true, false], [false, true]] as const;
-
-/** Apart from the backend's own programs, whose failure to compile is an error. */
-async function compileProblem(device: GPUDevice, tile: MatrixTile): Promise<string | undefined> {
-  const operand = (buffer: string, rows: TileOperand['rows']): TileOperand => ({ buffer, element: 'f16', rows, vector: true });
-  const error = await compiling(device, () => {
-    for (const [transposeA, transposeB] of FLAGS) {
-      const product = denseProduct(operand('a', transposeA ? 'inner' : 'outer'), operand('b', transposeB ? 'outer' : 'inner'), 'f32', true, false);
-      const { source } = createProgram('matmul check', matrixTileProgram(product, tile));
-      device.createComputePipeline({ layout: 'auto', compute: { module: device.createShaderModule({ code: source }), entryPoint: 'main' } });
-    }
-  }).error;
-  return error && `does not compile (${error.message.split('\n')[0]})`;
-}
-
-/** More than a tile each way and no multiple of one; multiples of 4, as in the programs that were compiled before. */
-const SIZES = { M: 152, N: 136, K: 76 };
-
-async function resultProblem(backend: CheckedBackend, tile: MatrixTile): Promise<string | undefined> {
-  const { M, N, K } = SIZES;
-  const operands: Operand[] = [];
-  const make = (dtype: DType, shape: readonly number[]): Operand => {
-    const operand = { buffer: backend.allocate(dtype, sizeOf(shape)), shape, dtype };
-    operands.push(operand);
-    return operand;
-  };
-  try {
-    for (const [transposeA, transposeB] of FLAGS) {
-      const a = make('float16', transposeA ? [1, K, M] : [1, M, K]);
-      const b = make('float16', transposeB ? [1, N, K] : [1, K, N]);
-      for (const [operand, salt] of [[a, 7], [b, 13]] as const) backend.write(operand, wave(sizeOf(operand.shape), salt));
-      const results: Promise<ArrayLike<number>>[] = [];
-      for (const forced of [tile, undefined]) {
-        const out = make('float32', [1, M, N]);
-        backend.tilings.forced = forced;
-        backend.kernels.matmul(a, b, out, { transposeA, transposeB });
-        results.push(backend.read(out));
-      }
-      const [found, expected] = (await Promise.all(results)) as [ArrayLike<number>, ArrayLike<number>];
-      // The operands are the same halves on both sides; only the order of the float32 sums differs.
-      const wrong = Array.from(expected).findIndex((value, i) => !(Math.abs(found[i]! - value) <= 1e-3 * (1 + Math.abs(value))));
-      if (wrong >= 0) return `computes ${found[wrong]} for ${expected[wrong]}`;
-    }
-    return undefined;
+    const problems = await Promise.all(tiles.map((tile) => backend.compile(() => runAll(backend, trials, tile))));
+    const compiled = tiles.filter((_, index) => problems[index] === undefined);
+    if (compiled.length === 0) return `no subgroup matrices: ${tileName(tiles[0]!)} does not compile (${problems[0]})`;
+    // One wrong tile, and none is believed: they have one generator, and share what the driver makes of it.
+    const problem = await wrongResult(backend, trials, compiled);
+    if (problem !== undefined) return `no subgroup matrices: ${problem}`;
+    tilings.matrices = compiled;
+    return compiled.length === tiles.length ? 'subgroup matrices' : `subgroup matrices (${tiles.length - compiled.length} of ${tiles.length} tiles do not compile)`;
   } finally {
-    backend.tilings.forced = undefined;
-    for (const { buffer } of operands) backend.free(buffer);
+    for (const { operands } of trials) for (const { buffer } of operands) backend.free(buffer);
   }
+}
+
+/** A product on operands of its own. */
+interface Trial {
+  readonly operands: readonly Operand[];
+  readonly out: Operand;
+  run(): void;
+}
+
+function runAll({ tilings }: CheckedBackend, trials: readonly Trial[], tile: MatrixTile): void {
+  tilings.forced = tile;
+  try {
+    for (const { run } of trials) run();
+  } finally {
+    tilings.forced = undefined;
+  }
+}
+
+/** What the first tile that is wrong computes. */
+async function wrongResult(backend: CheckedBackend, trials: readonly Trial[], tiles: readonly MatrixTile[]): Promise<string | undefined> {
+  const results = async (): Promise<ArrayLike<number>[]> => Promise.all(trials.map(({ out }) => backend.read(out)));
+  for (const { run } of trials) run();
+  const expected = await results();
+  for (const tile of tiles) {
+    try {
+      runAll(backend, trials, tile);
+      const found = await results();
+      const problem = expected.map((values, index) => firstDifference(values, found[index]!)).find((text) => text !== undefined);
+      if (problem !== undefined) return `${tileName(tile)} ${problem}`;
+    } catch (error) {
+      return `${tileName(tile)} fails (${error instanceof Error ? error.message : String(error)})`;
+    }
+  }
+  return undefined;
+}
+
+/** The operands are the same halves on both sides; only the order of the float32 sums differs. */
+function firstDifference(expected: ArrayLike<number>, found: ArrayLike<number>): string | undefined {
+  const wrong = Array.from(expected).findIndex((value, i) => !(Math.abs(found[i]! - value) <= 1e-3 * (1 + Math.abs(value))));
+  return wrong < 0 ? undefined : `computes ${found[wrong]} for ${expected[wrong]}`;
+}
+
+/** More than a tile each way and no multiple of one. */
+const SIZES = { M: 152, N: 136, K: 76 };
+/** Rows of three segments, one of them empty. */
+const OFFSETS = [0, 131, 131, 152];
+
+function prepareTrials(backend: CheckedBackend): Trial[] {
+  const { M, N, K } = SIZES;
+  const { kernels } = backend;
+  const trial = (shapes: readonly [readonly number[], readonly number[]], outShape: readonly number[], multiply: (a: Operand, b: Operand, out: Operand, offsets: Operand) => void): Trial => {
+    const make = (dtype: DType, shape: readonly number[]): Operand => ({ buffer: backend.allocate(dtype, sizeOf(shape)), shape, dtype });
+    const [a, b] = [make('float16', shapes[0]), make('float16', shapes[1])];
+    const [out, offsets] = [make('float32', outShape), make('int32', [OFFSETS.length])];
+    for (const [operand, salt] of [[a, 7], [b, 13]] as const) backend.write(operand, wave(sizeOf(operand.shape), salt));
+    backend.write(offsets, OFFSETS);
+    return { operands: [a, b, out, offsets], out, run: () => multiply(a, b, out, offsets) };
+  };
+  const dense = ([transposeA, transposeB]: readonly [boolean, boolean]): Trial =>
+    trial([transposeA ? [1, K, M] : [1, M, K], transposeB ? [1, N, K] : [1, K, N]], [1, M, N], (a, b, out) => kernels.matmul(a, b, out, { transposeA, transposeB }));
+  return [
+    ...([[false, false], [true, false], [false, true]] as const).map(dense),
+    trial([[M, K], [3, K, N]], [M, N], (x, w, out, offsets) => kernels.groupedMatmul(x, w, offsets, out, { transposeW: false })),
+    trial([[M, K], [3, N, K]], [M, N], (x, w, out, offsets) => kernels.groupedMatmul(x, w, offsets, out, { transposeW: true })),
+    trial([[M, K], [M, N]], [3, K, N], (x, dy, out, offsets) => kernels.groupedMatmulWeightGrad(x, dy, offsets, out)),
+  ];
 }
 
 /** Numbers in −1 … 1 that do not repeat with any small period. */

@@ -1,11 +1,12 @@
 // Cross-entropy on logits, and fused with the vocabulary projection in chunks, so that [R, V] never exists whole.
 import type { CrossEntropyChunk } from '../contract.js';
+import type { FloatDType } from '../dtype.js';
 import { XMoEError } from '../errors.js';
 import { customGradient } from '../grad.js';
 import type { Tensor } from '../tensor.js';
 import { requireDType, requireExtent, requireFloat, requireRank, requireSameDType, requireSameEngine } from './check.js';
 import { add, cast, exp, greaterEqual, log, maximum, multiply, select, subtract } from './elementwise.js';
-import { matmul } from './matmul.js';
+import { matmul, matmulWeight } from './matmul.js';
 import { concat, reshape, slice } from './movement.js';
 
 export interface CrossEntropyOptions {
@@ -46,14 +47,15 @@ export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntr
 
 /**
  * crossEntropy(h·wᵀ, targets) without the whole [R, V]: chunks of the vocabulary with a running maximum and sum, recomputed
- * in the backward pass. h [R, d], w [V, d], targets int32 [R] → float32 [R]. One chunk keeps its logits instead. Rows of h without a
+ * in the backward pass. h [R, d], w [V, d] in the dtype of h or in float32 (its gradient is float32 then, not rounded to h's),
+ * targets int32 [R] → float32 [R]. One chunk keeps its logits instead. Rows of h without a
  * target do not count, whatever they hold.
  */
 export function linearCrossEntropy(h: Tensor, w: Tensor, targets: Tensor, options: LinearCrossEntropyOptions = {}): Tensor {
   const op = 'linearCrossEntropy';
   requireRank(op, 'h', h, 2);
   requireRank(op, 'w', w, 2);
-  requireSameDType(op, h, w);
+  if (w.dtype !== 'float32') requireSameDType(op, h, w);
   requireExtent(op, 'the width of w', w.shape[1]!, h.shape[1]!);
   requireFloat(op, 'h', h);
   requireSameEngine(op, h, w);
@@ -66,17 +68,18 @@ export function linearCrossEntropy(h: Tensor, w: Tensor, targets: Tensor, option
   }
   // A zero gradient times a NaN would be one: rows without a target are taken out before the products.
   const rows = select(reshape(greaterEqual(targets, 0), [targets.size, 1]), h, 0);
-  if (chunk >= vocabulary) return crossEntropy(matmul(rows, w, { transposeB: true, dtype: 'float32' }), targets, options);
+  if (chunk >= vocabulary) return crossEntropy((w.dtype === h.dtype ? matmul : matmulWeight)(rows, w, { transposeB: true, dtype: 'float32' }), targets, options);
   const plan: Chunks = { size: chunk, labelSmoothing, vocabulary };
   return customGradient(
     op,
     [rows, w],
     () => {
-      const stats = chunkedStats(rows, w, targets, plan);
-      return { outputs: lossOf(stats, targets, labelSmoothing, vocabulary), saved: [rows, w, targets, stats.peak, stats.sum] };
+      const low = cast(w, h.dtype);
+      const stats = chunkedStats(rows, low, targets, plan);
+      return { outputs: lossOf(stats, targets, labelSmoothing, vocabulary), saved: [rows, low, targets, stats.peak, stats.sum] };
     },
     ([dy], [savedRows, savedW, savedTargets, peak, sum], needs) =>
-      chunkedGradients(savedRows!, savedW!, { targets: savedTargets!, peak: peak!, sum: sum!, scale: dy! }, plan, needs),
+      chunkedGradients(savedRows!, savedW!, { targets: savedTargets!, peak: peak!, sum: sum!, scale: dy! }, { ...plan, gradient: w.dtype as FloatDType }, needs),
   );
 }
 
@@ -107,7 +110,7 @@ function chunkedStats(h: Tensor, w: Tensor, targets: Tensor, plan: Chunks): Stat
 }
 
 /** dh is summed over the chunks in float32; dw is their concatenation. */
-function chunkedGradients(h: Tensor, w: Tensor, rows: Rows, plan: Chunks, needs: readonly boolean[]): [Tensor | null, Tensor | null] {
+function chunkedGradients(h: Tensor, w: Tensor, rows: Rows, plan: Chunks & { readonly gradient: FloatDType }, needs: readonly boolean[]): [Tensor | null, Tensor | null] {
   const { labelSmoothing, vocabulary } = plan;
   let dh: Tensor | null = null;
   const dw: Tensor[] = [];
@@ -117,7 +120,7 @@ function chunkedGradients(h: Tensor, w: Tensor, rows: Rows, plan: Chunks, needs:
       const { part, logits } = project(h, w, offset, plan);
       const dlogits = cast(chunkGradient(logits, rows, { offset, labelSmoothing, vocabulary }), h.dtype);
       const more = needs[0] ? matmul(dlogits, part, { dtype: 'float32' }) : null;
-      return { dh: before && more ? add(before, more) : more, dw: needs[1] ? matmul(dlogits, h, { transposeA: true }) : null };
+      return { dh: before && more ? add(before, more) : more, dw: needs[1] ? matmul(dlogits, h, { transposeA: true, dtype: plan.gradient }) : null };
     });
     before?.dispose();
     dh = made.dh;

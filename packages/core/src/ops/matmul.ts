@@ -1,5 +1,5 @@
 // Matrix products: batched, transposed, and grouped over ragged segments, with their gradients.
-import type { FloatDType } from '../dtype.js';
+import type { DType, FloatDType } from '../dtype.js';
 import { XMoEError } from '../errors.js';
 import { formatShape, sizeOf, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
@@ -39,6 +39,35 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
       return [
         needs[0] ? leftGradient(dy, left!, right!, layout, transposeA, transposeB) : null,
         needs[1] ? rightGradient(dy, left!, right!, layout, transposeA, transposeB) : null,
+      ];
+    },
+  });
+  return out;
+}
+
+/**
+ * x·weight with a float32 weight [K, N] ([N, K] with transposeB) that is multiplied in the dtype of x [.., K]. The weight's gradient is
+ * float32 as the product's accumulator is: through a cast of the weight it would be rounded before gradients are summed.
+ */
+export function matmulWeight(x: Tensor, weight: Tensor, options: Omit<MatmulOptions, 'transposeA'> = {}): Tensor {
+  requireDType('matmulWeight', 'the weight', weight, 'float32');
+  requireRank('matmulWeight', 'the weight', weight, 2);
+  if (x.dtype === 'float32') return matmul(x, weight, options);
+  const { transposeB = false } = options;
+  const { engine } = x;
+  const low = engine.noGrad(() => cast(weight, x.dtype));
+  const out = engine.noGrad(() => matmul(x, low, options));
+  engine.tape?.record({
+    op: 'matmulWeight',
+    inputs: [x, weight],
+    outputs: [out],
+    saved: [x, low],
+    backward: ([upstream], [rows, columns], needs) => {
+      const dy = cast(upstream!, rows!.dtype);
+      const layout = layoutOf(rows!.shape, columns!.shape, false, transposeB);
+      return [
+        needs[0] ? leftGradient(dy, rows!, columns!, layout, false, transposeB) : null,
+        needs[1] ? rightGradient(dy, rows!, columns!, layout, false, transposeB, 'float32') : null,
       ];
     },
   });
@@ -88,13 +117,13 @@ function leftGradient(dy: Tensor, a: Tensor, b: Tensor, layout: Layout, transpos
 }
 
 /** db = aᵀ·dy per batch row; a shared b collects the gradients of all. */
-function rightGradient(dy: Tensor, a: Tensor, b: Tensor, layout: Layout, transposeA: boolean, transposeB: boolean): Tensor {
+function rightGradient(dy: Tensor, a: Tensor, b: Tensor, layout: Layout, transposeA: boolean, transposeB: boolean, dtype: DType = b.dtype): Tensor {
   const { engine } = a;
   const dyView = view(dy, [layout.batch, layout.M, layout.N]);
   const aView = view(a, layout.a);
-  const db = engine.empty(b.shape, b.dtype);
+  const db = engine.empty(b.shape, dtype);
   const shared = layout.b[0] !== layout.batch;
-  const target = shared ? engine.empty([layout.batch, ...b.shape.slice(-2)], b.dtype) : view(db, layout.b);
+  const target = shared ? engine.empty([layout.batch, ...b.shape.slice(-2)], dtype) : view(db, layout.b);
   if (transposeB) engine.kernels.matmul(dyView, aView, target, { transposeA: true, transposeB: transposeA });
   else engine.kernels.matmul(aView, dyView, target, { transposeA: !transposeA, transposeB: false });
   if (shared) engine.kernels.reduce(target, db, { op: 'sum', outer: 1, size: layout.batch, inner: b.size });

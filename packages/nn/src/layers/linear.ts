@@ -1,6 +1,6 @@
 // Linear layer, embedding and layer norm as functions over named parameters. GPT-2 layout: weights are [in, out].
 import {
-  biasActivation, cast, gatherRows, layerNorm, matmul, parameter,
+  biasActivation, cast, gatherRows, layerNorm, matmulWeight, parameter,
   type Activation, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 
@@ -21,8 +21,7 @@ export function linearParameters(name: string, { inputs, outputs, std }: LinearO
 
 /** activation(x·W + b). x [R, inputs] → [R, outputs]. */
 export function linear(parameters: Parameters, name: string, x: Tensor, activation: Activation = 'none'): Tensor {
-  const weight = cast(parameter(parameters, `${name}.weight`), x.dtype);
-  return biasActivation(matmul(x, weight), parameter(parameters, `${name}.bias`), activation);
+  return biasActivation(matmulWeight(x, parameter(parameters, `${name}.weight`)), parameter(parameters, `${name}.bias`), activation);
 }
 
 /** Spec of `name.weight` [entries, width]. */

@@ -95,7 +95,7 @@ export function createEncoderDecoder<Trace = unknown>(engine: Engine, config: En
       const memory = encode(weights, source, context);
       const states = decode(weights, target, source, memory.x, context);
       const labelSmoothing = context.training ? config.labelSmoothing : 0;
-      const losses = linearCrossEntropy(states.x, outputWeight(weights, states.x), labels, { labelSmoothing });
+      const losses = linearCrossEntropy(states.x, parameter(weights, `${decoder.embedding}.weight`), labels, { labelSmoothing });
       const auxLoss = memory.auxLoss && states.auxLoss ? add(memory.auxLoss, states.auxLoss) : (memory.auxLoss ?? states.auxLoss);
       return { ...combineLosses(losses, labels, auxLoss, options), traces: [...memory.traces, ...states.traces] };
     },

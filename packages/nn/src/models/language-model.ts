@@ -123,5 +123,5 @@ function tiedWeight(weights: Parameters, like: Tensor): Tensor {
 }
 
 function project(weights: Parameters, x: Tensor, targets: Tensor): Tensor {
-  return linearCrossEntropy(x, tiedWeight(weights, x), targets);
+  return linearCrossEntropy(x, parameter(weights, 'wte.weight'), targets);
 }

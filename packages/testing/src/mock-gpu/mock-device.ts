@@ -55,6 +55,7 @@ export interface MockBuffer {
 
 interface MockPipeline {
   readonly program: ParsedProgram;
+  getBindGroupLayout(): object;
 }
 
 interface MockCommands {
@@ -130,7 +131,7 @@ class MockState {
 
   pipeline({ program }: { program: ParsedProgram }): MockPipeline {
     this.counts.pipelines++;
-    return { program };
+    return { program, getBindGroupLayout: () => ({}) };
   }
 
   buffer({ size, usage }: GPUBufferDescriptor): MockBuffer & Pick<GPUBuffer, 'destroy' | 'mapAsync' | 'getMappedRange' | 'unmap'> {
