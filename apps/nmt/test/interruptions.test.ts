@@ -39,6 +39,19 @@ it('SIGINT saves and ends with 130; resumed in two more sessions it is the same 
   expect(fingerprint(run)).toEqual(fingerprint(reference));
 });
 
+it('F19: a run that diverges says so, ends with 70, and goes on from a good checkpoint with a lower learning rate', async () => {
+  const run = path('diverged');
+  await mustRun(...train(run, '--stop-after', '10'));
+  const diverged = await runHere('train', '--resume', '--out', run, '--learning-rate', '1e9', '--eval-every', '0');
+  expect(diverged.code).toBe(70);
+  expect(diverged.messages).toMatch(/step \d+: the gradient was not finite .*the first such update/);
+  expect(diverged.messages).toMatch(/error: .*(diverged|not numbers|without a finite result)/s);
+  expect(diverged.messages).not.toContain('    at ');
+  await mustRun('train', '--resume', '--out', run, '--checkpoint', 'step-00000010', '--learning-rate', '1e-3', '--max-steps', '12', '--eval-every', '10');
+  expect(lastStep(run)).toBe(12);
+  expect(JSON.parse(readFileSync(join(run, 'summary.json'), 'utf8'))).toMatchObject({ steps: 12, skippedUpdates: 0 });
+});
+
 it('refuses another configuration and an --out that holds a run', async () => {
   expect((await runHere('train', '--resume', '--out', reference, '--update-tokens', '9')).messages).toContain('train.updateTokens was 150 and is now 9');
   expect((await runHere(...train(reference))).messages).toContain(`${reference} holds a run already`);

@@ -1,9 +1,10 @@
 // Which checkpoint of a run is taken, and what is said when there is none.
-import { stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import { createCheckpointStore } from '../../src/checkpoint/index.js';
-import { loadRunCheckpoint } from '@xmoe/train/program';
+import { z } from 'zod';
+import { loadRunCheckpoint, readRunRecord, recordChanges } from '@xmoe/train/program';
 import { temporaryFolder } from '../data/temporary.js';
 
 const { path: inFolder } = temporaryFolder();
@@ -41,6 +42,23 @@ it('best falls back to the next best when it is damaged, and says so', async () 
   expect(warnings).toEqual([expect.stringContaining('step-00000002 is skipped')]);
   await truncate(join(run, 'checkpoints', 'step-00000001', 'manifest.json'), 5);
   expect((await load(run, 'best')).step).toBe(3);
+});
+
+it('names the program of a run that is not its own, and what was changed on the way', async () => {
+  const run = inFolder('translation');
+  await mkdir(run);
+  const record = { preset: 'tiny', backend: 'cpu:wasm', data: 'data', config: { model: { encoderLayers: 2 }, train: { steps: 10 } } };
+  await writeFile(join(run, 'config.json'), JSON.stringify(record));
+  const schema = z.object({ model: z.object({ encoderLayers: z.int() }), train: z.object({ steps: z.int() }) });
+  await expect(readRunRecord(run, schema, 'xmoe-lm')).rejects.toMatchObject({ code: 'config', message: `${run} is a run of xmoe-nmt`, hint: 'use xmoe-nmt' });
+  const found = await readRunRecord(run, schema, 'xmoe-nmt');
+  expect(found).toEqual(record);
+  const config = { ...record.config, train: { steps: 20 } };
+  await recordChanges(run, found, { config, step: 10, stream: { write: (text) => warnings.push(text) } });
+  expect(warnings).toEqual(['From step 10 on: train.steps 10 → 20\n']);
+  const changed = await readRunRecord(run, schema, 'xmoe-nmt');
+  expect(changed).toEqual({ ...record, config, changes: [{ step: 10, changed: { 'train.steps': ['10', '20'] } }] });
+  await recordChanges(run, changed, { config, step: 12, stream: { write: () => expect.unreachable() } });
 });
 
 it('a checkpoint that is not there: the error lists those that are', async () => {
