@@ -39,10 +39,8 @@ export async function startProgram<Program>(load: () => Promise<Program>, run: (
   process.exitCode = await run(program, streams);
 }
 
-/** Warnings of Node and what libraries print are for those who develop with them. Errors still arrive as errors. */
+/** What libraries print, and the warnings of Node, which go the same way, are for those who develop with them. Errors still arrive as errors. */
 function silenceOthers(): void {
-  process.removeAllListeners('warning');
-  process.on('warning', () => undefined);
   for (const name of ['debug', 'error', 'info', 'log', 'trace', 'warn'] as const) console[name] = () => undefined;
 }
 
