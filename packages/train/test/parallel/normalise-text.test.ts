@@ -22,7 +22,7 @@ describe('texts of any length', () => {
 
   it('may be one run of five million characters', () => {
     const length = 5_000_000;
-    expect(normaliseText('a b. '.repeat(length / 5))).toHaveLength(length - 1);
+    expect(normaliseText('word.'.repeat(length))).toHaveLength(5 * length);
     for (const character of ['1', '!', 'é', '\u00a0', '²']) {
       const text = `x${character.repeat(length)}’y`;
       expect(normaliseText(text).length).toBe(/\s/.test(character) ? 4 : length + 3);
