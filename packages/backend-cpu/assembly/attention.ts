@@ -34,6 +34,16 @@ export function packPanels(begin: i32, end: i32, x: usize, panels: usize, T: i32
   }
 }
 
+/** Copies keys or values [heads, T, D], with zeros where the mask hides them: 0 times NaN would be NaN. Items are rows. */
+export function seenRows(begin: i32, end: i32, x: usize, keyMask: usize, out: usize, heads: i32, T: i32, D: i32): void {
+  const rowBytes = D << 2;
+  for (let row = begin; row < end; row++) {
+    const isSeen = load<u8>(keyMask + (row / (heads * T)) * T + (row % T)) != 0;
+    if (isSeen) copyBytes(out + row * rowBytes, x + row * rowBytes, rowBytes);
+    else memory.fill(out + row * rowBytes, 0, rowBytes);
+  }
+}
+
 /** A block of up to BLOCK rows as two panels, times `factor`. */
 @inline
 function packBlock(from: usize, rows: i32, D: i32, factor: f32, to: usize): void {

@@ -178,7 +178,8 @@ export interface FusedKernels {
    */
   biasActivationGrad(x: Operand, bias: Operand | null, offsets: Operand | null, dy: Operand, dx: Operand, dbias: Operand | null, attributes: { activation: Activation }): void;
   /**
-   * softmax(scale·q·kᵀ + mask)·v. q [B·heads, Tq, D], k and v [B·heads, Tk, D], keyMask bool [B, Tk] (false: unseen) or null,
+   * softmax(scale·q·kᵀ + mask)·v. q [B·heads, Tq, D], k and v [B·heads, Tk, D], keyMask bool [B, Tk] (false: unseen, whatever k
+   * and v hold there) or null,
    * key uint32 [2] (null when dropoutRate is 0), out as q. stats float32 [B·heads, Tq, 2]: of each query its largest score, and
    * 1 / Σ exp(score − largest). A query that sees no key gives zeros, and `LOWEST_FLOAT32` and 0.
    */

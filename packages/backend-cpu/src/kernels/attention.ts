@@ -40,7 +40,7 @@ export function attention(
 ): void {
   const plan = createPlan(q, k, keyMask, key, stats, attributes);
   const { Tq, Tk, D, scores } = plan;
-  const [queries, keys, values, target, statistics] = [floats(q), floats(k), floats(v), floats(out), floats(stats)];
+  const [queries, keys, values, target, statistics] = [floats(q), floats(k), seenRows(floats(v), plan), floats(out), floats(stats)];
   eachBlock(plan, q.shape[0], (head, first, rows, visible) => {
     scoreBlock(plan, queries, keys, head, first, rows, visible);
     for (let row = 0; row < rows; row++) {
@@ -59,7 +59,8 @@ export function attentionGrad(
 ): void {
   const plan = createPlan(q, k, keyMask, key, stats, attributes);
   const { Tq, Tk, D, scores } = plan;
-  const [queries, keys, values, results, upstream] = [floats(q), floats(k), floats(v), floats(out), floats(dout)];
+  const [queries, keys, values] = [floats(q), seenRows(floats(k), plan), seenRows(floats(v), plan)];
+  const [results, upstream] = [floats(out), floats(dout)];
   const [statistics, queryGrad, keyGrad, valueGrad] = [floats(stats), floats(dq), floats(dk), floats(dv)];
   keyGrad.fill(0);
   valueGrad.fill(0);
@@ -93,6 +94,16 @@ function backwardRow(
     flows[at] = probability * (flows[at] * kept[j] - delta) * scale;
     scores[at] = probability * kept[j];
   }
+}
+
+/** Keys or values with zeros where nothing may see them: a probability of 0 times NaN would be NaN. */
+function seenRows(x: FloatArray, { seen, heads, Tk, D }: Plan): FloatArray {
+  if (seen === undefined) return x;
+  const copy = x.slice();
+  for (let row = 0; row * D < copy.length; row++) {
+    if (seen[Math.floor(row / (heads * Tk)) * Tk + (row % Tk)] === 0) copy.fill(0, row * D, (row + 1) * D);
+  }
+  return copy;
 }
 
 /** Calls `visit` per block of query rows; `visible`: how many leading keys any of its rows can see. */

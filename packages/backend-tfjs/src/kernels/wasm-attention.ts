@@ -9,7 +9,7 @@ import { indexOfLargest, softmaxRows } from './wasm-softmax.js';
 const FLOAT = 4;
 
 /** Work space: slot numbers of the pieces of one head. */
-const SLOT = { scaled: 0, transposed: 1, scores: 2, probability: 3, dropped: 4, upstream: 5, flipped: 6 } as const;
+const SLOT = { scaled: 0, transposed: 1, scores: 2, probability: 3, dropped: 4, upstream: 5, flipped: 6, keys: 7, values: 8 } as const;
 
 interface Head {
   readonly index: number;
@@ -20,6 +20,16 @@ interface Head {
   readonly k: number;
   readonly mask: Uint8Array | undefined;
   readonly options: AttentionOptions;
+}
+
+/** The address of keys or values of a head, in the slot with zeros where the mask hides them: 0 times NaN would be NaN. */
+function seenRows({ heap }: WasmContext, { Tk, D, mask }: Head, rows: number, slot: number): number {
+  if (!mask) return rows;
+  const seen = heap.scratch(slot, Tk * D);
+  const copy = heap.floats(seen, Tk * D);
+  copy.set(heap.floats(rows, Tk * D));
+  for (let j = 0; j < Tk; j++) if (!mask[j]) copy.fill(0, j * D, (j + 1) * D);
+  return seen;
 }
 
 /** Writes −∞ where query i may not see key j. */
@@ -103,7 +113,7 @@ function headGradient(context: WasmContext, head: Head, key: Operand | null, at:
   // dScores = P ∘ (dP − Σ out·dout); the sum over keys equals the row dots because out = P·v.
   const upstream = heap.scratch(SLOT.upstream, n);
   const values = heap.scratch(SLOT.transposed, D * Tk);
-  heap.transpose(at.v, values, Tk, D);
+  heap.transpose(seenRows(context, head, at.v, SLOT.values), values, Tk, D);
   heap.gemm(at.dout, values, upstream, Tq, D, Tk);
   if (drops) dropHead(context, key, head, upstream, upstream);
   const dots = heap.scratch(SLOT.scaled, Math.max(Tq, Tq * D));
@@ -111,7 +121,7 @@ function headGradient(context: WasmContext, head: Head, key: Operand | null, at:
   heap.binary('Sub', { address: upstream, shape: [Tq, Tk] }, { address: dots, shape: [Tq, 1] }, upstream, n);
   heap.binary('Multiply', { address: upstream, shape: [n] }, { address: probability, shape: [n] }, scores, n);
   heap.scalar('Multiply', scores, options.scale, scores, n);
-  heap.gemm(scores, head.k, at.dq, Tq, Tk, D);
+  heap.gemm(scores, seenRows(context, head, head.k, SLOT.keys), at.dq, Tq, Tk, D);
   heap.transpose(scores, flipped, Tq, Tk);
   heap.gemm(flipped, head.q, at.dk, Tk, Tq, D);
 }
@@ -155,7 +165,8 @@ export function wasmAttention(context: WasmContext): Pick<FusedKernels, 'attenti
         const own = heap.floats(statistics + 2 * head.index * Tq * FLOAT, 2 * Tq);
         writeStatistics(own, heap.floats(scores, Tq * Tk), heap.floats(probability, Tq * Tk), Tk, options.causal);
         if (options.dropoutRate > 0 && key) dropHead(context, key, head, probability, probability);
-        heap.gemm(probability, values + head.index * Tk * D * FLOAT, target + head.index * Tq * D * FLOAT, Tq, Tk, D);
+        const seen = seenRows(context, head, values + head.index * Tk * D * FLOAT, SLOT.values);
+        heap.gemm(probability, seen, target + head.index * Tq * D * FLOAT, Tq, Tk, D);
       }
     },
     attentionGrad(q, k, v, keyMask, key, out, _stats, dout, dq, dk, dv, options) {

@@ -24,7 +24,7 @@ export function attention(
   scratch.kernels.concat([peak, inverse], stats, { axis: 2 });
   const probabilities = scratch.binary('multiply', exponentials, inverse);
   const weights = applyDropout(scratch, probabilities, key, options);
-  scratch.copy(scratch.matmul(weights, scratch.cast(v, 'float32'), false, false), out);
+  scratch.copy(scratch.matmul(weights, seenRows(scratch, v, keyMask), false, false), out);
 }
 
 export function attentionGrad(
@@ -51,13 +51,13 @@ export function attentionGrad(
   const upstream = scratch.cast(dout, 'float32');
   const weights = applyDropout(scratch, probabilities, key, options);
   scratch.copy(scratch.matmul(weights, upstream, true, false), dv);
-  const dWeights = scratch.matmul(upstream, scratch.cast(v, 'float32'), false, true);
+  const dWeights = scratch.matmul(upstream, seenRows(scratch, v, keyMask), false, true);
   const dProbabilities = applyDropout(scratch, dWeights, key, options);
   const dScores = scratch.empty(scores.shape);
   const rows = [batch * queries, keys];
   softmaxGrad(scratch, reshape(probabilities, rows), reshape(dProbabilities, rows), reshape(dScores, rows));
   const scaled = scratch.binary('multiply', dScores, options.scale);
-  scratch.copy(scratch.matmul(scaled, scratch.cast(k, 'float32'), false, false), dq);
+  scratch.copy(scratch.matmul(scaled, seenRows(scratch, k, keyMask), false, false), dq);
   scratch.copy(scratch.matmul(scaled, scratch.cast(q, 'float32'), true, false), dk);
 }
 
@@ -80,6 +80,15 @@ function maskedScores(scratch: Scratch, q: Operand, k: Operand, keyMask: Operand
     scores = reshape(masked, scores.shape);
   }
   return scores;
+}
+
+/** Keys or values in float32, zeros where nothing may see them: a probability of 0 times NaN would be NaN. */
+function seenRows(scratch: Scratch, x: Operand, keyMask: Operand | null): Operand {
+  const values = scratch.cast(x, 'float32');
+  if (!keyMask) return values;
+  const [rows, keys] = keyMask.shape as [number, number];
+  const perBatch = [rows, rows === 0 ? 0 : x.shape[0]! / rows, keys, x.shape[2]!];
+  return reshape(scratch.select(reshape(keyMask, [rows, 1, keys, 1]), reshape(values, perBatch), 0), x.shape);
 }
 
 function applyDropout(scratch: Scratch, x: Operand, key: Operand | null, options: AttentionOptions): Operand {

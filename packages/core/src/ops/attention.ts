@@ -9,7 +9,7 @@ export interface AttentionArguments {
   heads: number;
   /** Query i sees keys j ≤ i + (Tk − Tq). */
   causal?: boolean;
-  /** bool [B, Tk]; keys with false are unseen. */
+  /** bool [B, Tk]; keys with false are unseen, whatever k and v hold there. */
   keyMask?: Tensor | null;
   /** 1/√D by default. */
   scale?: number;

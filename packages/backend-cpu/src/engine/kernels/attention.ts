@@ -28,10 +28,18 @@ function planOf(q: Operand, k: Operand): Plan | undefined {
 export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'attention' | 'attentionGrad'> {
   const { pointer } = runtime;
 
-  function pack(x: Operand, { heads, Tk, D, padded }: Plan): number {
+  function pack(rows: number, { heads, Tk, D, padded }: Plan): number {
     const panels = runtime.scratch(4 * heads * padded * D);
-    runtime.parallel('packPanels', (heads * padded) / 8, grainOf(16 * D), [pointer(x), panels, Tk, D]);
+    runtime.parallel('packPanels', (heads * padded) / 8, grainOf(16 * D), [rows, panels, Tk, D]);
     return panels;
+  }
+
+  /** The address of keys or values as queries see them. */
+  function seenRows(x: Operand, keyMask: Operand | null, { heads, Tk, D }: Plan, perBatch: number): number {
+    if (keyMask === null) return pointer(x);
+    const rows = runtime.scratch(4 * heads * Tk * D);
+    runtime.parallel('seenRows', heads * Tk, grainOf(D), [pointer(x), pointer(keyMask), rows, perBatch, Tk, D]);
+    return rows;
   }
 
   function optionsOf({ Tq, Tk, D }: Plan, { heads, causal, scale, stream, dropoutRate }: AttentionOptions): number[] {
@@ -45,7 +53,7 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
       const { heads, Tq, Tk, D } = plan;
       const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
       runtime.parallel('attention', heads * Math.ceil(Tq / BLOCK), grainOf(BLOCK * Tk * (D / 4 + 4)), [
-        pointer(q), pack(k, plan), pointer(v), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats),
+        pointer(q), pack(pointer(k), plan), seenRows(v, keyMask, plan, attributes.heads), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats),
         ...optionsOf(plan, attributes),
       ]);
     },
@@ -54,8 +62,9 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
       const plan = planOf(q, k);
       if (plan === undefined) return plain.attentionGrad(q, k, v, keyMask, key, out, stats, dout, dq, dk, dv, attributes);
       const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
+      const [keys, values] = [k, v].map((x) => seenRows(x, keyMask, plan, attributes.heads));
       runtime.parallel('attentionGrad', plan.heads, 1, [
-        pointer(q), pointer(k), pack(k, plan), pack(v, plan), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats),
+        pointer(q), keys, pack(keys, plan), pack(values, plan), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats),
         pointer(dout), pointer(dq), pointer(dk), pointer(dv), ...optionsOf(plan, attributes),
       ]);
     },

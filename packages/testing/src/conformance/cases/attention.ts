@@ -13,6 +13,8 @@ interface Variant {
   readonly causal?: boolean;
   readonly masked?: boolean;
   readonly dropoutRate?: number;
+  /** Keys and values that the mask hides are NaN and ∞. */
+  readonly hiddenIsNaN?: boolean;
   /** All of q, and of k but for steps that are exact in the scores; absent: uniform. */
   readonly common?: number;
 }
@@ -37,6 +39,8 @@ const MORE: readonly Variant[] = [
   { note: 'scores near 4e6', B: 2, heads: 1, Tq: 21, Tk: 21, D: 16, causal: true, common: 1024 },
   { note: 'scores near 7e7', B: 1, heads: 2, Tq: 5, Tk: 9, D: 16, masked: true, common: 4096 },
   { note: 'scores near 3e7', B: 1, heads: 1, Tq: 19, Tk: 19, D: 64, common: 2048 },
+  { note: 'NaN behind the mask', B: 2, heads: 2, Tq: 7, Tk: 13, D: 8, masked: true, dropoutRate: 0.1, hiddenIsNaN: true },
+  { note: 'NaN behind the mask, odd', B: 2, heads: 1, Tq: 5, Tk: 7, D: 3, causal: true, masked: true, hiddenIsNaN: true },
   { note: 'many heads', B: 257, heads: 2, Tq: 3, Tk: 5, D: 2, masked: true },
 ];
 
@@ -53,15 +57,27 @@ function labelOf({ note, B, heads, Tq, Tk, D }: Variant): string {
 }
 
 /** In a mask the second batch row sees no key at all. */
-function inputsOf({ B, heads, Tq, Tk, D, masked, dropoutRate, common }: Variant, dtype: FloatDType): Record<string, OperandSpec> {
+function inputsOf(variant: Variant, dtype: FloatDType): Record<string, OperandSpec> {
+  const { B, heads, Tq, Tk, D, masked, dropoutRate, common } = variant;
   const hidden = replaced(coin(0.6), 0, (index) => index >= Tk && index < 2 * Tk);
+  const keys = common === undefined ? uniform(-2, 2) : steppedKeys(common, D);
+  const spoilt = (data: DataGenerator, value: number): DataGenerator => (variant.hiddenIsNaN ? replaced(data, value, (index) => isHidden(variant, index)) : data);
   return {
     q: input([B * heads, Tq, D], dtype, common === undefined ? uniform(-2, 2) : cycle(common)),
-    k: input([B * heads, Tk, D], dtype, common === undefined ? uniform(-2, 2) : steppedKeys(common, D)),
-    v: input([B * heads, Tk, D], dtype, uniform(-1, 1)),
-    ...(masked ? { keyMask: input([B, Tk], 'bool', hidden) } : {}),
+    k: input([B * heads, Tk, D], dtype, spoilt(keys, NaN)),
+    v: input([B * heads, Tk, D], dtype, spoilt(uniform(-1, 1), Infinity)),
+    ...(masked ? { keyMask: input([B, Tk], 'bool', variant.hiddenIsNaN ? thirds(variant) : hidden) } : {}),
     ...(dropoutRate === undefined ? {} : { key: input([2], 'uint32', words) }),
   };
+}
+
+/** A mask that hides every third key, and all of the second batch row; whether it hides what an element of k or v belongs to. */
+const thirds = ({ Tk }: Variant): DataGenerator => replaced(cycle(0, 1, 1), 0, (index) => index >= Tk && index < 2 * Tk);
+
+function isHidden({ heads, Tk, D }: Variant, element: number): boolean {
+  const row = Math.floor(element / D);
+  const batch = Math.floor(row / (heads * Tk));
+  return batch === 1 || (batch * Tk + (row % Tk)) % 3 === 0;
 }
 
 /** Keys whose first component, and so whose score, differs by 0, 1 or 2 steps of the spacing of floats at the scores. */
