@@ -20,7 +20,8 @@ export const bundle = (entry: Record<string, string>, { platform = 'neutral', ty
     platform,
     dts: types,
     sourcemap: true,
-    clean: true,
+    // Declarations are replaced by a build that makes them; one without leaves those that are there.
+    clean: ['!**/*.d.ts'],
     splitting: true,
     treeshake: true,
     // Every package stays a separate module for the user's bundler, whether or not the manifest names it.

@@ -93,12 +93,12 @@ async function train(program, args, environment, isDone) {
   return { code: isDone() ? null : code, said };
 }
 
-/** The finite losses of the run's steps. */
+/** The losses of the run's steps, NaN and infinities included. */
 function lossesOf(run) {
   const path = join(run, 'metrics.jsonl');
   if (!existsSync(path)) return [];
   const rows = readFileSync(path, 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line));
-  return rows.filter(({ kind, loss }) => kind === 'step' && Number.isFinite(loss)).map(({ loss }) => loss);
+  return rows.filter(({ kind }) => kind === 'step').map(({ loss }) => Number(loss));
 }
 
 /** One preset: what came of it, as a row. */
@@ -119,11 +119,12 @@ export async function tryPreset(program, preset, folder) {
   ];
   const { code, said } = await train(program, everything, environment, () => lossesOf(run).length >= STEPS);
   const losses = lossesOf(run);
+  const ok = losses.length === STEPS && losses.every(Number.isFinite);
   rmSync(run, { recursive: true, force: true });
   return {
-    program, preset, backend, losses, ok: losses.length === STEPS,
+    program, preset, backend, losses: losses.map(String), ok,
     peakMiB: Math.round(Number(readFileSync(peakFile, 'utf8')) / 1024), seconds: Math.round((Date.now() - since) / 1000), load: Number(loadavg()[0].toFixed(1)),
-    ...(losses.length === STEPS ? {} : { code, said: said.trim().split('\n').slice(-6).join('\n') }),
+    ...(ok ? {} : { code, said: said.trim().split('\n').slice(-6).join('\n') }),
   };
 }
 
@@ -145,7 +146,7 @@ export async function tryPresets(names = [], { fresh = false } = {}) {
       const row = before ?? (await tryPreset(program, preset, folder));
       if (!before) appendFileSync(kept, `${JSON.stringify(row)}\n`);
       if (!row.ok) failures++;
-      const outcome = row.ok ? `loss ${row.losses.map((loss) => loss.toFixed(3)).join(', ')}` : `FAILED (${row.code})\n${row.said}`;
+      const outcome = row.ok ? `loss ${row.losses.map((loss) => Number(loss).toFixed(3)).join(', ')}` : `FAILED (${row.code}), losses ${row.losses.join(', ') || 'none'}\n${row.said}`;
       process.stdout.write(`${preset.padEnd(28)} ${row.backend.padEnd(9)} ${outcome}; peak ${row.peakMiB} MiB, ${row.seconds} s, load ${row.load}${before ? ' (kept)' : ''}\n`);
     }
   } finally {

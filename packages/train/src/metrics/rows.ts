@@ -5,7 +5,8 @@ import { z } from 'zod';
 /** JSON has no NaN, and a diverged loss is worth recording: non-finite numbers are written as these strings. */
 const NON_FINITE: Readonly<Record<string, number>> = { NaN: Number.NaN, Infinity, '-Infinity': -Infinity };
 
-const number = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform((name) => NON_FINITE[name]!)]);
+// Annotated: the declaration of an enum with '-Infinity' in it is not TypeScript.
+const number: z.ZodType<number> = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform((name) => NON_FINITE[name]!)]);
 const step = z.int().nonnegative();
 
 const stepRowSchema = z.object({
