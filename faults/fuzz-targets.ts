@@ -24,6 +24,12 @@ const TABLE = 'id,text\n1,"a, ""b"""\n2,c\n';
 const TMX = `<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE tmx SYSTEM "tmx14.dtd"><tmx version="1.4"><header/><body><tu><tuv xml:lang="de"><seg>Guten <bpt i="1">x</bpt>Tag</seg></tuv>
 <tuv xml:lang="en"><seg>Good &amp; day</seg></tuv></tu><tu><tuv xml:lang="de"><seg>Ja</seg></tuv><tuv xml:lang="en"><seg>Yes</seg></tuv></tu></body></tmx>`;
 
+const WMT_XML = `<?xml version='1.0' encoding='utf-8'?>
+<dataset id="wmt"><collection id="general"><doc origlang="de" id="a" domain="news"><src lang="de"><p><seg id="1">Satz &amp; Wort</seg><seg id="2">Ja</seg></p></src>
+<ref lang="en" translator="A"><p><seg id="2">Yes</seg><seg id="1">Sentence</seg></p></ref></doc></collection></dataset>`;
+const SGM_SOURCES = '<srcset setid="s" srclang="any">\n<doc docid="a" genre=\'news\'>\n<seg id="1"> Satz &amp; Wort </seg>\n<seg id="2">Ja</seg></doc></srcset>';
+const SGM_REFERENCES = '<refset setid="s" srclang="any" trglang="en">\n<doc sysid="ref" docid=a>\n<seg id="2">Yes</seg>\n<seg id="1">Sentence</seg></doc></refset>';
+
 const fixture = (name: string): Buffer => readFileSync(new URL(`../packages/train/test/${name}`, import.meta.url));
 
 async function drain(items: AsyncIterable<unknown>): Promise<void> {
@@ -55,6 +61,14 @@ export async function createTargets(folder: string): Promise<Record<string, Fuzz
     'CSV pairs': { cases: 20_000, run: (pick) => pairs('p.csv', either(`de,en\n${PAIRS_TSV.replaceAll('\t', ',')}`, pick)) },
     'JSON pairs': { cases: 40_000, run: (pick) => pairs('p.jsonl', either(PAIRS_JSON, pick)) },
     TMX: { cases: 30_000, run: (pick) => pairs('p.tmx', either(TMX, pick)) },
+    'WMT XML': { cases: 20_000, run: (pick) => pairs('p.xml', either(WMT_XML, pick)) },
+    'WMT SGM': {
+      cases: 20_000,
+      run: (pick) => {
+        const path = put('s.sgm', pick(2) === 0 ? SGM_SOURCES : either(SGM_SOURCES, pick));
+        return drain(readPairs([{ path, target: put('r.sgm', either(SGM_REFERENCES, pick)) }], { languages: { source: 'de', target: 'en' } }));
+      },
+    },
     ...(await recordTargets(folder, put)),
   };
 }
@@ -94,7 +108,7 @@ async function recordTargets(folder: string, put: (name: string, content: string
       },
     },
     'safetensors bytes': { cases: 80_000, run: (pick) => (pick(8) === 0 ? readSafetensors(put('a.safetensors', mutateBytes(tensors, pick))) : decodeSafetensors(mutateBytes(tensors, pick))) },
-    'safetensors header': { cases: 80_000, run: (pick) => decodeSafetensors(withLength(mutateJsonText(header, pick))) },
+    'safetensors header': { cases: 40_000, run: (pick) => decodeSafetensors(withLength(mutateJsonText(header, pick))) },
     manifest: {
       cases: 30_000,
       run: async (pick) => {

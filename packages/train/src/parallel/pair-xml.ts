@@ -42,8 +42,9 @@ export async function* readXml<Item>(file: PackedFile, { name, root }: XmlFormat
     }
     parser.close();
   } catch (cause) {
-    if (!(cause instanceof XmlError)) throw cause;
-    throw new XMoEError('data', `${file.path}: not readable as ${name}: ${cause.message}`, { op: PAIRS_OP, hint: cause.hint, cause });
+    const problem = cause instanceof RangeError ? new XmlError('a text in it is longer than one string can be') : cause;
+    if (!(problem instanceof XmlError)) throw cause;
+    throw new XMoEError('data', `${file.path}: not readable as ${name}: ${problem.message}`, { op: PAIRS_OP, hint: problem.hint, cause });
   }
   yield take();
 }
