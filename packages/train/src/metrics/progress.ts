@@ -78,7 +78,7 @@ export function createProgress(options: ProgressOptions): Progress {
     const fields = describe(latest, secondsLeft(latest.step), totalSteps);
     if (!live) stream.write(`${fields.join('  ')}\n`);
     // One column stays free: a terminal wraps when the last one is written.
-    else drawOn(stream, CLEAR_LINE + fit(fields, latest.step / totalSteps, (stream.columns ?? 80) - 1, color));
+    else drawOn(stream, CLEAR_LINE + fit(fields, latest.step / totalSteps, (stream.columns || 80) - 1, color));
   };
   return {
     update(update) {

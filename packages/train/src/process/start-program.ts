@@ -1,4 +1,6 @@
 // Starts a program as a process: its streams outlive their readers, and only its own words reach them. No command is here.
+import { closeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 
 /** A stream as programs write to it. */
 export interface ProcessStream {
@@ -25,6 +27,7 @@ const UNEXPECTED = 1;
  */
 export async function startProgram<Program>(load: () => Promise<Program>, run: (program: Program, streams: ProcessStreams) => Promise<number>): Promise<void> {
   silenceOthers();
+  outliveTerminal([0, 1, 2].filter((descriptor) => isatty(descriptor)));
   const streams = ownStreams();
   let program: Program;
   try {
@@ -42,6 +45,17 @@ export async function startProgram<Program>(load: () => Promise<Program>, run: (
 /** What libraries print, and the warnings of Node, which go the same way, are for those who develop with them. Errors still arrive as errors. */
 function silenceOthers(): void {
   for (const name of ['debug', 'error', 'info', 'log', 'trace', 'warn'] as const) console[name] = () => undefined;
+}
+
+/**
+ * When a process ends, Node puts its terminals back into the mode in which it found them, and aborts where that fails: the
+ * exit code of a run whose terminal was closed would be lost. Terminals that are gone are therefore closed first.
+ * @param terminals descriptors that were one at the start
+ */
+export function outliveTerminal(terminals: readonly number[], { isTerminal = isatty, close = closeSync }: { isTerminal?: (descriptor: number) => boolean; close?: (descriptor: number) => void } = {}): void {
+  process.once('exit', () => {
+    for (const descriptor of terminals) if (!isTerminal(descriptor)) close(descriptor);
+  });
 }
 
 /** Without a listener a stream whose reader has gone away (`… | head`, a closed terminal) would end the process. */

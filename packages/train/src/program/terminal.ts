@@ -24,7 +24,7 @@ export function textOnly(stream: ProgressStream): ProgressStream {
       return stream.isTTY === true;
     },
     get columns() {
-      return stream.columns ?? 80;
+      return stream.columns || 80; // 0 where the terminal does not say
     },
   };
 }

@@ -64,6 +64,12 @@ describe('createProgress on a terminal', () => {
     );
   });
 
+  it('takes 80 columns where the terminal does not say how many it has', () => {
+    const { written, progress } = display({ columns: 0 });
+    progress.update(update(1));
+    expect(written[0]).toContain('step 1/100  loss 2.000');
+  });
+
   it('follows a change of the width', () => {
     const { clock, written, stream, progress } = display();
     progress.update(update(1));

@@ -2,7 +2,8 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
+import { outliveTerminal } from '../../src/process/start-program.js';
 
 const root = fileURLToPath(new URL('../../../..', import.meta.url));
 
@@ -35,6 +36,18 @@ it.each([
   const result = await ended(start(load, 'return 0;'));
   expect(result).toMatchObject({ code, output: '' });
   expect(result.messages).toMatch(message);
+});
+
+it('lets go of terminals that are gone when it ends, and of no other', () => {
+  const once = vi.spyOn(process, 'once');
+  const closed: number[] = [];
+  outliveTerminal([0, 2], { isTerminal: (descriptor) => descriptor === 2, close: (descriptor) => void closed.push(descriptor) });
+  const [event, atEnd] = once.mock.calls.at(-1)! as [string, () => void];
+  once.mockRestore();
+  process.off('exit', atEnd);
+  expect([event, closed]).toEqual(['exit', []]);
+  atEnd();
+  expect(closed).toEqual([0]);
 });
 
 const WRITING = "for (let i = 0; i < 200; i++) { streams.output.write('line\\n'.repeat(1000)); streams.messages.write('line\\n'); await new Promise((resolve) => setTimeout(resolve, 5)); }";
