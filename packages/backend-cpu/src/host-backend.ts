@@ -41,7 +41,7 @@ export function createHostBackend({ name, description, kernels, pool, dispose }:
         });
       }
       if (target instanceof Uint16Array) encodeHalves(data, target);
-      else if (operand.dtype === 'bool') for (let i = 0; i < target.length; i++) target[i] = data[i] ? 1 : 0;
+      else if (operand.dtype === 'bool') for (let i = 0; i < target.length; i++) target[i] = data[i] !== 0 ? 1 : 0;
       else target.set(data);
     },
     // Copies at once: what happens to the buffer after the call does not show.

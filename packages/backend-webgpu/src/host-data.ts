@@ -11,7 +11,7 @@ export function encode(dtype: DType, data: ArrayLike<number>, length: number): A
     case 'uint32':
       return data instanceof Uint32Array ? data : Uint32Array.from(data);
     case 'bool':
-      return Uint32Array.from(data, (value) => (value ? 1 : 0));
+      return Uint32Array.from(data, (value) => (value !== 0 ? 1 : 0));
     case 'float16': {
       const halves = new Uint16Array(Math.ceil(length / 2) * 2);
       for (let i = 0; i < length; i++) halves[i] = encodeFloat16(data[i]!);

@@ -319,7 +319,7 @@ export interface Backend {
   /** A buffer of `length` elements with undefined contents. */
   allocate(dtype: DType, length: number): BackendBuffer;
   free(buffer: BackendBuffer): void;
-  /** Replaces the whole contents. `data` has the length of the buffer; float16 is given as numbers and rounded here. */
+  /** Replaces the whole contents. `data` has the length of the buffer; float16 is given as numbers and rounded here; bool: ≠ 0, NaN included. */
   write(operand: Operand, data: ArrayLike<number>): void;
   /** A copy of the contents. The only place where the host waits. */
   read(operand: Operand): Promise<TensorData>;

@@ -52,7 +52,7 @@ export function inferDType(data: TensorData | readonly number[] | readonly boole
   if (Array.isArray(data)) return data.length > 0 && typeof data[0] === 'boolean' ? 'bool' : 'float32';
   throw new XMoEError('dtype', 'data is neither a typed array nor a list of numbers or booleans', {
     op: 'tensor',
-    hint: 'pass a Float32Array, Int32Array, Uint32Array, Uint8Array or number[]',
+    hint: 'pass a number[] or boolean[], a Float32Array, Int32Array, Uint32Array or Uint8Array; other typed arrays need a dtype',
   });
 }
 

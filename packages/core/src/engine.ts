@@ -7,6 +7,7 @@ import { bytesPerElement, inferDType, type DType, type TensorData } from './dtyp
 import { XMoEError } from './errors.js';
 import { createFallbacks } from './fallbacks/index.js';
 import { timeKernels } from './kernel-timer.js';
+import { numbersOf, requireDTypeName, requireElements, requireOptions, requireShape } from './host-values.js';
 import type { RandomKey } from './random.js';
 import { formatShape, sizeOf, type Shape } from './shape.js';
 import type { Tape } from './tape.js';
@@ -88,12 +89,9 @@ export class Engine {
   /** A tensor with undefined contents, for an op to fill. Error `disposed` once the engine is, as for all that makes tensors. */
   empty(shape: Shape, dtype: DType = 'float32'): Tensor {
     this.#requireOpen();
+    requireShape('tensor', shape);
+    requireDTypeName('tensor', dtype);
     const length = sizeOf(shape);
-    for (const extent of shape) {
-      if (!Number.isSafeInteger(extent) || extent < 0) {
-        throw new XMoEError('shape', `${formatShape(shape)} is not a shape`, { hint: 'extents are whole numbers ≥ 0' });
-      }
-    }
     const bytes = length * bytesPerElement(dtype);
     if (bytes > this.backend.capabilities.maxBufferBytes) {
       throw new XMoEError('memory', `${dtype} ${formatShape(shape)} needs ${bytes} bytes, more than one buffer of ${this.backend.name} holds (${this.backend.capabilities.maxBufferBytes})`, {
@@ -119,7 +117,10 @@ export class Engine {
   }
 
   /** A tensor with the given contents. Without a shape: one axis. Without a dtype: what the data stands for. */
-  tensor(data: DataInput, shape: Shape = [data.length], dtype: DType = inferDType(data)): Tensor {
+  tensor(data: DataInput, shape: Shape = [data?.length], dtype: DType = inferDType(data)): Tensor {
+    requireDTypeName('tensor', dtype);
+    requireElements('tensor', data, dtype);
+    requireShape('tensor', shape);
     if (sizeOf(shape) !== data.length) {
       throw new XMoEError('shape', `${data.length} values do not fill shape ${formatShape(shape)}`, {
         op: 'tensor',
@@ -127,7 +128,7 @@ export class Engine {
       });
     }
     const out = this.empty(shape, dtype);
-    this.backend.write(out, typeof data[0] === 'boolean' ? Array.from(data, Number) : (data as ArrayLike<number>));
+    this.backend.write(out, numbersOf(data, dtype));
     return out;
   }
 
@@ -144,6 +145,8 @@ export class Engine {
   }
 
   full(shape: Shape, value: number, dtype: DType = 'float32'): Tensor {
+    requireDTypeName('full', dtype);
+    requireElements('full', [value], dtype);
     const out = this.empty(shape, dtype);
     this.kernels.fill(out, { value });
     return out;
@@ -159,13 +162,19 @@ export class Engine {
 
   /** start, start + step, … : [length]. */
   iota(length: number, options: { start?: number; step?: number; dtype?: DType } = {}): Tensor {
-    const out = this.empty([length], options.dtype ?? 'int32');
-    this.kernels.iota(out, { start: options.start ?? 0, step: options.step ?? 1 });
+    requireOptions('iota', options);
+    const { start = 0, step = 1, dtype = 'int32' } = options;
+    requireDTypeName('iota', dtype);
+    if (dtype === 'float16' || dtype === 'bool') throw new XMoEError('dtype', `dtype is ${dtype}`, { op: 'iota', hint: 'int32, uint32 or float32; cast it afterwards' });
+    requireElements('iota', [start, step], dtype === 'uint32' ? 'int32' : dtype);
+    const out = this.empty([length], dtype);
+    this.kernels.iota(out, { start, step });
     return out;
   }
 
   /** A random key on the device: uint32 [2]. Rewrite it each step with `key.write`. */
   key(key: RandomKey): Tensor {
+    requireElements('key', key, 'uint32');
     return this.tensor(Uint32Array.from(key), [2], 'uint32');
   }
 
@@ -176,7 +185,9 @@ export class Engine {
 
   /** @internal An alias outside of every scope: whoever asked for it disposes it. */
   retain(tensor: Tensor, shape: Shape = tensor.shape): Tensor {
+    if (!(tensor instanceof Tensor)) throw new XMoEError('value', 'an alias is of a tensor', { op: 'alias', hint: 'make one with engine.tensor(values, shape)' });
     void tensor.buffer; // raises if disposed
+    requireShape('alias', shape);
     if (shape !== tensor.shape && sizeOf(shape) !== tensor.size) {
       throw new XMoEError('shape', `cannot see ${formatShape(tensor.shape)} as ${formatShape(shape)}`, {
         op: 'alias',

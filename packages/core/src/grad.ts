@@ -1,6 +1,7 @@
 // Gradients for users: valueAndGrad, grad, vjp, customGradient, checkpoint. The machinery is in tape.ts.
 import type { Engine } from './engine.js';
 import { XMoEError } from './errors.js';
+import { describeArgument, requireOptions } from './host-values.js';
 import { formatShape, sameShape } from './shape.js';
 import { Tape, type Backward } from './tape.js';
 import { collectTensors, isPlainObject, Tensor, type TensorTree } from './tensor.js';
@@ -30,6 +31,7 @@ export function valueAndGrad<P extends TensorTree, A = undefined>(
   options: { seed?: Tensor; onto?: P } = {},
 ): ValueAndGrad<P, A> {
   const leaves = collectTensors(parameters);
+  requireOptions('valueAndGrad', options);
   const earlier = options.onto ? collectTensors(options.onto) : [];
   try {
     return differentiate(engine, fn, parameters, leaves, earlier, options.seed);
@@ -47,6 +49,7 @@ function differentiate<P extends TensorTree, A>(
   initial: Tensor | undefined,
 ): ValueAndGrad<P, A> {
   const op = 'valueAndGrad';
+  checkCall(engine, fn, op);
   refuseNested(engine, op);
   requireSums(op, leaves, earlier);
   requireEngine(op, engine, leaves);
@@ -57,7 +60,7 @@ function differentiate<P extends TensorTree, A>(
   return engine.scope(() => {
     try {
       const result = engine.withTape(tape, () => engine.scope(() => fn(parameters)));
-      const loss = result instanceof Tensor ? result : result.loss;
+      const loss = result instanceof Tensor ? result : result?.loss;
       const aux = (result instanceof Tensor ? undefined : result.aux) as A;
       requireScalar(op, 'loss', loss);
       requireEngine(op, engine, [loss]);
@@ -72,6 +75,16 @@ function differentiate<P extends TensorTree, A>(
       tape.clear();
     }
   });
+}
+
+function checkCall(engine: Engine, fn: unknown, op: string): void {
+  if (typeof engine?.withTape !== 'function') throw new XMoEError('value', `engine is ${describeArgument(engine)}`, { op, hint: 'pass the engine that createEngine gave' });
+  if (typeof fn !== 'function') throw new XMoEError('value', `fn is ${describeArgument(fn)}, not a function`, { op, hint: 'pass a function of tensors' });
+}
+
+function requireTensors(op: string, inputs: readonly unknown[]): void {
+  if (Array.isArray(inputs) && inputs.every((input) => input instanceof Tensor)) return;
+  throw new XMoEError('value', 'the inputs are not a list of tensors', { op, hint: 'pass an array of tensors' });
 }
 
 function refuseNested(engine: Engine, op: string): void {
@@ -95,6 +108,7 @@ function requireEngine(op: string, engine: Engine, tensors: readonly Tensor[]): 
 }
 
 function requireScalar(op: string, name: string, tensor: Tensor): void {
+  if (!(tensor instanceof Tensor)) throw new XMoEError('autodiff', `the ${name} is ${describeArgument(tensor)}, not a tensor`, { op, hint: 'return a tensor, or { loss, aux }' });
   if (tensor.size === 1 && tensor.dtype === 'float32') return;
   throw new XMoEError('autodiff', `the ${name} must be one float32, got ${tensor.toString()}`, { op, hint: 'reduce it with sum or mean' });
 }
@@ -119,6 +133,8 @@ export interface Vjp {
 /** Vector-Jacobian product: runs `fn(...inputs)` now and the backward pass when `pullback` is called. */
 export function vjp(engine: Engine, fn: (...inputs: Tensor[]) => Tensor, inputs: readonly Tensor[]): Vjp {
   const op = 'vjp';
+  checkCall(engine, fn, op);
+  requireTensors(op, inputs);
   refuseNested(engine, op);
   requireEngine(op, engine, inputs);
   const tape = new Tape(engine);
@@ -178,6 +194,8 @@ export function customGradient<R extends Tensor | readonly Tensor[]>(
  * their gradients too; they must live, unchanged, until then (random keys also: the second run must draw the same).
  */
 export function checkpoint<R>(engine: Engine, fn: (...inputs: Tensor[]) => R, inputs: readonly Tensor[]): R {
+  checkCall(engine, fn, 'checkpoint');
+  requireTensors('checkpoint', inputs);
   const outer = engine.tape;
   if (!outer) return engine.scope(() => fn(...inputs));
   // The probe finds which tracked tensors fn reads beside its arguments: those get identities of their own.

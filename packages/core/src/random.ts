@@ -3,6 +3,7 @@
 // backend must equal `uniformAt` to the bit. Not a stateful generator.
 
 import { XMoEError } from './errors.js';
+import { describeArgument } from './host-values.js';
 
 /** A random key: two 32-bit words. Keys are values; derive new ones with {@link foldIn}. */
 export type RandomKey = readonly [number, number];
@@ -38,7 +39,7 @@ export function threefry2x32(k0: number, k1: number, c0: number, c1: number, out
 /** A key from any integer seed within ±2^53. @throws XMoEError `value` for anything else. */
 export function randomKey(seed: number): RandomKey {
   if (!Number.isSafeInteger(seed)) {
-    throw new XMoEError('value', `the seed is ${String(seed)}`, { op: 'randomKey', hint: 'pass a whole number within ±2^53' });
+    throw new XMoEError('value', `the seed is ${describeArgument(seed)}`, { op: 'randomKey', hint: 'pass a whole number within ±2^53' });
   }
   return [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0];
 }
@@ -48,9 +49,10 @@ export function randomKey(seed: number): RandomKey {
  * @throws XMoEError `value` for fractions, negative numbers and what is no number or name
  */
 export function foldIn(key: RandomKey, data: number | string): RandomKey {
+  if (!Array.isArray(key)) throw new XMoEError('value', 'the key is no random key', { op: 'foldIn', hint: 'make one with randomKey(seed)' });
   const word = typeof data === 'string' ? hashName(data) : data;
   if (!Number.isSafeInteger(word) || word < 0) {
-    throw new XMoEError('value', `data is ${String(data)}`, { op: 'foldIn', hint: 'pass a whole number from 0 to 2^53 − 1, or a name' });
+    throw new XMoEError('value', `data is ${describeArgument(data)}`, { op: 'foldIn', hint: 'pass a whole number from 0 to 2^53 − 1, or a name' });
   }
   const out = new Uint32Array(2);
   threefry2x32(key[0], key[1], word >>> 0, FOLD ^ Math.floor(word / 2 ** 32), out);

@@ -3,6 +3,7 @@ import type { BackendBuffer, Operand } from './contract.js';
 import { bytesPerElement, type DType, type TensorData } from './dtype.js';
 import type { Engine } from './engine.js';
 import { XMoEError } from './errors.js';
+import { numbersOf, requireElements } from './host-values.js';
 import { formatShape, sizeOf, type Shape } from './shape.js';
 
 /** A buffer that several tensors (aliases, saved activations) may share. Freed with its last reference. */
@@ -104,13 +105,14 @@ export class Tensor implements Operand {
 
   /** Replaces the contents in place; for inputs and parameters, not for tensors that a gradient depends on. */
   write(data: ArrayLike<number>): void {
+    requireElements('write', data, this.dtype);
     if (data.length !== this.size) {
       throw new XMoEError('shape', `${data.length} values do not fill shape ${formatShape(this.shape)}`, {
         op: 'write',
         hint: `pass ${this.size} values`,
       });
     }
-    this.engine.backend.write(this, data);
+    this.engine.backend.write(this, numbersOf(data, this.dtype));
   }
 
   /** Takes the tensor out of the scope it was made in: from now on it lives until `dispose`. */

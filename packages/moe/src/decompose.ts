@@ -1,6 +1,6 @@
 // Splits a trained dense feed-forward layer into experts (Section 3.6, Eq. 4). On the host; no routing here.
 import { XMoEError } from '@xmoe/core';
-import { requireInteger } from '@xmoe/routers/reference';
+import { requireInteger, requireObject } from '@xmoe/routers/reference';
 
 /** A dense layer W2·act(W1·h + b1) + b2, row-major, in GPT-2's layout. */
 export interface DenseWeights {
@@ -34,6 +34,8 @@ export interface DecomposedWeights {
  */
 export function splitDense(dense: DenseWeights, sizes: { width: number; hidden: number; experts: number }): DecomposedWeights {
   const op = 'splitDense';
+  requireObject(dense, op);
+  requireObject(sizes, op);
   const d = requireInteger('width', sizes.width, 1, Infinity, op);
   const D = requireInteger('hidden', sizes.hidden, 1, Infinity, op);
   const N = requireInteger('experts', sizes.experts, 1, Infinity, op);
@@ -41,8 +43,9 @@ export function splitDense(dense: DenseWeights, sizes: { width: number; hidden: 
     throw new XMoEError('value', `${N} experts do not divide a hidden size of ${D}`, { op, hint: 'choose a number of experts that divides it' });
   }
   for (const [name, length] of [['w1', d * D], ['b1', D], ['w2', D * d], ['b2', d]] as const) {
-    if (dense[name].length === length) continue;
-    throw new XMoEError('shape', `${name} has ${dense[name].length} numbers, expected ${length}`, { op, hint: `the layer is ${d} → ${D} → ${d}` });
+    const found = (dense[name] as ArrayLike<number> | null | undefined)?.length;
+    if (found === length) continue;
+    throw new XMoEError('shape', `${name} has ${found ?? 'no'} numbers, expected ${length}`, { op, hint: `the layer is ${d} → ${D} → ${d}` });
   }
   const s = D / N;
   const w1 = new Float32Array(N * d * s);

@@ -147,6 +147,7 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
     if (value >= 0) return value;
     throw new XMoEError('value', `${key} is ${value}, below 0`, { op, hint: 'pass 0 or more' });
   };
+  if (typeof config.name !== 'string' || config.name === '') throw new XMoEError('value', 'name is no text', { op, hint: 'pass the prefix of the parameters, for example h.1.mlp' });
   const { vocabularySize } = config;
   const router = createRouter(config.router?.type === 'hash' && config.router.map === undefined ? { vocabularySize, ...config.router } : config.router);
   const settings = {

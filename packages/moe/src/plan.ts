@@ -2,7 +2,7 @@
 // experts.ts. Integers only, no gradient.
 import { dispatchClaims, sum, type DispatchPath, type Tensor } from '@xmoe/core';
 import type { Routing } from '@xmoe/routers';
-import { unknownName } from '@xmoe/routers/reference';
+import { requireObject, unknownName } from '@xmoe/routers/reference';
 import { budgetOf, capacityOf } from './reference/capacity.js';
 
 export type { DispatchPath } from '@xmoe/core';
@@ -53,6 +53,8 @@ const ROW_MULTIPLE = 32;
  * @throws XMoEError `config` for an unknown path, `value` for a bad capacity factor or minimum
  */
 export function planDispatch(routing: Routing, options: PlanOptions): DispatchPlan {
+  requireObject(routing, 'planDispatch');
+  requireObject(options, 'planDispatch');
   const { dispatch, capacityFactor = 1, minCapacity = 4 } = options;
   if (!PATHS.includes(dispatch)) throw unknownName('dispatch path', dispatch, PATHS, 'planDispatch');
   const { expertIds, scores, tokens: T, experts: N, maxChoices: K, priority } = routing;

@@ -2,6 +2,7 @@
 // it is the only router that waits for the device. The solver is reference/auction.ts.
 import { XMoEError, argMax, sigmoid, takeAlongLast, type Tensor } from '@xmoe/core';
 import { auctionAssign } from './reference/auction.js';
+import { requireFinite, requireObject } from './reference/checks.js';
 import { asColumn, defineRouter, fixedChoices, type Router, type RouterInput, type Routing } from './router.js';
 import { zLossOf } from './losses.js';
 
@@ -16,6 +17,11 @@ export interface BaseRouterOptions {
  * @throws XMoEError `backend` when training on a backend that cannot.
  */
 export function createBaseRouter(options: BaseRouterOptions = {}): Router {
+  requireObject(options, 'base router');
+  const { epsilon } = options;
+  if (epsilon !== undefined && !(requireFinite('epsilon', epsilon, 'base router') > 0)) {
+    throw new XMoEError('value', `epsilon is ${epsilon}, not above 0`, { op: 'base router', hint: 'leave it out, or pass a step in logit units' });
+  }
   return defineRouter({
     name: 'base',
     usesGate: true,

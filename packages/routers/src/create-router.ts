@@ -1,7 +1,7 @@
 // Routers from plain data, so that a configuration file or a flag can name one. Only names and keys are checked here.
 import { createBaseRouter, type BaseRouterOptions } from './base.js';
 import { createHashRouter, type HashRouterOptions } from './hash.js';
-import { refuseUnknownKeys, unknownName } from './reference/checks.js';
+import { refuseUnknownKeys, requireConfiguredThreshold, unknownName } from './reference/checks.js';
 import type { Router } from './router.js';
 import { createThresholdRouter, type ThresholdRouterOptions } from './threshold.js';
 import { createSwitchRouter, createTopKRouter, type TopKRouterOptions } from './top-k.js';
@@ -30,7 +30,7 @@ export const ROUTER_CONFIG_KEYS = {
 
 /**
  * The router that `config` describes; parsed JSON can be passed as it is.
- * @throws XMoEError `config` for an unknown type or key, with the nearest name; `value` for a bad value.
+ * @throws XMoEError `config` for an unknown type or key, with the nearest name; `value` for a bad value, a threshold outside 0 … 1 too.
  */
 export function createRouter(config: RouterConfig): Router {
   const types = Object.keys(ROUTER_CONFIG_KEYS) as RouterType[];
@@ -39,6 +39,7 @@ export function createRouter(config: RouterConfig): Router {
   refuseUnknownKeys(config, ['type', ...ROUTER_CONFIG_KEYS[config.type]], 'createRouter');
   switch (config.type) {
     case 'threshold':
+      requireConfiguredThreshold(config.threshold, 'createRouter');
       return createThresholdRouter(config);
     case 'topk':
       return createTopKRouter(config);

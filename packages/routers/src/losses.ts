@@ -3,7 +3,7 @@ import {
   argMax, bincount, broadcastTo, cast, customGradient, divide, logSumExp, matmul, maximum, multiply, reshape, select, slice, square, sum,
   type Tensor,
 } from '@xmoe/core';
-import { withoutPadding } from './router.js';
+import { requireRows, withoutPadding } from './router.js';
 
 /**
  * The load-balance loss N · Σ_i f_i · P_i over the real tokens, float32 []: 1 when balanced, N at worst (appendix A.2 as
@@ -12,6 +12,7 @@ import { withoutPadding } from './router.js';
  * @param mask bool [T]: false marks padding
  */
 export function balanceLoss(p: Tensor, mask: Tensor | null = null): Tensor {
+  requireRows(p, mask);
   const { engine } = p;
   return engine.scope(() => {
     const clean = withoutPadding(p, mask);
@@ -48,6 +49,7 @@ export function balanceLossOf(p: Tensor, top: Tensor, mask: Tensor | null): Tens
 
 /** The router z-loss: the mean over real tokens of (log Σ_i exp(logit_i))², float32 [] (Zoph et al. 2022, Eq. 5). */
 export function zLoss(logits: Tensor, mask: Tensor | null = null): Tensor {
+  requireRows(logits, mask);
   return logits.engine.scope(() => zLossOf(withoutPadding(logits, mask), mask));
 }
 

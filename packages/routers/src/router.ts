@@ -1,5 +1,6 @@
 // What a tensor router is given and what it returns, and the checks that all routers share. No router here.
-import { XMoEError, cast, formatShape, multiply, select, type Engine, type Tensor } from '@xmoe/core';
+import { XMoEError, Tensor, cast, formatShape, multiply, select, type Engine } from '@xmoe/core';
+import { MOST_EXPERTS, describeValue, requireInteger, requireObject } from './reference/checks.js';
 
 /** One routing group: the tokens that compete for the same experts. */
 export interface RouterInput {
@@ -83,6 +84,7 @@ export function defineRouter({ name, usesGate, maxChoices, choose }: RouterDefin
     usesGate,
     maxChoices,
     route(input) {
+      requireObject(input, `${name} router`);
       checkInput(name, usesGate, input);
       const { engine, tokens, experts } = input;
       const choices = maxChoices(experts);
@@ -95,8 +97,16 @@ export function defineRouter({ name, usesGate, maxChoices, choose }: RouterDefin
   };
 }
 
-function checkInput(router: string, usesGate: boolean, { logits, tokens, experts, mask, tokenIds }: RouterInput): void {
+function checkInput(router: string, usesGate: boolean, { engine, logits, tokens, experts, mask, tokenIds, key }: RouterInput): void {
   const op = `${router} router`;
+  if (typeof engine?.scope !== 'function') throw new XMoEError('value', 'the engine is missing', { op, hint: 'pass the engine of the logits' });
+  requireInteger('tokens', tokens, 0, Infinity, op);
+  requireInteger('experts', experts, 1, MOST_EXPERTS, op);
+  for (const [name, tensor] of Object.entries({ logits, mask, tokenIds, key })) {
+    if (tensor === null || tensor === undefined) continue;
+    if (!(tensor instanceof Tensor)) throw new XMoEError('value', `${name} is ${describeValue(tensor)}, not a tensor`, { op, hint: 'make one with engine.tensor(values, shape)' });
+    if (tensor.engine !== engine) throw new XMoEError('backend', `${name} lives on another engine`, { op, hint: 'pass the engine that made it' });
+  }
   if (usesGate) {
     if (!logits) throw new XMoEError('value', 'logits are missing', { op, hint: 'pass gate(h, weight), float32 [T, N]' });
     if (logits.dtype !== 'float32') throw new XMoEError('dtype', `logits must be float32, got ${logits.dtype}`, { op, hint: 'gate() computes them in float32' });
@@ -118,7 +128,18 @@ export function asColumn(perToken: Tensor): Tensor {
 
 /** x [T, ·] with zeros in the rows of padding, and no gradient from there: a mask after the fact would be 0 · NaN where a row is NaN. */
 export function withoutPadding(x: Tensor, mask: Tensor | null | undefined): Tensor {
+  requireRows(x, mask);
   return mask ? select(asColumn(mask), x, 0) : x;
+}
+
+/** Refuses what is no tensor, and a mask that has not one entry per row of x. */
+export function requireRows(x: Tensor, mask: Tensor | null | undefined): void {
+  for (const [name, tensor] of [['x', x], ['mask', mask ?? x]] as const) {
+    if (!(tensor instanceof Tensor)) throw new XMoEError('value', `${name} is ${describeValue(tensor)}, not a tensor`, { op: 'routers', hint: 'make one with engine.tensor(values, shape)' });
+  }
+  if (mask && mask.size !== x.shape[0]) {
+    throw new XMoEError('shape', `mask is ${formatShape(mask.shape)} for ${formatShape(x.shape)}`, { op: 'routers', hint: 'give one entry per token' });
+  }
 }
 
 /** The choices of a router that gives every real token exactly K experts. ids int32 [T, K] for all tokens. */

@@ -10,7 +10,8 @@ export interface SoftmaxRouterOptions {
 
 /** The losses of a softmax router that were asked for. `top` int32 [T]: the most probable expert, −1 for padding. */
 export function gateLosses(input: RouterInput, p: Tensor, top: () => Tensor): Pick<Routing, 'balanceLoss' | 'zLoss'> {
-  const { losses = { balance: true, z: true }, mask = null, logits } = input;
+  const { mask = null, logits } = input;
+  const losses = input.losses ?? { balance: true, z: true };
   return {
     balanceLoss: losses.balance ? balanceLossOf(p, top(), mask) : null,
     zLoss: losses.z ? zLossOf(logits!, mask) : null,

@@ -1,6 +1,6 @@
 // The forced-uniform router: a perfectly even load for benchmarks. It ignores what the gate prefers; not for training.
 import { argMax, remainder, select, takeAlongLast, type Tensor } from '@xmoe/core';
-import { requireInteger } from './reference/checks.js';
+import { requireInteger, requireObject } from './reference/checks.js';
 import { probabilitiesOf } from './gate.js';
 import { defineRouter, fixedChoices, type Router, type RouterInput } from './router.js';
 import { gateLosses, requireChoices } from './softmax-routing.js';
@@ -17,6 +17,7 @@ export interface UniformRouterOptions {
 
 /** Token t takes experts (t·k + j) mod N, j = 0 … k − 1. @throws XMoEError when k is not a positive integer. */
 export function createUniformRouter(options: UniformRouterOptions): Router {
+  requireObject(options, 'uniform router');
   const k = requireInteger('k', options.k, 1, Infinity, 'uniform router');
   const usesGate = options.gate ?? true;
   return defineRouter({

@@ -3,7 +3,7 @@ import type { Activation } from '../contract.js';
 import { XMoEError } from '../errors.js';
 import { sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireFloat, requireKey, requireRank, requireSameEngine } from './check.js';
+import { engineOf, requireDType, requireExtent, requireFloat, requireKey, requireName, requireNumber, requireOptions, requireRank, requireSameEngine, requireTensor } from './check.js';
 import { reshape } from './movement.js';
 import { view } from './view.js';
 
@@ -13,8 +13,9 @@ import { view } from './view.js';
  */
 export function biasActivation(x: Tensor, bias: Tensor | null, activation: Activation, offsets: Tensor | null = null): Tensor {
   const op = 'biasActivation';
-  const { engine } = x;
+  const engine = engineOf(op, 'x', x);
   checkBias(op, x, bias, offsets);
+  requireName(op, 'the activation', activation, ACTIVATIONS);
   const biasView = [offsets ? offsets.size - 1 : 1, x.shape[1]!]; // [G, C]
   const out = engine.empty(x.shape, x.dtype);
   engine.kernels.biasActivation(x, bias && view(bias, biasView), offsets, out, { activation });
@@ -38,9 +39,12 @@ export function biasActivation(x: Tensor, bias: Tensor | null, activation: Activ
   return out;
 }
 
+export const ACTIVATIONS: readonly Activation[] = ['none', 'relu', 'gelu-tanh', 'gelu-erf'];
+
 function checkBias(op: string, x: Tensor, bias: Tensor | null, offsets: Tensor | null): void {
   requireRank(op, 'x', x, 2);
   requireFloat(op, 'x', x);
+  if (bias !== null) requireTensor(op, 'bias', bias);
   requireSameEngine(op, x, bias, offsets);
   if (offsets) {
     requireRank(op, 'offsets', offsets, 1);
@@ -54,6 +58,8 @@ function checkBias(op: string, x: Tensor, bias: Tensor | null, offsets: Tensor |
 
 /** Gaussian error linear unit (Hendrycks and Gimpel 2016), any shape; `form` as GPT-2 (tanh) or exact (erf). */
 export function gelu(x: Tensor, form: 'tanh' | 'erf' = 'tanh'): Tensor {
+  requireFloat('gelu', 'x', x);
+  requireName('gelu', 'the form', form, ['tanh', 'erf']);
   const rows = reshape(x, [1, x.size]);
   return reshape(biasActivation(rows, null, form === 'tanh' ? 'gelu-tanh' : 'gelu-erf'), x.shape);
 }
@@ -67,6 +73,9 @@ export function dropout(x: Tensor, key: Tensor, options: { rate: number; stream:
   requireFloat(op, 'x', x);
   requireKey(op, key);
   requireSameEngine(op, x, key);
+  requireOptions(op, options);
+  requireNumber(op, 'rate', options.rate);
+  requireNumber(op, 'stream', options.stream);
   if (!(options.rate >= 0 && options.rate < 1)) {
     throw new XMoEError('value', `rate is ${options.rate}`, { op, hint: 'pass a rate from 0 to below 1' });
   }

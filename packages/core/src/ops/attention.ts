@@ -2,7 +2,7 @@
 import { XMoEError } from '../errors.js';
 import { formatShape, sameShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireFloat, requireKey, requireRank, requireSameDType, requireSameEngine } from './check.js';
+import { engineOf, requireDType, requireExtent, requireFloat, requireKey, requireNumber, requireOptions, requireRank, requireSameDType, requireSameEngine, requireWhole } from './check.js';
 
 export interface AttentionArguments {
   /** Heads per batch row. */
@@ -23,7 +23,7 @@ export interface AttentionArguments {
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionArguments): Tensor {
   const op = 'attention';
-  const { engine } = q;
+  const engine = engineOf(op, 'q', q);
   checkAttention(op, q, k, v, options);
   const dropout = options.dropout && options.dropout.rate > 0 ? options.dropout : null;
   const attributes = {
@@ -55,6 +55,9 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionArg
 }
 
 function checkAttention(op: string, q: Tensor, k: Tensor, v: Tensor, options: AttentionArguments): void {
+  requireOptions(op, options);
+  requireWhole(op, 'heads', options.heads, 1);
+  if (options.scale !== undefined) requireNumber(op, 'scale', options.scale);
   requireSameEngine(op, q, k, v, options.keyMask, options.dropout?.key);
   for (const [name, tensor] of [['q', q], ['k', k], ['v', v]] as const) {
     requireRank(op, name, tensor, 3);
@@ -77,7 +80,9 @@ function checkAttention(op: string, q: Tensor, k: Tensor, v: Tensor, options: At
     requireExtent(op, 'the number of keys of keyMask', options.keyMask.shape[1]!, k.shape[1]!);
   }
   if (!options.dropout) return;
+  requireOptions(op, options.dropout);
   requireKey(op, options.dropout.key);
+  requireNumber(op, 'the dropout rate', options.dropout.rate);
   if (!(options.dropout.rate >= 0 && options.dropout.rate < 1)) {
     throw new XMoEError('value', `the dropout rate is ${options.dropout.rate}`, { op, hint: 'pass a rate from 0 to below 1' });
   }

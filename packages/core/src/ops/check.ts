@@ -1,11 +1,51 @@
 // Argument checks that several ops share. Each raises an error that names the op and says what to do.
 import { isFloat, type DType } from '../dtype.js';
-import { XMoEError } from '../errors.js';
+import type { Engine } from '../engine.js';
+import { XMoEError, nearestName } from '../errors.js';
 import { formatShape } from '../shape.js';
-import type { Tensor } from '../tensor.js';
+import { describeArgument, requireDTypeName, requireOptions } from '../host-values.js';
+import { Tensor } from '../tensor.js';
+
+export { requireDTypeName, requireOptions };
+
+export function requireTensor(op: string, name: string, value: unknown): void {
+  if (value instanceof Tensor) return;
+  throw new XMoEError('value', `${name} is ${describeArgument(value)}, not a tensor`, { op, hint: 'make one with engine.tensor(values, shape)' });
+}
+
+/** The engine of an argument that has to be a tensor. */
+export function engineOf(op: string, name: string, tensor: Tensor): Engine {
+  requireTensor(op, name, tensor);
+  return tensor.engine;
+}
+
+/** A list, whatever is in it. */
+export function requireList(op: string, name: string, list: unknown): void {
+  if (Array.isArray(list)) return;
+  throw new XMoEError('value', `${name} is ${describeArgument(list)}, not a list`, { op, hint: 'pass an array' });
+}
+
+/** One of a few names. */
+export function requireName(op: string, kind: string, name: string, known: readonly string[]): void {
+  if (known.includes(name)) return;
+  const near = typeof name === 'string' ? nearestName(name, known) : undefined;
+  throw new XMoEError('value', `${kind} is ${describeArgument(name)}`, { op, hint: near ? `did you mean ${near}?` : `one of ${known.join(', ')}` });
+}
+
+export function requireNumber(op: string, name: string, value: unknown): void {
+  if (typeof value === 'number') return;
+  throw new XMoEError('value', `${name} is ${describeArgument(value)}, not a number`, { op, hint: 'pass a number' });
+}
+
+/** A whole number from `least` to `most`, for sizes and counts. */
+export function requireWhole(op: string, name: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): void {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return;
+  throw new XMoEError('value', `${name} is ${describeArgument(value)}`, { op, hint: `pass a whole number from ${least} to ${most}` });
+}
 
 /** Raises before the op has allocated anything. */
 export function requireAlive(op: string, name: string, tensor: Tensor): void {
+  requireTensor(op, name, tensor);
   if (!tensor.disposed) return;
   throw new XMoEError('disposed', `${name} ${tensor.toString()} was used after it was disposed`, {
     op,
@@ -14,6 +54,7 @@ export function requireAlive(op: string, name: string, tensor: Tensor): void {
 }
 
 export function requireRank(op: string, name: string, tensor: Tensor, rank: number): void {
+  requireTensor(op, name, tensor);
   if (tensor.rank === rank) return;
   throw new XMoEError('shape', `${name} must have ${rank} axes, got ${formatShape(tensor.shape)}`, { op, hint: 'reshape it first' });
 }
@@ -44,8 +85,11 @@ export function requireExtent(op: string, what: string, actual: number, expected
 
 /** All tensors live where the first does; nulls are optional arguments that were not given. */
 export function requireSameEngine(op: string, first: Tensor, ...others: readonly (Tensor | null | undefined)[]): void {
+  requireTensor(op, 'an argument', first);
   for (const other of others) {
-    if (!other || other.engine === first.engine) continue;
+    if (other === null || other === undefined) continue;
+    requireTensor(op, 'an argument', other);
+    if (other.engine === first.engine) continue;
     throw new XMoEError('backend', `tensors live on different engines: ${first.engine.backend.name} and ${other.engine.backend.name}`, {
       op,
       hint: 'copy one with engine.tensor(await other.data(), other.shape)',

@@ -4,7 +4,7 @@ import type { FloatDType } from '../dtype.js';
 import { XMoEError } from '../errors.js';
 import { customGradient } from '../grad.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireFloat, requireRank, requireSameDType, requireSameEngine } from './check.js';
+import { requireDType, requireExtent, requireFloat, requireOptions, requireRank, requireSameDType, requireSameEngine } from './check.js';
 import { add, cast, exp, greaterEqual, log, maximum, multiply, select, subtract } from './elementwise.js';
 import { matmul, matmulWeight } from './matmul.js';
 import { concat, reshape, slice } from './movement.js';
@@ -31,6 +31,7 @@ export function crossEntropy(logits: Tensor, targets: Tensor, options: CrossEntr
   requireFloat(op, 'logits', logits);
   checkTargets(op, logits, targets);
   const vocabulary = logits.shape[1]!;
+  requireOptions(op, options);
   const labelSmoothing = checkSmoothing(op, options);
   return customGradient(
     op,
@@ -61,6 +62,7 @@ export function linearCrossEntropy(h: Tensor, w: Tensor, targets: Tensor, option
   requireSameEngine(op, h, w);
   checkTargets(op, h, targets);
   const vocabulary = w.shape[0]!;
+  requireOptions(op, options);
   const labelSmoothing = checkSmoothing(op, options);
   const chunk = options.chunk ?? Math.max(256, Math.floor(2 ** 23 / Math.max(1, h.shape[0]!)));
   if (!Number.isInteger(chunk) || chunk < 1) {

@@ -1,10 +1,11 @@
 // Element-wise ops with broadcasting, and their gradients.
 import type { BinaryOp, CompareOp, UnaryOp } from '../contract.js';
 import { isFloat, type DType } from '../dtype.js';
+import type { Engine } from '../engine.js';
 import { XMoEError } from '../errors.js';
 import { broadcastShapes, collapseBroadcast, padRank } from '../shape.js';
 import { Tensor } from '../tensor.js';
-import { requireAlive, requireDType, requireSameDType, requireSameEngine } from './check.js';
+import { engineOf, requireAlive, requireDType, requireDTypeName, requireNumber, requireSameDType, requireSameEngine } from './check.js';
 import { sumTo } from './sum-to.js';
 import { reshape } from './movement.js';
 import { view } from './view.js';
@@ -24,9 +25,14 @@ function pair(op: string, a: TensorLike, b: TensorLike): [Tensor, Tensor] {
 
 /** Numbers become shared scalars of the other argument's engine and dtype. */
 function withConstants(op: string, a: TensorLike, b: TensorLike): [Tensor, Tensor] {
-  if (a instanceof Tensor) return [a, b instanceof Tensor ? b : a.engine.constant(b, a.dtype)];
-  if (b instanceof Tensor) return [b.engine.constant(a, b.dtype), b];
+  if (a instanceof Tensor) return [a, b instanceof Tensor ? b : constantOf(op, a.engine, b, a.dtype)];
+  if (b instanceof Tensor) return [constantOf(op, b.engine, a, b.dtype), b];
   throw new XMoEError('value', 'neither argument is a tensor', { op, hint: 'pass at least one tensor' });
+}
+
+function constantOf(op: string, engine: Engine, value: number, dtype: DType): Tensor {
+  if (typeof value !== 'boolean') requireNumber(op, 'an argument', value);
+  return engine.constant(Number(value), dtype);
 }
 
 function runBinary(kernel: 'binary' | 'compare', op: BinaryOp | CompareOp, a: Tensor, b: Tensor, dtype: DType): Tensor {
@@ -199,11 +205,11 @@ export const logicalNot: UnaryFunction = unaryOp('logicalNot', ['bool']);
 
 /** condition ? a : b, broadcasting. condition bool; a and b of one dtype. */
 export function select(condition: Tensor, a: TensorLike, b: TensorLike): Tensor {
-  const { engine } = condition;
+  const engine = engineOf('select', 'condition', condition);
   requireDType('select', 'condition', condition, 'bool');
   const dtype = a instanceof Tensor ? a.dtype : b instanceof Tensor ? b.dtype : 'float32';
-  const yes = a instanceof Tensor ? a : engine.constant(a, dtype);
-  const no = b instanceof Tensor ? b : engine.constant(b, dtype);
+  const yes = a instanceof Tensor ? a : constantOf('select', engine, a, dtype);
+  const no = b instanceof Tensor ? b : constantOf('select', engine, b, dtype);
   requireSameEngine('select', condition, yes, no);
   requireSameDType('select', yes, no);
   const shape = broadcastShapes(condition.shape, broadcastShapes(yes.shape, no.shape, 'select'), 'select');
@@ -229,6 +235,7 @@ export function select(condition: Tensor, a: TensorLike, b: TensorLike): Tensor 
 /** Converts the dtype. Differentiable between float32 and float16. The same dtype comes back as an alias. */
 export function cast(x: Tensor, dtype: DType): Tensor {
   requireAlive('cast', 'x', x);
+  requireDTypeName('cast', dtype);
   if (x.dtype === dtype) return reshape(x, x.shape);
   const out = x.engine.empty(x.shape, dtype);
   x.engine.kernels.cast(x, out);

@@ -2,7 +2,8 @@
 // are in @xmoe/moe.
 import type { Activation } from '../contract.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireFloat, requireRank, requireSameDType, requireSameEngine } from './check.js';
+import { engineOf, requireDType, requireExtent, requireFloat, requireName, requireOptions, requireRank, requireSameDType, requireSameEngine } from './check.js';
+import { ACTIVATIONS } from './activation.js';
 import { greaterEqual, less, logicalAnd, select } from './elementwise.js';
 
 export interface GroupedLinearOptions {
@@ -22,9 +23,11 @@ export interface GroupedLinearOptions {
  */
 export function groupedLinear(x: Tensor, w: Tensor, offsets: Tensor, options: GroupedLinearOptions = {}): Tensor {
   const op = 'groupedLinear';
-  const { engine } = x;
+  const engine = engineOf(op, 'x', x);
+  requireOptions(op, options);
   const { rows = null, bias = null, transposeW = false, activation = 'none' } = options;
   checkGroupedLinear(op, x, w, offsets, rows, bias, transposeW);
+  requireName(op, 'the activation', activation, ACTIVATIONS);
   const shape = [rows ? rows.size : x.shape[0]!, w.shape[transposeW ? 1 : 2]!]; // [R, M]
   const out = engine.empty(shape, x.dtype);
   const pre = engine.tape && activation !== 'none' ? engine.empty(shape, x.dtype) : null;

@@ -2,7 +2,7 @@
 import { XMoEError } from '../errors.js';
 import { sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { requireAlive, requireDType, requireExtent, requireRank, requireSameEngine } from './check.js';
+import { engineOf, requireAlive, requireDType, requireExtent, requireRank, requireSameEngine } from './check.js';
 import { view } from './view.js';
 
 /**
@@ -11,7 +11,7 @@ import { view } from './view.js';
  */
 export function gatherRows(x: Tensor, indices: Tensor): Tensor {
   const op = 'gatherRows';
-  const { engine } = x;
+  const engine = engineOf(op, 'x', x);
   requireSameEngine(op, x, indices);
   requireAlive(op, 'x', x);
   requireDType(op, 'indices', indices, 'int32');

@@ -3,7 +3,7 @@ import type { DType, FloatDType } from '../dtype.js';
 import { XMoEError } from '../errors.js';
 import { formatShape, sizeOf, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireFloat, requireRank, requireSameDType, requireSameEngine } from './check.js';
+import { engineOf, requireDType, requireExtent, requireFloat, requireName, requireOptions, requireRank, requireSameDType, requireSameEngine } from './check.js';
 import { cast } from './elementwise.js';
 import { view } from './view.js';
 
@@ -21,9 +21,11 @@ export interface MatmulOptions {
  * and serves every row of a.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  requireOptions('matmul', options);
   const { transposeA = false, transposeB = false } = options;
+  if (options.dtype !== undefined) requireName('matmul', 'dtype', options.dtype, ['float32', 'float16']);
   checkMatmul(a, b, transposeA, transposeB);
-  const { engine } = a;
+  const engine = engineOf('matmul', 'a', a);
   const layout = layoutOf(a.shape, b.shape, transposeA, transposeB);
   const { batch, M, N } = layout;
   const rows = a.shape[a.rank - (transposeA ? 1 : 2)]!;
@@ -159,7 +161,8 @@ function checkMatmul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: bool
  */
 export function groupedMatmul(x: Tensor, w: Tensor, offsets: Tensor, options: { transposeW?: boolean } = {}): Tensor {
   const op = 'groupedMatmul';
-  const { engine } = x;
+  const engine = engineOf(op, 'x', x);
+  requireOptions(op, options);
   const transposeW = options.transposeW ?? false;
   requireSameEngine(op, x, w, offsets);
   requireRank(op, 'x', x, 2);

@@ -2,13 +2,14 @@
 import { XMoEError } from '../errors.js';
 import { broadcastShapes, formatShape, normalizeAxis, padRank, sameShape, sizeOf, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { requireAlive, requireSameDType, requireSameEngine } from './check.js';
+import { requireAlive, requireList, requireSameDType, requireSameEngine } from './check.js';
 import { sumTo } from './sum-to.js';
 import { view } from './view.js';
 
 /** The same elements under another shape; no copy. One extent may be −1. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   requireAlive('reshape', 'x', x);
+  requireList('reshape', 'the shape', shape);
   const target = inferExtent(x, shape);
   const out = x.engine.alias(x, target);
   const original = x.shape;
@@ -31,8 +32,9 @@ function inferExtent(x: Tensor, shape: Shape): Shape {
 }
 
 /** Axis i of the result is axis permutation[i] of x; by default the last two axes are swapped. */
-export function transpose(x: Tensor, permutation: readonly number[] = swapLast(x.rank)): Tensor {
+export function transpose(x: Tensor, permutation: readonly number[] = swapLast(x?.rank)): Tensor {
   requireAlive('transpose', 'x', x);
+  requireList('transpose', 'the permutation', permutation);
   const valid = permutation.length === x.rank && [...permutation].sort((a, b) => a - b).every((axis, index) => axis === index);
   if (!valid) {
     throw new XMoEError('shape', `${formatShape(permutation)} is not a permutation of the axes of ${formatShape(x.shape)}`, {
@@ -60,6 +62,8 @@ function fits(start: number, size: number, extent: number): boolean {
 /** x[begin : begin + size] on each axis. */
 export function slice(x: Tensor, begin: readonly number[], size: readonly number[]): Tensor {
   requireAlive('slice', 'x', x);
+  requireList('slice', 'begin', begin);
+  requireList('slice', 'size', size);
   const inside = begin.length === x.rank && size.length === x.rank && begin.every((start, axis) => fits(start, size[axis]!, x.shape[axis]!));
   if (!inside) {
     throw new XMoEError('shape', `begin ${formatShape(begin)} with size ${formatShape(size)} leaves ${formatShape(x.shape)}`, {
@@ -77,6 +81,8 @@ export function slice(x: Tensor, begin: readonly number[], size: readonly number
 /** Zeros of `shape` with x placed at `begin`: the inverse of {@link slice}. */
 export function pad(x: Tensor, begin: readonly number[], shape: Shape): Tensor {
   requireAlive('pad', 'x', x);
+  requireList('pad', 'begin', begin);
+  requireList('pad', 'the shape', shape);
   const inside = begin.length === x.rank && shape.length === x.rank && begin.every((start, axis) => fits(start, x.shape[axis]!, shape[axis]!));
   if (!inside) {
     throw new XMoEError('shape', `${formatShape(x.shape)} at ${formatShape(begin)} leaves ${formatShape(shape)}`, {
@@ -98,6 +104,7 @@ export function pad(x: Tensor, begin: readonly number[], shape: Shape): Tensor {
 /** Repeats axes of size 1 up to `shape` (NumPy rules). */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   requireAlive('broadcastTo', 'x', x);
+  requireList('broadcastTo', 'the shape', shape);
   const target = broadcastShapes(x.shape, shape, 'broadcastTo');
   if (!sameShape(target, shape)) {
     throw new XMoEError('shape', `${formatShape(x.shape)} does not broadcast to ${formatShape(shape)}`, { op: 'broadcastTo', hint: 'only axes of size 1 repeat' });
@@ -111,8 +118,10 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 
 /** Joins tensors along `axis`; the other axes agree. */
 export function concat(inputs: readonly Tensor[], axis: number): Tensor {
+  requireList('concat', 'the list of inputs', inputs);
   const first = inputs[0];
   if (!first) throw new XMoEError('value', 'there is nothing to join', { op: 'concat', hint: 'pass at least one tensor' });
+  requireAlive('concat', 'inputs[0]', first);
   const along = normalizeAxis(axis, first.rank, 'concat');
   for (const input of inputs) {
     requireSameEngine('concat', first, input);

@@ -3,7 +3,7 @@ import { LOWEST_FLOAT32, type FloatDType } from '../dtype.js';
 import { XMoEError } from '../errors.js';
 import { customGradient } from '../grad.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireFloat, requireRank, requireSameEngine } from './check.js';
+import { engineOf, requireDType, requireExtent, requireFloat, requireName, requireNumber, requireOptions, requireRank, requireSameEngine } from './check.js';
 import { add, cast, exp, log, maximum, minimum, multiply, subtract } from './elementwise.js';
 import { reshape } from './movement.js';
 import { max, sum } from './reduce.js';
@@ -15,6 +15,8 @@ import { viewRows } from './view.js';
  */
 export function softmax(x: Tensor, options: { dtype?: FloatDType } = {}): Tensor {
   requireFloat('softmax', 'x', x);
+  requireOptions('softmax', options);
+  if (options.dtype !== undefined) requireName('softmax', 'dtype', options.dtype, ['float32', 'float16']);
   const out = x.engine.empty(x.shape, options.dtype ?? x.dtype);
   x.engine.kernels.softmax(viewRows(x), viewRows(out));
   const { dtype } = x;
@@ -48,7 +50,10 @@ export function logSoftmax(x: Tensor): Tensor {
       const out = cast(subtract(distance, log(maximum(sum(exp(distance), -1, { keepAxes: true }), 1))), x.dtype);
       return { outputs: out, saved: [out] };
     },
-    ([dy], [y]) => [subtract(dy!, multiply(exp(y!), sum(dy!, -1, { keepAxes: true })))],
+    ([dy], [y]) => {
+      const wide = cast(dy!, 'float32');
+      return [cast(subtract(wide, multiply(exp(cast(y!, 'float32')), sum(wide, -1, { keepAxes: true }))), dy!.dtype)];
+    },
   );
 }
 
@@ -81,8 +86,10 @@ function requireAxis(op: string, x: Tensor): void {
 /** Layer normalisation of the last axis (Ba et al. 2016). x [.., D]; gamma, beta float32 [D]. */
 export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, options: { epsilon?: number } = {}): Tensor {
   const op = 'layerNorm';
-  const { engine } = x;
+  const engine = engineOf(op, 'x', x);
+  requireOptions(op, options);
   const epsilon = options.epsilon ?? 1e-5;
+  requireNumber(op, 'epsilon', epsilon);
   const width = x.shape[x.rank - 1] ?? 1;
   requireFloat(op, 'x', x);
   requireSameEngine(op, x, gamma, beta);

@@ -1,7 +1,7 @@
 // The in-place optimiser step (no gradient) and the squared norm that clipping needs.
 import { XMoEError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireFloat, requireSameDType, requireSameEngine } from './check.js';
+import { requireDType, requireExtent, requireFloat, requireList, requireOptions, requireSameDType, requireSameEngine } from './check.js';
 import { cast, multiply } from './elementwise.js';
 import { view } from './view.js';
 
@@ -14,7 +14,9 @@ export function adamStep(
   parameters: readonly Tensor[], gradients: readonly Tensor[], m: readonly Tensor[], v: readonly Tensor[], hyper: Tensor, options: { decay: boolean },
 ): void {
   const op = 'adamStep';
+  requireOptions(op, options);
   for (const [name, tensors] of [['parameters', parameters], ['gradients', gradients], ['m', m], ['v', v]] as const) {
+    requireList(op, name, tensors);
     requireExtent(op, `the length of ${name}`, tensors.length, parameters.length);
     tensors.forEach((tensor, index) => {
       requireDType(op, `${name}[${index}]`, tensor, 'float32');
@@ -29,6 +31,7 @@ export function adamStep(
 
 /** Σ x² over all elements of all inputs (at least one), floats of one dtype: float32 []. */
 export function sumSquares(inputs: readonly Tensor[]): Tensor {
+  requireList('sumSquares', 'the list of inputs', inputs);
   const [first] = inputs;
   if (!first) throw new XMoEError('value', 'there is nothing to sum', { op: 'sumSquares', hint: 'pass at least one tensor' });
   requireFloat('sumSquares', 'the first input', first);

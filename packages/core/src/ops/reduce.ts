@@ -3,7 +3,7 @@ import type { DType } from '../dtype.js';
 import { XMoEError } from '../errors.js';
 import { axisView, formatShape, normalizeAxis, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireFloat } from './check.js';
+import { requireDType, requireFloat, requireList, requireOptions } from './check.js';
 import { cast, divide, equal, multiply, subtract } from './elementwise.js';
 import { broadcastTo, reshape } from './movement.js';
 import { reduceAxes, withOnes } from './sum-to.js';
@@ -20,6 +20,7 @@ export interface ReduceOptions {
 function resolveAxes(x: Tensor, axes: number | readonly number[] | undefined, op: string): number[] {
   if (axes === undefined) return x.shape.map((_, axis) => axis);
   const list = typeof axes === 'number' ? [axes] : axes;
+  requireList(op, 'the list of axes', list);
   return [...new Set(list.map((axis) => normalizeAxis(axis, x.rank, op)))].sort((a, b) => a - b);
 }
 
@@ -28,6 +29,7 @@ const without = (shape: Shape, axes: readonly number[]): number[] => shape.filte
 /** Σ over `axes` (all by default). float or int32. */
 export function sum(x: Tensor, axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
   requireDType('sum', 'x', x, ...ORDERED);
+  requireOptions('sum', options);
   const resolved = resolveAxes(x, axes, 'sum');
   const kept = reduceAxes(x, resolved, 'sum');
   const out = options.keepAxes ? kept : x.engine.alias(kept, without(x.shape, resolved));
@@ -45,6 +47,7 @@ export function sum(x: Tensor, axes?: number | readonly number[], options: Reduc
 /** Arithmetic mean over `axes` (all by default), computed in float32. float. */
 export function mean(x: Tensor, axes?: number | readonly number[], options: ReduceOptions = {}): Tensor {
   requireFloat('mean', 'x', x);
+  requireOptions('mean', options);
   const resolved = resolveAxes(x, axes, 'mean');
   const count = resolved.reduce((product, axis) => product * x.shape[axis]!, 1);
   return cast(divide(sum(cast(x, 'float32'), resolved, options), count), x.dtype);
@@ -53,6 +56,7 @@ export function mean(x: Tensor, axes?: number | readonly number[], options: Redu
 function extreme(op: 'max' | 'min') {
   return (x: Tensor, axes?: number | readonly number[], options: ReduceOptions = {}): Tensor => {
     requireDType(op, 'x', x, ...ORDERED);
+    requireOptions(op, options);
     const resolved = resolveAxes(x, axes, op);
     const kept = reduceAxes(x, resolved, op);
     const out = options.keepAxes ? kept : x.engine.alias(kept, without(x.shape, resolved));
@@ -99,6 +103,7 @@ export const argMin = argExtreme('min');
 /** Running sum along the last axis. float32 (differentiable) or int32. `exclusive` starts at 0. */
 export function cumsum(x: Tensor, options: { exclusive?: boolean } = {}): Tensor {
   requireDType('cumsum', 'x', x, 'float32', 'int32');
+  requireOptions('cumsum', options);
   const exclusive = options.exclusive ?? false;
   const out = x.engine.empty(x.shape, x.dtype);
   x.engine.kernels.cumsum(viewRows(x), viewRows(out), { exclusive });

@@ -1,7 +1,7 @@
 // Ops of mixture-of-experts layers: threshold selection and the weighted combination of expert outputs.
 import { XMoEError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
-import { requireDType, requireExtent, requireFloat, requireRank, requireSameEngine } from './check.js';
+import { engineOf, requireDType, requireExtent, requireFloat, requireNumber, requireOptions, requireRank, requireSameEngine } from './check.js';
 import { addAlongLast } from './indexing.js';
 import { view } from './view.js';
 
@@ -27,10 +27,12 @@ export interface ThresholdSelectOptions {
  */
 export function thresholdSelect(p: Tensor, threshold: number, options: ThresholdSelectOptions = {}): ThresholdSelection {
   const op = 'thresholdSelect';
-  const { engine } = p;
+  const engine = engineOf(op, 'p', p);
   requireRank(op, 'p', p, 2);
   requireDType(op, 'p', p, 'float32');
   const [tokens, experts] = p.shape as [number, number];
+  requireNumber(op, 'the threshold', threshold);
+  requireOptions(op, options);
   const { choices = experts, mask = null } = options;
   if (Number.isNaN(threshold)) throw new XMoEError('value', 'the threshold is NaN', { op, hint: 'pass a number; t ≥ 1 takes every expert' });
   if (!Number.isInteger(choices) || choices < 0 || choices > experts) {
@@ -55,7 +57,7 @@ export function thresholdSelect(p: Tensor, threshold: number, options: Threshold
  */
 export function combineExperts(expertOut: Tensor, weights: Tensor, claimRow: Tensor, rowClaim: Tensor): Tensor {
   const op = 'combineExperts';
-  const { engine } = expertOut;
+  const engine = engineOf(op, 'expertOut', expertOut);
   requireRank(op, 'expertOut', expertOut, 2);
   requireFloat(op, 'expertOut', expertOut);
   requireSameEngine(op, expertOut, weights, claimRow, rowClaim);

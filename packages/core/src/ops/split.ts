@@ -2,12 +2,13 @@
 import { XMoEError } from '../errors.js';
 import { formatShape, normalizeAxis } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { requireAlive } from './check.js';
+import { engineOf, requireAlive, requireList } from './check.js';
 
 /** Parts of x along `axis` with the given sizes, which add up to the extent of that axis. Any dtype. */
 export function split(x: Tensor, sizes: readonly number[], axis = 0): Tensor[] {
-  const { engine } = x;
+  const engine = engineOf('split', 'x', x);
   requireAlive('split', 'x', x);
+  requireList('split', 'the list of sizes', sizes);
   const along = normalizeAxis(axis, x.rank, 'split');
   if (sizes.reduce((sum, size) => sum + size, 0) !== x.shape[along] || !sizes.every((size) => Number.isInteger(size) && size >= 0)) {
     throw new XMoEError('shape', `sizes ${formatShape(sizes)} do not add up to axis ${along} of ${formatShape(x.shape)}`, {

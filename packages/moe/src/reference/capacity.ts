@@ -1,6 +1,6 @@
 // How many claims an expert, or the whole layer, may keep. Exact integer arithmetic; no routing here.
 import { XMoEError } from '@xmoe/core';
-import { requireFinite, requireInteger } from '@xmoe/routers/reference';
+import { requireFinite, requireInteger, requireObject } from '@xmoe/routers/reference';
 
 export interface CapacityOptions {
   /** Tokens in the routing group, padding included: shapes do not depend on the mask. */
@@ -17,6 +17,7 @@ export interface CapacityOptions {
  * @throws XMoEError `value` when T, N or minCapacity is not an integer in range, or γ is not above 0
  */
 export function capacityOf(options: CapacityOptions): number {
+  requireObject(options, 'capacity');
   const T = requireInteger('T', options.T, 0, Infinity, 'capacity');
   const N = requireInteger('N', options.N, 1, Infinity, 'capacity');
   const least = requireInteger('minCapacity', options.minCapacity ?? 4, 0, Infinity, 'capacity');
@@ -25,6 +26,7 @@ export function capacityOf(options: CapacityOptions): number {
 
 /** B = ⌈γ·T⌉: the claims a layer on the budget path may keep. @throws XMoEError as {@link capacityOf}. */
 export function budgetOf(options: { readonly T: number; readonly capacityFactor: number }): number {
+  requireObject(options, 'capacity');
   return ceilShare(options.capacityFactor, requireInteger('T', options.T, 0, Infinity, 'capacity'), 1);
 }
 

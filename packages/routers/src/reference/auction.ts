@@ -5,7 +5,7 @@
 // An expert sells q = ⌊T/N⌋ places to tokens only. When N does not divide T it sells one more place, which may also go
 // to one of the N − (T mod N) dummies that make supply equal demand; so every expert ends with ⌊T/N⌋ or ⌈T/N⌉ tokens.
 import { XMoEError } from '@xmoe/core';
-import { requireInteger } from './checks.js';
+import { requireInteger, requireLength, requireObject } from './checks.js';
 import { type Mask, readMask } from './logits.js';
 
 export interface AuctionOptions {
@@ -32,6 +32,8 @@ const NOBODY = -1;
 export function auctionAssign(logits: ArrayLike<number>, T: number, N: number, options: AuctionOptions = {}): Int32Array {
   requireInteger('T', T, 0, Infinity, 'auctionAssign');
   requireInteger('N', N, 1, Infinity, 'auctionAssign');
+  requireObject(options, 'auctionAssign');
+  requireLength(logits, T * N, 'auctionAssign');
   const mask = readMask(options.mask, T);
   const bidders = Int32Array.from(mask.keys()).filter((token) => mask[token] === 1);
   const { values, range } = normalise(logits, bidders, N);

@@ -1,7 +1,7 @@
 // The BASE router (Lewis et al., 2021): balanced assignment in training, argmax in evaluation. The solver is auction.ts.
 import { XMoEError } from '@xmoe/core';
 import { auctionAssign } from './auction.js';
-import { describeValue } from './checks.js';
+import { describeValue, requireObject } from './checks.js';
 import { type GateOptions, argmax, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
 import { type Routing, buildRouting, rowOf } from './routing.js';
@@ -19,6 +19,7 @@ export interface BaseOptions extends GateOptions {
  * @throws XMoEError on bad logits, mask, `training` or `epsilon`.
  */
 export function routeBase(logits: Logits, options: BaseOptions = {}): Routing {
+  requireObject(options, 'route');
   const training: unknown = options.training ?? false;
   if (typeof training !== 'boolean') {
     throw new XMoEError('value', `training is ${describeValue(training)}, not true or false`, { op: 'route' });

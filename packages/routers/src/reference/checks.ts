@@ -23,6 +23,35 @@ export function requireInteger(name: string, value: unknown, least: number, most
   throw new XMoEError('value', `${name} is ${describeValue(value)}, not ${range}`, { op });
 }
 
+/** Options of a router: an object. @throws XMoEError `value` naming what was given. */
+export function requireObject(options: unknown, op: string): void {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return;
+  throw new XMoEError('value', `options are ${describeValue(options)}`, { op, hint: 'pass an object of options' });
+}
+
+/** Flat logits [T, N] are T·N numbers. @throws XMoEError `shape`. */
+export function requireLength(logits: unknown, length: number, op: string): void {
+  const found: unknown = (logits as { length?: unknown } | null | undefined)?.length;
+  if (typeof logits === 'object' && found === length) return;
+  throw new XMoEError('shape', `logits are ${describeValue(logits)}, not ${length} numbers`, { op, hint: 'pass [T, N] as one row-major array' });
+}
+
+/** The most experts that ids and tables of plain arrays are made for. */
+export const MOST_EXPERTS = 2 ** 24;
+
+/** Refuses T·N probabilities that no array holds. @throws XMoEError `memory`. */
+export function requireRoom(T: number, N: number, op: string): void {
+  if (T * N <= 2 ** 27) return; // 1 GiB
+  throw new XMoEError('memory', `${T} tokens by ${N} experts are ${T * N} probabilities`, { op, hint: 'route fewer tokens at once' });
+}
+
+/** A threshold of a configuration. Routers themselves take any finite t (Section 4: t ≤ 0 is top-1, t ≥ 1 all N). */
+export function requireConfiguredThreshold(threshold: unknown, op: string): void {
+  const t = requireFinite('threshold', threshold, op, 'pass t as a number, for example 0.9');
+  if (t >= 0 && t <= 1) return;
+  throw new XMoEError('value', `threshold is ${t}, outside 0 … 1`, { op, hint: 'it is a share of probability: 0 takes one expert, 1 takes all' });
+}
+
 /** Refuses a key of `object` that is not in `known`, naming the nearest known key. @throws XMoEError `config`. */
 export function refuseUnknownKeys(object: unknown, known: readonly string[], op: string): void {
   if (typeof object !== 'object' || object === null || Array.isArray(object)) {

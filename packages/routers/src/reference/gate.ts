@@ -1,4 +1,5 @@
 // The softmax gate on plain arrays: p = softmax(logits) (Eq. 1). It chooses nothing; the routers do.
+import { requireObject, unknownName } from './checks.js';
 import { type Logits, type Mask, type Precision, readLogits, readMask } from './logits.js';
 
 export interface GateOptions {
@@ -27,7 +28,9 @@ export interface Gate {
  * @throws XMoEError as {@link readLogits} and {@link readMask}.
  */
 export function softmaxGate(logits: Logits, options: GateOptions = {}): Gate {
+  requireObject(options, 'route');
   const precision = options.precision ?? 'float32';
+  if (precision !== 'float32' && precision !== 'float64') throw unknownName('precision', precision, ['float32', 'float64'], 'route');
   const { tokens, experts, values } = readLogits(logits, precision);
   const mask = readMask(options.mask, tokens);
   const probabilities = new Float64Array(tokens * experts); // [T, N]

@@ -1,6 +1,6 @@
 // The hash router (Roller et al., 2021): a fixed map from token id to expert. It looks at no hidden state.
 import { XMoEError, foldIn, hostPermutation, hostUniform, randomKey } from '@xmoe/core';
-import { describeValue, requireInteger } from './checks.js';
+import { MOST_EXPERTS, describeValue, requireInteger, requireObject, requireRoom } from './checks.js';
 import type { Gate } from './gate.js';
 import { type Mask, readMask } from './logits.js';
 import { type Routing, buildRouting } from './routing.js';
@@ -23,10 +23,12 @@ export interface HashMapOptions {
  * @throws XMoEError when sizes or seed are not integers.
  */
 export function createHashMap(options: HashMapOptions): Int32Array {
+  requireObject(options, 'createHashMap');
   const vocabulary = requireInteger('vocabulary', options.vocabulary, 0, 2 ** 24, 'createHashMap');
-  const N = requireInteger('experts', options.experts, 1, Infinity, 'createHashMap');
+  const N = requireInteger('experts', options.experts, 1, MOST_EXPERTS, 'createHashMap');
   const seed = requireInteger('seed', options.seed, 0, Number.MAX_SAFE_INTEGER, 'createHashMap');
-  const key = foldIn(foldIn(randomKey(seed), 'hash-router'), options.layer ?? 0);
+  const layer = requireInteger('layer', options.layer ?? 0, 0, Number.MAX_SAFE_INTEGER, 'createHashMap');
+  const key = foldIn(foldIn(randomKey(seed), 'hash-router'), layer);
   if (!options.balanced) return Int32Array.from(hostUniform(key, vocabulary), (u) => Math.floor(u * N));
   const map = new Int32Array(vocabulary);
   hostPermutation(key, vocabulary).forEach((id, position) => (map[id] = position % N));
@@ -47,10 +49,12 @@ export interface HashOptions {
  */
 export function routeHash(tokenIds: ArrayLike<number>, options: HashOptions): Routing {
   requireArray('tokenIds', tokenIds);
+  requireObject(options, 'route');
   requireArray('map', options.map);
-  const N = requireInteger('experts', options.experts, 1, Infinity, 'route');
+  const N = requireInteger('experts', options.experts, 1, MOST_EXPERTS, 'route');
   const T = tokenIds.length;
   const mask = readMask(options.mask, T);
+  requireRoom(T, N, 'route');
   const probabilities = new Float64Array(T * N); // [T, N], one-hot
   const chosen = new Int32Array(T);
   for (let token = 0; token < T; token++) {
@@ -75,6 +79,6 @@ function requireTokenId(id: unknown, token: number, size: number): number {
 }
 
 function requireArray(name: string, value: unknown): void {
-  if (Array.isArray(value) || ArrayBuffer.isView(value)) return;
+  if (Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))) return;
   throw new XMoEError('value', `${name} is ${describeValue(value)}, not an array of integers`, { op: 'route' });
 }

@@ -68,7 +68,7 @@ function flatShape(logits: FlatLogits): Shaped {
 }
 
 function rowShape(logits: readonly ArrayLike<number>[]): Shaped {
-  const isRow = (row: unknown): row is ArrayLike<number> => Array.isArray(row) || ArrayBuffer.isView(row);
+  const isRow = (row: unknown): row is ArrayLike<number> => Array.isArray(row) || (ArrayBuffer.isView(row) && !(row instanceof DataView));
   if (!Array.isArray(logits) || logits.length === 0) {
     const problem = Array.isArray(logits) ? 'has no row' : `is ${describeValue(logits)}, not an array of rows`;
     throw new XMoEError('shape', `logits ${problem}`, { op: 'route', hint: 'pass one row of N numbers per token' });

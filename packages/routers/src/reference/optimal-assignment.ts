@@ -1,6 +1,6 @@
 // The exact balanced assignment by the Hungarian method (Kuhn 1955, shortest augmenting paths), O(T³): what tests and
 // reports measure the auction against. Not for training.
-import { requireInteger } from './checks.js';
+import { requireInteger, requireLength, requireObject } from './checks.js';
 import { type Mask, readMask } from './logits.js';
 
 /**
@@ -11,6 +11,8 @@ import { type Mask, readMask } from './logits.js';
 export function optimalAssign(logits: ArrayLike<number>, T: number, N: number, options: { mask?: Mask } = {}): Int32Array {
   requireInteger('T', T, 0, Infinity, 'optimalAssign');
   requireInteger('N', N, 1, Infinity, 'optimalAssign');
+  requireObject(options, 'optimalAssign');
+  requireLength(logits, T * N, 'optimalAssign');
   const mask = readMask(options.mask, T);
   const rows = Int32Array.from(mask.keys()).filter((token) => mask[token] === 1);
   const places = Math.ceil(rows.length / N); // per expert

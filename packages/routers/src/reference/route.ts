@@ -1,7 +1,7 @@
 // One entry to all reference routers by name, for data that comes from a file, a pipe or a test table.
 import { XMoEError } from '@xmoe/core';
 import { routeBase } from './base.js';
-import { refuseUnknownKeys, requireInteger, unknownName } from './checks.js';
+import { MOST_EXPERTS, refuseUnknownKeys, requireInteger, unknownName } from './checks.js';
 import { createHashMap, routeHash } from './hash.js';
 import { type Logits, type Mask, readLogits } from './logits.js';
 import type { Routing } from './routing.js';
@@ -75,7 +75,7 @@ function hashFromRequest({ logits, tokenIds, map, seed = 0, experts, mask }: Rou
     throw new XMoEError('shape', message, { op: 'route' });
   }
   const fromMap = Array.isArray(map) && map.length > 0 ? largest(map) + 1 : undefined;
-  const N = requireInteger('experts', shape?.experts ?? experts ?? fromMap, 1, Infinity, 'route');
+  const N = requireInteger('experts', shape?.experts ?? experts ?? fromMap, 1, MOST_EXPERTS, 'route');
   const vocabulary = Math.max(0, largest(tokenIds.filter(Number.isInteger)) + 1);
   return routeHash(tokenIds, { experts: N, mask, map: map ?? createHashMap({ vocabulary, experts: N, seed }) });
 }

@@ -1,6 +1,6 @@
 // The top-k and Switch routers: a fixed number of experts per token.
 import { type RandomKey, hostUniform } from '@xmoe/core';
-import { requireInteger } from './checks.js';
+import { requireInteger, requireObject } from './checks.js';
 import { type GateOptions, rankExperts, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
 import { type Priority, type Routing, buildRouting, rowOf } from './routing.js';
@@ -27,6 +27,7 @@ export function gumbelNoise(key: RandomKey, length: number): Float32Array {
  * @throws XMoEError when `k` is not an integer from 1 to N, or on bad logits or mask.
  */
 export function routeTopK(logits: Logits, options: TopKOptions): Routing {
+  requireObject(options, 'route');
   const gate = softmaxGate(logits, options);
   const { tokens: T, experts: N, probabilities } = gate;
   const k = requireInteger('k', options.k, 1, N, 'route');
@@ -48,5 +49,6 @@ export function routeTopK(logits: Logits, options: TopKOptions): Routing {
 
 /** The Switch router (Fedus et al., 2021): top-1 with weight p. */
 export function routeSwitch(logits: Logits, options: Omit<TopKOptions, 'k' | 'noiseKey'> = {}): Routing {
+  requireObject(options, 'route');
   return routeTopK(logits, { ...options, k: 1, noiseKey: undefined });
 }

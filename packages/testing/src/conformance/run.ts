@@ -104,7 +104,7 @@ async function storageProblems(backend: Backend, { dtypes = DTYPES }: Conformanc
     float16: [0, -1.5, 65504, 2 ** -24, -Infinity, 0.5],
     int32: [0, -1, 2147483647, -2147483648, 16777217, 7],
     uint32: [0, 1, 4294967295, 2147483648, 16777217, 7],
-    bool: [0, 1, 1, 0, 1, 0],
+    bool: [0, 1, 1, NaN, 2, 0],
   };
   const problems: string[] = [];
   for (const dtype of dtypes) {
@@ -112,7 +112,7 @@ async function storageProblems(backend: Backend, { dtypes = DTYPES }: Conformanc
       const operand = { buffer: backend.allocate(dtype, 6), shape, dtype };
       backend.write(operand, samples[dtype]);
       const alias = { ...operand, shape: [3, 2] };
-      const wanted = dtype === 'float32' ? Array.from(new Float32Array(samples[dtype])) : samples[dtype];
+      const wanted = dtype === 'float32' ? Array.from(new Float32Array(samples[dtype])) : dtype === 'bool' ? samples[dtype].map((value) => Number(value !== 0)) : samples[dtype];
       const found = Array.from(await backend.read(alias));
       if (found.join() !== wanted.join()) problems.push(`${dtype} [${shape.join()}]: wrote ${wanted.join()}, read ${found.join()}`);
       if (backend.memory().bytes < sizeOf(shape)) problems.push(`memory().bytes is ${backend.memory().bytes} with a live ${dtype}`);
