@@ -55,6 +55,7 @@ const CALLS: Record<string, () => unknown[]> = {
   takeAlongLast: () => [float(2, 3), whole(2, 2)],
   addAlongLast: () => [float(2, 3), whole(2, 3), 4],
   matmul: () => [float(2, 3), float(3, 2), { transposeA: false, transposeB: false, dtype: 'float32' }],
+  matmulWeight: () => [float(2, 3), float(3, 2), { transposeB: false, dtype: 'float32' }],
   groupedMatmul: () => [float(2, 3), float(2, 3, 4), offsets(), { transposeW: false }],
   reshape: () => [float(2, 3), [3, -1]],
   transpose: () => [float(2, 3), [1, 0]],

@@ -52,6 +52,8 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
  * float32 as the product's accumulator is: through a cast of the weight it would be rounded before gradients are summed.
  */
 export function matmulWeight(x: Tensor, weight: Tensor, options: Omit<MatmulOptions, 'transposeA'> = {}): Tensor {
+  requireFloat('matmulWeight', 'x', x);
+  requireOptions('matmulWeight', options);
   requireDType('matmulWeight', 'the weight', weight, 'float32');
   requireRank('matmulWeight', 'the weight', weight, 2);
   if (x.dtype === 'float32') return matmul(x, weight, options);

@@ -1,12 +1,13 @@
 // The exact balanced assignment by the Hungarian method (Kuhn 1955, shortest augmenting paths), O(T³): what tests and
 // reports measure the auction against. Not for training.
-import { requireInteger, requireLength, requireObject } from './checks.js';
+import { requireFinite, requireInteger, requireLength, requireObject } from './checks.js';
 import { type Mask, readMask } from './logits.js';
 
 /**
  * The assignment of real tokens to experts, ⌊T/N⌋ or ⌈T/N⌉ each, with the largest summed logits.
  * @param logits [T, N], row-major, finite
  * @returns the expert of each token [T]; −1 for padding tokens
+ * @throws XMoEError on bad sizes and a logit that is not finite: the search would not end
  */
 export function optimalAssign(logits: ArrayLike<number>, T: number, N: number, options: { mask?: Mask } = {}): Int32Array {
   requireInteger('T', T, 0, Infinity, 'optimalAssign');
@@ -17,11 +18,12 @@ export function optimalAssign(logits: ArrayLike<number>, T: number, N: number, o
   const rows = Int32Array.from(mask.keys()).filter((token) => mask[token] === 1);
   const places = Math.ceil(rows.length / N); // per expert
   let spread = 1;
-  for (let index = 0; index < T * N; index++) spread = Math.max(spread, Math.abs(logits[index]));
-  const forbidden = 4 * spread * (places * N + 1); // more than any difference of two assignments
+  for (let index = 0; index < T * N; index++) spread = Math.max(spread, Math.abs(requireFinite(`logits[${Math.floor(index / N)}][${index % N}]`, logits[index], 'optimalAssign')));
+  const unit = spread > 1e100 ? spread : 1; // sums of huge logits stay finite
+  const forbidden = 4 * (spread / unit) * (places * N + 1); // more than any difference of two assignments
   // Column c is place ⌊c/N⌋ of expert c mod N. Dummy rows fill the surplus, one per expert at most: last places only.
   const cost = (row: number, column: number): number => {
-    if (row < rows.length) return -logits[rows[row] * N + (column % N)];
+    if (row < rows.length) return -logits[rows[row] * N + (column % N)] / unit;
     return column >= (places - 1) * N ? 0 : forbidden;
   };
   const columnOfRow = solveAssignment(places * N, cost);

@@ -96,7 +96,7 @@ describe('auction', () => {
 
   it('refuses logits that are not finite and a step that is not positive', () => {
     expect(() => auctionAssign([0, 1, Number.NaN, 1], 2, 2)).toThrow(/logits\[1\]\[0\] is NaN/);
-    expect(() => auctionAssign([0, 1, 2], 2, 2)).toThrow(/logits\[1\]\[1\] is undefined/);
+    expect(() => auctionAssign([0, 1, 2], 2, 2)).toThrow(/logits are an array of 3, not 4 numbers/);
     for (const epsilon of [0, -1, Number.NaN]) {
       expect(() => auctionAssign([0, 1, 1, 1], 2, 2, { epsilon })).toThrow(/epsilon is .*not a positive number/);
     }
