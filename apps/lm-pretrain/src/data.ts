@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import {
-  checkSplit, createGpt2Tokenizer, fingerprintFiles, loadTokenizer, locateCorpus as locateFiles, openShards, planSplits, prepareShards,
-  readDocuments, splitNames, splitStream, trainBpe,
+  checkSplit, createGpt2Tokenizer, loadTokenizer, locateCorpus as locateFiles, openShards, planSplits, prepareShards,
+  readDocuments, splitNames, splitStream, trainBpe, watchFiles,
   type BytePairTokenizer, type HeldOut, type PreparedShards, type SplitPlan, type TextDocument, type TokenDataset,
 } from '@xmoe/train';
 import { printable } from '@xmoe/train/program';
@@ -38,6 +38,7 @@ export async function prepareData(config: Config, root: string, tell: Notify, ou
   const shards = await prepareShards({
     // The tokenizer's settings as well: the one found may be another than asked for.
     documents: plan.documents(), sourceFingerprint: `${corpus.fingerprint} ${tokenizerSettings(config)}`, tokenizer, outDirectory: directory, split: plan.split, cut: plan.cut,
+    checkSources: corpus.check,
   });
   const { malformed } = shards.index;
   if (malformed.count > 0 && config.data.strict) {
@@ -78,6 +79,8 @@ interface Corpus {
   /** For file names and messages. */
   label: string;
   fingerprint: string;
+  /** Throws when the text is no longer what the fingerprint says. */
+  check?: () => Promise<void>;
   plan: Plan;
 }
 
@@ -88,11 +91,8 @@ async function locateCorpus({ data }: Config, root: string): Promise<Corpus> {
     const layout = await locateFiles(files);
     const plan = await planSplits(layout, shares, (paths) => readDocuments(paths, { field: textField, strict, maximumExpansion }));
     const listed = splitNames.flatMap((split) => layout.files[split].map(({ path, format }) => ({ path, as: format })));
-    return {
-      label: basename(files[0]!).replace(/\W+/g, '-') || 'files',
-      fingerprint: `${await fingerprintFiles(listed, join(root, 'sources.json'))} ${plan.key}`,
-      plan,
-    };
+    const { fingerprint, check } = await watchFiles(listed, join(root, 'sources.json'));
+    return { label: basename(files[0]!).replace(/\W+/g, '-') || 'files', fingerprint: `${fingerprint} ${plan.key}`, check, plan };
   }
   const parts = corpus.split('+') as ('sotu' | 'brown')[];
   return {

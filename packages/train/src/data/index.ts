@@ -6,7 +6,7 @@ export * from './split-documents.js';
 export { splitStream, type SplitStreamOptions } from './split-stream.js';
 export * from './corpus-layout.js';
 export * from './plan-splits.js';
-export { dataFingerprint, fingerprintFiles, fingerprintOf, fingerprintSources, type ShardEntry, type ShardIndex, type SplitIndex } from './shard-index.js';
+export { dataFingerprint, fingerprintFiles, fingerprintOf, fingerprintSources, watchFiles, type ShardEntry, type ShardIndex, type SplitIndex } from './shard-index.js';
 export * from './prepare-shards.js';
 export { openShards, type OpenShardsOptions, type TokenDataset, type TokenSplit, type Verification } from './open-shards.js';
 export * from './array-split.js';

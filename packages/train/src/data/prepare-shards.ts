@@ -37,6 +37,8 @@ export interface PrepareShardsOptions {
   shardTokens?: number;
   /** Replace shards of another corpus or tokenizer in `outDirectory`. Default false: throw. */
   replace?: boolean;
+  /** Asked when all documents are read, before the directory appears: throws when they are no longer those of `sourceFingerprint`. */
+  checkSources?: () => Promise<void>;
   /** Told after every document. */
   onProgress?: (progress: PrepareProgress) => void;
 }
@@ -77,6 +79,7 @@ export async function prepareShards(options: PrepareShardsOptions): Promise<Prep
 
   const fill = async (temporary: string) => {
     const index = await writeShards(options, temporary, fingerprint, shardTokens);
+    await options.checkSources?.();
     await writeDurably(join(temporary, TOKENIZER_FILE), tokenizerToJson(tokenizer));
     await writeDurably(join(temporary, INDEX_FILE), `${JSON.stringify(index, null, 2)}\n`);
   };

@@ -118,3 +118,20 @@ export async function fingerprintFiles(files: readonly { path: string; as: strin
   await contents.save();
   return fingerprintOf(parts);
 }
+
+/**
+ * {@link fingerprintFiles}, and a check for when the files have been read: `check` throws when they are no longer what they were.
+ */
+export async function watchFiles(files: readonly { path: string; as: string }[], record?: string): Promise<{ fingerprint: string; check: () => Promise<void> }> {
+  const fingerprint = await fingerprintFiles(files, record);
+  return {
+    fingerprint,
+    async check() {
+      if ((await fingerprintFiles(files, record)) === fingerprint) return;
+      throw new XMoEError('data', `${files.map(({ path }) => path).slice(0, 3).join(', ')}${files.length > 3 ? ', …' : ''} changed while being read`, {
+        op: 'prepareShards',
+        hint: 'run again when nothing writes to the corpus any more',
+      });
+    },
+  };
+}

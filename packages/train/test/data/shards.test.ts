@@ -24,6 +24,7 @@ import {
   readDocuments,
   splitDocuments,
   splitNames,
+  watchFiles,
   type PrepareShardsOptions,
   type TokenSplit,
 } from '../../src/data/index.js';
@@ -157,6 +158,18 @@ describe('prepareShards', () => {
     utimesSync(file, time, time);
     expect(await fingerprintSources(file)).not.toBe(one);
     expect(await fingerprintSources([file, same])).not.toBe(await fingerprintSources([same, file]));
+  });
+
+  it('refuses a corpus that changes while it is read', async () => {
+    const file = write('moving.jsonl', documents.map(({ text }) => `${JSON.stringify({ text })}\n`).join(''));
+    const { fingerprint, check } = await watchFiles([{ path: file, as: 'jsonl' }]);
+    await check();
+    const moving = async function* () {
+      yield* readDocuments(file);
+      appendFileSync(file, '{"text":"more"}\n');
+    };
+    await expect(prepare('moving', { documents: moving(), sourceFingerprint: fingerprint, checkSources: check })).rejects.toThrow(`${file} changed while being read`);
+    expect(existsSync(path('moving'))).toBe(false);
   });
 
   it('F28: refuses a split with nothing to predict, and leaves none of it', async () => {
