@@ -1,34 +1,43 @@
-// `npm run gpu`: all that wants a real GPU, in one command: the WebGPU tests on its driver, then the benchmark beside TensorFlow.js
-// and PyTorch on the same GPU. Other arguments go to the benchmark (`npm run gpu -- --markdown my-gpu.md`); `--software` takes an
-// adapter that is none, to show that it runs.
+// `npm run gpu`: what to run in the first minutes on a GPU (bench/gpu): the device, launches, every tile, training steps with their kernels,
+// conformance, PyTorch beside it. One JSON object per line; no phase is lost to another. `--software` takes an adapter that is none, `--small`
+// shows that it runs, `--only "step tiny,conformance"` takes some. `--bundle DIR` puts all it needs into a folder instead (64 MiB at most, no network
+// wanted): carry that to the machine and start `run.sh` there.
 import './lib/node-version.mjs';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 
-const { buildAll, installIfNeeded } = await import('./lib/progress.mjs');
+const { installIfNeeded, step } = await import('./lib/progress.mjs');
 const { foreground } = await import('./lib/child.mjs');
 const { root } = await import('./lib/repository.mjs');
 
-/** Files of tests that run on an adapter, by vitest's filters. */
-const TESTS = ['packages/backend-webgpu', 'packages/testing/test/webgpu'];
+const args = process.argv.slice(2).filter((arg) => arg !== '--');
+// What the phases print is for programs to read.
+await installIfNeeded(process.stderr);
+const { bundleScript, makeBundle } = await import('./lib/gpu-bundle.mjs');
 
-const args = process.argv.slice(2);
-const software = args.includes('--software');
-await installIfNeeded();
-await buildAll();
-await requireGpu();
-const script = (name, rest) => foreground(process.execPath, [join(root, 'scripts', name), ...rest]);
-process.exitCode = (await script('test.mjs', TESTS)) || (await script('bench.mjs', ['--peers', '--backend', 'webgpu', ...args.filter((arg) => arg !== '--software')]));
-
-async function requireGpu() {
-  const { createWebGpuBackend } = await import(pathToFileURL(join(root, 'packages', 'backend-webgpu', 'dist', 'index.js')).href);
-  const backend = await createWebGpuBackend({ tuning: 'off' }).catch((error) => refuse(`${error.message}\n${error.hint ?? ''}`));
-  process.stdout.write(`${backend.description}\n`);
-  if (backend.traits.software && !software) refuse('This adapter is a CPU. `npm test` runs the tests on it; `npm run gpu -- --software` runs everything all the same.');
-  backend.dispose();
+const at = args.indexOf('--bundle');
+if (at >= 0) {
+  if (!args[at + 1]) refuse('--bundle wants a folder: npm run gpu -- --bundle DIR');
+  const directory = resolve(args[at + 1]);
+  let bytes = 0;
+  await step('Packing', async () => {
+    bytes = await makeBundle(directory);
+    return { code: 0, output: '' };
+  }, process.stderr);
+  process.stdout.write(`${directory}: ${(bytes / 2 ** 20).toFixed(1)} MiB. On the machine with the GPU: sh run.sh > gpu.jsonl\n`);
+} else {
+  // Beside the packages, whose names it asks for: webgpu, and the presets of the program.
+  const folder = join(root, 'apps', 'lm-pretrain', '.xmoe');
+  mkdirSync(folder, { recursive: true });
+  const script = join(folder, 'gpu.mjs');
+  await step('Bundling', async () => {
+    await bundleScript(script);
+    return { code: 0, output: '' };
+  }, process.stderr);
+  process.exitCode = await foreground(process.execPath, [script, ...args]);
 }
 
 function refuse(why) {
   process.stderr.write(`${why}\n`);
-  process.exit(1);
+  process.exit(2);
 }

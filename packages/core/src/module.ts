@@ -2,7 +2,9 @@
 // context, and initialisation on the host. Layers themselves live in @xmoe/nn and @xmoe/moe.
 import type { FloatDType } from './dtype.js';
 import type { Engine } from './engine.js';
+import { drawsOnDevice, normalOnDevice } from './device-initialization.js';
 import { XMoEError } from './errors.js';
+import { broadcastTo, reshape } from './ops/movement.js';
 import { foldIn, hostNormal, type RandomKey } from './random.js';
 import { sizeOf, type Shape } from './shape.js';
 import type { Tensor } from './tensor.js';
@@ -62,7 +64,7 @@ export function parameter(parameters: Parameters, name: string): Tensor {
   throw new XMoEError('value', `there is no parameter ${name}`, { hint: 'the parameters were made for another configuration' });
 }
 
-/** The initial values of one parameter. They depend on the key and the name only: not on order, backend or dtype. */
+/** The initial values of one parameter, on the host. They depend on the key and the name only: not on order, backend or dtype. */
 export function initialValues(spec: ParameterSpec, key: RandomKey): Float32Array {
   const size = sizeOf(spec.shape);
   const { init } = spec;
@@ -76,12 +78,25 @@ export function initialValues(spec: ParameterSpec, key: RandomKey): Float32Array
   return out;
 }
 
+/** The same on the engine; large ones on a GPU are drawn there, and agree to about 1e-6 of their standard deviation. */
+function initialTensor(engine: Engine, spec: ParameterSpec, key: RandomKey): Tensor {
+  const { name, shape, init } = spec;
+  if (init.kind === 'zeros') return engine.zeros(shape);
+  if (init.kind === 'ones') return engine.ones(shape);
+  const drawn = sizeOf(init.kind === 'copies' ? shape.slice(1) : shape);
+  if (!drawsOnDevice(engine, drawn)) return engine.tensor(initialValues(spec, key), shape);
+  return engine.scope(() => {
+    const values = normalOnDevice(engine, foldIn(key, name), drawn, init.std);
+    return init.kind === 'copies' ? broadcastTo(reshape(values, [1, ...shape.slice(1)]), shape) : reshape(values, shape);
+  });
+}
+
 /** Makes all parameters of `specs` on the engine. They live until disposed. */
 export function initializeParameters(engine: Engine, specs: readonly ParameterSpec[], key: RandomKey): Record<string, Tensor> {
   const out: Record<string, Tensor> = {};
   for (const spec of specs) {
     if (Object.hasOwn(out, spec.name)) throw new XMoEError('value', `two parameters are named ${spec.name}`, { hint: 'give layers distinct names' });
-    out[spec.name] = engine.tensor(initialValues(spec, key), spec.shape).keep();
+    out[spec.name] = initialTensor(engine, spec, key).keep();
   }
   return out;
 }

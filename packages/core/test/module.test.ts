@@ -19,6 +19,23 @@ describe('parameters', () => {
     expect([...initialValues(spec('b', [2], { kind: 'zeros' }), key), ...initialValues(spec('g', [2], { kind: 'ones' }), key)]).toEqual([0, 0, 1, 1]);
   });
 
+  it('of a backend with memory of its own are drawn there when they are many: the same numbers up to rounding', async () => {
+    const calls: string[] = [];
+    const host = createCpuBackend();
+    const device = createEngine({ ...host, readSync: undefined, write: (operand, data) => (calls.push(String(data.length)), host.write(operand, data)) });
+    const specs = [spec('w', [1024, 1025], { kind: 'normal', std: 0.5 }), spec('c', [2, 2 ** 20 + 1], { kind: 'copies', std: 2 }), spec('few', [100], { kind: 'normal', std: 1 })];
+    const parameters = device.scope(() => initializeParameters(device, specs, key));
+    expect(new Set(calls)).toEqual(new Set(['2', '100'])); // keys, and what is few
+    for (const one of specs) {
+      const expected = initialValues(one, key);
+      const found = await parameters[one.name]!.data();
+      const scale = 'std' in one.init ? one.init.std : 1;
+      expect(found.length).toBe(expected.length);
+      expect(Array.from(found).reduce((worst, value, index) => Math.max(worst, Math.abs(value - expected[index]!)), 0)).toBeLessThan(one.name === 'few' ? 1e-30 : 4e-6 * scale);
+    }
+    expect(device.memory().buffers).toBe(3);
+  });
+
   it('live until disposed and are found by name', () => {
     const engine = createEngine(createCpuBackend());
     const specs = [spec('w', [2, 3], { kind: 'zeros' }), spec('constructor', [4], { kind: 'ones' })];

@@ -67,8 +67,7 @@ export function createPipelines(device: GPUDevice, failures: Failures, halfOverf
       return { layout, pending: device.createComputePipelineAsync(descriptor) };
     });
     try {
-      const pipeline = await made.pending;
-      programs.set(program.name, { ...program, pipeline, layout: made.layout });
+      programs.set(program.name, { ...program, pipeline: await made.pending, layout: made.layout });
       return undefined;
     } catch (problem) {
       return ((await error)?.message ?? String(problem)).split('\n')[0];

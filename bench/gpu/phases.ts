@@ -1,0 +1,166 @@
+// The phases of bench/gpu/main.ts: what the device is, what its parts reach, where a step's time goes, whether it computes right.
+import { createWebGpuBackend, type WebGpuBackend } from '@xmoe/backend-webgpu';
+import { createEngine, type Operand } from '@xmoe/core';
+import { runConformance, type TestFramework } from '@xmoe/testing';
+import { configs } from '../../apps/lm-pretrain/src/config.js';
+import { openTorch } from '../peers/torch.js';
+import { createStepTrainer, vocabularyOf, zipfBatch } from '../train-step.js';
+import { measureProducts, operandOf, type Say } from './products.js';
+
+type Phase = (say: Say, small: boolean) => Promise<void>;
+
+export type PhaseName =
+  | 'device' | 'launches' | 'products' | 'step 323m float16' | 'step 124m float16' | 'step 323m float32' | 'step small' | 'step tiny' | 'conformance' | 'torch';
+
+/** In the order of what is wanted most, should the time run out. */
+export const PHASES: Record<PhaseName, Phase> = {
+  device: describeDevice,
+  launches: measureLaunchCost,
+  'step 323m float16': (say) => step(say, '323m-xmoe-64x384', ['train.precision=float16']),
+  'step 124m float16': (say) => step(say, '124m-dense', ['train.precision=float16']),
+  products: async (say, small) => withBackend((backend) => measureProducts(backend, say, small)),
+  torch: compareTorch,
+  'step tiny': (say) => step(say, 'tiny', []),
+  'step small': (say) => step(say, 'small', []),
+  'step 323m float32': (say) => step(say, '323m-xmoe-64x384', ['train.precision=float32']),
+  conformance: checkConformance,
+};
+
+async function withBackend(work: (backend: WebGpuBackend) => Promise<void>): Promise<void> {
+  const backend = await createWebGpuBackend({ tuning: 'off' });
+  try {
+    await work(backend);
+  } finally {
+    backend.dispose();
+  }
+}
+
+async function describeDevice(say: Say): Promise<void> {
+  const began = performance.now();
+  await withBackend(async ({ device, description, traits, tilings }) => {
+    const info = device.adapterInfo as GPUAdapterInfo & { readonly subgroupMatrixConfigs?: Iterable<object> };
+    say({
+      description, openedMs: Math.round(performance.now() - began), traits, features: [...device.features].sort(), matrixConfigurations: [...(info.subgroupMatrixConfigs ?? [])].map((one) => ({ ...one })),
+      matrixTiles: tilings.matrices.length, node: process.version,
+    });
+  });
+}
+
+/** A chain of launches that wait for each other, and a copy. */
+async function measureLaunchCost(say: Say, small: boolean): Promise<void> {
+  await withBackend(async (backend) => {
+    const make = (length: number): Operand => operandOf(backend, 'float32', [length]);
+    const [a, b] = [make(1024), make(1024)];
+    const time = async (launches: number, x: Operand, y: Operand): Promise<number> => {
+      const began = performance.now();
+      for (let i = 0; i < launches; i++) backend.kernels.unary(...(i % 2 ? [y, x] : [x, y]) as [Operand, Operand], { op: 'negate' });
+      await backend.read(a);
+      return performance.now() - began;
+    };
+    backend.kernels.fill(a, { value: 1 });
+    await time(2, a, b);
+    for (const launches of small ? [50] : [200, 2000]) {
+      const times = [await time(launches, a, b), await time(launches, a, b), await time(launches, a, b)];
+      say({ what: 'chain', launches, microsecondsPerLaunch: (1e3 * Math.min(...times)) / launches });
+    }
+    const length = small ? 2 ** 18 : 2 ** 28;
+    const [x, y] = [make(length), make(length)];
+    backend.kernels.fill(x, { value: 1 });
+    await time(2, x, y);
+    const times = [await time(10, x, y), await time(10, x, y), await time(10, x, y)];
+    say({ what: 'copy', gigabytesPerSecond: (10 * 8 * length) / Math.min(...times) / 1e6 });
+  });
+}
+
+/** Updates of a preset: wall clock of each, then kernels of one by time. */
+async function step(say: Say, preset: string, set: readonly string[]): Promise<void> {
+  const config = await configs.resolve({ preset, set: ['train.accumulation=1', ...set] });
+  await withBackend(async (backend) => {
+    const engine = createEngine(backend);
+    const began = performance.now();
+    const trainer = createStepTrainer(engine, config);
+    await backend.read(engine.zeros([1]));
+    say({ initializedMs: Math.round(performance.now() - began), tokens: config.train.batchSize * config.model.contextLength, vocabulary: vocabularyOf(config), precision: config.train.precision });
+    const batches = [zipfBatch(config, 0)];
+    const walls: number[] = [];
+    for (let update = 0; update < 8; update++) {
+      const start = performance.now();
+      const { loss, gradientNorm, skipped } = await trainer.step(batches, { collectRouting: false });
+      walls.push(performance.now() - start);
+      say({ update, wallMs: walls.at(-1), loss, gradientNorm, skipped });
+    }
+    const { dispatches, submits } = backend.statistics;
+    let kernels: object[] | undefined;
+    if (backend.profiler) {
+      backend.profiler.start();
+      await trainer.step(batches, { collectRouting: false });
+      kernels = (await backend.profiler.stop()).slice(0, 80);
+    } else await trainer.step(batches, { collectRouting: false });
+    const gpuMs = (kernels as { milliseconds: number }[] | undefined)?.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+    say({
+      fastestMs: Math.min(...walls), gpuMs, launches: backend.statistics.dispatches - dispatches, submits: backend.statistics.submits - submits,
+      memoryGiB: backend.memory().bytes / 2 ** 30, programs: backend.programs, kernels,
+    });
+    trainer.dispose();
+  });
+}
+
+const CHECKED = [
+  'matmul', 'groupedMatmul', 'groupedLinear', 'groupedLinearWeightGrad', 'attention', 'attentionGrad', 'softmax', 'layerNorm', 'layerNormGrad', 'crossEntropyStats', 'crossEntropyGrad',
+  'thresholdSelect', 'dispatchClaims', 'combineExperts', 'expertsGrad', 'adamStep', 'dropout', 'random', 'topK', 'sortByKey', 'reduce', 'cumsum',
+] as const;
+
+/** The cases of the conformance suite, without the test framework: those that fail by name. */
+async function checkConformance(say: Say, small: boolean): Promise<void> {
+  const tests: { name: string; body: () => void | Promise<void> }[] = [];
+  let group = '';
+  const framework: TestFramework = {
+    describe(name, body) {
+      const outer = group;
+      group = `${group} ${name}`.trim();
+      body();
+      group = outer;
+    },
+    it: (name, body) => void tests.push({ name: `${group}: ${name}`, body }),
+    expect: (found) => ({
+      toEqual(expected) {
+        if (JSON.stringify(found) !== JSON.stringify(expected)) throw new Error(JSON.stringify(found));
+      },
+    }),
+  };
+  runConformance(framework, 'webgpu', () => createWebGpuBackend({ tuning: 'off' }), { primitives: small ? ['layerNorm', 'reduce'] : CHECKED, variants: 'native', maxElements: small ? 2000 : Infinity });
+  let passed = 0;
+  for (const { name, body } of tests) {
+    try {
+      await body();
+      passed++;
+    } catch (error) {
+      say({ failed: name, why: (error instanceof Error ? error.message : String(error)).slice(0, 500) });
+    }
+  }
+  say({ passed, of: tests.length });
+}
+
+/** The same dense product and model in PyTorch on the same GPU, where a Python here has it. */
+async function compareTorch(say: Say, small: boolean): Promise<void> {
+  const torch = await openTorch(small ? 'cpu' : 'cuda');
+  say({ description: torch.description });
+  const scale = small ? 16 : 1;
+  for (const dtype of small ? (['float32'] as const) : (['float16', 'float32'] as const)) {
+    const { contestant } = await torch.prepareGemm({ label: 'product', M: 4096 / scale, K: 768 / scale, N: 3072 / scale, transposeB: false }, dtype);
+    await contestant.time!(2);
+    const milliseconds = Math.min(await contestant.time!(10), await contestant.time!(10)) / 10;
+    say({ what: 'product', dtype, M: 4096 / scale, K: 768 / scale, N: 3072 / scale, milliseconds });
+    await torch.drop();
+  }
+  if (!small) {
+    const model = { layers: 12, width: 768, heads: 12, hidden: 3072, vocabulary: 50257, length: 1024, batch: 8, dtype: 'float16' } as const;
+    for (const [what, spec] of [['124m dense', model], ['323m experts', { ...model, experts: 64, expertHidden: 384, k: 8, every: 2 }]] as const) {
+      const contestant = await torch.prepareModel(spec);
+      await contestant.time!(3);
+      say({ what, milliseconds: Math.min(await contestant.time!(3), await contestant.time!(3)) / 3 });
+      await torch.drop();
+    }
+  }
+  await torch.close();
+}
