@@ -6,6 +6,7 @@ import { keptFactors } from './dropout';
 import { dotRun, scaleRun } from './lanes';
 import { expNegative4 } from './math';
 import { copyBytes, transposeTile } from './movement';
+import { sumLanes } from './simd';
 import { threadScratch } from './thread';
 
 /** Up to 8 rows of D into a panel [D, 8] of rows side by side, zeros after the last. */
@@ -42,6 +43,23 @@ export function seenRows(begin: i32, end: i32, x: usize, keyMask: usize, out: us
     if (isSeen) copyBytes(out + row * rowBytes, x + row * rowBytes, rowBytes);
     else memory.fill(out + row * rowBytes, 0, rowBytes);
   }
+}
+
+/** Whether all that the mask hides of keys or values [heads, T, D] is finite: then 0 times it is 0 as it stands. Looks at hidden rows alone. */
+export function hidesFinite(x: usize, keyMask: usize, heads: i32, perBatch: i32, T: i32, D: i32): i32 {
+  const rowBytes = D << 2;
+  const zero = f32x4.splat(0);
+  let sum = zero;
+  for (let head = 0; head < heads; head++) {
+    const mask = keyMask + (head / perBatch) * T;
+    const rows = x + head * T * rowBytes;
+    for (let j = 0; j < T; j++) {
+      if (load<u8>(mask + j) != 0) continue;
+      const row = rows + j * rowBytes;
+      for (let d = 0; d < rowBytes; d += 16) sum = f32x4.add(sum, f32x4.mul(v128.load(row + d), zero));
+    }
+  }
+  return isNaN<f32>(sumLanes(sum)) ? 0 : 1;
 }
 
 /** A block of up to BLOCK rows as two panels, times `factor`. */

@@ -2,7 +2,7 @@
 export { heapBase, initializeThread } from './thread';
 export * from './gemm';
 export { biasActivation, biasActivationGrad, biasGradFromPieces } from './activation';
-export { attention, attentionGrad, packPanels, seenRows } from './attention';
+export { attention, attentionGrad, hidesFinite, packPanels, seenRows } from './attention';
 export * from './cross-entropy';
 export * from './dispatch';
 export { dropout, random } from './dropout';

@@ -22,9 +22,19 @@ interface Head {
   readonly options: AttentionOptions;
 }
 
+/** Whether all rows that the mask hides are finite: 0 times them is 0 as they stand. */
+function hidesFinite(rows: Float32Array, mask: Uint8Array, D: number): boolean {
+  let sum = 0;
+  for (let j = 0; j < mask.length; j++) {
+    if (mask[j]) continue;
+    for (let i = j * D; i < (j + 1) * D; i++) sum += 0 * rows[i];
+  }
+  return sum === 0;
+}
+
 /** The address of keys or values of a head, in the slot with zeros where the mask hides them: 0 times NaN would be NaN. */
 function seenRows({ heap }: WasmContext, { Tk, D, mask }: Head, rows: number, slot: number): number {
-  if (!mask) return rows;
+  if (!mask || hidesFinite(heap.floats(rows, Tk * D), mask, D)) return rows;
   const seen = heap.scratch(slot, Tk * D);
   const copy = heap.floats(seen, Tk * D);
   copy.set(heap.floats(rows, Tk * D));

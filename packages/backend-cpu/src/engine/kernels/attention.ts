@@ -34,9 +34,9 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
     return panels;
   }
 
-  /** The address of keys or values as queries see them. */
+  /** The address of keys or values as queries see them: a copy where what they must not see could reach them. */
   function seenRows(x: Operand, keyMask: Operand | null, { heads, Tk, D }: Plan, perBatch: number): number {
-    if (keyMask === null) return pointer(x);
+    if (keyMask === null || runtime.call('hidesFinite', pointer(x), pointer(keyMask), heads, perBatch, Tk, D) !== 0) return pointer(x);
     const rows = runtime.scratch(4 * heads * Tk * D);
     runtime.parallel('seenRows', heads * Tk, grainOf(D), [pointer(x), pointer(keyMask), rows, perBatch, Tk, D]);
     return rows;
