@@ -259,5 +259,6 @@ describe('inspect', () => {
     expect(readFileSync(html, 'utf8').match(/<h2>/g)).toHaveLength(2);
     expect((await mustRun('inspect', run, ...cpu)).output).toContain(join(run, 'inspect.html'));
     expect((await runHere('inspect', run, ...cpu, '--text', ' ')).messages).toContain('the text is empty');
+    expect((await runHere('inspect', run, ...cpu, '--text', pairs.slice(0, 30).map(([source]) => source).join(' '))).messages).toMatch(/the text is translated in \d parts/);
   });
 });
