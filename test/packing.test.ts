@@ -1,6 +1,6 @@
 // Declarations survive a build without them, and nothing is packed without them: on a small package that is built as ours are.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { capture } from '../scripts/lib/child.mjs';
@@ -12,6 +12,8 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 mkdirSync(join(root, '.xmoe'), { recursive: true });
 // Two folders deep, as packages are: the same paths lead to what they share.
 const directory = mkdtempSync(join(root, '.xmoe', 'packing-'));
+/** Where the package finds what all share. */
+const shared = (path: string): string => relative(directory, join(root, path)).replaceAll('\\', '/');
 const dist = (name: string): string => join(directory, 'dist', name);
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -25,11 +27,11 @@ beforeAll(async () => {
   const manifest = {
     name: '@xmoe/packing-test', version: '1.0.0', type: 'module', files: ['dist'],
     exports: { '.': { '@xmoe/source': './src/nowhere.ts', ...types } }, publishConfig: { exports: { '.': types } },
-    scripts: { prepack: 'node ../../scripts/prepack.mjs' },
+    scripts: { prepack: `node ${shared('scripts/prepack.mjs')}` },
   };
   writeFileSync(join(directory, 'package.json'), JSON.stringify(manifest));
-  writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ extends: '../../tsconfig.base.json', include: ['src'] }));
-  writeFileSync(join(directory, 'tsup.config.ts'), "import { bundle } from '../../tsup.base.js';\nexport default bundle({ index: 'src/index.ts' });\n");
+  writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ extends: shared('tsconfig.base.json'), include: ['src'] }));
+  writeFileSync(join(directory, 'tsup.config.ts'), `import { bundle } from '${shared('tsup.base.js')}';\nexport default bundle({ index: 'src/index.ts' });\n`);
   mkdirSync(join(directory, 'src'));
   writeFileSync(join(directory, 'src', 'index.ts'), 'export const first: number = 1;\n');
   await build();
@@ -69,6 +71,6 @@ describe('packing', () => {
   });
 
   it('is so guarded in every published package', () => {
-    for (const { manifest } of publicPackages()) expect(manifest.scripts.prepack, manifest.name).toBe('node ../../scripts/prepack.mjs');
+    for (const { manifest } of publicPackages()) expect(manifest.scripts.prepack, manifest.name).toMatch(/^node .*scripts\/prepack\.mjs$/);
   });
 });

@@ -18,6 +18,7 @@ export const LANES = [
   [
     { name: 'build', about: 'build', ...node(bin('turbo', 'bin', 'turbo'), 'run', 'build', '--output-logs=errors-only') },
     { name: 'packages', about: 'package checks', ...node(join(root, 'scripts', 'stages', 'packages.mjs')) },
+    { name: 'declarations', about: 'declarations', ...node(join(root, 'scripts', 'stages', 'declarations.mjs')) },
     { name: 'size', about: 'size budget', ...node(bin('size-limit', 'bin.js')) },
   ],
 ];
