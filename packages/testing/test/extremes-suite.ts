@@ -106,7 +106,10 @@ export function describeExtremes(name: string, create: () => Backend | Promise<B
     it('losses and probabilities of logits that hold NaN in padding', async () => {
       const logitsOf = (rows: readonly (readonly number[])[]): Tensor => engine.tensor(rows.flat(), [rows.length, WIDTH]);
       const derivatives = async (logits: Tensor, mask: Tensor | null): Promise<Numbers> => {
-        const { loss, gradients } = valueAndGrad(engine, (x: Tensor) => add(zLoss(x, mask), balanceLoss(gateProbabilities(x, mask), mask)), logits);
+        const { loss, gradients } = valueAndGrad(engine, (x: Tensor) => {
+          const routing = createThresholdRouter({ threshold: 0.6 }).route({ engine, logits: x, tokens: x.shape[0], experts: WIDTH, mask });
+          return add(add(zLoss(x, mask), balanceLoss(gateProbabilities(x, mask), mask)), add(sum(square(routing.weights)), routing.zLoss!));
+        }, logits);
         return numbersOf({ loss, gradients });
       };
       const wanted = await derivatives(logitsOf(ABSENT.rows), null);

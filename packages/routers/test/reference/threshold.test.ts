@@ -59,6 +59,11 @@ describe('threshold router', () => {
         if (count !== m) wrong.push(`N = ${N}, t = ${m}/${N}: ${count}`);
       }
     }
+    // More experts than that lose more by rounding.
+    for (const N of [2048, 4095, 10000]) {
+      const { probabilities } = softmaxGate([new Array<number>(N).fill(0.5)]);
+      for (let m = 1; m <= N; m += 7) if (countToThreshold(probabilities, m / N) !== m) wrong.push(`N = ${N}, t = ${m}/${N}`);
+    }
     expect(wrong).toEqual([]);
     const routing = routeThreshold([new Array<number>(225).fill(0.5)], { threshold: 0.8 });
     expect([routing.counts[0], routing.expertIds[179], routing.expertIds[180]]).toEqual([180, 179, -1]); // the lowest ids first
