@@ -24,12 +24,11 @@ interface Head {
 
 /** Whether all rows that the mask hides are finite: 0 times them is 0 as they stand. */
 function hidesFinite(rows: Float32Array, mask: Uint8Array, D: number): boolean {
-  let sum = 0;
   for (let j = 0; j < mask.length; j++) {
     if (mask[j]) continue;
-    for (let i = j * D; i < (j + 1) * D; i++) sum += 0 * rows[i];
+    for (let i = j * D; i < (j + 1) * D; i++) if (!Number.isFinite(rows[i])) return false;
   }
-  return sum === 0;
+  return true;
 }
 
 /** The address of keys or values of a head, in the slot with zeros where the mask hides them: 0 times NaN would be NaN. */
