@@ -4,7 +4,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import type { JsonObject } from '../config/index.js';
-import { syncDirectory, syncParent, writeFile, type FileRecord } from './file-io.js';
+import { makeDirectory, syncDirectory, syncParent, writeFile, type FileRecord } from './file-io.js';
 import { encodeManifest, isFileName, MANIFEST_NAME, type Manifest } from './manifest.js';
 import { isTagAlive, ownTag } from './process-identity.js';
 
@@ -78,7 +78,7 @@ export async function removeStaleTemporaries(parent: string): Promise<string[]> 
 /** Creates an empty directory under a temporary name beside `target`. */
 async function makeTemporary(target: string): Promise<string> {
   const temporary = temporaryName(target);
-  await mkdir(dirname(target), { recursive: true });
+  await makeDirectory(dirname(target));
   await mkdir(temporary).catch((cause: unknown) => {
     throw new XMoEError('io', `cannot create ${temporary}: ${(cause as Error).message}`, { cause });
   });

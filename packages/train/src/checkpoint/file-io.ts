@@ -1,7 +1,7 @@
 // Byte transfers that are complete or fail: loops over short counts, respects the limit of one call, fsyncs. On a full
 // disk Node returns a short count and no error, and only the next write throws. Not formats, not atomicity.
 import { createHash } from 'node:crypto';
-import { open, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 
@@ -82,6 +82,26 @@ export async function hashFile(path: string): Promise<FileRecord> {
     await file.close();
   }
 }
+
+/**
+ * Makes `path` and what lies above it, where they are not there. Returns the topmost that it made. Node's own recursive form never
+ * ends where a system says of a new entry that its parent does not exist, though it does (Linux: /proc).
+ */
+export async function makeDirectory(path: string): Promise<string | undefined> {
+  try {
+    await mkdir(path);
+    return path;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await isDirectory(path))) return undefined;
+    const parent = dirname(path);
+    if (code !== 'ENOENT' || parent === path || (await isDirectory(parent))) throw error;
+    const first = await makeDirectory(parent);
+    return (await makeDirectory(path)) === undefined ? first : (first ?? path);
+  }
+}
+
+const isDirectory = (path: string): Promise<boolean> => stat(path).then((entry) => entry.isDirectory(), () => false);
 
 /** Makes the entries of a directory durable. Windows cannot open a directory; its renames are journalled. */
 export async function syncDirectory(path: string): Promise<void> {

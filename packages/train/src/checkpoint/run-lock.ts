@@ -1,12 +1,12 @@
 // One process at a time in a run directory: a `lock` file with the process's number and start time. The lock of a dead
 // process is taken over. Not a lock between threads or hosts: a lock of another host is never assumed stale.
 import { readFileSync, rmSync } from 'node:fs';
-import { link, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { link, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { XMoEError } from '@xmoe/core';
 import { removeStaleTemporaries, temporaryName } from './atomic.js';
-import { writeFile } from './file-io.js';
+import { makeDirectory, writeFile } from './file-io.js';
 import { isAlive, isTagAlive, ownIdentity, type ProcessIdentity } from './process-identity.js';
 
 export interface RunLock {
@@ -33,7 +33,7 @@ const OLD_DRAFT = /^lock\.([^-]+)-\d+(-second)?$/;
  * @throws XMoEError `busy` naming the process that holds it
  */
 export async function lockRunDirectory(directory: string): Promise<RunLock> {
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   const path = join(directory, 'lock');
   const content = JSON.stringify({ ...ownIdentity(), since: new Date().toISOString() } satisfies LockContent);
   const draft = temporaryName(path);

@@ -1,12 +1,13 @@
 // The checkpoints of one run: save as a unit, list, load the latest valid one, keep the last K and the best. Knows
 // nothing of models: tensors by group, and a JSON state. The lock of the run directory is run-lock.ts.
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { isPlainObject, parseJson, type JsonObject } from '../config/index.js';
 import { removeDirectory, removeStaleTemporaries, replaceFile, writeDirectory, type FileContent } from './atomic.js';
 import { checkFinite, decodeState, encodeState } from './checkpoint-state.js';
 import { bestOf, findCheckpoints, freeCheckpointName, type CheckpointEntry, type FoundCheckpoint } from './checkpoint-list.js';
+import { makeDirectory } from './file-io.js';
 import { encodeManifest, MANIFEST_NAME, readManifest, verifyManifest } from './manifest.js';
 import { safetensorsChunks } from './safetensors.js';
 import { readSafetensors } from './safetensors-file.js';
@@ -89,7 +90,7 @@ export function createCheckpointStore(options: CheckpointStoreOptions): Checkpoi
     const { step, tensors, state, files = {}, allowNonFinite = false, provisional = false } = request;
     checkRequest(request);
     if (!allowNonFinite) checkFinite(tensors);
-    prepared ??= mkdir(directory, { recursive: true }).then(() => removeStaleTemporaries(directory));
+    prepared ??= makeDirectory(directory).then(() => removeStaleTemporaries(directory));
     await prepared;
     const metric = Number.isFinite(request.metric) ? request.metric! : null;
     const sequence = Math.floor((await find()).at(-1)?.sequence ?? 0) + 1;

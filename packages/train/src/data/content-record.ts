@@ -1,12 +1,13 @@
 // What files hold, by sha256, read once: a record remembers the hash of a file for as long as nothing about the file has
 // changed that its owner cannot set back (the time of the last change of its inode, the inode itself). Not what files mean.
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, realpath, stat } from 'node:fs/promises';
+import { open, readFile, realpath, stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { dirname } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
 import { replaceFile } from '../checkpoint/atomic.js';
+import { makeDirectory } from '../checkpoint/file-io.js';
 
 /** What one pass over a file finds. */
 export interface FileContent {
@@ -72,7 +73,7 @@ export async function openContentRecord(path: string | undefined, { fromBytes = 
       if (path === undefined || !changed) return;
       const record: z.infer<typeof recordSchema> = { format: 'xmoe-content-record', version: 1, files: Object.fromEntries(known) };
       try {
-        await mkdir(dirname(path), { recursive: true });
+        await makeDirectory(dirname(path));
         await replaceFile(path, `${JSON.stringify(record, null, 1)}\n`);
         changed = false;
       } catch {

@@ -4,6 +4,7 @@ import { mkdir, open, readdir, rename, rm, rmdir, type FileHandle } from 'node:f
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { XMoEError } from '@xmoe/core';
+import { makeDirectory } from '../checkpoint/file-io.js';
 
 /** Writes all of `bytes`. A short write is no error in Node (a disk that fills up gives one), so it goes on or throws. */
 export async function writeFully(handle: FileHandle, bytes: Uint8Array, path: string): Promise<void> {
@@ -40,7 +41,7 @@ export async function createDirectoryAtomically(
   const target = resolve(path);
   const parent = dirname(target);
   const prefix = `.${basename(target)}.partial-${hostname()}-`;
-  const firstMade = await mkdir(parent, { recursive: true });
+  const firstMade = await makeDirectory(parent);
   await removeAbandoned(parent, prefix);
   const temporary = join(parent, `${prefix}${process.pid}-${randomUUID().slice(0, 8)}`);
   const old = `${temporary}-old`;
