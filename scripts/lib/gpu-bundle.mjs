@@ -34,7 +34,7 @@ unpack node_modules/webgpu/dist/PLATFORM/dawn.node
 # The loader of the machine is preferred; the carried one is for where there is none.
 ldconfig -p 2>/dev/null | grep -q libvulkan.so.1 || export LD_LIBRARY_PATH="$PWD/lib\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export XDG_RUNTIME_DIR="\${XDG_RUNTIME_DIR:-/tmp}"
-if [ -z "\${VK_DRIVER_FILES:-}" ] && ! ls /etc/vulkan/icd.d/*.json /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1; then
+if [ -z "\${VK_DRIVER_FILES:-}\${VK_ICD_FILENAMES:-}" ] && [ -z "$(ls /etc/vulkan/icd.d/*.json /usr/share/vulkan/icd.d/*.json 2>/dev/null)" ]; then
   # NVIDIA's containers often have the driver without the file that names it.
   printf '{"file_format_version":"1.0.0","ICD":{"library_path":"libGLX_nvidia.so.0","api_version":"1.3.0"}}' > nvidia.json
   export VK_DRIVER_FILES="$PWD/nvidia.json"
