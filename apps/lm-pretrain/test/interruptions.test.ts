@@ -44,7 +44,7 @@ describe('kill -9', () => {
 });
 
 describe('signals', () => {
-  it.each([['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129], ['SIGQUIT', 131], ['SIGUSR1', 138], ['SIGUSR2', 140]] as const)('%s saves, ends with %i, and the resumed run is the same', async (signal, code) => {
+  it.each([['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129], ['SIGQUIT', 131], ['SIGUSR1', 138], ['SIGUSR2', 140]] as const)('F4, F6: %s saves, ends with %i, and the resumed run is the same', async (signal, code) => {
     const run = path(signal);
     const stopped = startProcess(...train(run, '--checkpoint-every', '1000'));
     await waitUntil(stopped, () => lastStep(run) >= 3);
@@ -192,7 +192,7 @@ it('names and skips a damaged newest checkpoint, and uses the one before', async
   expect(fingerprint(run)).toEqual(fingerprint(reference));
 });
 
-it('refuses to resume what is no run, another configuration, or another tokenizer', async () => {
+it('F27, F30: refuses to resume what is no run, another configuration, or another tokenizer', async () => {
   expect(await runHere('train', '--resume', '--out', path('nothing'))).toMatchObject({ code: 2, messages: expect.stringContaining('nothing holds no run') });
   expect((await runHere('train', '--resume')).messages).toContain('--resume needs --out');
   const changed = await runHere('train', '--resume', '--out', reference, '--seed', '5', '--threshold', '0.7');

@@ -139,7 +139,7 @@ describe('precision and determinism', () => {
     for (const other of [outputOf([1, 3], 'a'), outputOf([1, 2], 'b'), outputOf(null, 'a')]) expect(await other).not.toEqual(first);
   });
 
-  it('a batch of padding alone, and one token, work on every path', async () => {
+  it('F21: a batch of padding alone, and one token, work on every path', async () => {
     for (const dispatch of ['padded', 'grouped', 'budget'] as const) {
       const layer = createMoeFeedForward(configOf({ ...base, dispatch }));
       const leaves = leavesOn(engine);

@@ -72,7 +72,7 @@ describe.each(Object.entries(BACKENDS))('plans on %s', (_name, create) => {
   beforeAll(async () => void (engine = createEngine(await create())));
   afterAll(() => engine.dispose());
 
-  it('keep, drop and place the same claims as the plain plans', async () => {
+  it('F21: keep, drop and place the same claims as the plain plans', async () => {
     const property = fc.asyncProperty(problems({ T: 40 }), scenario, async ({ T, N, logits, mask }, { router, useMask, ...options }) => {
       const tokenIds = logits.map((_, token) => (token * 3) % 6); // 5 is outside of the map
       const routing = routeOn(engine, routerOf(router, N), { logits, tokenIds, mask: useMask ? mask : undefined });

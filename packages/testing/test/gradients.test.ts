@@ -24,7 +24,7 @@ afterAll(() => {
 
 const check = (engine: Engine, { fn, inputs }: GradientCase): Promise<string[]> => checkGradients(engine, (tensors) => fn(tensors, engine), inputs);
 
-describe('the list of gradient cases', () => {
+describe('F24: the list of gradient cases', () => {
   it('has a row for every op, and for nothing else', () => {
     const names = Object.entries(ops).filter(([, value]) => typeof value === 'function').map(([name]) => name);
     expect(Object.keys(CASES).sort()).toEqual(names.sort());

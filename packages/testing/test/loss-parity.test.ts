@@ -18,7 +18,7 @@ describe('the first 20 losses of one seed', async () => {
     for (const [, auxLoss] of expected) expect(auxLoss).toBeGreaterThan(0);
   });
 
-  it('cpu: a second run is equal to the bit', async () => {
+  it('F23: cpu: a second run is equal to the bit', async () => {
     expect(await cpu()).toEqual(expected);
   });
 
@@ -27,7 +27,7 @@ describe('the first 20 losses of one seed', async () => {
     expectNear(losses, expected);
   });
 
-  it.each(['wasm', 'cpu'] as const)('tfjs:%s: as on cpu within 1e-3, and a second run is equal to the bit', async (build) => {
+  it.each(['wasm', 'cpu'] as const)('F23: tfjs:%s: as on cpu within 1e-3, and a second run is equal to the bit', async (build) => {
     const run = async (): Promise<number[][]> => train(await createTfjsBackendFor(build), STEPS, { router: threshold, dispatch: 'padded' });
     const losses = await run();
     expectNear(losses, expected);

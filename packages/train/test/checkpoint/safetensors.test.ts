@@ -1,5 +1,5 @@
 // The format: round trips, the published layout byte for byte, and a refusal of every kind of damage.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -143,7 +143,7 @@ describe('safetensors', () => {
     expect(() => decodeSafetensors(bytes)).toThrow('its header claims 18446744073709551615 bytes');
   });
 
-  it('refuses tensors that contradict themselves', () => {
+  it('S2: refuses tensors that contradict themselves', () => {
     const encode = (part: Partial<StoredTensor>) =>
       encodeSafetensors([{ name: 'w', dtype: 'float32', shape: [2], data: new Float32Array(2), ...part }]);
     expect(() => encode({ shape: [3] })).toThrow('tensor w has 2 elements but its shape is [3]');
@@ -168,6 +168,26 @@ describe('safetensors', () => {
     const list = ['a', 'b'].map((n, i): StoredTensor => ({ name: n, dtype: 'int32', shape: [1], data: Int32Array.of(i) }));
     await writeSafetensors(path, list);
     expect((await readSafetensors(path, { only: (n) => n === 'b' })).tensors).toEqual([list[1]]);
+  });
+
+  it('F13: reads what lies beyond 4 GiB of a file', async () => {
+    const path = join(directory, 'large');
+    const before = 2 ** 32 + 4096;
+    const header = new TextEncoder().encode(JSON.stringify({
+      large: { dtype: 'F32', shape: [before / 4], data_offsets: [0, before] },
+      after: { dtype: 'F32', shape: [3], data_offsets: [before, before + 12] },
+    }).padEnd(256));
+    const file = await open(path, 'w');
+    try {
+      await file.write(new Uint8Array(new BigUint64Array([BigInt(header.length)]).buffer), 0, 8, 0);
+      await file.write(header, 0, header.length, 8);
+      const last = Float32Array.of(1, 2, 3); // what lies between is a hole that takes no room
+      await file.write(new Uint8Array(last.buffer), 0, 12, 8 + header.length + before);
+      expect((await readSafetensors(path, { only: (name) => name === 'after' })).tensors).toEqual([{ name: 'after', dtype: 'float32', shape: [3], data: last }]);
+    } finally {
+      await file.close();
+      await rm(path);
+    }
   });
 });
 

@@ -141,7 +141,7 @@ describe('createCheckpointStore', () => {
     await expect(store().loadLatest()).rejects.toThrow('holds no valid checkpoint: all 1 are damaged');
   });
 
-  it('after a resume from an earlier step, the newest is what was saved last; damaged ones push no good one out', async () => {
+  it('F14: after a resume from an earlier step, the newest is what was saved last; damaged ones push no good one out', async () => {
     const first = store();
     await first.save(content(10));
     const { path } = await first.save(content(20));
@@ -183,7 +183,7 @@ describe('createCheckpointStore', () => {
     expect((await s.loadLatest()).tensors.parameters![0]!.data[4]).toBeNaN();
   });
 
-  it('refuses a state of another version and one that would reach the prototype', async () => {
+  it('F31: refuses a state of another version and one that would reach the prototype', async () => {
     const { path } = await store().save(content(1));
     await expect(store().save({ ...content(2), state: JSON.parse('{"__proto__":{"a":1}}') })).rejects.toThrow('__proto__');
     const { decodeState } = await import('../../src/checkpoint/checkpoint-state.js');

@@ -29,7 +29,7 @@ describe('parseJson', () => {
     expect(parseJson(text, { where })).toEqual(JSON.parse(text));
   });
 
-  it('refuses __proto__ at any depth, plain or escaped', () => {
+  it('S3: refuses __proto__ at any depth, plain or escaped', () => {
     expect(() => parseJson('{"a":[{"__proto__":{"x":1}}]}', { where })).toThrow('"__proto__" is not allowed');
     expect(() => parseJson('{"\\u005f_proto__":1}', { where })).toThrow('"__proto__" is not allowed');
   });

@@ -59,7 +59,7 @@ describe('JSON lines', () => {
     '{"text": "two \\ud83d\\ude00"}',
   ];
 
-  it('counts malformed rows and names the first', async () => {
+  it('F25: counts malformed rows and names the first', async () => {
     const file = write('rows.jsonl', rows.join('\n'));
     const stream = readDocuments(file);
     const documents = await collect(stream);

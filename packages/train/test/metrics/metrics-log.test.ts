@@ -45,7 +45,7 @@ describe('createMetricsLog', () => {
     expect(readMetrics(path).filter(({ kind }) => kind === 'evaluation').map(({ step }) => step)).toEqual([3, 3]);
   });
 
-  it('survives a last line that a crash cut off', async () => {
+  it('F45: survives a last line that a crash cut off', async () => {
     const first = createMetricsLog({ path });
     first.append(stepRow(1));
     first.append(stepRow(2));

@@ -55,7 +55,7 @@ describe('renderReport', () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  it('escapes all text of the run', async () => {
+  it('S5: escapes all text of the run', async () => {
     const evil = `<img src=x onerror="alert(1)">&'`;
     const html = await render({
       title: evil,

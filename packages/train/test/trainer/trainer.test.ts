@@ -37,7 +37,7 @@ describe('gradient accumulation', () => {
     ['even targets', () => true],
     ['uneven targets', (position: number) => position < LENGTH || position % 5 === 0],
     ['a micro-batch without targets', (position: number) => position >= LENGTH],
-  ] as const)('four micro-batches equal one batch: %s', async (_, kept) => {
+  ] as const)('F22: four micro-batches equal one batch: %s', async (_, kept) => {
     const engine = (): ReturnType<typeof createEngine> => createEngine(createCpuBackend({ accumulate: 'float64' }));
     const options = { dispatch: null, dropout: 0 } as const;
     const whole = tinyTrainer({ ...options, engine: engine(), sequences: 4 });
@@ -85,7 +85,7 @@ describe('mergeRouting', () => {
 });
 
 describe('determinism', () => {
-  it('the same seed gives the same bits; another seed does not', async () => {
+  it('F23: the same seed gives the same bits; another seed does not', async () => {
     const first = await trained(6);
     expect(await trained(6)).toEqual(first);
     expect((await trained(6, { seed: 2 })).losses).not.toEqual(first.losses);
@@ -140,7 +140,7 @@ describe('updates without a finite gradient', () => {
     });
   });
 
-  it('halve the loss scale in float16 only', async () => {
+  it('F20: halve the loss scale in float16 only', async () => {
     const scales = async (computeDType: 'float16' | 'float32'): Promise<number[]> => {
       const { trainer } = tinyTrainer({ computeDType, lossFactor: (step) => (step === 1 ? Number.NaN : 1) });
       const first = await trainer.step([batchAt(0)], plain);
