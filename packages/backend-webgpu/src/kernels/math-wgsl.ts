@@ -103,11 +103,11 @@ fn sineOf(v: ${F}, quarters: i32) -> ${F} {
 }`.trim();
 }
 
-/** `powerOf(a, b)` as Math.pow: whole powers of negative numbers, 1 for b = 0, NaN for other powers of negative numbers. */
+/** `powerOf(a, b)` as Math.pow: whole powers of negative numbers, 1 for b = 0, NaN for other powers of negative numbers, ∞ for negative powers of 0. */
 export function powerWgsl(F: FloatWidth): string {
   return `
 fn powerOf(a: ${F}, b: ${F}) -> ${F} {
-  let size = pow(abs(a), b);
+  let size = select(pow(abs(a), b), 1 / abs(a), (a == ${F}(0)) & (b < ${F}(0))); // some give 0
   let odd = abs(b - 2 * trunc(b / 2)) == ${F}(1);
   let signed = select(size, -size, odd);
   let negative = select(sqrt(select(a, -abs(a), a < ${F}(0))), signed, trunc(b) == b);
