@@ -2,7 +2,7 @@
 // summary, and while it resumes. The run that goes on must end as the undisturbed one, without a manual step.
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasFired, loggedCalls, type Fault } from './processes.js';
+import { hasFired, loggedCalls, placesOf, type Fault, type LoggedCall } from './processes.js';
 import { createTally, eachOf, sampleOf, type FaultResult, type SectionOptions } from './result.js';
 import { createSmallRun, type SmallRun } from './small-run.js';
 
@@ -21,7 +21,7 @@ export async function crashPoints({ folder, launch, share, jobs, say }: SectionO
   say(`${calls.length} calls of an undisturbed run change files`);
   const results: FaultResult[] = [];
   for (const { mode, what } of MODES) {
-    const points = sampleOf(pointsOf(calls).filter((at) => mode !== 'torn' || TORN.has(calls[at - 1]!.name)), share);
+    const points = sampleOf(placesOf(calls).filter((at) => mode !== 'torn' || TORN.has(calls[at - 1]!.name)), share);
     const tally = createTally('F2', `killed ${what}, then resumed`);
     await eachOf(points, jobs, async (at) => {
       const out = join(folder, `${mode}-${at}`);
@@ -35,16 +35,10 @@ export async function crashPoints({ folder, launch, share, jobs, say }: SectionO
   return [...results, await crashInResume(small, { folder, share, jobs })];
 }
 
-async function callsOf(small: SmallRun, out: string, log: string): Promise<{ name: string; path: string }[]> {
+async function callsOf(small: SmallRun, out: string, log: string): Promise<LoggedCall[]> {
   await small.run(out, { under: out, mode: 'count', log });
   rmSync(out, { recursive: true, force: true });
   return loggedCalls(log).map(({ name, path }) => ({ name, path: path.slice(out.length) }));
-}
-
-/** Numbers, from 1, of the calls worth a crash: of the many writes of one file the first and the last. */
-function pointsOf(calls: readonly { name: string; path: string }[]): number[] {
-  const isWrite = (at: number, path: string): boolean => calls[at]?.name === 'write' && calls[at]!.path === path;
-  return calls.flatMap(({ path }, at) => (isWrite(at - 1, path) && isWrite(at, path) && isWrite(at + 1, path) ? [] : [at + 1]));
 }
 
 /** Kills one run, lets it go on, and says what is wrong with the result. */
@@ -71,7 +65,7 @@ async function crashInResume(small: SmallRun, { folder, share, jobs }: Pick<Sect
   await interrupt(counted);
   const log = join(folder, 'resumed.log');
   await small.run(counted, { under: counted, mode: 'count', log });
-  const points = sampleOf(pointsOf(loggedCalls(log)), share);
+  const points = sampleOf(placesOf(loggedCalls(log)), share);
   await eachOf(points, jobs, async (at) => {
     const out = join(folder, `resume-${at}`);
     await interrupt(out);

@@ -2,7 +2,7 @@
 // end with another code than 0 and one clear line, keep the checkpoints that it had, and go on once the fault is gone.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasFired, loggedCalls, type Ended, type Fault } from './processes.js';
+import { hasFired, loggedCalls, placesOf, type Ended, type Fault } from './processes.js';
 import { createTally, eachOf, sampleOf, type FaultResult, type SectionOptions } from './result.js';
 import { createSmallRun, type SmallRun } from './small-run.js';
 
@@ -33,7 +33,8 @@ export async function failingCalls({ folder, launch, share, jobs, say }: Section
   rmSync(out, { recursive: true, force: true });
 
   const failing = createTally('F9', 'one call fails (ENOSPC, EIO, EMFILE, EACCES), then resumed');
-  const cases = calls.flatMap(({ at, name, path }): Case[] => (CODES[name] ?? []).map((code) => ({ at, name, path, code })));
+  const places = new Set(placesOf(calls));
+  const cases = calls.filter(({ at }) => places.has(at)).flatMap(({ at, name, path }): Case[] => (CODES[name] ?? []).map((code) => ({ at, name, path, code })));
   await eachOf(sampleOf(cases, share), jobs, async ({ at, name, path, code }) => {
     const run = join(folder, `fail-${at}-${code}`);
     failing.add(`${code} at ${name} of ${path}`, await failAndResume(small, run, { mode: 'fail', at, code, under: run, fired: `${run}.fired` }));
@@ -42,11 +43,12 @@ export async function failingCalls({ folder, launch, share, jobs, say }: Section
   say(`${failing.result().passed} of ${failing.result().tried} failing calls`);
 
   const full = createTally('F8', 'the disk is full from one write on, then resumed');
-  const writes = calls.filter(({ name }) => name === 'write');
-  await eachOf(sampleOf(writes, share), jobs, async ({ path }, index) => {
-    const at = writes.findIndex((write) => write.path === path) + 1;
-    const run = join(folder, `full-${index}`);
-    full.add(`full at ${path}`, await failAndResume(small, run, { mode: 'full', calls: ['write', 'open'], at: Math.max(1, at), under: run, fired: `${run}.fired` }));
+  // Counted among writes and new files alone.
+  const room = calls.filter(({ name }) => name === 'write' || name === 'open');
+  const writes = room.flatMap(({ name, path, at }, index) => (name === 'write' && places.has(at) ? [{ path, at: index + 1 }] : []));
+  await eachOf(sampleOf(writes, share), jobs, async ({ path, at }) => {
+    const run = join(folder, `full-${at}`);
+    full.add(`full at ${path}`, await failAndResume(small, run, { mode: 'full', calls: ['write', 'open'], at, under: run, fired: `${run}.fired` }));
     rmSync(run, { recursive: true, force: true });
   });
   return [failing.result(), full.result()];

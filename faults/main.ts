@@ -1,6 +1,6 @@
 // The entry of `npm run faults`: flags, sections in order, a table at the end. What is done to the programs is in the file of each section.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isXMoEError } from '@xmoe/core';
 import { crashPoints } from './crash-points.js';
@@ -11,7 +11,7 @@ import { fuzz } from './fuzz.js';
 import { helpText, parseOptions, type FaultsOptions } from './options.js';
 import { builtPrograms } from './processes.js';
 import { races } from './races.js';
-import { putTable, tableOf } from './record.js';
+import { putTable, tableOf, type SectionResults } from './record.js';
 import type { FaultResult, Section } from './result.js';
 import { signals } from './signals.js';
 import { soak } from './soak.js';
@@ -31,30 +31,29 @@ const SECTIONS = {
 type Name = keyof typeof SECTIONS;
 const NAMES = Object.keys(SECTIONS) as Name[];
 
-async function main(options: FaultsOptions<Name>): Promise<boolean> {
+async function main({ sections, share, jobs, seed, record }: FaultsOptions<Name>): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'xmoe-faults-'));
-  const load = loadavg()[0]!.toFixed(1);
-  const results: FaultResult[] = [];
+  const done: SectionResults[] = [];
   try {
-    for (const name of options.sections) {
+    for (const section of sections) {
       const since = Date.now();
-      const own = join(folder, name);
+      const load = loadavg()[0]!.toFixed(1);
+      const own = join(folder, section);
       mkdirSync(own);
-      const { share, jobs, seed } = options;
-      const found = await SECTIONS[name].run({ folder: own, launch: builtPrograms(), share, jobs, seed, say: (line) => void process.stderr.write(`${name}: ${line}\n`) });
+      const results = await SECTIONS[section].run({ folder: own, launch: builtPrograms(), share, jobs, seed, say: (line) => void process.stderr.write(`${section}: ${line}\n`) });
       rmSync(own, { recursive: true, force: true });
-      process.stderr.write(`${name}: ${((Date.now() - since) / 1000).toFixed(0)} s\n`);
-      found.forEach(report);
-      results.push(...found);
+      results.forEach(report);
+      const minutes = ((Date.now() - since) / 60_000).toFixed(1);
+      const about = `${new Date().toISOString().slice(0, 10)}, ${availableParallelism()} cores, Node ${process.versions.node}, load ${load} before, ${minutes} min, share ${share}, seed ${seed}`;
+      done.push({ section, results, about });
+      // After each: a run of hours that is ended keeps what it found.
+      if (record) writeFileSync(record, putTable(readFileSync(record, 'utf8'), done, NAMES, record));
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  const about = `Node ${process.version}, ${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), load ${load} before it began, ${new Date().toISOString().slice(0, 10)}, share ${options.share}, seed ${options.seed}.`;
-  const table = tableOf(results, about);
-  process.stdout.write(`\n${table}`);
-  if (options.record) writeFileSync(options.record, putTable(readFileSync(options.record, 'utf8'), table, options.record));
-  return results.every(({ tried, passed }) => passed === tried);
+  process.stdout.write(`\n${tableOf(done)}`);
+  return done.every(({ results }) => results.every(({ tried, passed }) => passed === tried));
 }
 
 function report({ fault, what, tried, passed, notes }: FaultResult): void {

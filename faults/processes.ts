@@ -76,10 +76,21 @@ export function spawnProgram(command: readonly string[], args: readonly string[]
 /** Whether the fault of a process struck: it leaves the file that {@link Fault.fired} names. */
 export const hasFired = (fault: Fault): boolean => fault.fired !== undefined && existsSync(fault.fired);
 
-/** The calls that a fault of mode `count` logged: name and path of each, in order. */
-export function loggedCalls(log: string): { name: string; path: string }[] {
+export interface LoggedCall {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** The calls that a fault of mode `count` logged, in order. */
+export function loggedCalls(log: string): LoggedCall[] {
   return readFileSync(log, 'utf8').trimEnd().split('\n').map((line) => {
     const [name = '', path = ''] = line.split('\t');
     return { name, path };
   });
+}
+
+/** Numbers, from 1, of the calls worth a fault: of the many writes of one file in a row the first and the last. */
+export function placesOf(calls: readonly LoggedCall[]): number[] {
+  const isWrite = (at: number, path: string): boolean => calls[at]?.name === 'write' && calls[at]!.path === path;
+  return calls.flatMap(({ path }, at) => (isWrite(at - 1, path) && isWrite(at, path) && isWrite(at + 1, path) ? [] : [at + 1]));
 }

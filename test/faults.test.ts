@@ -11,7 +11,7 @@ import { kills } from '../faults/kills.js';
 import { parseOptions } from '../faults/options.js';
 import { sourcePrograms } from '../faults/processes.js';
 import { races } from '../faults/races.js';
-import { putTable, tableOf } from '../faults/record.js';
+import { putTable, tableOf, type SectionResults } from '../faults/record.js';
 import { sampleOf, type Section } from '../faults/result.js';
 import { signals } from '../faults/signals.js';
 import { soak } from '../faults/soak.js';
@@ -56,12 +56,18 @@ describe('the command', () => {
     expect(() => parseOptions(['--fast'], ['kills'])).toThrow('--fast');
   });
 
-  it('puts its table between the marks of a document, once', () => {
-    const table = tableOf([{ fault: 'F1', what: 'killed', tried: 2, passed: 2, notes: [] }], 'Here.');
-    const document = 'before\n<!-- faults: begin -->\nold\n<!-- faults: end -->\nafter\n';
-    const updated = putTable(document, table, 'a.md');
-    expect(updated).toBe(`before\n<!-- faults: begin -->\n${table}<!-- faults: end -->\nafter\n`);
-    expect(putTable(updated, table, 'a.md')).toBe(updated);
-    expect(() => putTable('nothing', table, 'a.md')).toThrow('a.md has no place for the table');
+  it('puts its rows between the marks of a document, in order, and keeps those of other sections', () => {
+    const rowOf = (section: string, passed: number): SectionResults => ({ section, results: [{ fault: 'F1', what: 'killed', tried: 2, passed, notes: [] }], about: 'Here.' });
+    const row = (section: string, passed: number): string => `| ${section} | F1 | killed | ${passed} of 2 | Here. |\n`;
+    const put = (document: string, ...sections: SectionResults[]): string => putTable(document, sections, ['kills', 'soak'], 'a.md');
+    const document = 'before\n<!-- faults: begin -->\n<!-- faults: end -->\nafter\n';
+    const first = put(document, rowOf('soak', 2));
+    expect(first).toContain(row('soak', 2));
+    expect(tableOf([rowOf('soak', 2)])).toContain(row('soak', 2));
+    const second = put(first, rowOf('kills', 1));
+    expect(second).toContain(row('kills', 1) + row('soak', 2));
+    expect(put(second, rowOf('kills', 2))).toContain(row('kills', 2) + row('soak', 2));
+    expect(second.startsWith('before\n') && second.endsWith('after\n')).toBe(true);
+    expect(() => put('nothing')).toThrow('a.md has no place for the table');
   });
 });
