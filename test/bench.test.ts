@@ -130,7 +130,7 @@ describe('a quick run beside peers', () => {
       expect(called.dispatches).toBe(replayed.dispatches);
       expect(tables[2].rows).toHaveLength(4);
       expect(Number(theirs.dispatches)).toBeGreaterThan(3 * Number(ours.dispatches));
-      expect(ours.submits).toBe(1);
+      expect(ours.submits).toBe(Math.ceil(Number(ours.dispatches) / 64)); // steps of no great arithmetic
       for (const row of tables.flatMap(({ rows }) => rows)) expect(Object.values(row)).not.toContain(null);
       expect(tables.flatMap(({ rows }) => rows).some((row) => 'met' in row)).toBe(false);
     } finally {

@@ -85,7 +85,7 @@ describe.skipIf(!available)(`on ${reason}`, async () => {
   it('bundles lists into few launches', () => {
     const engine = createEngine(backend);
     const many = Array.from({ length: 30 }, (_, index) => engine.ones([index + 1]));
-    const hyper = engine.ones([8]);
+    const hyper = engine.ones([10]);
     const launches = (run: () => void): number => {
       const before = backend.statistics.dispatches;
       run();

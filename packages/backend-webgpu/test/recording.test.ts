@@ -31,7 +31,7 @@ const N = 37;
 function training(backend: WebGpuBackend, kernels: Kernels) {
   const zeros = (length: number): Operand => operand(backend, [length], new Float32Array(length));
   const [x, w, m, v] = [operand(backend, [N, 8], new Float32Array(N * 8)), zeros(8), zeros(8), zeros(8)];
-  const hyper = zeros(8);
+  const hyper = zeros(10);
   const loss = operand(backend, [1]);
   const step = (): void => {
     const [scores, p, gradient] = [operand(backend, [1, N, 1]), operand(backend, [N]), operand(backend, [1, 1, 8])];
@@ -45,7 +45,7 @@ function training(backend: WebGpuBackend, kernels: Kernels) {
   /** What changes from step to step comes by upload. */
   const prepare = (t: number): void => {
     backend.write(x, Float32Array.from({ length: N * 8 }, (_, index) => Math.sin(index * t)));
-    backend.write(hyper, [0.01 / t, 0.9, 0.99, 1e-8, 0.1, 1 - 0.9 ** t, 1 - 0.99 ** t, 1]);
+    backend.write(hyper, [0.01 / t, 0.9, 0.99, 1e-8, 0.1, 1 - 0.9 ** t, 1 - 0.99 ** t, 1, 1 - 0.9, 1 - 0.99]);
   };
   const results = (): Promise<number[][]> => Promise.all([loss, w, m, v].map((item) => contents(backend, item)));
   return { step, prepare, results };

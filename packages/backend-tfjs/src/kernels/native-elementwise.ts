@@ -1,5 +1,5 @@
 // Element-wise primitives, reductions and movement through TensorFlow.js kernels. Indexing is in native-indexing.ts.
-import { sizeOf, type BinaryOp, type CompareOp, type RequiredKernels, type UnaryOp } from '@xmoe/core';
+import { sizeOf, type BinaryOp, type CompareOp, type Operand, type RequiredKernels, type UnaryOp } from '@xmoe/core';
 import type { TfTensor } from '../tfjs-module.js';
 import type { NativeCalls } from './native-calls.js';
 
@@ -34,6 +34,8 @@ export function nativeElementwise(calls: NativeCalls, host: RequiredKernels, exa
   const { run, tensor, put } = calls;
   const spread = (x: Parameters<typeof tensor>[0], shape: readonly number[]) =>
     run('Tile', { x: tensor(x) }, { reps: shape.map((extent, axis) => (x.shape[axis] === extent ? 1 : extent)) });
+  /** An axis between two others is moved to the end first, and the WebGPU build cannot transpose int32. */
+  const wouldTranspose = (x: Operand, inner: number): boolean => inner > 1 && x.dtype !== 'float32' && !exact.functions;
   return {
     fill(out, { value }) {
       if (out.dtype === 'bool') return host.fill(out, { value });
@@ -61,13 +63,17 @@ export function nativeElementwise(calls: NativeCalls, host: RequiredKernels, exa
       if (x.dtype === 'float32' && out.dtype === 'int32') put(out, toWhole(calls, tensor(x)));
       else put(out, run('Cast', { x: tensor(x) }, { dtype: out.dtype }));
     },
-    reduce(x, out, { op, outer, size, inner }) {
-      const view = calls.reshape(tensor(x), inner === 1 ? [outer, size] : [outer, size, inner]); // of two axes: no transpose
+    reduce(x, out, attributes) {
+      const { op, outer, size, inner } = attributes;
+      if (wouldTranspose(x, inner)) return host.reduce(x, out, attributes);
+      const view = calls.reshape(tensor(x), inner === 1 ? [outer, size] : [outer, size, inner]);
       const kernel = op === 'sum' ? 'Sum' : op === 'max' ? 'Max' : 'Min';
       put(out, run(kernel, { x: view }, { axis: [1], reductionIndices: [1], keepDims: false }));
     },
-    argReduce(x, out, { op, outer, size, inner }) {
-      const view = calls.reshape(tensor(x), [outer, size, inner]);
+    argReduce(x, out, attributes) {
+      const { op, outer, size, inner } = attributes;
+      if (wouldTranspose(x, inner)) return host.argReduce(x, out, attributes);
+      const view = calls.reshape(tensor(x), inner === 1 ? [outer, size] : [outer, size, inner]);
       put(out, x.dtype === 'float32' ? argExtreme(calls, view, op) : run(op === 'max' ? 'ArgMax' : 'ArgMin', { x: view }, { axis: 1 }));
     },
     cumsum(x, out, { exclusive }) {
@@ -101,7 +107,7 @@ function isNumber({ run }: NativeCalls, x: TfTensor): TfTensor {
   return run('Equal', { a: x, b: x });
 }
 
-/** Along axis 1 of [outer, size, inner]: the builds' own answer to NaN depends on where it stands; here it loses to every number. */
+/** Along axis 1 of [outer, size] or [outer, size, inner]: the builds' own answer to NaN depends on where it stands; here it loses to every number. */
 function argExtreme(calls: NativeCalls, x: TfTensor, op: 'max' | 'min'): TfTensor {
   const { run, constant } = calls;
   const worst = op === 'max' ? -Infinity : Infinity;
@@ -111,6 +117,6 @@ function argExtreme(calls: NativeCalls, x: TfTensor, op: 'max' | 'min'): TfTenso
   const found = run(op === 'max' ? 'ArgMax' : 'ArgMin', { x: clean }, { axis: 1 });
   const extreme = run(op === 'max' ? 'Max' : 'Min', { x: clean }, { axis: [1], reductionIndices: [1], keepDims: false });
   // Where nothing is better than what stands for NaN, it is the first number.
-  const first = run('ArgMax', { x: run('Cast', { x: number }, { dtype: 'int32' }) }, { axis: 1 });
+  const first = run('ArgMax', { x: run('Cast', { x: number }, { dtype: 'float32' }) }, { axis: 1 });
   return run('Select', { condition: run('Equal', { a: extreme, b: constant([worst], 'float32', []) }), t: first, e: found });
 }
