@@ -13,7 +13,8 @@ const DAMAGES: Readonly<Record<string, Damage>> = {
   'a page of zeros': (path, random) => change(path, (bytes) => bytes.fill(0, Math.floor(random() * bytes.length))),
   'first byte changed': (path) => change(path, (bytes) => (bytes[0]! ^= 0xff)),
   truncated: (path, random) => truncateSync(path, Math.floor(random() * readFileSync(path).length)),
-  'last byte gone': (path) => truncateSync(path, readFileSync(path).length - 1),
+  // Not the last byte alone: that of a manifest is a line end, and nothing of it would be lost.
+  'last two bytes gone': (path) => truncateSync(path, readFileSync(path).length - 2),
   lengthened: (path) => appendFileSync(path, 'x'),
   emptied: (path) => writeFileSync(path, ''),
   removed: (path) => rmSync(path),

@@ -13,8 +13,6 @@ import { root } from '../lib/repository.mjs';
 
 const STEPS = 2;
 const CONTEXT = 16;
-/** Of weights, gradients and moments: what cpu:wasm, whose memory ends at 4 GiB, holds beside activations and half copies. */
-const WASM_GIGABYTES = 2.6;
 const DEADLINE_MS = 30 * 60_000;
 
 const PROGRAMS = {
@@ -108,13 +106,10 @@ export async function tryPreset(program, preset, folder) {
   if (!existsSync(path)) writeFileSync(path, `${data(makeWords())}\n`);
   const peakFile = join(folder, 'peak');
   const environment = { XMOE_PEAK_FILE: peakFile };
-  const plan = await train(program, ['--preset', preset, '--dry-run'], environment, () => false);
-  const gigabytes = Number(/memory +([\d.]+)GB/.exec(plan.said)?.[1]);
-  const backend = gigabytes <= WASM_GIGABYTES ? 'cpu:wasm' : 'cpu:plain';
   const run = join(folder, preset);
   const since = Date.now();
   const everything = [
-    '--preset', preset, '--backend', backend, '--data', path, '--data-root', join(folder, 'data'), '--out', run, ...flags,
+    '--preset', preset, '--backend', 'cpu', '--data', path, '--data-root', join(folder, 'data'), '--out', run, ...flags,
     '--max-steps', STEPS, '--warmup-steps', 1, '--eval-every', 1000, '--checkpoint-every', 1000,
   ];
   const { code, said } = await train(program, everything, environment, () => lossesOf(run).length >= STEPS);

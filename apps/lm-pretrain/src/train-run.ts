@@ -10,7 +10,7 @@ import {
   type HeldOut, type JsonObject, type ProgressStream, type RunOutcome, type StopSignal, type TokenBatch, type Trainer,
 } from '@xmoe/train';
 import {
-  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, openDevice, optimizerOf, profileText, recordChanges, refuseExistingRun, refuseTooLarge,
+  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, memoryOf, openDeviceWithRoom, optimizerOf, profileText, recordChanges, refuseExistingRun, refuseTooLarge,
   resumePath, scheduleOf, withLockedRun,
   type Device, type TrainingPlan,
 } from '@xmoe/train/program';
@@ -44,12 +44,12 @@ export async function trainRun<R>(request: TrainRequest, use: (trained: TrainedM
   const notify: Notify = (message) => void request.stream.write(`${message}\n`);
   // Whatever can fail without a run directory fails before there is one.
   if (resumed === undefined) refuseExistingRun(request.out);
-  const device = await openDevice(openBackend, request.backend, { precision: config.train.precision, debug: request.debug, profile: request.profile });
+  const { needs, knobs } = memoryNeeds(config, vocabularyOf(config));
+  const device = await openDeviceWithRoom(openBackend, request.backend, { precision: config.train.precision, debug: request.debug, profile: request.profile }, needs);
   notify(`Backend: ${device.reason}`);
   let data: PreparedData | undefined;
   try {
-    const { needs, knobs } = memoryNeeds(config, vocabularyOf(config));
-    refuseTooLarge(needs, knobs, { backend: device.engine.backend.name });
+    refuseTooLarge(needs, knobs, { backend: device.engine.backend.name, available: memoryOf(device.engine.backend) });
     // The very shards, wherever the corpus is now; made again from the corpus when they are gone.
     data = resumeData !== undefined && existsSync(resumeData) ? await openPrepared(resumeData) : await prepareData(config, request.dataRoot, notify);
     return await trainOn(request, device, data, use);

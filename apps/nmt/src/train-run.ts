@@ -11,7 +11,7 @@ import {
   type StopSignal, type Trainer,
 } from '@xmoe/train';
 import {
-  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, openDevice, optimizerOf, profileText, recordChanges, refuseExistingRun, refuseTooLarge,
+  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, memoryOf, openDeviceWithRoom, optimizerOf, profileText, recordChanges, refuseExistingRun, refuseTooLarge,
   resumePath, scheduleOf, withLockedRun,
   type Device, type TrainingPlan,
 } from '@xmoe/train/program';
@@ -53,12 +53,12 @@ export async function trainRun<R>(request: TrainRequest, use: (trained: TrainedM
   // Whatever can fail without a run directory fails before there is one.
   checkHeldOut(config);
   if (resumed === undefined) refuseExistingRun(request.out);
-  const device = await openDevice(openBackend, request.backend, { precision: config.train.precision, debug: request.debug, profile: request.profile });
+  const { needs, knobs } = memoryNeeds(config, vocabularyOf(config) ?? 0);
+  const device = await openDeviceWithRoom(openBackend, request.backend, { precision: config.train.precision, debug: request.debug, profile: request.profile }, needs);
   stream.write(`Backend: ${device.reason}\n`);
   let dataset: ParallelDataset | undefined;
   try {
-    const { needs, knobs } = memoryNeeds(config, vocabularyOf(config) ?? 0);
-    refuseTooLarge(needs, knobs, { backend: device.engine.backend.name });
+    refuseTooLarge(needs, knobs, { backend: device.engine.backend.name, available: memoryOf(device.engine.backend) });
     // The very shards, wherever the text is now; made again from the text when they are gone.
     dataset = resumeData !== undefined && existsSync(resumeData) ? await openParallelDataset(resumeData) : await prepareWithProgress(config.data, request.dataRoot, stream);
     checkSplits(dataset, config);

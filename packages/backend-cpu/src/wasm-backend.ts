@@ -67,7 +67,7 @@ async function openChecked(loaded: LoadedVariant, threads: number, remark?: stri
 const NAMES: Record<WasmVariant, string> = { simd: 'SIMD', relaxed: 'relaxed SIMD', revectorized: 'relaxed SIMD, products re-vectorised' };
 
 async function assemble({ variant, module }: LoadedVariant, threads: number, remark?: string): Promise<Backend> {
-  const memory = createMemory();
+  const { memory, bytes: memoryBytes } = createMemory();
   const { exports: functions } = await webAssembly!.instantiate(module, { env: { memory } });
   const pool = createSharedPool(memory, functions.heapBase());
   const threadScratch = (): number => pool.region(THREAD_SCRATCH_BYTES).offset;
@@ -78,6 +78,7 @@ async function assemble({ variant, module }: LoadedVariant, threads: number, rem
     description: `CPU, ${threads === 1 ? 'one thread' : `${threads} threads`}, WebAssembly ${NAMES[variant]}${remark === undefined ? '' : ` (${remark})`}`,
     kernels: combineKernels(createRuntime(functions, pool, team, variant)),
     pool,
+    memoryBytes,
     dispose() {
       team.stop();
       pool.clear();
@@ -104,11 +105,11 @@ function combineKernels({ runtime, beginCall }: RuntimeControl): Kernels {
   return table as unknown as Kernels;
 }
 
-function createMemory(): WasmMemory {
+function createMemory(): { memory: WasmMemory; bytes: number } {
   // Address space, not memory. Some browsers on small devices refuse 4 GiB of it.
   for (let maximum = 65536; maximum >= 4096; maximum /= 2) {
     try {
-      return new webAssembly!.Memory({ initial: 1, maximum, shared: true });
+      return { memory: new webAssembly!.Memory({ initial: 1, maximum, shared: true }), bytes: maximum * PAGE_BYTES };
     } catch {
       continue;
     }

@@ -125,7 +125,7 @@ describe('without room, in place', () => {
   it('stops an optimizer step before any parameter has moved', () => {
     const [small, large, m, v] = [64, 8192, 8192, 8192].map((length) => engine.ones([length]));
     const [smallM, smallV] = [engine.zeros([64]), engine.zeros([64])];
-    const hyper = engine.tensor([0.5, 0.9, 0.999, 1e-8, 0, 0.1, 0.001, 1]);
+    const hyper = engine.tensor([0.5, 0.9, 0.999, 1e-8, 0, 0.1, 0.001, 1, 0.1, 0.001]);
     const shared = toTf(large); // the step makes a copy, for which there is no room
     const fillers = fill(engine, 1024);
     const step = (): void => adamStep([small, large], [small, large], [smallM, m], [smallV, v], hyper, { decay: false });

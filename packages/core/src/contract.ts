@@ -279,6 +279,8 @@ export interface BackendCapabilities {
   readonly float16: boolean;
   /** Largest buffer in bytes. */
   readonly maxBufferBytes: number;
+  /** Bytes of all buffers together at most, where that is known and may be less than the memory of the machine. */
+  readonly memoryBytes?: number;
   /**
    * Whose multiplications leave out rows without a source (to within a tile): groupedLinear's and groupedLinearWeightGrad's (`all`), or
    * only the former's (`linear`). Default `none`: empty rows are multiplied as zeros.

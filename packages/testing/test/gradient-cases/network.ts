@@ -127,6 +127,11 @@ function lossCases(linear: boolean): GradientCase[] {
 
 export const NETWORK: CaseTable = {
   matmul: matmulCases(),
+  matmulWeight: [
+    gradientCase('[2,2,3] by [3,4]', ([x, weight]) => core.matmulWeight(x!, weight!), [2, 2, 3], [3, 4]),
+    gradientCase('[5,3] by [4,3] transposed', ([x, weight]) => core.matmulWeight(x!, weight!, { transposeB: true }), [5, 3], [4, 3]),
+    gradientCase('[0,3] by [3,4]', ([x, weight]) => core.matmulWeight(x!, weight!), [0, 3], [3, 4]),
+  ],
   groupedMatmul: groupedCases(),
   groupedLinear: groupedLinearCases(),
   softmax: [[2, 3], [4], [2, 2, 2], [3, 1], [0, 3], [3, 0]].map((shape) => gradientCase(`[${shape}]`, ([x]) => core.softmax(x!), shape)),

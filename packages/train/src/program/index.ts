@@ -5,14 +5,14 @@ export {
   backendOption, configOf, countFromOne, countOrAll, finite, readFlags, wholeNumber, withConfigOptions, withTrainOptions,
   type ConfigOptions,
 } from './command-flags.js';
-export { openDevice, type BackendOpener, type Device } from './device.js';
+export { openDevice, openDeviceWithRoom, type BackendOpener, type Device } from './device.js';
 export { cpuEngine, doctorCommand } from './doctor.js';
 export { EXIT_CODES, exitCodeOf, exitCodesText } from './exit-codes.js';
 export {
   activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings, expertsProblems, expertsSchema, layerRoutingOf,
   ROUTER_NAMES, type ConfigProblem, type ExpertsConfig,
 } from './expert-config.js';
-export { bytesOf, memoryHere, memoryOfMachine, memoryText, refuseTooLarge, type MemoryKnob, type MemoryNeeds } from './memory-needs.js';
+export { bytesOf, memoryHere, memoryOf, memoryOfMachine, memoryText, refuseTooLarge, type MemoryKnob, type MemoryNeeds } from './memory-needs.js';
 export { locateVersion, packageRoot } from './package-root.js';
 export { noResult, planTraining, unfinishedText, type TrainingPlan, type TrainOptions } from './plan-training.js';
 export { profileText } from './profile-text.js';

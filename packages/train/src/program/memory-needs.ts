@@ -1,7 +1,7 @@
 // Whether a training fits into the memory of this machine, from its sizes alone: a lower bound, so that nothing that would
 // work is refused. What a device of its own holds is not known here.
 import { totalmem } from 'node:os';
-import { XMoEError } from '@xmoe/core';
+import { XMoEError, type Backend } from '@xmoe/core';
 import { formatCompact } from '../metrics/format.js';
 
 export interface MemoryNeeds {
@@ -30,6 +30,11 @@ export function memoryOfMachine(): number {
 
 /** Backends that compute in the memory of the machine. */
 const usesMachine = (backend: string): boolean => backend.startsWith('cpu') || ['tfjs:cpu', 'tfjs:wasm', 'tfjs:node'].includes(backend);
+
+/** Bytes that a backend can hold: those of the machine, or of its own memory where that ends before. */
+export function memoryOf({ capabilities: { memoryBytes = Infinity } }: Pick<Backend, 'capabilities'>, machine = memoryOfMachine()): number {
+  return Math.min(memoryBytes, machine);
+}
 
 /** @throws XMoEError `memory` that says what would fit, when the needs exceed what there is */
 export function refuseTooLarge(needs: MemoryNeeds, knobs: readonly MemoryKnob[], { backend, available = memoryOfMachine() }: { backend: string; available?: number }): void {
