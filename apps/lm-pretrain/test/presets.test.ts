@@ -1,5 +1,5 @@
 // Every preset trains two steps in its own precision on the CPU: the shape of its experts and its router as they are, all sizes shrunk.
-// At full width: scripts/faults/presets.mjs.
+// At full width: faults/presets.mjs.
 import { expect, it } from 'vitest';
 import { configs } from '../src/config.js';
 import { metricsOf, mustRun, temporaryFolder, writeCorpus } from './support.js';

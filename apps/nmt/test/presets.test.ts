@@ -1,5 +1,5 @@
 // Every preset trains two steps in half precision on the CPU: its layers' kinds, experts and router as they are, all sizes shrunk. At
-// full width: scripts/faults/presets.mjs.
+// full width: faults/presets.mjs.
 import { expect, it } from 'vitest';
 import { configs } from '../src/config.js';
 import { metricsOf, mustRun, temporaryFolder, writePairs } from './support.js';

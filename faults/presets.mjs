@@ -1,4 +1,4 @@
-// `node scripts/faults/presets.mjs [NAME…] [--fresh]`: every preset of the paper at full width makes two optimizer steps on the CPU with a
+// `node faults/presets.mjs [NAME…] [--fresh]`: every preset of the paper at full width makes two optimizer steps on the CPU with a
 // finite loss, one process after the other, on data made here. Shortened are the batch (one sequence), the context (16 tokens) and the
 // warm-up; all else is the preset's. A process is ended after its second step: what follows is the same for any size, and is tested
 // small. Results are kept in .xmoe/presets.jsonl, and a preset that is there is not run again.
@@ -8,8 +8,8 @@ import { freemem, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { buildAll, installIfNeeded } from '../lib/progress.mjs';
-import { root } from '../lib/repository.mjs';
+import { buildAll, installIfNeeded } from '../scripts/lib/progress.mjs';
+import { root } from '../scripts/lib/repository.mjs';
 
 const STEPS = 2;
 const CONTEXT = 16;
