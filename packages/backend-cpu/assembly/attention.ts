@@ -135,7 +135,7 @@ const LOWEST: f32 = -3.4028234663852886e38;
 /** The kept factors of 4 query rows into 4 rows of `to`. `first` is the index of the first row among all queries. */
 @inline
 function writeFactors(key: usize, stream: i32, first: i32, Tk: i32, count: i32, rate: f32, kept: f32, to: usize, rowBytes: i32): void {
-  for (let i = 0; i < 4; i++) keptFactors(key, stream, <u32>(first + i) * <u32>Tk, count, rate, kept, to + i * rowBytes);
+  for (let i = 0; i < 4; i++) keptFactors(key, stream, <u64>(first + i) * <u64>Tk, count, rate, kept, to + i * rowBytes);
 }
 
 /** 4 × 4 factors, transposed, into the spare tile: [key, query]. */

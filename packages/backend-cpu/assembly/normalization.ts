@@ -85,6 +85,22 @@ export function layerNormGrad(
   }
 }
 
+/** By how much the mean of a run is above `average`, in all lanes. */
+@inline
+function driftOfRun(from: usize, average: v128, count: i32): v128 {
+  const whole = count & ~3;
+  let sum = f32x4.splat(0);
+  for (let i = 0; i < whole; i += 4) sum = f32x4.add(sum, f32x4.sub(v128.load(from + (i << 2)), average));
+  if (whole < count) sum = f32x4.add(sum, f32x4.sub(loadTail(from + (whole << 2), count - whole, average), average));
+  return f32x4.splat(sumLanes(sum) / <f32>count);
+}
+
+/** (x − average − drift)·inverse, in this order: the first difference is exact for numbers near the mean. */
+@inline
+function normalOf(x: v128, average: v128, drift: v128, inverse: v128): v128 {
+  return f32x4.mul(f32x4.sub(f32x4.sub(x, average), drift), inverse);
+}
+
 @inline
 function layerNormGradRow(
   x: usize, gamma: usize, average: v128, inverse: v128, dy: usize, dx: usize, scaleGrad: usize, shiftGrad: usize, columns: i32,
@@ -93,10 +109,11 @@ function layerNormGradRow(
   const whole = columns & ~3;
   const left = columns - whole;
   const rest = whole << 2;
+  const drift = driftOfRun(x, average, columns);
   let sum = zero;
   let projected = zero;
   for (let at = 0; at < rest; at += 16) {
-    const normal = f32x4.mul(f32x4.sub(v128.load(x + at), average), inverse);
+    const normal = normalOf(v128.load(x + at), average, drift, inverse);
     const flow = v128.load(dy + at);
     v128.store(scaleGrad + at, madd(flow, normal, v128.load(scaleGrad + at)));
     v128.store(shiftGrad + at, f32x4.add(v128.load(shiftGrad + at), flow));
@@ -107,7 +124,7 @@ function layerNormGradRow(
   let restNormal = zero;
   let restScaled = zero;
   if (left > 0) {
-    restNormal = f32x4.mul(f32x4.sub(loadTail(x + rest, left, average), average), inverse);
+    restNormal = normalOf(loadTail(x + rest, left, average), average, drift, inverse);
     const flow = loadTail(dy + rest, left, zero);
     storeTail(scaleGrad + rest, left, madd(flow, restNormal, loadTail(scaleGrad + rest, left, zero)));
     storeTail(shiftGrad + rest, left, f32x4.add(loadTail(shiftGrad + rest, left, zero), flow));
@@ -119,7 +136,7 @@ function layerNormGradRow(
   const meanFlow = f32x4.splat(sumLanes(sum) / count);
   const meanProjected = f32x4.splat(sumLanes(projected) / count);
   for (let at = 0; at < rest; at += 16) {
-    const normal = f32x4.mul(f32x4.sub(v128.load(x + at), average), inverse);
+    const normal = normalOf(v128.load(x + at), average, drift, inverse);
     const scaled = f32x4.mul(v128.load(dy + at), v128.load(gamma + at));
     const centred = f32x4.sub(f32x4.sub(scaled, meanFlow), f32x4.mul(normal, meanProjected));
     v128.store(dx + at, f32x4.mul(inverse, centred));

@@ -59,7 +59,10 @@ export interface AttentionOptions {
   /** Query i sees keys j ≤ i + (Tk − Tq). */
   readonly causal: boolean;
   readonly scale: number;
-  /** Dropout on the probabilities: element [b, i, j] is dropped when uniform(key, stream)[flat index] < rate. */
+  /**
+   * Dropout on the probabilities: element [b, i, j] is dropped when uniform(key, stream)[(b·Tq + i)·Tk + j] < rate. The whole index
+   * counts, also beyond 2^32 pairs.
+   */
   readonly dropoutRate: number;
   readonly stream: number;
 }
@@ -78,7 +81,10 @@ export interface RequiredKernels {
   fill(out: Operand, attributes: { value: number }): void;
   /** out[i] = start + i·step. int32, uint32 or float32; out [n]. */
   iota(out: Operand, attributes: { start: number; step: number }): void;
-  /** Uniform [0, 1) by Threefry-2x32-20, bit-equal to `fillUniform` of core. key uint32 [2]; out float32. */
+  /**
+   * Uniform [0, 1) by Threefry-2x32-20, bit-equal to `fillUniform` of core: element i by the whole of i, also beyond 2^32. key uint32 [2];
+   * out float32.
+   */
   random(key: Operand, out: Operand, attributes: { stream: number }): void;
   /** Element-wise. float (negate, abs, sign also int32; logicalNot bool → bool). */
   unary(x: Operand, out: Operand, attributes: { op: UnaryOp }): void;
@@ -165,7 +171,10 @@ export interface FusedKernels {
   ): void;
   /** (x − mean)·rstd·gamma + beta per row. x, out [R, D]; gamma, beta float32 [D]; mean, rstd float32 [R]. */
   layerNorm(x: Operand, gamma: Operand, beta: Operand, out: Operand, mean: Operand, rstd: Operand, attributes: { epsilon: number }): void;
-  /** dx [R, D]; dgamma, dbeta float32 [D]. */
+  /**
+   * dx [R, D]; dgamma, dbeta float32 [D]. `mean` and `rstd` are those of `layerNorm`. The rounding of `mean` is measured and taken out again:
+   * far from 0 it would be a part of the deviations.
+   */
   layerNormGrad(x: Operand, gamma: Operand, mean: Operand, rstd: Operand, dy: Operand, dx: Operand, dgamma: Operand, dbeta: Operand): void;
   /**
    * out = activation(x + bias[g]) for the rows of segment g. Of ±∞: 0 and ∞ for ReLU and GELU, whose slopes there are 0 and 1. x, out [R, C]; bias float32 or x's dtype [G, C] or null;
@@ -189,7 +198,7 @@ export interface FusedKernels {
     q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, stats: Operand, dout: Operand,
     dq: Operand, dk: Operand, dv: Operand, attributes: AttentionOptions,
   ): void;
-  /** x / (1 − rate) where uniform(key, stream)[flat index] ≥ rate, else 0. Its gradient is itself on dy. */
+  /** x / (1 − rate) where uniform(key, stream)[flat index] ≥ rate, else 0; the index as in `random`. Its gradient is itself on dy. */
   dropout(x: Operand, key: Operand, out: Operand, attributes: { rate: number; stream: number }): void;
   /**
    * AdamW (Loshchilov and Hutter 2019) in place on parameters, m and v: lists of one length with the gradients, float32, entry i of

@@ -10,6 +10,8 @@ export type RandomKey = readonly [number, number];
 
 const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
 const PARITY = 0x1bd11bda;
+/** Spreads what of an index is beyond 32 bits over the word of the stream: odd, so that no two blocks of a stream meet. */
+const BEYOND = 0x9e3779b9;
 /** The second counter of keys that are folded in, with what of the data is beyond 32 bits. */
 const FOLD = 0x666f6c64;
 
@@ -69,16 +71,24 @@ export function hashName(name: string): number {
   return hash >>> 0;
 }
 
+/** The second counter of block number `block` of a stream, whose first counter are the lower 32 bits of `block`. */
+export function streamCounter(stream: number, block: number): number {
+  return (block < 2 ** 32 ? stream : stream ^ Math.imul(Math.floor(block / 2 ** 32), BEYOND)) >>> 0;
+}
+
 /**
- * Fills `out` with uniform numbers in [0, 1): element i is word i & 1 of the block with counter (i >> 1, stream),
- * its upper 24 bits times 2^-24 (exact in float32).
+ * Fills `out` with the uniform numbers in [0, 1) of the stream from element `first` on (below 2^53): element i is word i mod 2 of
+ * block ⌊i / 2⌋, its upper 24 bits times 2^-24 (exact in float32). The counter of block b is b mod 2^32, and the stream XOR
+ * ⌊b / 2^32⌋ · 0x9e3779b9 mod 2^32: just the stream below 2^33 elements.
  */
-export function fillUniform(key: RandomKey, stream: number, out: Float32Array | Float64Array): void {
-  const block = new Uint32Array(2);
-  for (let i = 0; i < out.length; i += 2) {
-    threefry2x32(key[0], key[1], i >>> 1, stream, block);
-    out[i] = (block[0]! >>> 8) * 2 ** -24;
-    if (i + 1 < out.length) out[i + 1] = (block[1]! >>> 8) * 2 ** -24;
+export function fillUniform(key: RandomKey, stream: number, out: Float32Array | Float64Array, first = 0): void {
+  const words = new Uint32Array(2);
+  let drawn = -1;
+  for (let i = 0; i < out.length; i++) {
+    const block = Math.floor((first + i) / 2);
+    if (block !== drawn) threefry2x32(key[0], key[1], block >>> 0, streamCounter(stream, block), words);
+    drawn = block;
+    out[i] = (words[(first + i) % 2]! >>> 8) * 2 ** -24;
   }
 }
 

@@ -35,6 +35,28 @@ describe('uniform numbers', () => {
     expect([...doubles]).toEqual([...values]);
   });
 
+  it.each([1, 2, 2 ** 32 - 3, 2 ** 33 - 3, 2 ** 50 + 7])('from element %i on are those of a longer run, whose blocks differ', (first) => {
+    const [longer, shorter] = [new Float32Array(12), new Float32Array(9)];
+    fillUniform(key, 9, longer, first - 1);
+    fillUniform(key, 9, shorter, first);
+    expect([...shorter]).toEqual([...longer.subarray(1, 10)]);
+    expect(new Set(longer).size).toBe(12);
+  });
+
+  it('do not repeat after 2^32 or 2^33 elements', () => {
+    const starts = [0, 2 ** 32, 2 ** 33, 2 ** 33 + 2 ** 32, 2 ** 34, 2 ** 52].map((first) => {
+      const out = new Float64Array(2);
+      fillUniform(key, 9, out, first);
+      return out.join();
+    });
+    expect(new Set(starts).size).toBe(starts.length);
+    const block = new Uint32Array(2);
+    threefry2x32(key[0], key[1], 5, 9 ^ Math.imul(3, 0x9e3779b9), block);
+    const wide = new Float64Array(1);
+    fillUniform(key, 9, wide, 3 * 2 ** 33 + 10);
+    expect(wide[0]).toBe((block[0]! >>> 8) / 2 ** 24);
+  });
+
   it('lie in [0, 1) and fill it evenly (chi-squared of 64 bins below its 99.99 % quantile)', () => {
     const values = hostUniform(key, 64_000);
     const counts = new Array<number>(64).fill(0);
@@ -68,6 +90,21 @@ describe('keys', () => {
     expect(foldIn(key, 'a')).toEqual(foldIn(key, hashName('a')));
     expect(hashName('')).toBe(0x811c9dc5); // FNV-1a's offset basis
     expect(hashName('a')).toBe(0xe40c292c);
+  });
+
+  it('fold in all of a number up to 2^53 − 1', () => {
+    expect(foldIn(key, 1)).not.toEqual(foldIn(key, 2 ** 32 + 1));
+    const large = [0, 1, 2 ** 31, 2 ** 32 - 1].flatMap((low) => [0, 1, 2, 3 * 2 ** 10, 2 ** 20, 2 ** 21 - 1].map((high) => high * 2 ** 32 + low));
+    expect(large.at(-1)).toBe(Number.MAX_SAFE_INTEGER);
+    expect(new Set(large.map((data) => foldIn(key, data).join())).size).toBe(large.length);
+  });
+
+  it('of data below 2^32 are what they have always been', () => {
+    const pinned = [[1, [2836878457, 535056920]], [4294967295, [1379712394, 3838356121]], ['h.0', [209172222, 1739764222]]] as const;
+    for (const [data, words] of pinned) expect(foldIn(key, data)).toEqual(words);  });
+
+  it.each([0.5, -1, -(2 ** 32), NaN, Infinity, 2 ** 53, undefined])('refuse to fold in %s', (data) => {
+    expect(() => foldIn(key, data as number)).toThrowError(expect.objectContaining({ code: 'value', op: 'foldIn' }));
   });
 
   it('come from seeds beyond 32 bits', () => {

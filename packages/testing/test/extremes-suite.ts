@@ -2,7 +2,7 @@
 // β near 1, base 0, large counts in half precision. Single kernels are held to theirs by the conformance cases.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  add, cast, createEngine, initializeParameters, max, mean, multiply, power, randomKey, square, sum, valueAndGrad,
+  add, cast, createEngine, initializeParameters, layerNorm, max, mean, multiply, power, randomKey, square, sum, valueAndGrad,
   type Backend, type Engine, type ForwardContext, type ParameterSpec, type Tensor,
 } from '@xmoe/core';
 import { createMoeFeedForward, type DispatchPath } from '@xmoe/moe';
@@ -90,6 +90,45 @@ function plainAdamW(size: number, beta2: number, steps: number): number[] {
   return Array.from(p);
 }
 
+/** Numbers that float32 holds, a million and up to six steps of ⅛ from it, with a mean that it does not hold; gamma and the upstream gradient. */
+function normNumbers(rows: number, width: number): Record<'x' | 'gamma' | 'dy', Float32Array> {
+  const waves = (length: number, step: number): Float32Array => Float32Array.from({ length }, (_, i) => Math.sin(i * step));
+  const x = Float32Array.from({ length: rows * width }, (_, i) => 1e6 + (((i * 37) % 11) - 5 + Number(i % 4 === 0)) / 8);
+  return { x, gamma: waves(width, 0.7).map((value) => 1 + value / 2), dy: waves(rows * width, 1.3) };
+}
+
+async function normDerivatives(engine: Engine, rows: number, width: number): Promise<Numbers> {
+  const { x, gamma, dy } = normNumbers(rows, width);
+  const upstream = engine.tensor(dy, [rows, width]);
+  const { gradients } = valueAndGrad(
+    engine, (given: Tensors) => sum(multiply(layerNorm(given.x, given.gamma, given.beta), upstream)),
+    { x: engine.tensor(x, [rows, width]), gamma: engine.tensor(gamma), beta: engine.zeros([width]) },
+  );
+  return numbersOf(gradients);
+}
+
+/** The same by the formulas of Ba et al. (2016), in float64. */
+function plainNormDerivatives(rows: number, width: number): Numbers {
+  const { x, gamma, dy } = normNumbers(rows, width);
+  const average = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0) / values.length;
+  const result = { x: [] as number[], gamma: new Array<number>(width).fill(0), beta: new Array<number>(width).fill(0) };
+  for (let row = 0; row < rows; row++) {
+    const own = Array.from(x.subarray(row * width, (row + 1) * width));
+    const centred = own.map((value) => value - average(own));
+    const inverse = 1 / Math.sqrt(average(centred.map((value) => value ** 2)) + 1e-5);
+    const normal = centred.map((value) => value * inverse);
+    const flow = Array.from(dy.subarray(row * width, (row + 1) * width));
+    const scaled = flow.map((value, i) => value * gamma[i]);
+    const along = average(scaled.map((value, i) => value * normal[i]));
+    result.x.push(...scaled.map((value, i) => inverse * (value - average(scaled) - normal[i] * along)));
+    flow.forEach((value, i) => {
+      result.gamma[i] += value * normal[i];
+      result.beta[i] += value;
+    });
+  }
+  return result;
+}
+
 /** Registers the tests. The backend is made before the first and disposed after the last. */
 export function describeExtremes(name: string, create: () => Backend | Promise<Backend>): void {
   describe(`extremes on ${name}`, () => {
@@ -155,6 +194,10 @@ export function describeExtremes(name: string, create: () => Backend | Promise<B
       const { a, b } = await numbersOf(gradients);
       expect(a.map((value) => value + 0)).toEqual([0, 1, 0, 0, Infinity, -4]);
       expectNear({ b: b.slice(0, 5) }, { b: [0, 0, 0, Math.log(2), 0] }, 1e-5, 'b');
+    });
+
+    it.each([[5, 193], [3, 768]])('the gradient of layerNorm where the mean is a million times the deviation: %i rows of %i', async (rows, width) => {
+      expectNear(await normDerivatives(engine, rows, width), plainNormDerivatives(rows, width), 2e-5, 'gradients');
     });
 
     it('half precision counts beyond 65,504', async () => {

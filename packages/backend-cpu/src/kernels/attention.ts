@@ -1,8 +1,7 @@
 // attention and its gradient, block by block of query rows: never more than [32, Tk] scores at once. The backward pass makes
 // the probabilities again from stats (Dao et al. 2022, Algorithm 4) and the dropout mask from its key.
-import { LOWEST_FLOAT32, type AttentionOptions, type Operand } from '@xmoe/core';
+import { fillUniform, LOWEST_FLOAT32, type AttentionOptions, type Operand } from '@xmoe/core';
 import { bools, floats, uint32s, type FloatArray } from '../storage.js';
-import { uniformRun } from './dropout.js';
 import { gemm, matrixAt, type Matrix } from './gemm.js';
 
 const BLOCK_ROWS = 32;
@@ -158,7 +157,7 @@ function softmaxRow(scores: Float64Array, from: number, length: number, stats: F
 function dropRow({ key, stream, dropoutRate, Tk, kept }: Plan, query: number): void {
   if (key === undefined) return;
   const limit = Math.fround(dropoutRate);
-  uniformRun(key, stream, query * Tk, Tk, kept);
+  fillUniform([key[0], key[1]], stream, kept, query * Tk);
   for (let j = 0; j < Tk; j++) kept[j] = kept[j] >= limit ? 1 / (1 - dropoutRate) : 0;
 }
 

@@ -33,7 +33,9 @@ export function layerNormGrad(
   const [scaleGrad, shiftGrad] = [new Float64Array(D), new Float64Array(D)];
   for (let row = 0; row < R; row++) {
     const from = row * D;
-    const average = means[row];
+    let drift = 0;
+    for (let j = 0; j < D; j++) drift += source[from + j] - means[row];
+    const average = means[row] + drift / D; // as stored it is rounded
     const inverse = rstds[row];
     let sum = 0;
     let projected = 0;

@@ -27,9 +27,12 @@ export function allMinusInfinity(x: HostArray, start: number, end: number): bool
 }
 
 function layerNormGradRow(
-  x: HostArray, gamma: HostArray, dy: HostArray, dx: HostArray, start: number, D: number, mean: number, rstd: number,
+  x: HostArray, gamma: HostArray, dy: HostArray, dx: HostArray, start: number, D: number, roundedMean: number, rstd: number,
   dgamma: Float64Array, dbeta: Float64Array,
 ): void {
+  let drift = 0;
+  for (let j = 0; j < D; j++) drift += x[start + j] - roundedMean;
+  const mean = roundedMean + drift / D;
   let sum = 0; // Σ dy·gamma
   let dot = 0; // Σ dy·gamma·xhat
   for (let j = 0; j < D; j++) {

@@ -1,16 +1,16 @@
 // random and dropout on the host: Threefry-2x32-20 (Salmon et al., SC 2011) written out flat, since it runs once per
 // two elements of every dropout mask. Bit-equal to `fillUniform` of core, which stays the readable definition.
-import type { FusedKernels, RequiredKernels } from '@xmoe/core';
+import { streamCounter, type FusedKernels, type RequiredKernels } from '@xmoe/core';
 import type { HostArray } from '../box.js';
 import type { Memory } from '../memory.js';
 
 /** The two words of the last block. A typed array, because int32 in a module variable would be boxed at every store. */
 const words = new Int32Array(2);
 
-/** Leaves the block of counter (counter, stream) under (k0, k1) in `words`; k2 = k0 ^ k1 ^ parity. */
-function block(k0: number, k1: number, k2: number, counter: number, stream: number): void {
-  let a = (counter + k0) | 0;
-  let b = (stream + k1) | 0;
+/** Leaves block `index` of the stream under (k0, k1) in `words`; k2 = k0 ^ k1 ^ parity. */
+function block(k0: number, k1: number, k2: number, index: number, stream: number): void {
+  let a = ((index | 0) + k0) | 0;
+  let b = (streamCounter(stream, index) + k1) | 0;
   a = (a + b) | 0;
   b = ((b << 13) | (b >>> 19)) ^ a;
   a = (a + b) | 0;

@@ -1,6 +1,6 @@
 // WGSL of attention's gradient (Dao et al. 2022, Algorithm 4) in three kernels: what every query needs of its row, then the gradient
 // of the queries over blocks of keys, then those of keys and values over blocks of queries. Probabilities are made again from stats.
-import { loadKeys, placeWgsl, queryPlace, type AttentionVariant } from './attention-forward-wgsl.js';
+import { FLAT_OF_KEY, loadKeys, placeWgsl, queryPlace, type AttentionVariant } from './attention-forward-wgsl.js';
 import {
   dropoutWgsl, loadTiles, readerWgsl, sharesWgsl, sweepWgsl, tileQuad, tilesWgsl, tilingWgsl, times, writerWgsl, type HeadTiling,
 } from './attention-wgsl.js';
@@ -44,11 +44,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 /** dq of a query per lane. */
 export function queryGradCode(tiling: HeadTiling, variant: AttentionVariant): string {
   const { own } = tiling;
-  const kept = dropoutWgsl(tiling, variant.dropout, 'flat + start + j', variant.evenKeys);
+  const kept = dropoutWgsl(tiling, variant.dropout, FLAT_OF_KEY, variant.evenKeys);
   const declare = [kept.declare, writerWgsl(tiling, 'dq', variant.dtype), 'var<workgroup> seenTile: array<u32, BLOCK>;'];
   return `
 ${head(tiling, variant, declare, ['k', 'v'])}
-${queryPlace()}
+${queryPlace(variant)}
   ${times(own, (i) => `let query${i} = read_q(mine, ${i}u * PARTS + part) * args.scale; let dout${i} = read_dout(mine, ${i}u * PARTS + part); var sum${i} = vec4f();`, '\n  ')}
   let own = numbersOf(head, query);
   for (var start = 0u; start < end; start += BLOCK) {
@@ -71,7 +71,7 @@ ${queryPlace()}
 /** dk and dv of a key per lane. The tiles of q are scaled: so is dk. */
 export function keyGradCode(tiling: HeadTiling, variant: AttentionVariant): string {
   const { own } = tiling;
-  const kept = dropoutWgsl(tiling, variant.dropout, '(firstRow + start + j) * args.keys + key', false);
+  const kept = dropoutWgsl(tiling, variant.dropout, 'wideSum(wideProduct(firstRow + start + j, args.keys), key)', false);
   const declare = [kept.declare, writerWgsl(tiling, 'dk', variant.dtype), writerWgsl(tiling, 'dv', variant.dtype), 'var<workgroup> numbersTile: array<vec3f, BLOCK>;'];
   return `
 ${head(tiling, variant, declare, ['q', 'dout'])}

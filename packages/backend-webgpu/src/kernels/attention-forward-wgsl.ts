@@ -27,7 +27,7 @@ fn keySeen(head: u32, key: u32) -> bool {
 export function attentionCode(tiling: HeadTiling, variant: AttentionVariant): string {
   const { own } = tiling;
   const { dtype, dropout, evenKeys } = variant;
-  const kept = dropoutWgsl(tiling, dropout, 'flat + start + j', evenKeys);
+  const kept = dropoutWgsl(tiling, dropout, FLAT_OF_KEY, evenKeys);
   return `
 ${tilingWgsl(tiling)}
 ${placeWgsl(variant)}
@@ -42,7 +42,7 @@ var<workgroup> seenTile: array<u32, BLOCK>;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let index = group.y * groups.x + group.x;
   if (index >= args.groups) { return; }
-${queryPlace()}
+${queryPlace(variant)}
   ${times(own, (i) => `let query${i} = read_q(mine, ${i}u * PARTS + part) * args.scale; var sum${i} = vec4f();`, '\n  ')}
   var peak = ${LOWEST};
   var weight = 0.0;
@@ -73,8 +73,11 @@ ${queryPlace()}
 }`.trim();
 }
 
-/** The query of a lane: later queries see more keys, so they begin first. \`mine\` is its row, \`flat\` that of its probabilities. */
-export function queryPlace(): string {
+/** The flat index of the lane's query and key \`start + j\`, of 64 bits: there may be more than 2³² pairs. Needs \`flat\`. */
+export const FLAT_OF_KEY = 'wideSum(flat, start + j)';
+
+/** The query of a lane: later queries see more keys, so they begin first. \`mine\` is its row, \`flat\` where its probabilities begin. */
+export function queryPlace({ dropout }: AttentionVariant): string {
   return `
   let head = index / args.blocks;
   let row = lane / PARTS;
@@ -83,7 +86,7 @@ export function queryPlace(): string {
   let live = firstQuery + row < args.queries;
   let query = min(firstQuery + row, args.queries - 1u);
   let mine = head * args.queries + query;
-  let flat = (args.first * args.queries + mine) * args.keys;
+  ${dropout ? 'let flat = wideProduct(args.first * args.queries + mine, args.keys);' : ''}
   let limit = visibleKeys(query);
   let end = visibleKeys(min(firstQuery + ROWS, args.queries) - 1u);`;
 }

@@ -3,7 +3,7 @@
 // every lane reads the same of them. Where a row is too long for the registers of a lane, several lanes share it.
 import type { DType } from '@xmoe/core';
 import { wgslType, type BufferType } from '../runtime/program.js';
-import { RANDOM_BITS_WGSL, THREEFRY_WGSL } from './math-wgsl.js';
+import { RANDOM_BITS_WGSL, WIDE_WGSL } from './math-wgsl.js';
 
 /** Threads of one workgroup: fewer where there are only a few rows. */
 const MOST_THREADS = 128;
@@ -202,8 +202,8 @@ export interface Dropout {
 }
 
 /**
- * Dropout of the pairs of the lane's row, or factors of 1. \`flat\`: WGSL of the flat index of the pair with row \`start + j\`. Lanes
- * that share a row share the work. \`pairs\`: indices of even j are even, and that of j + 1 is the next.
+ * Dropout of the pairs of the lane's row, or factors of 1. \`flat\`: WGSL of the flat index, a vec2u, of the pair with row \`start + j\`.
+ * Lanes that share a row share the work. \`pairs\`: indices of even j are even, and that of j + 1 is the next.
  */
 export function dropoutWgsl({ parts, batch, block, rows }: HeadTiling, used: boolean, flat: string, pairs: boolean): Dropout {
   if (!used) return { declare: '', prepare: '', factor: 'let kept = 1.0;' };
@@ -234,8 +234,8 @@ export function dropoutWgsl({ parts, batch, block, rows }: HeadTiling, used: boo
 
 /** Needs \`randomKey()\`. */
 const KEPT = `
-${THREEFRY_WGSL}
 ${RANDOM_BITS_WGSL}
+${WIDE_WGSL}
 fn keptOf(bits: vec2u) -> vec2f { return select(vec2f(args.boost), vec2f(), bits < vec2u(args.dropBelow)); }
-fn keptPair(at: u32) -> vec2f { return keptOf(threefry(randomKey(), vec2u(at >> 1u, args.stream)) >> vec2u(8u)); }
-fn keptOne(at: u32) -> f32 { return keptOf(vec2u(randomBits(randomKey(), args.stream, at))).x; }`.trim();
+fn keptPair(at: vec2u) -> vec2f { return keptOf(randomPair(randomKey(), args.stream, at)); }
+fn keptOne(at: vec2u) -> f32 { return keptOf(vec2u(randomBits(randomKey(), args.stream, at))).x; }`.trim();

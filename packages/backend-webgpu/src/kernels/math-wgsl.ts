@@ -116,7 +116,7 @@ fn powerOf(a: ${F}, b: ${F}) -> ${F} {
 }
 
 /** `threefry(key, counter)`: one block of Threefry-2x32-20, as \`threefry2x32\` of core. */
-export const THREEFRY_WGSL = `
+const THREEFRY_WGSL = `
 fn threefryRounds(x: vec2u, rotations: vec4u) -> vec2u {
   var s = x;
   s.x += s.y; s.y = ((s.y << rotations.x) | (s.y >> (32u - rotations.x))) ^ s.x;
@@ -135,15 +135,31 @@ fn threefry(key: vec2u, counter: vec2u) -> vec2u {
   return threefryRounds(s, vec4u(13, 15, 26, 6)) + vec2u(k2, key.x + 5);
 }`.trim();
 
+/** Indices of 64 bits, the lower word first: `wideProduct(a, b)` and `wideSum(a, b)` lose nothing. */
+export const WIDE_WGSL = `
+fn wideProduct(a: u32, b: u32) -> vec2u {
+  let low = (a & 0xffffu) * (b & 0xffffu);
+  let middle = (a >> 16u) * (b & 0xffffu) + (low >> 16u);
+  let other = (a & 0xffffu) * (b >> 16u) + (middle & 0xffffu);
+  return vec2u((other << 16u) | (low & 0xffffu), (a >> 16u) * (b >> 16u) + (middle >> 16u) + (other >> 16u));
+}
+fn wideSum(a: vec2u, b: u32) -> vec2u {
+  let low = a.x + b;
+  return vec2u(low, a.y + select(0u, 1u, low < b));
+}`.trim();
+
 /**
  * `randomBits(key, stream, i)`: the 24 bits behind uniform(key, stream)[i]; times 2^−24 they are the number. Compare them with
- * {@link dropBits} to decide what is dropped. Needs THREEFRY_WGSL. Neighbours 2j and 2j + 1 are the words of one block:
- * \`threefry(key, vec2u(j, stream)) >> vec2u(8)\`.
+ * {@link dropBits} to decide what is dropped. i has 64 bits, the lower word first. `randomPair`: those of i and i + 1, for even i.
  */
 export const RANDOM_BITS_WGSL = `
-fn randomBits(key: vec2u, stream: u32, i: u32) -> u32 {
-  let words = threefry(key, vec2u(i >> 1, stream));
-  return select(words.x, words.y, (i & 1) == 1) >> 8;
+${THREEFRY_WGSL}
+fn randomPair(key: vec2u, stream: u32, i: vec2u) -> vec2u {
+  return threefry(key, vec2u((i.x >> 1u) | (i.y << 31u), stream ^ ((i.y >> 1u) * 0x9e3779b9u))) >> vec2u(8u);
+}
+fn randomBits(key: vec2u, stream: u32, i: vec2u) -> u32 {
+  let pair = randomPair(key, stream, i);
+  return select(pair.x, pair.y, (i.x & 1u) == 1u);
 }`.trim();
 
 /** An element is dropped where its random bits are below this: exactly where uniform < rate, as float32. */

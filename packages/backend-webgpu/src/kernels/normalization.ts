@@ -24,23 +24,24 @@ export function normalizationKernels(runtime: Runtime) {
     layerNormGrad(x, gamma, mean, rstd, dy, dx, dgamma, dbeta) {
       const plan = planRows(x.shape[1]!);
       const type = unitType(plan, x.dtype);
+      const drift = runtime.scratch('float32', mean.shape);
       const program = runtime.program(`layerNormGrad ${x.dtype} ${plan.label}`, () => ({
         buffers: {
           x: reads(type), gamma: reads(unitType(plan, 'float32')), mean: reads('f32'), rstd: reads('f32'),
-          dy: reads(type), dx: writes(type),
+          dy: reads(type), dx: writes(type), drift: writes('f32'),
         },
         args: ROW_ARGS,
         code: layerNormGradCode(plan, type),
       }));
-      runRows(runtime, program, plan, { x, mean, rstd, dy, dx }, { gamma });
+      runRows(runtime, program, plan, { x, mean, rstd, dy, dx, drift }, { gamma });
       const sums: ColumnSums = {
         name: `layerNormGrad ${x.dtype}`,
-        buffers: () => ({ x: reads(type), mean: reads('f32'), rstd: reads('f32'), dy: reads(type) }),
+        buffers: () => ({ x: reads(type), mean: reads('f32'), drift: reads('f32'), rstd: reads('f32'), dy: reads(type) }),
         helpers: () => '',
-        visit: () => 'let flow = V(dy[at]); let normal = (V(x[at]) - mean[row]) * rstd[row];',
+        visit: () => 'let flow = V(dy[at]); let normal = (V(x[at]) - mean[row] - drift[row]) * rstd[row];',
         values: ['flow * normal', 'flow'],
       };
-      sumColumns(runtime, sums, { rows: { x, mean, rstd, dy }, whole: {}, offsets: null, outs: [dgamma, dbeta] });
+      sumColumns(runtime, sums, { rows: { x, mean, drift, rstd, dy }, whole: {}, offsets: null, outs: [dgamma, dbeta] });
     },
   } satisfies Partial<Kernels>;
 }
@@ -69,16 +70,22 @@ function layerNormCode(plan: RowPlan, type: string): string {
   }`)].join('\n');
 }
 
-/** dx = rstd·(g − mean(g) − x̂·mean(g·x̂)) with g = dy·gamma and x̂ = (x − mean)·rstd. */
+/** dx = rstd·(g − mean(g) − x̂·mean(g·x̂)) with g = dy·gamma and x̂ = (x − mean)·rstd. `drift`: how far the mean is above the rounded one. */
 function layerNormGradCode(plan: RowPlan, type: string): string {
   const [x, dy] = [holdRow(plan, 'x'), holdRow(plan, 'dy')];
-  const [normal, flow] = [`((${x.value} - average) * inverse)`, `(${dy.value} * gamma[u])`];
-  return [rowSum(plan, 'rowSums', 'vec2f'), rowMain(plan, `
+  const [normal, flow] = [`((${x.value} - average - above) * inverse)`, `(${dy.value} * gamma[u])`];
+  return [rowSum(plan), rowSum(plan, 'rowSums', 'vec2f'), rowMain(plan, `
   ${x.declare} ${dy.declare}
   let average = mean[row];
   let inverse = rstd[row];
+  var distance = 0.0;
+  ${eachUnit(plan, `${x.load} distance += sumOf(${x.value} - average);`)}
+  let above = rowSum(lane, distance) / ${columnsOf(plan)};
   var part = vec2f();
-  ${eachUnit(plan, `${x.load} ${dy.load} part += vec2f(sumOf(${flow}), sumOf(${flow} * ${normal}));`)}
+  ${eachUnit(plan, `${dy.load} part += vec2f(sumOf(${flow}), sumOf(${flow} * ${normal}));`)}
   let means = rowSums(lane, part) / ${columnsOf(plan)};
-  if (live) { ${eachUnit(plan, `dx[begin + u] = ${type}(inverse * (${flow} - means.x - ${normal} * means.y));`)} }`)].join('\n');
+  if (live) {
+    ${eachUnit(plan, `dx[begin + u] = ${type}(inverse * (${flow} - means.x - ${normal} * means.y));`)}
+    if (place == 0u) { drift[row] = above; }
+  }`)].join('\n');
 }

@@ -2,16 +2,18 @@
 import { sizeOf, type Kernels } from '@xmoe/core';
 import { reads } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { dropBits, THREEFRY_WGSL } from './math-wgsl.js';
+import { dropBits, RANDOM_BITS_WGSL } from './math-wgsl.js';
 import { flat, runStrided, storageType } from './strided.js';
 
 /** The two words of a key, from a buffer. */
 const KEY = 'vec2u(key[0], key[1])';
-/** Random bits of the elements at … at + 3. */
-const FOUR_BITS = `${THREEFRY_WGSL}
-fn fourBits(key: vec2u, stream: u32, at: u32) -> vec4u {
-  return vec4u(threefry(key, vec2u(at / 2, stream)), threefry(key, vec2u(at / 2 + 1, stream))) >> vec4u(8);
+/** Random bits of the elements at … at + 3, for multiples of 4. */
+const FOUR_BITS = `${RANDOM_BITS_WGSL}
+fn fourBits(key: vec2u, stream: u32, at: vec2u) -> vec4u {
+  return vec4u(randomPair(key, stream, at), randomPair(key, stream, vec2u(at.x + 2u, at.y)));
 }`;
+/** WGSL of the whole index of the first of four elements. */
+const AT = 'vec2u(at, atBeyond)';
 
 export function randomKernels(runtime: Runtime) {
   return {
@@ -24,7 +26,7 @@ export function randomKernels(runtime: Runtime) {
         args: { stream: { type: 'u32', value: stream } },
         tables: { key: { spec: reads('uint32'), operand: key } },
         indexed: true,
-        body: () => ({ head: FOUR_BITS, value: `vec4f(fourBits(${KEY}, args.stream, at)) * ${2 ** -24}` }),
+        body: () => ({ head: FOUR_BITS, value: `vec4f(fourBits(${KEY}, args.stream, ${AT})) * ${2 ** -24}` }),
       });
     },
     dropout(x, key, out, { rate, stream }) {
@@ -42,7 +44,7 @@ export function randomKernels(runtime: Runtime) {
         indexed: true,
         body: (types) => ({
           head: FOUR_BITS,
-          value: `${storageType(out.dtype, types)}(select(vec4f(x_value) / args.keep, vec4f(0), fourBits(${KEY}, args.stream, at) < vec4u(args.drop)))`,
+          value: `${storageType(out.dtype, types)}(select(vec4f(x_value) / args.keep, vec4f(0), fourBits(${KEY}, args.stream, ${AT}) < vec4u(args.drop)))`,
         }),
       });
     },

@@ -24,7 +24,7 @@ export interface Lanes {
 export interface StridedBody {
   /** Functions before the loop. */
   readonly head?: string;
-  /** An expression of one element of `out`, or of four: `a_value` is that of the input a, in its storage type. `at`: the index in out, where `indexed`. */
+  /** An expression of one element of `out`, or of four: `a_value` is that of the input a, in its storage type. `at`: the index in out, where `indexed`, and `atBeyond` what of it is beyond 32 bits. */
   readonly value: string;
 }
 
@@ -199,7 +199,7 @@ function launch(
   });
   const bound = views.map((view) => bindingOf(view, shape, runtime.traits.bindingBytes));
   const buffers: Record<string, Binding> = {};
-  const args: Record<string, number> = { first };
+  const args: Record<string, number> = { first: first % 2 ** 32, firstBeyond: Math.floor(first / 2 ** 32) };
   for (const [name, { value }] of Object.entries(kernel.args ?? {})) args[name] = value;
   for (const [name, { operand }] of Object.entries(kernel.tables ?? {})) buffers[name] = operand;
   for (let axis = 1; axis <= last; axis++) args[`n${axis}`] = axis === last ? shape[axis]! / lanes : shape[axis]!;
@@ -221,7 +221,7 @@ function bufferOf(dtype: DType, vector: boolean, out: boolean): BufferSpec {
 function fieldsOf(kernel: StridedKernel, names: readonly string[], rank: number, letters: readonly string[]): Record<string, ScalarType> {
   const fields: Record<string, ScalarType> = {};
   for (const [name, { type }] of Object.entries(kernel.args ?? {})) fields[name] = type;
-  if (kernel.indexed) fields.first = 'u32';
+  if (kernel.indexed) fields.first = fields.firstBeyond = 'u32';
   for (let axis = 1; axis < rank; axis++) fields[`n${axis}`] = 'u32';
   names.forEach((name, index) => {
     fields[`${name}_at`] = 'u32';
@@ -240,7 +240,7 @@ function loopBody(
 ): string {
   const lines = ['var c0 = i;'];
   for (let axis = rank - 1; axis > 0; axis--) lines.push(`let c${axis} = c0 % args.n${axis}; c0 = c0 / args.n${axis};`);
-  if (indexed) lines.push(`let at = args.first + i * ${lanes};`);
+  if (indexed) lines.push(`let at = args.first + i * ${lanes};`, 'let atBeyond = args.firstBeyond + select(0u, 1u, at < args.first);');
   const place = (name: string, letter: string): string => {
     const terms = [`args.${name}_at`];
     for (let axis = 0; axis < rank - 1; axis++) terms.push(`c${axis} * args.${name}_${axis}`);

@@ -41,7 +41,9 @@ export function layerNormGrad(
   dbeta: Operand,
 ): void {
   const [rows, width] = x.shape as [number, number];
-  const centred = scratch.binary('subtract', scratch.cast(x, 'float32'), reshape(mean, [rows, 1]));
+  const rough = scratch.binary('subtract', scratch.cast(x, 'float32'), reshape(mean, [rows, 1]));
+  // The mean is rounded: far from 0 by much of a deviation.
+  const centred = scratch.binary('subtract', rough, scratch.binary('divide', scratch.reduce('sum', rough, 1), width));
   const normal = scratch.binary('multiply', centred, reshape(rstd, [rows, 1]));
   const upstream = scratch.cast(dy, 'float32');
   scratch.reduce('sum', scratch.binary('multiply', upstream, normal), 0, dgamma);
