@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 const KEY: RandomKey = [0x12345678, 0x9abcdef0];
 const STREAM = 0xfedcba98;
 const RATE = 0.25;
-const [KEYS, D] = [4095, 8];
+const [KEYS, D] = [4093, 8];
 /** The query whose pairs 2³³ is among. */
 const CROSSING = Math.floor(2 ** 33 / KEYS);
 const QUERIES = CROSSING + 6;
