@@ -27,6 +27,17 @@ describe.each(BACKENDS)('in half precision on %s', (_, create) => {
     engine.dispose();
   });
 
+  it('a weight that is in half precision itself is multiplied as it is', async () => {
+    const engine = createEngine(await create());
+    const weight = engine.tensor([1, 2, 3, 4, 5, 6], [3, 2], 'float16');
+    for (const dtype of ['float16', 'float32'] as const) {
+      const y = matmulWeight(engine.ones([2, 3], dtype), weight);
+      expect(y.dtype).toBe(dtype);
+      expect([...await y.data()]).toEqual([9, 12, 9, 12]);
+    }
+    engine.dispose();
+  });
+
   it('the projection onto the vocabulary, in one chunk and in several', async () => {
     const engine = createEngine(await create());
     // Equal logits of three words: the gradient of a word that is no target is h / 3 in every row.

@@ -70,7 +70,7 @@ export function linearCrossEntropy(h: Tensor, w: Tensor, targets: Tensor, option
   }
   // A zero gradient times a NaN would be one: rows without a target are taken out before the products.
   const rows = select(reshape(greaterEqual(targets, 0), [targets.size, 1]), h, 0);
-  if (chunk >= vocabulary) return crossEntropy((w.dtype === h.dtype ? matmul : matmulWeight)(rows, w, { transposeB: true, dtype: 'float32' }), targets, options);
+  if (chunk >= vocabulary) return crossEntropy(matmulWeight(rows, w, { transposeB: true, dtype: 'float32' }), targets, options);
   const plan: Chunks = { size: chunk, labelSmoothing, vocabulary };
   return customGradient(
     op,

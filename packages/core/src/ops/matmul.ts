@@ -49,14 +49,16 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
 
 /**
  * x·weight with a float32 weight [K, N] ([N, K] with transposeB) that is multiplied in the dtype of x [.., K]. The weight's gradient is
- * float32 as the product's accumulator is: through a cast of the weight it would be rounded before gradients are summed.
+ * float32 as the product's accumulator is: through a cast of the weight it would be rounded before gradients are summed. A weight of
+ * the dtype of x is multiplied as {@link matmul} does, and one in half precision by float32 x is cast.
  */
 export function matmulWeight(x: Tensor, weight: Tensor, options: Omit<MatmulOptions, 'transposeA'> = {}): Tensor {
   requireFloat('matmulWeight', 'x', x);
   requireOptions('matmulWeight', options);
-  requireDType('matmulWeight', 'the weight', weight, 'float32');
   requireRank('matmulWeight', 'the weight', weight, 2);
-  if (x.dtype === 'float32') return matmul(x, weight, options);
+  requireFloat('matmulWeight', 'the weight', weight);
+  if (weight.dtype === x.dtype) return matmul(x, weight, options);
+  if (x.dtype === 'float32') return matmul(x, cast(weight, 'float32'), options);
   const { transposeB = false } = options;
   const { engine } = x;
   const low = engine.noGrad(() => cast(weight, x.dtype));
