@@ -37,8 +37,8 @@ export async function lockRunDirectory(directory: string): Promise<RunLock> {
   const path = join(directory, 'lock');
   const content = JSON.stringify({ ...ownIdentity(), since: new Date().toISOString() } satisfies LockContent);
   const draft = temporaryName(path);
-  await writeFile(draft, [new TextEncoder().encode(content)]);
   try {
+    await writeFile(draft, [new TextEncoder().encode(content)]);
     await take(draft, path, (holder) => {
       throw inUse(directory, path, holder);
     });
