@@ -1,7 +1,7 @@
 // What a finished run shows: test perplexity beside n-gram models, a sample, summary.json and the HTML report.
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Parameters } from '@xmoe/core';
+import { isXMoEError, type Parameters } from '@xmoe/core';
 import { ngramBaselines, readMetrics, renderReport, replaceFile, type LayerRouting, type NgramBaselines } from '@xmoe/train';
 import type { Config } from './config.js';
 import { evaluate, type EvaluationResult } from './evaluate.js';
@@ -47,6 +47,7 @@ export interface Summary extends Partial<TestScores> {
   /** Of the expert layers, over the whole run, forward and backward. */
   budgetedFlops: number;
   executedFlops: number;
+  /** Begins with the prompt; that alone of a model that diverged. */
   sample: string;
 }
 
@@ -166,10 +167,15 @@ async function sampleText({ request, device, data, parameters, stop }: TrainedMo
   const { engine } = device;
   const model = buildModel(engine, leakFree(config), data.tokenizer.vocabularySize);
   const tokens: number[] = [];
-  for await (const token of generate(engine, model, parameters as Parameters, data.tokenizer, SAMPLE_PROMPT, DEFAULT_SAMPLING, config.train.precision)) {
-    tokens.push(token);
-    await nextTurn();
-    if (stop.requested) break;
+  try {
+    for await (const token of generate(engine, model, parameters as Parameters, data.tokenizer, SAMPLE_PROMPT, DEFAULT_SAMPLING, config.train.precision)) {
+      tokens.push(token);
+      await nextTurn();
+      if (stop.requested) break;
+    }
+  } catch (error) {
+    // A model that diverged says nothing; its scores are told all the same.
+    if (!isXMoEError(error) || error.code !== 'numerics') throw error;
   }
   return SAMPLE_PROMPT + data.tokenizer.decode(tokens);
 }

@@ -132,9 +132,9 @@ it('a run directory that vanishes while it is trained ends the run with an error
 });
 
 describe('divergence', () => {
-  it('F19: a run without a finite result shows and counts its skipped updates, and ends with 70', async () => {
-    const run = path('diverged');
-    const { code, output, messages } = await runHere(...train(run, '--learning-rate', '1e9', '--eval-every', '0'));
+  it.each<{ flags: string[] }>([{ flags: [] }, { flags: ['--warmup-steps', '0', '--width', '64'] }])('F19: a run without a finite result shows and counts its skipped updates, and ends with 70: %j', async ({ flags }) => {
+    const run = path(`diverged-${flags.length}`);
+    const { code, output, messages } = await runHere(...train(run, '--learning-rate', '1e9', '--eval-every', '0', ...flags));
     expect(code).toBe(70);
     expect(messages).toMatch(/step \d+: the gradient was not finite .*the first such update/);
     expect(messages).toMatch(/error: the run ended without a finite result: test perplexity (NaN|Infinity); \d+ of 40 updates were skipped/);
