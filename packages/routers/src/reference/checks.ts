@@ -1,5 +1,5 @@
 // Argument checks with one-line errors that name the argument. Not a schema language.
-import { XMoEError, nearestName } from '@xmoe/core';
+import { XMoEError, nearestName, type RandomKey } from '@xmoe/core';
 
 /** A short rendering of any value for an error line, without line breaks. */
 export function describeValue(value: unknown): string {
@@ -21,6 +21,13 @@ export function requireInteger(name: string, value: unknown, least: number, most
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
   const range = most === Infinity ? `an integer of at least ${least}` : `an integer from ${least} to ${most}`;
   throw new XMoEError('value', `${name} is ${describeValue(value)}, not ${range}`, { op });
+}
+
+/** A key of random numbers: two words. @throws XMoEError `value` naming `name`. */
+export function requireRandomKey(name: string, key: unknown, op: string): RandomKey {
+  const isWord = (word: unknown): boolean => Number.isInteger(word) && (word as number) >= 0 && (word as number) < 2 ** 32;
+  if (Array.isArray(key) && key.length === 2 && key.every(isWord)) return key as unknown as RandomKey;
+  throw new XMoEError('value', `${name} is ${describeValue(key)}, not a key`, { op, hint: 'make one by randomKey(seed)' });
 }
 
 /** Options of a router: an object. @throws XMoEError `value` naming what was given. */

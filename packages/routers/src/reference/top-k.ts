@@ -1,6 +1,6 @@
 // The top-k and Switch routers: a fixed number of experts per token.
 import { type RandomKey, hostUniform } from '@xmoe/core';
-import { requireInteger, requireObject } from './checks.js';
+import { requireInteger, requireObject, requireRandomKey } from './checks.js';
 import { type GateOptions, rankExperts, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
 import { type Priority, type Routing, buildRouting, rowOf } from './routing.js';
@@ -31,7 +31,8 @@ export function routeTopK(logits: Logits, options: TopKOptions): Routing {
   const gate = softmaxGate(logits, options);
   const { tokens: T, experts: N, probabilities } = gate;
   const k = requireInteger('k', options.k, 1, N, 'route');
-  const noise = options.noiseKey && gumbelNoise(options.noiseKey, T * N); // [T, N]
+  const { noiseKey } = options;
+  const noise = noiseKey === undefined ? undefined : gumbelNoise(requireRandomKey('noiseKey', noiseKey, 'route'), T * N); // [T, N]
   return buildRouting(gate, {
     maxChoices: k,
     weightSource: 'softmax',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
-import { createCheckpointStore, type CheckpointEntry, type CheckpointStore, type LoadedCheckpoint } from '../checkpoint/index.js';
+import { createCheckpointStore, removeStaleTemporaries, type CheckpointEntry, type CheckpointStore, type LoadedCheckpoint } from '../checkpoint/index.js';
 import { isPlainObject, parseConfig, type JsonObject } from '../config/index.js';
 import type { StopSignal } from '../lifecycle/index.js';
 import { createThroughputMeter, type ProgressStream, type ThroughputMeter } from '../metrics/index.js';
@@ -149,6 +149,8 @@ async function openSession<Host>(options: RunTrainingOptions<Host>): Promise<Ses
     keepLast: options.keepCheckpoints,
     onWarning: (message) => stream.write(`${message}\n`),
   });
+  // A run that was killed as its last checkpoint was rated or others removed saves nothing more that would clear up.
+  await removeStaleTemporaries(store.directory);
   const loaded = !resume ? null : options.resumeFrom === undefined ? await store.loadLatest() : await store.load(options.resumeFrom);
   const totals = loaded ? await restore(options, loaded) : emptyTotals();
   const firstStep = trainer.state.step;
