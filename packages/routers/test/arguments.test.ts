@@ -85,7 +85,7 @@ describe('arguments that types would refuse', () => {
         }
       });
     });
-    fc.assert(property, { numRuns: 400 });
+    fc.assert(property, { numRuns: 400, seed: 1 });
     expect(() => call()).not.toThrow(TypeError);
   });
 

@@ -61,7 +61,7 @@ const ROUTERS: Record<RouteRequest['router'], (request: RouteRequest) => Routing
  */
 export function route(request: RouteRequest): Routing {
   refuseUnknownKeys(request, ROUTE_KEYS, 'route');
-  if (!Object.hasOwn(ROUTERS, request.router)) throw unknownName('router', request.router, Object.keys(ROUTERS), 'route');
+  if (typeof request.router !== 'string' || !Object.hasOwn(ROUTERS, request.router)) throw unknownName('router', request.router, Object.keys(ROUTERS), 'route');
   return ROUTERS[request.router](request);
 }
 
