@@ -115,6 +115,7 @@ export async function tryPreset(program, preset, folder) {
   const { code, said } = await train(program, everything, environment, () => lossesOf(run).length >= STEPS);
   const losses = lossesOf(run);
   const ok = losses.length === STEPS && losses.every(Number.isFinite);
+  const backend = /^Backend: ([\w:]+)/m.exec(said)?.[1] ?? 'none';
   rmSync(run, { recursive: true, force: true });
   return {
     program, preset, backend, losses: losses.map(String), ok,
