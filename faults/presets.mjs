@@ -115,7 +115,8 @@ export async function tryPreset(program, preset, folder) {
   const { code, said } = await train(program, everything, environment, () => lossesOf(run).length >= STEPS);
   const losses = lossesOf(run);
   const ok = losses.length === STEPS && losses.every(Number.isFinite);
-  const backend = /^Backend: ([\w:]+)/m.exec(said)?.[1] ?? 'none';
+  const record = join(run, 'config.json');
+  const backend = existsSync(record) ? JSON.parse(readFileSync(record, 'utf8')).backend : 'none';
   rmSync(run, { recursive: true, force: true });
   return {
     program, preset, backend, losses: losses.map(String), ok,
