@@ -3,7 +3,7 @@
 import { join, resolve } from 'node:path';
 import {
   batchCount, count, createConfigResolver, expertsProblems, expertsSchema, layerCount, layerSize, modelWidth, packageRoot, positiveFloat,
-  refuseOtherConfig, RESUMABLE_TRAINING_KEYS, share, trainingProblems, trainingShape, whole, type ConfigProblem,
+  refuseOtherConfig, RESUMABLE_TRAINING_KEYS, share, trainingProblems, trainingShape, whole, withDefaults, type ConfigProblem,
 } from '@xmoe/train/program';
 import type { JsonObject } from '@xmoe/train';
 import { z } from 'zod';
@@ -73,7 +73,7 @@ const RESUMABLE_KEYS = new Set([...RESUMABLE_TRAINING_KEYS, 'train.evalWindows',
 
 /** Refuses to go on from a checkpoint under a configuration that would make it another run. */
 export function checkResumable(saved: unknown, current: Config, where: string): void {
-  refuseOtherConfig(saved, current, RESUMABLE_KEYS, where);
+  refuseOtherConfig(withDefaults(configSchema, saved), current, RESUMABLE_KEYS, where);
 }
 
 /** From presets and flags to configurations. */

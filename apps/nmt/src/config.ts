@@ -5,7 +5,7 @@ import { tokenizerNames } from '@xmoe/metrics';
 import type { JsonObject } from '@xmoe/train';
 import {
   batchCount, count, countFromZero, createConfigResolver, expertsProblems, expertsSchema, layerCount, layerSize, modelWidth, packageRoot,
-  positiveFloat, refuseOtherConfig, RESUMABLE_TRAINING_KEYS, share, trainingProblems, trainingShape, whole, type ConfigProblem,
+  positiveFloat, refuseOtherConfig, RESUMABLE_TRAINING_KEYS, share, trainingProblems, trainingShape, whole, withDefaults, type ConfigProblem,
 } from '@xmoe/train/program';
 import { z } from 'zod';
 import { dataSchema } from './data-config.js';
@@ -105,7 +105,7 @@ const RESUMABLE_KEYS = new Set([
 
 /** Refuses to go on from a checkpoint under a configuration that would make it another run. */
 export function checkResumable(saved: unknown, current: Config, where: string): void {
-  refuseOtherConfig(saved, current, RESUMABLE_KEYS, where);
+  refuseOtherConfig(withDefaults(configSchema, saved), current, RESUMABLE_KEYS, where);
 }
 
 /** From presets and flags to configurations. */

@@ -17,7 +17,7 @@ export { locateVersion, packageRoot } from './package-root.js';
 export { noResult, planTraining, unfinishedText, type TrainingPlan, type TrainOptions } from './plan-training.js';
 export { profileText } from './profile-text.js';
 export { createConfigResolver, type ConfigFlags, type ConfigResolver } from './resolve-config.js';
-export { refuseOtherConfig } from './resumable-config.js';
+export { refuseOtherConfig, withDefaults } from './resumable-config.js';
 export { newProgram, runCommandLine, type CommandLineStreams } from './run-command-line.js';
 export {
   beginOrResume, checkTokenizer, loadRunCheckpoint, readRunRecord, recordChanges, refuseExistingRun, resumePath, RUN_FILES, withLockedRun,

@@ -1,5 +1,6 @@
 // What of its configuration a run may change when it goes on. Knows no key by itself.
 import { XMoEError } from '@xmoe/core';
+import type { z } from 'zod';
 
 export interface ConfigChange {
   /** Dotted path. */
@@ -29,6 +30,12 @@ export function refuseOtherConfig(saved: unknown, current: unknown, allowed: Rea
   throw new XMoEError('config', `${where} belongs to another configuration: ${differences.join('; ')}`, {
     hint: 'leave these flags out to go on with the run, or start a new one in another --out',
   });
+}
+
+/** What an older version saved, with the defaults of the keys that it did not have: those are what it did. */
+export function withDefaults(schema: z.ZodType, saved: unknown): unknown {
+  const parsed = schema.safeParse(saved);
+  return parsed.success ? parsed.data : saved;
 }
 
 /** Leaves of a JSON value by dotted path, as text. */
