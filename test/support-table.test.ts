@@ -7,7 +7,8 @@ import { createKernels as createWebGpuKernels } from '../packages/backend-webgpu
 import type { Runtime } from '../packages/backend-webgpu/src/runtime/runtime.js';
 import type { WasmRuntime } from '../packages/backend-cpu/src/engine/runtime.js';
 import { tfjsSupport, type Support } from '@xmoe/backend-tfjs';
-import { createFallbacks, KERNEL_OUTPUTS, type KernelName, type Kernels } from '@xmoe/core';
+import { createFallbacks, type KernelName, type Kernels } from '@xmoe/core';
+import { conformanceCases } from '@xmoe/testing';
 import { expect, it } from 'vitest';
 
 const readme = fileURLToPath(new URL('../README.md', import.meta.url));
@@ -19,7 +20,7 @@ function table(): string {
   // Only the names matter: no kernel runs here.
   const compiled = createWasmKernels({ variant: 'relaxed', threads: 1 } as WasmRuntime, cpu.kernels as Kernels);
   const webgpu = createWebGpuKernels({ traits: { workgroupMemoryBytes: 16384, maxInvocations: 256 } } as Runtime);
-  const names = Object.keys(KERNEL_OUTPUTS) as KernelName[];
+  const names: readonly KernelName[] = [...new Set(conformanceCases().map(({ primitive }) => primitive))];
   const word = (support: Support): string => (support === 'composed' ? 'fallback' : support);
   const rows = names.map((name) => {
     const { wasm, cpu: plain, cuda } = tfjsSupport[name];

@@ -1,12 +1,10 @@
 // createTfjsBackend: puts storage, memory access and kernels together for one registered backend of a TensorFlow.js module.
-import { isXMoEError, XMoEError, type Backend, type FusedKernels, type Operand, type RequiredKernels, type TensorData } from '@xmoe/core';
+import { isXMoEError, XMoEError, type Backend, type BackendKernels, type Operand, type TensorData } from '@xmoe/core';
 import { boxOf, createBoxStore, roomyArray, type BoxStore, type HostArray } from './box.js';
-import { expertKernels, separately } from './kernels/experts.js';
 import { hostKernels } from './kernels/host.js';
 import { nativeKernels } from './kernels/native.js';
+import { cpuTable, wasmTable } from './kernels/tables.js';
 import { createWasmContext } from './kernels/wasm-context.js';
-import { wasmValueAndGradient } from './kernels/wasm-activation.js';
-import { wasmKernels } from './kernels/wasm.js';
 import { createCopyMemory, createResidentMemory, type Memory } from './memory.js';
 import type { TfjsBuild } from './support.js';
 import { assertTfjs, type TfStorage, type Tfjs } from './tfjs-module.js';
@@ -31,8 +29,6 @@ export interface TfjsBackend extends Backend {
   /** @internal */
   readonly store: BoxStore;
 }
-
-type KernelTable = RequiredKernels & Partial<FusedKernels>;
 
 /**
  * The xmoe contract on any TensorFlow.js build. `tf` is your own module with an initialised backend (`await tf.ready()`).
@@ -107,7 +103,7 @@ function findStorage(tf: Tfjs, backendName: string): TfStorage {
 }
 
 interface Choice {
-  readonly kernels: KernelTable;
+  readonly kernels: BackendKernels;
   /** Where contents can be written in place. */
   readonly memory?: Memory;
   readonly detail: string;
@@ -121,18 +117,14 @@ function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, mode: Tfj
     if (heap) {
       const memory = createResidentMemory(store, heap.view);
       const context = createWasmContext(store, heap);
-      const kernels = wasmKernels(context, hostKernels(memory));
-      const experts = expertKernels(kernels, store, memory, wasmValueAndGradient(context, separately(kernels)));
-      return { kernels: { ...kernels, ...experts }, memory, detail: 'SIMD kernels on the heap', release: heap.dispose };
+      return { kernels: wasmTable(hostKernels(memory), context, store, memory), memory, detail: 'SIMD kernels on the heap', release: heap.dispose };
     }
   }
   if (mode !== 'device' && backendName === 'cpu') {
     const data = (store.storage as unknown as { data?: { get(dataId: object): { values: Float32Array } } }).data;
     if (data) {
       const memory = createResidentMemory(store, (dataId) => data.get(dataId).values);
-      const kernels = hostKernels(memory);
-      const table = { ...kernels, ...expertKernels(kernels, store, memory) };
-      return { kernels: table, memory, detail: 'host kernels in place', release: nothing };
+      return { kernels: cpuTable(hostKernels(memory), store, memory), memory, detail: 'host kernels in place', release: nothing };
     }
   }
   if (mode === 'resident') {

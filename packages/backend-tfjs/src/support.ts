@@ -1,6 +1,13 @@
-// Where each primitive runs on each TensorFlow.js build: the data behind the README's support table. No code runs by it
-// except the choice of kernels for builds whose memory is on a device.
-import type { KernelName } from '@xmoe/core';
+// Where each primitive runs on each TensorFlow.js build: the data behind the README's support table, read off the tables of kernels
+// themselves. No code runs by it.
+import { createFallbacks, type Backend, type KernelName, type Kernels } from '@xmoe/core';
+import type { BoxStore } from './box.js';
+import { hostKernels } from './kernels/host.js';
+import { nativeKernels } from './kernels/native.js';
+import { cpuTable, wasmTable } from './kernels/tables.js';
+import type { WasmContext } from './kernels/wasm-context.js';
+import type { Memory } from './memory.js';
+import type { Tfjs } from './tfjs-module.js';
 
 /**
  * - `native`: kernels of the TensorFlow.js build;
@@ -12,57 +19,24 @@ export type Support = 'native' | 'host' | 'composed';
 
 export type TfjsBuild = 'cpu' | 'wasm' | 'node' | 'cuda';
 
-type Row = readonly [cpu: Support, wasm: Support, device: Support];
-
-const table: Record<KernelName, Row> = {
-  fill: ['host', 'host', 'native'],
-  iota: ['host', 'host', 'host'],
-  random: ['host', 'host', 'host'],
-  unary: ['host', 'native', 'native'],
-  binary: ['host', 'native', 'native'],
-  compare: ['host', 'host', 'native'],
-  select: ['host', 'host', 'native'],
-  cast: ['host', 'host', 'native'],
-  reduce: ['host', 'host', 'native'],
-  argReduce: ['host', 'host', 'native'],
-  cumsum: ['host', 'host', 'native'],
-  matmul: ['host', 'native', 'native'],
-  transpose: ['host', 'native', 'native'],
-  slice: ['host', 'host', 'native'],
-  broadcast: ['host', 'host', 'native'],
-  concat: ['host', 'host', 'native'],
-  gatherRows: ['host', 'host', 'native'],
-  scatterAddRows: ['host', 'host', 'native'],
-  takeAlongLast: ['host', 'host', 'native'],
-  addAlongLast: ['host', 'host', 'native'],
-  topK: ['host', 'host', 'native'],
-  sortByKey: ['host', 'host', 'native'],
-  bincount: ['host', 'host', 'native'],
-  groupedMatmul: ['host', 'native', 'native'],
-  groupedMatmulWeightGrad: ['host', 'native', 'native'],
-  softmax: ['host', 'native', 'native'],
-  softmaxGrad: ['host', 'host', 'composed'],
-  crossEntropyStats: ['host', 'native', 'composed'],
-  crossEntropyGrad: ['host', 'native', 'composed'],
-  layerNorm: ['host', 'host', 'composed'],
-  layerNormGrad: ['host', 'host', 'composed'],
-  biasActivation: ['host', 'native', 'composed'],
-  biasActivationGrad: ['host', 'native', 'composed'],
-  attention: ['composed', 'native', 'composed'],
-  attentionGrad: ['composed', 'native', 'composed'],
-  dropout: ['host', 'host', 'composed'],
-  adamStep: ['host', 'native', 'composed'],
-  sumSquares: ['host', 'host', 'composed'],
-  thresholdSelect: ['host', 'host', 'composed'],
-  dispatchClaims: ['composed', 'composed', 'composed'],
-  groupedLinear: ['host', 'native', 'composed'],
-  groupedLinearWeightGrad: ['host', 'native', 'composed'],
-  expertsGrad: ['host', 'native', 'composed'],
-  combineExperts: ['host', 'host', 'composed'],
-  combineExpertsGrad: ['host', 'host', 'composed'],
-};
-
 /** Primitive → how each build runs it. */
-export const tfjsSupport: Readonly<Record<KernelName, Readonly<Record<TfjsBuild, Support>>>> = Object.fromEntries(
-  Object.entries(table).map(([name, [cpu, wasm, device]]) => [name, { cpu, wasm, node: device, cuda: device }]),
-) as Record<KernelName, Record<TfjsBuild, Support>>;
+export const tfjsSupport: Readonly<Record<KernelName, Readonly<Record<TfjsBuild, Support>>>> = /* @__PURE__ */ supportOfTables();
+
+/** Of tables made over no memory: only their names matter here, and which kernels are the host's own. */
+function supportOfTables(): Record<KernelName, Record<TfjsBuild, Support>> {
+  const nothing = {} as BoxStore & Memory & WasmContext;
+  const host = hostKernels(nothing);
+  const cpu = cpuTable(host, nothing, nothing);
+  const wasm = wasmTable(host, nothing, nothing, nothing);
+  const device = nativeKernels({ engine: () => ({}) } as Tfjs, 'tensorflow', nothing, host);
+  const place = (table: Partial<Kernels>, name: KernelName): Support => {
+    if (table[name] === undefined) return 'composed';
+    return table === cpu || table[name] === (host as Partial<Kernels>)[name] ? 'host' : 'native';
+  };
+  const names = new Set([...Object.keys(host), ...Object.keys(createFallbacks({} as Backend))] as KernelName[]);
+  const rows = [...names].map((name) => {
+    const onDevice = place(device, name);
+    return [name, { cpu: place(cpu, name), wasm: place(wasm, name), node: onDevice, cuda: onDevice }];
+  });
+  return Object.fromEntries(rows) as Record<KernelName, Record<TfjsBuild, Support>>;
+}

@@ -1,5 +1,5 @@
 // createWebGpuBackend: puts device, runtime and kernels together behind the contract.
-import { formatShape, sizeOf, XMoEError, type Backend, type DType, type Kernels, type Operand, type TensorData, type TuneReport } from '@xmoe/core';
+import { formatShape, sizeOf, XMoEError, type Backend, type BackendKernels, type DType, type Operand, type TensorData, type TuneReport } from '@xmoe/core';
 import { openDevice, type OpenDeviceOptions } from './device/open-device.js';
 import type { DeviceTraits } from './device/traits.js';
 import { decode, encode } from './host-data.js';
@@ -209,10 +209,10 @@ function profilerOf({ profiler, stream, failures }: Parts): NonNullable<Backend[
 }
 
 /** The kernels, each freeing its scratch when it returns, and none after a failure. */
-function withCalls(kernels: Kernels, runtime: DeviceRuntime, failures: Failures): Kernels {
+function withCalls(kernels: BackendKernels, runtime: DeviceRuntime, failures: Failures): BackendKernels {
   const wrap = (kernel: (...operands: unknown[]) => void) => (...operands: unknown[]): void => {
     failures.raise();
     runtime.call(() => kernel(...operands));
   };
-  return Object.fromEntries(Object.entries(kernels).map(([name, kernel]) => [name, wrap(kernel as (...operands: unknown[]) => void)])) as unknown as Kernels;
+  return Object.fromEntries(Object.entries(kernels).map(([name, kernel]) => [name, wrap(kernel as (...operands: unknown[]) => void)])) as unknown as BackendKernels;
 }

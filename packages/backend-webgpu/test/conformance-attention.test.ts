@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { createWebGpuBackend, type WebGpuBackend, type WebGpuBackendOptions } from '../src/index.js';
 import { webGpuAdapter } from './adapter.js';
 import { testFamily } from './conformance.js';
+import { FAMILIES } from './families.js';
 
-await testFamily(['attention', 'attentionGrad'], { variants: 'native' });
+await testFamily(FAMILIES.attention, { variants: 'native' });
 
 const { available } = await webGpuAdapter();
 

@@ -1,7 +1,8 @@
 // Ordering and the selection of choices on this backend, and the rows of matrices in windows as for those beyond the largest binding.
 import { testFamily } from './conformance.js';
+import { FAMILIES } from './families.js';
 
-await testFamily(['topK', 'sortByKey', 'thresholdSelect'], { variants: 'native' });
+await testFamily(FAMILIES.ordering, { variants: 'native' });
 await testFamily(['topK', 'thresholdSelect'], {
   variants: 'native',
   label: 'webgpu in windows',

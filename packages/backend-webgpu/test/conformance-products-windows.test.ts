@@ -1,8 +1,9 @@
 // Matrix products whose operands are beyond the largest binding, by pretending that it is small. The cases that are: 129 × 131 float32
 // and more than 16,384 rows.
 import { testFamily } from './conformance.js';
+import { FAMILIES } from './families.js';
 
-await testFamily(['matmul', 'groupedMatmul', 'groupedMatmulWeightGrad', 'groupedLinear', 'groupedLinearWeightGrad'], {
+await testFamily(FAMILIES.products, {
   variants: 'native',
   label: 'webgpu with bindings of 64 KiB',
   backend: { traits: { bindingBytes: 65536 } },

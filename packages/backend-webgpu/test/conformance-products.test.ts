@@ -1,4 +1,5 @@
 // Matrix products on this backend: as they come, and with operands beyond the largest binding.
 import { testFamily } from './conformance.js';
+import { FAMILIES } from './families.js';
 
-await testFamily(['matmul', 'groupedMatmul', 'groupedMatmulWeightGrad', 'groupedLinear', 'groupedLinearWeightGrad'], { variants: 'native' });
+await testFamily(FAMILIES.products, { variants: 'native' });

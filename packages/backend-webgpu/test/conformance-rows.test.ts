@@ -1,12 +1,12 @@
 // Norms and activations, row by row, on this backend: the suite, and its large cases again on a device with small bindings.
 import { sizeOf } from '@xmoe/core';
 import { testFamily } from './conformance.js';
+import { FAMILIES } from './families.js';
 
-const PRIMITIVES = ['layerNorm', 'layerNormGrad', 'biasActivation', 'biasActivationGrad'] as const;
 const SMALL = 2 ** 17;
 
-await testFamily(PRIMITIVES, { variants: 'native' });
-await testFamily(PRIMITIVES, {
+await testFamily(FAMILIES.rows, { variants: 'native' });
+await testFamily(FAMILIES.rows, {
   variants: 'native',
   label: 'webgpu in windows',
   backend: { traits: { bindingBytes: SMALL } },

@@ -1,12 +1,12 @@
 // Softmax and cross-entropy on this backend: the suite, and its large cases again on a device with small bindings.
 import { sizeOf } from '@xmoe/core';
 import { testFamily } from './conformance.js';
+import { FAMILIES } from './families.js';
 
-const PRIMITIVES = ['softmax', 'softmaxGrad', 'crossEntropyStats', 'crossEntropyGrad'] as const;
 const SMALL = 65536;
 
-await testFamily(PRIMITIVES, { variants: 'native' });
-await testFamily(PRIMITIVES, {
+await testFamily(FAMILIES.softmax, { variants: 'native' });
+await testFamily(FAMILIES.softmax, {
   variants: 'native',
   label: 'webgpu in windows',
   backend: { traits: { bindingBytes: SMALL } },

@@ -280,7 +280,10 @@ export interface FusedKernels {
   ): void;
 }
 
+/** Every primitive: what an engine has, and what the reference backend implements. */
 export type Kernels = RequiredKernels & FusedKernels;
+/** What a backend implements: a fused primitive that it leaves out runs as core's fallback. */
+export type BackendKernels = RequiredKernels & Partial<FusedKernels>;
 export type KernelName = keyof Kernels;
 
 /** What a device can do, as data. */
@@ -326,7 +329,7 @@ export interface Backend {
   /** One line for people: device, variant, versions. */
   readonly description: string;
   readonly capabilities: BackendCapabilities;
-  readonly kernels: RequiredKernels & Partial<FusedKernels>;
+  readonly kernels: BackendKernels;
   /** A buffer of `length` elements with undefined contents. */
   allocate(dtype: DType, length: number): BackendBuffer;
   free(buffer: BackendBuffer): void;

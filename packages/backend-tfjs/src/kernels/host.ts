@@ -1,5 +1,5 @@
-// All host kernels together, over whichever memory they are given.
-import type { FusedKernels, RequiredKernels } from '@xmoe/core';
+// All host kernels together, over whichever memory they are given. Fused primitives that are not here are core's fallbacks.
+import type { BackendKernels } from '@xmoe/core';
 import type { Memory } from '../memory.js';
 import { hostActivation } from './host-activation.js';
 import { hostElementwise } from './host-elementwise.js';
@@ -13,9 +13,9 @@ import { hostReduce } from './host-reduce.js';
 import { hostRouting } from './host-routing.js';
 import { hostSorting } from './host-sorting.js';
 
-export type HostKernels = RequiredKernels & Omit<FusedKernels, 'attention' | 'attentionGrad' | 'dispatchClaims' | 'groupedLinear' | 'groupedLinearWeightGrad' | 'expertsGrad'>;
+export type HostKernels = ReturnType<typeof hostKernels>;
 
-export function hostKernels(memory: Memory): HostKernels {
+export function hostKernels(memory: Memory) {
   return {
     ...hostElementwise(memory),
     ...hostReduce(memory),
@@ -28,5 +28,5 @@ export function hostKernels(memory: Memory): HostKernels {
     ...hostActivation(memory),
     ...hostLoss(memory),
     ...hostRouting(memory),
-  };
+  } satisfies BackendKernels;
 }

@@ -1,5 +1,5 @@
-// The table of kernels: every primitive of the contract in WGSL.
-import type { Kernels } from '@xmoe/core';
+// The table of kernels in WGSL: today every primitive of the contract. A fused one that is not here is core's fallback.
+import type { BackendKernels } from '@xmoe/core';
 import type { Runtime } from '../runtime/runtime.js';
 import { activationKernels } from './activation.js';
 import { argReduceKernel } from './arg-reduce.js';
@@ -26,7 +26,7 @@ import { softmaxKernels } from './softmax.js';
 import { createTilings, type Tilings } from './tiles/tilings.js';
 import { topKKernels } from './top-k.js';
 
-export function createKernels(runtime: Runtime, tilings: Tilings = createTilings(runtime.traits)): Kernels {
+export function createKernels(runtime: Runtime, tilings: Tilings = createTilings(runtime.traits)): BackendKernels {
   return {
     ...elementwiseKernels(runtime),
     ...randomKernels(runtime),
