@@ -1,6 +1,6 @@
 // The flags of the benchmark. Unknown ones are refused with the nearest name; nothing runs here.
-import { parseArgs } from 'node:util';
-import { nearestName, XMoEError } from '@xmoe/core';
+import { XMoEError } from '@xmoe/core';
+import { list, readFlags, requireName } from './flags.js';
 
 export const SECTIONS = ['gemm', 'router', 'moe', 'step'] as const;
 export type Section = (typeof SECTIONS)[number];
@@ -54,12 +54,12 @@ export const HELP = `pnpm bench [options]
 
 /** @throws XMoEError `config` for an unknown flag, section or a value that does not fit */
 export function parseOptions(args: readonly string[]): BenchOptions {
-  const values = readFlags(args[0] === '--' ? args.slice(1) : args); // pnpm hands its own separator on
+  const values = readFlags(args, FLAGS);
   const quick = values.quick ?? false;
   const peers = values.peers ? requirePeerBackend(values.backend ?? 'cpu') : null;
   const known = peers ? PEER_SECTIONS : SECTIONS;
   return {
-    sections: values.only === undefined ? known : list('--only', values.only).map((name) => requireSection(name, known)),
+    sections: values.only === undefined ? known : list('--only', values.only).map((name) => requireName('section', name, known)),
     peers,
     backends: values.backend === undefined || peers ? null : list('--backend', values.backend),
     quick,
@@ -70,41 +70,11 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   };
 }
 
-function readFlags(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: FLAGS, strict: true }).values;
-  } catch (cause) {
-    const unknown = args.map((arg) => /^--?([^=]*)/.exec(arg)?.[1]).find((name) => name !== undefined && !(name in FLAGS));
-    if (unknown === undefined) throw new XMoEError('config', (cause as Error).message.split('. ')[0], { op: 'bench', hint: 'see pnpm bench --help', cause });
-    throw unknownName('option', unknown, Object.keys(FLAGS), '--');
-  }
-}
-
-function list(flag: string, text: string): string[] {
-  const names = [...new Set(text.split(',').map((name) => name.trim()).filter(Boolean))];
-  if (names.length === 0) throw new XMoEError('config', `${flag} names nothing`, { op: 'bench', hint: 'separate names by commas' });
-  return names;
-}
-
-function requireSection(name: string, known: readonly Section[]): Section {
-  const found = known.find((section) => section === name);
-  if (found) return found;
-  throw unknownName('section', name, known);
-}
-
 function requirePeerBackend(name: string): PeerBackend {
   const found = PEER_BACKENDS.find((backend) => backend === name);
   if (found) return found;
   throw new XMoEError('config', `--peers measures one of ${PEER_BACKENDS.join(', ')}, not ${name}`, {
     op: 'bench', hint: 'leave out --backend for the CPU engine; XMOE_THREADS sets its threads',
-  });
-}
-
-function unknownName(kind: string, name: string, known: readonly string[], prefix = ''): XMoEError {
-  const near = nearestName(name, known);
-  return new XMoEError('config', `there is no ${kind} ${prefix}${name}${near ? `, did you mean ${prefix}${near}?` : ''}`, {
-    op: 'bench',
-    hint: `one of ${known.map((item) => prefix + item).join(', ')}`,
   });
 }
 

@@ -116,7 +116,8 @@ export async function tryPreset(program, preset, folder) {
   const losses = lossesOf(run);
   const ok = losses.length === STEPS && losses.every(Number.isFinite);
   const record = join(run, 'config.json');
-  const backend = existsSync(record) ? JSON.parse(readFileSync(record, 'utf8')).backend : 'none';
+  const named = existsSync(record) ? JSON.parse(readFileSync(record, 'utf8')).backend : 'none';
+  const backend = named === 'cpu' ? 'cpu:plain' : named;
   rmSync(run, { recursive: true, force: true });
   return {
     program, preset, backend, losses: losses.map(String), ok,

@@ -1,9 +1,8 @@
 // `npm run gpu`: what to run in the first minutes on a GPU (bench/gpu): the device, launches, every tile, training steps with their kernels,
-// conformance, PyTorch beside it. One JSON object per line; no phase is lost to another. `--software` takes an adapter that is none, `--small`
-// shows that it runs, `--only "step tiny,conformance"` takes some. `--bundle DIR` puts all it needs into a folder instead (64 MiB at most, no network
-// wanted): carry that to the machine and start `run.sh` there.
+// conformance, PyTorch beside it. One JSON object per line; no phase is lost to another. `--small` shows that it runs, on any adapter,
+// `--only "step tiny,conformance"` takes some. `--bundle DIR` puts all it needs into a folder instead (64 MiB at most, no network wanted): carry
+// that to the machine and start `run.sh` there.
 import './lib/node-version.mjs';
-import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const { installIfNeeded, step } = await import('./lib/progress.mjs');
@@ -13,7 +12,7 @@ const { root } = await import('./lib/repository.mjs');
 const args = process.argv.slice(2).filter((arg) => arg !== '--');
 // What the phases print is for programs to read.
 await installIfNeeded(process.stderr);
-const { bundleScript, makeBundle } = await import('./lib/gpu-bundle.mjs');
+const { layOutHere, makeBundle } = await import('./lib/gpu-bundle.mjs');
 
 const at = args.indexOf('--bundle');
 if (at >= 0) {
@@ -26,12 +25,9 @@ if (at >= 0) {
   }, process.stderr);
   process.stdout.write(`${directory}: ${(bytes / 2 ** 20).toFixed(1)} MiB. On the machine with the GPU: sh run.sh > gpu.jsonl\n`);
 } else {
-  // Beside the packages, whose names it asks for: webgpu, and the presets of the program.
-  const folder = join(root, 'apps', 'lm-pretrain', '.xmoe');
-  mkdirSync(folder, { recursive: true });
-  const script = join(folder, 'gpu.mjs');
+  let script;
   await step('Bundling', async () => {
-    await bundleScript(script);
+    script = await layOutHere(join(root, '.xmoe', 'gpu'));
     return { code: 0, output: '' };
   }, process.stderr);
   process.exitCode = await foreground(process.execPath, [script, ...args]);

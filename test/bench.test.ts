@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseOptions as parseGpuOptions, PHASE_NAMES } from '../bench/gpu/options.js';
 import { measureInterleaved, median, ratioOf, type Contestant, type Timing } from '../bench/measure.js';
 import { parseOptions } from '../bench/options.js';
 import { requireAgreement } from '../bench/peers/formula.js';
@@ -204,6 +205,23 @@ describe('flags', () => {
   ])('refuses %j', (args, message) => {
     expect(() => parseOptions(args)).toThrow(message);
   });
+});
+
+it('takes the phases of a GPU by name, and refuses what it does not know', () => {
+  expect(parseGpuOptions([])).toMatchObject({ phases: PHASE_NAMES, here: null, small: false });
+  expect(parseGpuOptions(['--small']).phases.filter((name) => /124m|323m/.test(name))).toEqual([]);
+  expect(parseGpuOptions(['--only', 'step tiny, device', '--small'])).toMatchObject({ phases: ['step tiny', 'device'], small: true });
+  expect(() => parseGpuOptions(['--smal'])).toThrow('there is no option --smal, did you mean --small?');
+  expect(() => parseGpuOptions(['--only', 'step tinny'])).toThrow('there is no phase step tinny, did you mean step tiny?');
+  expect(() => parseGpuOptions(['tiny'])).toThrow("Unexpected argument 'tiny'");
+});
+
+it('runs phases where an adapter is, and ends with an error where none is', () => {
+  const run = spawnSync(process.execPath, [join(root, 'scripts', 'gpu.mjs'), '--small', '--only', 'device,launches'], { encoding: 'utf8' });
+  const rows = run.stdout.trim().split('\n').map((line) => JSON.parse(line) as { phase: string; error?: string; failed?: string[] });
+  expect(rows.at(-1)).toMatchObject({ phase: 'end', failed: adapter.available ? [] : ['device'] });
+  expect(run.status, run.stderr).toBe(adapter.available ? 0 : 1);
+  expect(rows.some(({ phase, error }) => phase === 'launches' && error === undefined)).toBe(adapter.available);
 });
 
 describe('interleaved timing', () => {

@@ -1,7 +1,9 @@
 // What to run in the first minutes on a GPU, with nothing but what was carried there: one JSON object per line on standard output. Every phase
 // is a process of its own with a deadline, so that none is lost to another that fails, hangs or loses the device. `npm run gpu` starts it.
 import { spawn } from 'node:child_process';
-import { PHASES, type PhaseName } from './phases.js';
+import { XMoEError } from '@xmoe/core';
+import { HELP, parseOptions, type GpuOptions, type PhaseName } from './options.js';
+import { PHASES } from './phases.js';
 
 /** Milliseconds. Compiling comes on top of computing: a driver takes seconds over a model. */
 const DEADLINES: Record<PhaseName, number> = {
@@ -9,17 +11,16 @@ const DEADLINES: Record<PhaseName, number> = {
   'step tiny': 60_000, conformance: 180_000, torch: 180_000,
 };
 
-const args = process.argv.slice(2);
-const small = args.includes('--small');
-const only = args.flatMap((arg, index) => (args[index - 1] === '--only' ? arg.split(',') : []));
+/** Exit code of a phase that has said itself what went wrong. */
+const FAILED = 9;
 const began = performance.now();
 
 function say(phase: string, facts: object): void {
   process.stdout.write(`${JSON.stringify({ phase, atMs: Math.round(performance.now() - began), ...facts })}\n`);
 }
 
-/** One phase in a process of its own; what it says goes on as it comes. */
-function runPhase(name: PhaseName): Promise<void> {
+/** One phase in a process of its own; what it says goes on as it comes. Whether it ended well. */
+function runPhase(name: PhaseName, small: boolean): Promise<boolean> {
   return new Promise((resolve) => {
     const deadline = DEADLINES[name] * (small ? 3 : 1);
     const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, '--phase', name, ...(small ? ['--small'] : [])], { stdio: ['ignore', 'inherit', 'pipe'] });
@@ -31,27 +32,49 @@ function runPhase(name: PhaseName): Promise<void> {
     }, deadline);
     child.on('close', (code, signal) => {
       clearTimeout(timer);
-      if (code !== 0 && signal !== 'SIGKILL') say(name, { error: `ended with ${signal ?? code}`, stderr: errors });
-      resolve();
+      if (code !== 0 && code !== FAILED && signal !== 'SIGKILL') say(name, { error: `ended with ${signal ?? code}`, stderr: errors });
+      resolve(code === 0);
     });
   });
 }
 
+/** A phase in this process. Whatever is still open on the device as it ends: its numbers are out. */
+async function runHere(name: PhaseName, small: boolean): Promise<number> {
+  try {
+    await PHASES[name]((facts) => say(name, facts), small);
+    return 0;
+  } catch (error) {
+    say(name, { error: error instanceof Error ? error.message.slice(0, 2000) : String(error) });
+    return FAILED;
+  }
+}
+
+/** Every phase, whatever came of the others; but none without a device. */
+async function runAll({ phases, small }: GpuOptions): Promise<number> {
+  const failed: PhaseName[] = [];
+  for (const name of phases) {
+    if (await runPhase(name, small)) continue;
+    failed.push(name);
+    if (name === 'device') break;
+  }
+  say('end', { phases: phases.length, failed });
+  return failed.length === 0 ? 0 : 1;
+}
+
 async function main(): Promise<number> {
-  const asked = args[args.indexOf('--phase') + 1];
-  if (args.includes('--phase')) {
-    try {
-      await PHASES[asked as PhaseName]((facts) => say(asked!, facts), small);
-    } catch (error) {
-      say(asked!, { error: error instanceof Error ? error.message.slice(0, 2000) : String(error) });
-    }
-    // Whatever is still open on the device: its numbers are out.
+  let options: GpuOptions;
+  try {
+    options = parseOptions(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof XMoEError)) throw error;
+    process.stderr.write(`${error.message}${error.hint ? ` (${error.hint})` : ''}\n`);
+    return 2;
+  }
+  if (options.help) {
+    process.stdout.write(HELP);
     return 0;
   }
-  const names = (Object.keys(PHASES) as PhaseName[]).filter((name) => (only.length > 0 ? only.includes(name) : !small || !/124m|323m/.test(name)));
-  for (const name of names) await runPhase(name);
-  say('end', { phases: names.length });
-  return 0;
+  return options.here === null ? runAll(options) : runHere(options.here, options.small);
 }
 
 process.exitCode = await main();

@@ -1,7 +1,7 @@
 // Puts together all that bench/gpu needs on a machine with a GPU and nothing else: Node, Dawn, one script, presets, the PyTorch programs, the
 // Vulkan loader where this machine has one, and what unpacks and starts it. Runs nothing of it.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { root } from './repository.mjs';
@@ -13,7 +13,7 @@ const require = createRequire(import.meta.url);
 const EXTERNAL = ['webgpu', '@tensorflow/*', 'onnxruntime-node', 'fast-check', 'vitest', '@jax-js/*'];
 
 /** One script of bench/gpu/main.ts and all it imports, from the sources. */
-export async function bundleScript(file) {
+async function bundleScript(file) {
   // tsup brings it.
   const { build } = createRequire(require.resolve('tsup'))('esbuild');
   await build({
@@ -49,20 +49,35 @@ function pack(source, target) {
   execFileSync('xz', ['-1', '-T2', '-f', target]);
 }
 
+/** The folder of the npm package of WebGPU for Node. */
+const dawnFolder = () => dirname(createRequire(join(root, 'packages', 'backend-webgpu', 'package.json')).resolve('webgpu'));
+
+/** The script and what it reads beside it in `directory`, which is replaced: everything but Node and Dawn. */
+async function layOut(directory) {
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(join(directory, 'node_modules'), { recursive: true });
+  await bundleScript(join(directory, 'main.mjs'));
+  cpSync(join(root, 'apps', 'lm-pretrain', 'presets'), join(directory, 'presets'), { recursive: true });
+  writeFileSync(join(directory, 'package.json'), JSON.stringify({ name: 'xmoe-gpu', version: '0.0.0', private: true, type: 'module' }));
+  for (const name of readdirSync(join(root, 'bench', 'peers')).filter((file) => file.endsWith('.py'))) copyFileSync(join(root, 'bench', 'peers', name), join(directory, name));
+}
+
+/** Makes what runs here in `directory`, which is replaced, with the Dawn that is installed; returns the path of its script. */
+export async function layOutHere(directory) {
+  await layOut(directory);
+  symlinkSync(dawnFolder(), join(directory, 'node_modules', 'webgpu'), 'junction');
+  return join(directory, 'main.mjs');
+}
+
 /** Makes the bundle in `directory`, which is replaced; returns its size in bytes. */
 export async function makeBundle(directory) {
   const platform = `${process.platform}-${process.arch}`;
-  rmSync(directory, { recursive: true, force: true });
-  mkdirSync(directory, { recursive: true });
-  await bundleScript(join(directory, 'main.mjs'));
-  const dawn = dirname(createRequire(join(root, 'packages', 'backend-webgpu', 'package.json')).resolve('webgpu'));
+  await layOut(directory);
+  const dawn = dawnFolder();
   const target = join(directory, 'node_modules', 'webgpu');
   pack(join(dawn, 'dist', platform, 'dawn.node'), join(target, 'dist', platform, 'dawn.node'));
   for (const name of ['index.js', 'package.json', 'LICENSE.md']) copyFileSync(join(dawn, name), join(target, name));
   pack(process.execPath, join(directory, 'node'));
-  cpSync(join(root, 'apps', 'lm-pretrain', 'presets'), join(directory, 'presets'), { recursive: true });
-  writeFileSync(join(directory, 'package.json'), JSON.stringify({ name: 'xmoe-gpu', version: '0.0.0', private: true, type: 'module' }));
-  for (const name of readdirSync(join(root, 'bench', 'peers')).filter((file) => file.endsWith('.py'))) copyFileSync(join(root, 'bench', 'peers', name), join(directory, name));
   const loader = ['/usr/lib/x86_64-linux-gnu/libvulkan.so.1', '/usr/lib/aarch64-linux-gnu/libvulkan.so.1', '/usr/lib64/libvulkan.so.1'].find(existsSync);
   if (loader) {
     mkdirSync(join(directory, 'lib'));

@@ -1,0 +1,37 @@
+// The flags of the first minutes on a GPU. Unknown ones, and phases that are not there, are refused with what there is; nothing runs here.
+import { list, readFlags, requireName } from '../flags.js';
+
+/** In the order of what is wanted most, should the time run out. */
+export const PHASE_NAMES = [
+  'device', 'launches', 'step 323m float16', 'step 124m float16', 'products', 'torch', 'step tiny', 'step small', 'step 323m float32', 'conformance',
+] as const;
+export type PhaseName = (typeof PHASE_NAMES)[number];
+
+export interface GpuOptions {
+  readonly phases: readonly PhaseName[];
+  /** Run this phase here, in this process. */
+  readonly here: PhaseName | null;
+  readonly small: boolean;
+  readonly help: boolean;
+}
+
+const FLAGS = { only: { type: 'string' }, phase: { type: 'string' }, small: { type: 'boolean' }, help: { type: 'boolean' } } as const;
+
+export const HELP = `npm run gpu -- [options]
+  --only LIST   phases, separated by commas (default: all): ${PHASE_NAMES.slice(0, 5).join(', ')},
+                ${PHASE_NAMES.slice(5).join(', ')}
+  --small       shows that it runs, on any adapter: small shapes, and no step of a model of the paper
+  --bundle DIR  put all it needs into a folder to carry to a machine with a GPU, and run nothing
+  --help        this text
+`;
+
+/** @throws XMoEError `config` for an unknown flag or phase */
+export function parseOptions(args: readonly string[]): GpuOptions {
+  const { only, phase, small = false, help = false } = readFlags(args, FLAGS);
+  return {
+    phases: only === undefined ? PHASE_NAMES.filter((name) => !small || !/124m|323m/.test(name)) : list('--only', only).map((name) => requireName('phase', name, PHASE_NAMES)),
+    here: phase === undefined ? null : requireName('phase', phase, PHASE_NAMES),
+    small,
+    help,
+  };
+}
