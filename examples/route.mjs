@@ -2,14 +2,15 @@
 //   echo '{"router": "threshold", "threshold": 0.9, "logits": [[2, 1, 0], [0, 0, 3]]}' | node examples/route.mjs
 // Keys: logits [T][N], router (threshold | topk | switch | base | hash | uniform), threshold, k, training, tokenIds, map, mask
 // (false or 0 = padding), capacityFactor (1), minCapacity (4). Exit code 2 and one line on standard error for bad input.
+import { refuseUnknownKeys } from '@xmoe/core';
 import { planDispatch } from '@xmoe/moe/reference';
-import { ROUTE_KEYS, refuseUnknownKeys, route } from '@xmoe/routers/reference';
+import { ROUTE_KEYS, route } from '@xmoe/routers/reference';
 
 try {
   let text = '';
   for await (const chunk of process.stdin.setEncoding('utf8')) text += chunk;
   const request = JSON.parse(text);
-  refuseUnknownKeys(request, [...ROUTE_KEYS, 'capacityFactor', 'minCapacity'], 'route');
+  refuseUnknownKeys('route', request, [...ROUTE_KEYS, 'capacityFactor', 'minCapacity']);
 
   const { capacityFactor, minCapacity, ...problem } = request;
   const routing = route(problem); // what each token wants

@@ -1,13 +1,14 @@
 // The engine: one backend plus what the host keeps about it (live tensors, scopes, the gradient tape, debug checks).
 // Several engines may live side by side; nothing here is global.
 import type { Backend, BackendBuffer, Kernels } from './contract.js';
+import { requireOptions } from './checks.js';
 import { createConstants, type Constants } from './constants.js';
 import { watchKernels, type NonFiniteWatch } from './debug.js';
 import { bytesPerElement, inferDType, type DType, type TensorData } from './dtype.js';
 import { XMoEError } from './errors.js';
 import { createFallbacks } from './fallbacks/index.js';
 import { timeKernels } from './kernel-timer.js';
-import { numbersOf, requireDTypeName, requireElements, requireOptions, requireShape } from './host-values.js';
+import { numbersOf, requireDTypeName, requireElements, requireShape } from './host-values.js';
 import type { RandomKey } from './random.js';
 import { formatShape, sizeOf, type Shape } from './shape.js';
 import type { Tape } from './tape.js';

@@ -1,7 +1,7 @@
 // Gradients for users: valueAndGrad, grad, vjp, customGradient, checkpoint. The machinery is in tape.ts.
 import type { Engine } from './engine.js';
 import { XMoEError } from './errors.js';
-import { describeArgument, requireOptions } from './host-values.js';
+import { describeArgument, requireOptions } from './checks.js';
 import { formatShape, sameShape } from './shape.js';
 import { Tape, type Backward } from './tape.js';
 import { collectTensors, isPlainObject, Tensor, type TensorTree } from './tensor.js';

@@ -1,17 +1,9 @@
-// Checks of what callers hand over from JavaScript: numbers for a tensor, shapes, dtypes, option objects. Types say the same, but not
-// everyone has them. No device here.
+// Checks of what callers hand over from JavaScript for a tensor: its numbers, shape, dtype. The general checks are in checks.ts. No device
+// here.
+import { describeArgument } from './checks.js';
 import { DTYPES, type DType } from './dtype.js';
 import { XMoEError } from './errors.js';
 import { formatShape, type Shape } from './shape.js';
-
-/** A short rendering of any value for an error line. */
-export function describeArgument(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 24 ? `${value.slice(0, 24)}…` : value);
-  if (typeof value === 'function') return 'a function';
-  if (value === undefined) return 'missing';
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  return typeof value === 'object' && value !== null ? 'an object' : String(value);
-}
 
 /** @throws XMoEError `shape` unless it is a list of whole numbers from 0 on. */
 export function requireShape(op: string, shape: Shape): void {
@@ -28,12 +20,6 @@ export function requireShape(op: string, shape: Shape): void {
 export function requireDTypeName(op: string, dtype: DType): void {
   if (DTYPES.includes(dtype)) return;
   throw new XMoEError('dtype', `dtype is ${describeArgument(dtype)}`, { op, hint: `one of ${DTYPES.join(', ')}` });
-}
-
-/** @throws XMoEError `value` unless options are an object. Their keys are the caller's matter. */
-export function requireOptions(op: string, options: unknown): void {
-  if (typeof options === 'object' && options !== null) return;
-  throw new XMoEError('value', `options are ${describeArgument(options)}`, { op, hint: 'pass an object of options' });
 }
 
 /** The typed array that holds numbers of a dtype as they are; its elements need no look. */

@@ -1,4 +1,7 @@
 // The public surface of @xmoe/core.
+export {
+  describeArgument, refuseUnknownKeys, requireFinite, requireFlag, requireInteger, requireOptions, requireRandomKey, unknownName,
+} from './checks.js';
 export * from './contract.js';
 export { watchKernels, type NonFiniteWatch } from './debug.js';
 export * from './dtype.js';

@@ -3,7 +3,7 @@
 // backend must equal `uniformAt` to the bit. Not a stateful generator.
 
 import { XMoEError } from './errors.js';
-import { describeArgument } from './host-values.js';
+import { describeArgument } from './checks.js';
 
 /** A random key: two 32-bit words. Keys are values; derive new ones with {@link foldIn}. */
 export type RandomKey = readonly [number, number];

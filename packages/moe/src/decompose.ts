@@ -1,6 +1,5 @@
 // Splits a trained dense feed-forward layer into experts (Section 3.6, Eq. 4). On the host; no routing here.
-import { XMoEError } from '@xmoe/core';
-import { requireInteger, requireObject } from '@xmoe/routers/reference';
+import { XMoEError, requireInteger, requireOptions } from '@xmoe/core';
 
 /** A dense layer W2·act(W1·h + b1) + b2, row-major, in GPT-2's layout. */
 export interface DenseWeights {
@@ -34,11 +33,11 @@ export interface DecomposedWeights {
  */
 export function splitDense(dense: DenseWeights, sizes: { width: number; hidden: number; experts: number }): DecomposedWeights {
   const op = 'splitDense';
-  requireObject(dense, op);
-  requireObject(sizes, op);
-  const d = requireInteger('width', sizes.width, 1, Infinity, op);
-  const D = requireInteger('hidden', sizes.hidden, 1, Infinity, op);
-  const N = requireInteger('experts', sizes.experts, 1, Infinity, op);
+  requireOptions(op, dense);
+  requireOptions(op, sizes);
+  const d = requireInteger(op, 'width', sizes.width, 1);
+  const D = requireInteger(op, 'hidden', sizes.hidden, 1);
+  const N = requireInteger(op, 'experts', sizes.experts, 1);
   if (D % N !== 0) {
     throw new XMoEError('value', `${N} experts do not divide a hidden size of ${D}`, { op, hint: 'choose a number of experts that divides it' });
   }

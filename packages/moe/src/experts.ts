@@ -1,10 +1,9 @@
 // The experts of a layer on dispatched rows: their parameters, checks, and which kernels compute them. Which row holds what is
 // the plan's matter; the fused op is in fused-experts.ts.
 import {
-  XMoEError, biasActivation, cast, combineExperts, gatherRows, greater, greaterEqual, matmul, reshape, select, sum,
+  XMoEError, biasActivation, cast, combineExperts, gatherRows, greater, greaterEqual, matmul, reshape, select, sum, unknownName,
   type Activation, type Tensor,
 } from '@xmoe/core';
-import { unknownName } from '@xmoe/routers/reference';
 import { fusedExperts } from './fused-experts.js';
 import type { DispatchPlan } from './plan.js';
 
@@ -39,7 +38,7 @@ export interface ExpertsResult {
 /** Returns `activation` if experts can use it. @throws XMoEError `config` with the nearest name. */
 export function requireActivation(activation: ExpertActivation): ExpertActivation {
   if (ACTIVATIONS.includes(activation)) return activation;
-  throw unknownName('activation', activation, ACTIVATIONS, 'moe layer');
+  throw unknownName('moe layer', 'activation', activation, ACTIVATIONS);
 }
 
 /**

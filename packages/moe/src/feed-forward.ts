@@ -1,11 +1,10 @@
 // The mixture-of-experts feed-forward layer: gate, router, plan, experts, auxiliary losses. The parts are in the other
 // files; this one only puts them together behind core's FeedForward.
 import {
-  XMoEError, add, hashName, multiply, parameter,
+  XMoEError, add, hashName, multiply, parameter, refuseUnknownKeys, requireFinite, requireInteger, unknownName,
   type Engine, type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 import { createRouter, gate, type Router, type RouterConfig, type Routing } from '@xmoe/routers';
-import { refuseUnknownKeys, requireFinite, requireInteger, unknownName } from '@xmoe/routers/reference';
 import { applyExperts, checkExperts, requireActivation, type ExpertActivation, type ExpertWeights } from './experts.js';
 import { planDispatch, type DispatchPath } from './plan.js';
 import { capacityOf } from './reference/capacity.js';
@@ -140,10 +139,10 @@ function parametersOf({ name, width, hidden, experts, router, init, initStd, out
 
 function readConfig(config: MoeFeedForwardConfig): Settings {
   const op = 'moe layer';
-  refuseUnknownKeys(config, CONFIG_KEYS, op);
-  const count = (key: 'width' | 'hidden' | 'experts'): number => requireInteger(key, config[key], 1, Infinity, op);
+  refuseUnknownKeys(op, config, CONFIG_KEYS);
+  const count = (key: 'width' | 'hidden' | 'experts'): number => requireInteger(op, key, config[key], 1);
   const notNegative = (key: 'balanceCoefficient' | 'zCoefficient' | 'initStd' | 'outputStd', fallback?: number): number => {
-    const value = requireFinite(key, config[key] ?? fallback, op);
+    const value = requireFinite(op, key, config[key] ?? fallback);
     if (value >= 0) return value;
     throw new XMoEError('value', `${key} is ${value}, below 0`, { op, hint: 'pass 0 or more' });
   };
@@ -174,5 +173,5 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
 
 function oneOf<Name extends string>(kind: string, name: Name, known: readonly Name[]): Name {
   if (known.includes(name)) return name;
-  throw unknownName(kind, name, known, 'moe layer');
+  throw unknownName('moe layer', kind, name, known);
 }

@@ -1,6 +1,6 @@
 // Floating-point operations of a layer's forward pass: budgeted, as papers count, and executed, as each path runs. A
 // multiply-add counts 2; only matrix products count. The backward pass costs twice the forward. Not a clock.
-import { requireFinite, requireInteger, requireObject } from '@xmoe/routers/reference';
+import { requireFinite, requireInteger, requireOptions } from '@xmoe/core';
 import type { DispatchPath } from './plan.js';
 import { capacityOf } from './reference/capacity.js';
 import type { MoeFlops } from './reference/flops.js';
@@ -31,7 +31,7 @@ export interface MoeFlopsOptions {
 
 /** Forward FLOPs of one routing group. @throws XMoEError when a size is not a positive integer. */
 export function moeFlops(options: MoeFlopsOptions): MoeFlops {
-  requireObject(options, 'moeFlops');
+  requireOptions('moeFlops', options);
   const { tokens: T, experts: N, width, hidden, dispatch, capacityFactor, minCapacity, kept, gate = true, skipsEmptyRows = false } = options;
   const perClaim = denseFlops({ tokens: 1, width, hidden });
   const executedRows = dispatch === 'padded' && !skipsEmptyRows ? N * capacityOf({ T, N, capacityFactor, minCapacity }) : kept;
@@ -47,15 +47,15 @@ export function moeFlops(options: MoeFlopsOptions): MoeFlops {
 
 /** Forward FLOPs 4·T·d·s of a dense feed-forward layer d → s → d. @throws XMoEError when a size is not an integer. */
 export function denseFlops(sizes: { tokens: number; width: number; hidden: number }): number {
-  requireObject(sizes, 'denseFlops');
+  requireOptions('denseFlops', sizes);
   const { tokens, width, hidden } = sizes;
-  const d = requireInteger('width', width, 1, Infinity, 'denseFlops');
-  return 4 * requireInteger('tokens', tokens, 0, Infinity, 'denseFlops') * d * requireInteger('hidden', hidden, 1, Infinity, 'denseFlops');
+  const d = requireInteger('denseFlops', 'width', width, 1);
+  return 4 * requireInteger('denseFlops', 'tokens', tokens, 0) * d * requireInteger('denseFlops', 'hidden', hidden, 1);
 }
 
 /** The hidden size γ·s of the dense layer with the budgeted FLOPs of experts of size s, rounded to an integer of at least 1. */
 export function equalFlopsHidden(sizes: { capacityFactor: number; hidden: number }): number {
-  requireObject(sizes, 'equalFlopsHidden');
+  requireOptions('equalFlopsHidden', sizes);
   const { capacityFactor, hidden } = sizes;
-  return Math.max(1, Math.round(requireFinite('capacityFactor', capacityFactor, 'equalFlopsHidden') * hidden));
+  return Math.max(1, Math.round(requireFinite('equalFlopsHidden', 'capacityFactor', capacityFactor) * hidden));
 }

@@ -1,8 +1,7 @@
 // Dispatch plans on the device: how many rows a layer computes, and which claims get them. It moves no activations; that is
 // experts.ts. Integers only, no gradient.
-import { dispatchClaims, sum, type DispatchPath, type Tensor } from '@xmoe/core';
+import { dispatchClaims, requireOptions, sum, unknownName, type DispatchPath, type Tensor } from '@xmoe/core';
 import type { Routing } from '@xmoe/routers';
-import { requireObject, unknownName } from '@xmoe/routers/reference';
 import { budgetOf, capacityOf } from './reference/capacity.js';
 
 export type { DispatchPath } from '@xmoe/core';
@@ -53,10 +52,10 @@ const ROW_MULTIPLE = 32;
  * @throws XMoEError `config` for an unknown path, `value` for a bad capacity factor or minimum
  */
 export function planDispatch(routing: Routing, options: PlanOptions): DispatchPlan {
-  requireObject(routing, 'planDispatch');
-  requireObject(options, 'planDispatch');
+  requireOptions('planDispatch', routing);
+  requireOptions('planDispatch', options);
   const { dispatch, capacityFactor = 1, minCapacity = 4 } = options;
-  if (!PATHS.includes(dispatch)) throw unknownName('dispatch path', dispatch, PATHS, 'planDispatch');
+  if (!PATHS.includes(dispatch)) throw unknownName('planDispatch', 'dispatch path', dispatch, PATHS);
   const { expertIds, scores, tokens: T, experts: N, maxChoices: K, priority } = routing;
   const capacity = dispatch === 'padded' ? capacityOf({ T, N, capacityFactor, minCapacity }) : T;
   const { engine } = expertIds;

@@ -1,8 +1,7 @@
 // The BASE router (Lewis et al. 2021): balanced assignment in training, argmax in evaluation. The auction runs on the host:
 // it is the only router that waits for the device. The solver is reference/auction.ts.
-import { XMoEError, argMax, sigmoid, takeAlongLast, type Tensor } from '@xmoe/core';
+import { XMoEError, argMax, requireFinite, requireOptions, sigmoid, takeAlongLast, type Tensor } from '@xmoe/core';
 import { auctionAssign } from './reference/auction.js';
-import { requireFinite, requireObject } from './reference/checks.js';
 import { asColumn, defineRouter, fixedChoices, type Router, type RouterInput, type Routing } from './router.js';
 import { zLossOf } from './losses.js';
 
@@ -17,9 +16,9 @@ export interface BaseRouterOptions {
  * @throws XMoEError `backend` when training on a backend that cannot.
  */
 export function createBaseRouter(options: BaseRouterOptions = {}): Router {
-  requireObject(options, 'base router');
+  requireOptions('base router', options);
   const { epsilon } = options;
-  if (epsilon !== undefined && !(requireFinite('epsilon', epsilon, 'base router') > 0)) {
+  if (epsilon !== undefined && !(requireFinite('base router', 'epsilon', epsilon) > 0)) {
     throw new XMoEError('value', `epsilon is ${epsilon}, not above 0`, { op: 'base router', hint: 'leave it out, or pass a step in logit units' });
   }
   return defineRouter({

@@ -1,7 +1,8 @@
 // Routers from plain data, so that a configuration file or a flag can name one. Only names and keys are checked here.
+import { refuseUnknownKeys, unknownName } from '@xmoe/core';
 import { createBaseRouter, type BaseRouterOptions } from './base.js';
 import { createHashRouter, type HashRouterOptions } from './hash.js';
-import { refuseUnknownKeys, requireConfiguredThreshold, unknownName } from './reference/checks.js';
+import { requireConfiguredThreshold } from './reference/checks.js';
 import type { Router } from './router.js';
 import { createThresholdRouter, type ThresholdRouterOptions } from './threshold.js';
 import { createSwitchRouter, createTopKRouter, type TopKRouterOptions } from './top-k.js';
@@ -35,11 +36,11 @@ export const ROUTER_CONFIG_KEYS = {
 export function createRouter(config: RouterConfig): Router {
   const types = Object.keys(ROUTER_CONFIG_KEYS) as RouterType[];
   const type: unknown = (config as { type?: unknown } | null | undefined)?.type;
-  if (!types.includes(type as RouterType)) throw unknownName('router type', type, types, 'createRouter');
-  refuseUnknownKeys(config, ['type', ...ROUTER_CONFIG_KEYS[config.type]], 'createRouter');
+  if (!types.includes(type as RouterType)) throw unknownName('createRouter', 'router type', type, types);
+  refuseUnknownKeys('createRouter', config, ['type', ...ROUTER_CONFIG_KEYS[config.type]]);
   switch (config.type) {
     case 'threshold':
-      requireConfiguredThreshold(config.threshold, 'createRouter');
+      requireConfiguredThreshold('createRouter', config.threshold);
       return createThresholdRouter(config);
     case 'topk':
       return createTopKRouter(config);

@@ -1,6 +1,8 @@
 // The hash router (Roller et al. 2021): a fixed map from token id to expert. It has no gate and no loss.
-import { XMoEError, cast, gatherRows, greaterEqual, select, subtract, type Engine, type Tensor } from '@xmoe/core';
-import { describeValue, requireInteger, requireObject } from './reference/checks.js';
+import {
+  XMoEError, cast, describeArgument, gatherRows, greaterEqual, requireInteger, requireOptions, select, subtract,
+  type Engine, type Tensor,
+} from '@xmoe/core';
 import { createHashMap } from './reference/hash.js';
 import { asColumn, defineRouter, type Router } from './router.js';
 
@@ -23,7 +25,7 @@ export interface HashRouterOptions {
  * @throws XMoEError when neither `map` nor `vocabularySize` is given; when routing, for a map entry outside 0 … N − 1.
  */
 export function createHashRouter(options: HashRouterOptions): Router {
-  requireObject(options, 'hash router');
+  requireOptions('hash router', options);
   checkHashOptions(options);
   if (options.map === undefined && options.vocabularySize === undefined) {
     throw new XMoEError('config', 'vocabularySize is missing', { op: 'hash router', hint: 'pass vocabularySize, or a map of your own' });
@@ -66,13 +68,13 @@ export function createHashRouter(options: HashRouterOptions): Router {
 
 function checkHashOptions({ map, vocabularySize, seed = 0, layer = 0 }: HashRouterOptions): void {
   const op = 'hash router';
-  requireInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER, op);
-  requireInteger('layer', layer, 0, Number.MAX_SAFE_INTEGER, op);
-  if (map !== undefined && !Array.isArray(map)) throw new XMoEError('value', `map is ${describeValue(map)}, not a list of experts`, { op, hint: 'pass one expert per token id' });
-  if (map === undefined && vocabularySize !== undefined) requireInteger('vocabularySize', vocabularySize, 0, 2 ** 24, op);
+  requireInteger(op, 'seed', seed, 0, Number.MAX_SAFE_INTEGER);
+  requireInteger(op, 'layer', layer, 0, Number.MAX_SAFE_INTEGER);
+  if (map !== undefined && !Array.isArray(map)) throw new XMoEError('value', `map is ${describeArgument(map)}, not a list of experts`, { op, hint: 'pass one expert per token id' });
+  if (map === undefined && vocabularySize !== undefined) requireInteger(op, 'vocabularySize', vocabularySize, 0, 2 ** 24);
 }
 
 function hostMap({ map, vocabularySize, seed = 0, layer = 0, balanced }: HashRouterOptions, experts: number): Int32Array {
   if (map === undefined) return createHashMap({ vocabulary: vocabularySize!, experts, seed, layer, balanced });
-  return Int32Array.from(map, (expert, id) => requireInteger(`map[${id}]`, expert, 0, experts - 1, 'hash router'));
+  return Int32Array.from(map, (expert, id) => requireInteger('hash router', `map[${id}]`, expert, 0, experts - 1));
 }

@@ -1,6 +1,9 @@
 // What a tensor router is given and what it returns, and the checks that all routers share. No router here.
-import { XMoEError, Tensor, cast, formatShape, multiply, select, type Engine } from '@xmoe/core';
-import { MOST_EXPERTS, describeValue, requireInteger, requireObject } from './reference/checks.js';
+import {
+  XMoEError, cast, describeArgument, formatShape, multiply, requireInteger, requireOptions, select, Tensor,
+  type Engine,
+} from '@xmoe/core';
+import { MOST_EXPERTS } from './reference/checks.js';
 
 /** One routing group: the tokens that compete for the same experts. */
 export interface RouterInput {
@@ -84,7 +87,7 @@ export function defineRouter({ name, usesGate, maxChoices, choose }: RouterDefin
     usesGate,
     maxChoices,
     route(input) {
-      requireObject(input, `${name} router`);
+      requireOptions(`${name} router`, input);
       checkInput(name, usesGate, input);
       const { engine, tokens, experts } = input;
       const choices = maxChoices(experts);
@@ -100,11 +103,11 @@ export function defineRouter({ name, usesGate, maxChoices, choose }: RouterDefin
 function checkInput(router: string, usesGate: boolean, { engine, logits, tokens, experts, mask, tokenIds, key }: RouterInput): void {
   const op = `${router} router`;
   if (typeof engine?.scope !== 'function') throw new XMoEError('value', 'the engine is missing', { op, hint: 'pass the engine of the logits' });
-  requireInteger('tokens', tokens, 0, Infinity, op);
-  requireInteger('experts', experts, 1, MOST_EXPERTS, op);
+  requireInteger(op, 'tokens', tokens, 0);
+  requireInteger(op, 'experts', experts, 1, MOST_EXPERTS);
   for (const [name, tensor] of Object.entries({ logits, mask, tokenIds, key })) {
     if (tensor === null || tensor === undefined) continue;
-    if (!(tensor instanceof Tensor)) throw new XMoEError('value', `${name} is ${describeValue(tensor)}, not a tensor`, { op, hint: 'make one with engine.tensor(values, shape)' });
+    if (!(tensor instanceof Tensor)) throw new XMoEError('value', `${name} is ${describeArgument(tensor)}, not a tensor`, { op, hint: 'make one with engine.tensor(values, shape)' });
     if (tensor.engine !== engine) throw new XMoEError('backend', `${name} lives on another engine`, { op, hint: 'pass the engine that made it' });
   }
   if (usesGate) {
@@ -135,7 +138,7 @@ export function withoutPadding(x: Tensor, mask: Tensor | null | undefined): Tens
 /** Refuses what is no tensor, and a mask that has not one entry per row of x. */
 export function requireRows(x: Tensor, mask: Tensor | null | undefined): void {
   for (const [name, tensor] of [['x', x], ['mask', mask ?? x]] as const) {
-    if (!(tensor instanceof Tensor)) throw new XMoEError('value', `${name} is ${describeValue(tensor)}, not a tensor`, { op: 'routers', hint: 'make one with engine.tensor(values, shape)' });
+    if (!(tensor instanceof Tensor)) throw new XMoEError('value', `${name} is ${describeArgument(tensor)}, not a tensor`, { op: 'routers', hint: 'make one with engine.tensor(values, shape)' });
   }
   if (mask && mask.size !== x.shape[0]) {
     throw new XMoEError('shape', `mask is ${formatShape(mask.shape)} for ${formatShape(x.shape)}`, { op: 'routers', hint: 'give one entry per token' });

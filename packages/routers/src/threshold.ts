@@ -1,6 +1,5 @@
 // The threshold router (Algorithm 1, Eq. 5): every token takes as many experts as it needs to reach mass t.
-import { thresholdSelect } from '@xmoe/core';
-import { requireFinite, requireInteger, requireObject } from './reference/checks.js';
+import { requireFinite, requireInteger, requireOptions, thresholdSelect } from '@xmoe/core';
 import { probabilitiesOf } from './gate.js';
 import { defineRouter, type Router } from './router.js';
 import { rankedLosses, weigh, type SoftmaxRouterOptions } from './softmax-routing.js';
@@ -18,9 +17,9 @@ export interface ThresholdRouterOptions extends SoftmaxRouterOptions {
  * @throws XMoEError when t is not finite or the bound is not a positive integer.
  */
 export function createThresholdRouter(options: ThresholdRouterOptions): Router {
-  requireObject(options, 'threshold router');
-  const threshold = requireFinite('threshold', options.threshold, 'threshold router', 'pass t as a number, for example 0.9');
-  const bound = options.maxExpertsPerToken === undefined ? Infinity : requireInteger('maxExpertsPerToken', options.maxExpertsPerToken, 1, Infinity, 'threshold router');
+  requireOptions('threshold router', options);
+  const threshold = requireFinite('threshold router', 'threshold', options.threshold, 'pass t as a number, for example 0.9');
+  const bound = options.maxExpertsPerToken === undefined ? Infinity : requireInteger('threshold router', 'maxExpertsPerToken', options.maxExpertsPerToken, 1);
   return defineRouter({
     name: 'threshold',
     usesGate: true,

@@ -1,6 +1,8 @@
 // The top-k and Switch routers: a fixed number of experts per token.
-import { add, addAlongLast, log, maximum, multiply, randomUniform, takeAlongLast, topK, type Tensor } from '@xmoe/core';
-import { requireInteger, requireObject } from './reference/checks.js';
+import {
+  add, addAlongLast, log, maximum, multiply, randomUniform, requireInteger, requireOptions, takeAlongLast, topK,
+  type Tensor,
+} from '@xmoe/core';
 import { probabilitiesOf } from './gate.js';
 import { defineRouter, fixedChoices, type Router, type RouterInput } from './router.js';
 import { rankedLosses, requireChoices, weigh, type SoftmaxRouterOptions } from './softmax-routing.js';
@@ -24,13 +26,13 @@ export function createTopKRouter(options: TopKRouterOptions): Router {
 
 /** The Switch router (Fedus et al. 2021): top-1 with weight p. */
 export function createSwitchRouter(options: Omit<TopKRouterOptions, 'k' | 'noise'> = {}): Router {
-  requireObject(options, 'switch router');
+  requireOptions('switch router', options);
   return createRankedRouter('switch', { ...options, k: 1 });
 }
 
 function createRankedRouter(name: string, options: TopKRouterOptions): Router {
-  requireObject(options, `${name} router`);
-  const k = requireInteger('k', options.k, 1, Infinity, `${name} router`);
+  requireOptions(`${name} router`, options);
+  const k = requireInteger(`${name} router`, 'k', options.k, 1);
   return defineRouter({
     name,
     usesGate: true,

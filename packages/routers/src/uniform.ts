@@ -1,6 +1,5 @@
 // The forced-uniform router: a perfectly even load for benchmarks. It ignores what the gate prefers; not for training.
-import { argMax, remainder, select, takeAlongLast, type Tensor } from '@xmoe/core';
-import { requireInteger, requireObject } from './reference/checks.js';
+import { argMax, remainder, requireInteger, requireOptions, select, takeAlongLast, type Tensor } from '@xmoe/core';
 import { probabilitiesOf } from './gate.js';
 import { defineRouter, fixedChoices, type Router, type RouterInput } from './router.js';
 import { gateLosses, requireChoices } from './softmax-routing.js';
@@ -17,8 +16,8 @@ export interface UniformRouterOptions {
 
 /** Token t takes experts (t·k + j) mod N, j = 0 … k − 1. @throws XMoEError when k is not a positive integer. */
 export function createUniformRouter(options: UniformRouterOptions): Router {
-  requireObject(options, 'uniform router');
-  const k = requireInteger('k', options.k, 1, Infinity, 'uniform router');
+  requireOptions('uniform router', options);
+  const k = requireInteger('uniform router', 'k', options.k, 1);
   const usesGate = options.gate ?? true;
   return defineRouter({
     name: 'uniform',

@@ -2,7 +2,7 @@
 import { XMoEError } from '../errors.js';
 import { formatShape, sameShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { engineOf, requireDType, requireExtent, requireFloat, requireKey, requireNumber, requireOptions, requireRank, requireSameDType, requireSameEngine, requireWhole } from './check.js';
+import { engineOf, requireDType, requireExtent, requireFloat, requireKey, requireNumber, requireOptions, requireRank, requireSameDType, requireSameEngine, requireInteger } from './check.js';
 
 export interface AttentionArguments {
   /** Heads per batch row. */
@@ -56,7 +56,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionArg
 
 function checkAttention(op: string, q: Tensor, k: Tensor, v: Tensor, options: AttentionArguments): void {
   requireOptions(op, options);
-  requireWhole(op, 'heads', options.heads, 1);
+  requireInteger(op, 'heads', options.heads, 1);
   if (options.scale !== undefined) requireNumber(op, 'scale', options.scale);
   requireSameEngine(op, q, k, v, options.keyMask, options.dropout?.key);
   for (const [name, tensor] of [['q', q], ['k', k], ['v', v]] as const) {

@@ -3,10 +3,11 @@ import { isFloat, type DType } from '../dtype.js';
 import type { Engine } from '../engine.js';
 import { XMoEError, nearestName } from '../errors.js';
 import { formatShape } from '../shape.js';
-import { describeArgument, requireDTypeName, requireOptions } from '../host-values.js';
+import { describeArgument, requireInteger, requireOptions } from '../checks.js';
+import { requireDTypeName } from '../host-values.js';
 import { Tensor } from '../tensor.js';
 
-export { requireDTypeName, requireOptions };
+export { requireDTypeName, requireInteger, requireOptions };
 
 export function requireTensor(op: string, name: string, value: unknown): void {
   if (value instanceof Tensor) return;
@@ -35,12 +36,6 @@ export function requireName(op: string, kind: string, name: string, known: reado
 export function requireNumber(op: string, name: string, value: unknown): void {
   if (typeof value === 'number') return;
   throw new XMoEError('value', `${name} is ${describeArgument(value)}, not a number`, { op, hint: 'pass a number' });
-}
-
-/** A whole number from `least` to `most`, for sizes and counts. */
-export function requireWhole(op: string, name: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): void {
-  if (Number.isSafeInteger(value) && value >= least && value <= most) return;
-  throw new XMoEError('value', `${name} is ${describeArgument(value)}`, { op, hint: `pass a whole number from ${least} to ${most}` });
 }
 
 /** Raises before the op has allocated anything. */

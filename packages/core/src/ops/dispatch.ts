@@ -2,7 +2,7 @@
 import type { DispatchPath } from '../contract.js';
 import { XMoEError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
-import { engineOf, requireDType, requireExtent, requireName, requireOptions, requireRank, requireSameEngine, requireWhole } from './check.js';
+import { engineOf, requireDType, requireExtent, requireName, requireOptions, requireRank, requireInteger, requireSameEngine } from './check.js';
 
 /** Claim c = t·K + j is token t's choice j. All int32. */
 export interface DispatchedClaims {
@@ -40,8 +40,8 @@ export function dispatchClaims(expertIds: Tensor, scores: Tensor, options: Dispa
   requireOptions(op, options);
   const { dispatch, experts, rows, rankOnly = false } = options;
   requireName(op, 'dispatch', dispatch, ['padded', 'grouped', 'budget']);
-  requireWhole(op, 'experts', experts, 1);
-  requireWhole(op, 'rows', rows, 0);
+  requireInteger(op, 'experts', experts, 1);
+  requireInteger(op, 'rows', rows, 0);
   requireSameEngine(op, expertIds, scores);
   requireRank(op, 'expertIds', expertIds, 2);
   requireDType(op, 'expertIds', expertIds, 'int32');

@@ -1,12 +1,12 @@
 // Random tensors drawn on the device by key.
 import type { Tensor } from '../tensor.js';
-import { engineOf, requireKey, requireWhole } from './check.js';
+import { engineOf, requireKey, requireInteger } from './check.js';
 import { cos, log, maximum, multiply, sqrt, subtract } from './elementwise.js';
 
 /** Uniform numbers in [0, 1), float32 of `shape`. key uint32 [2]; `stream` names the site. Bit-equal on every backend. */
 export function randomUniform(key: Tensor, shape: readonly number[], stream = 0): Tensor {
   requireKey('randomUniform', key);
-  requireWhole('randomUniform', 'stream', stream, -(2 ** 31), 2 ** 32 - 1); // as bits
+  requireInteger('randomUniform', 'stream', stream, -(2 ** 31), 2 ** 32 - 1); // as bits
   const out = key.engine.empty(shape);
   key.engine.kernels.random(key, out, { stream });
   return out;

@@ -1,5 +1,5 @@
 // The experts' activations and their derivatives on single numbers, in float64.
-import { unknownName } from '@xmoe/routers/reference';
+import { unknownName } from '@xmoe/core';
 
 /** GELU by its tanh approximation, GELU by erf, or ReLU. */
 export type ExpertActivation = 'gelu-tanh' | 'gelu-erf' | 'relu';
@@ -30,7 +30,7 @@ const ACTIVATIONS: Record<ExpertActivation, ActivationPair> = {
 
 /** The activation of that name and its derivative. @throws XMoEError `config` with the nearest name. */
 export function activationOf(name: ExpertActivation): ActivationPair {
-  if (!Object.hasOwn(ACTIVATIONS, name)) throw unknownName('activation', name, Object.keys(ACTIVATIONS), 'moeLayer');
+  if (!Object.hasOwn(ACTIVATIONS, name)) throw unknownName('moeLayer', 'activation', name, Object.keys(ACTIVATIONS));
   return ACTIVATIONS[name];
 }
 

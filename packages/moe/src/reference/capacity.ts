@@ -1,6 +1,5 @@
 // How many claims an expert, or the whole layer, may keep. Exact integer arithmetic; no routing here.
-import { XMoEError } from '@xmoe/core';
-import { requireFinite, requireInteger, requireObject } from '@xmoe/routers/reference';
+import { XMoEError, requireFinite, requireInteger, requireOptions } from '@xmoe/core';
 
 export interface CapacityOptions {
   /** Tokens in the routing group, padding included: shapes do not depend on the mask. */
@@ -17,17 +16,17 @@ export interface CapacityOptions {
  * @throws XMoEError `value` when T, N or minCapacity is not an integer in range, or γ is not above 0
  */
 export function capacityOf(options: CapacityOptions): number {
-  requireObject(options, 'capacity');
-  const T = requireInteger('T', options.T, 0, Infinity, 'capacity');
-  const N = requireInteger('N', options.N, 1, Infinity, 'capacity');
-  const least = requireInteger('minCapacity', options.minCapacity ?? 4, 0, Infinity, 'capacity');
+  requireOptions('capacity', options);
+  const T = requireInteger('capacity', 'T', options.T, 0);
+  const N = requireInteger('capacity', 'N', options.N, 1);
+  const least = requireInteger('capacity', 'minCapacity', options.minCapacity ?? 4, 0);
   return Math.min(T, Math.max(least, ceilShare(options.capacityFactor, T, N)));
 }
 
 /** B = ⌈γ·T⌉: the claims a layer on the budget path may keep. @throws XMoEError as {@link capacityOf}. */
 export function budgetOf(options: { readonly T: number; readonly capacityFactor: number }): number {
-  requireObject(options, 'capacity');
-  return ceilShare(options.capacityFactor, requireInteger('T', options.T, 0, Infinity, 'capacity'), 1);
+  requireOptions('capacity', options);
+  return ceilShare(options.capacityFactor, requireInteger('capacity', 'T', options.T, 0), 1);
 }
 
 /**
@@ -35,7 +34,7 @@ export function budgetOf(options: { readonly T: number; readonly capacityFactor:
  * double nearest to 1.1 is itself a little above 11/10. The shortest decimal that reads back as γ is what its author wrote.
  */
 function ceilShare(capacityFactor: number, T: number, N: number): number {
-  const gamma = requireFinite('capacityFactor', capacityFactor, 'capacity', 'pass γ as a number, for example 1.25');
+  const gamma = requireFinite('capacity', 'capacityFactor', capacityFactor, 'pass γ as a number, for example 1.25');
   if (gamma <= 0) {
     throw new XMoEError('value', `capacityFactor is ${gamma}, not above 0`, { op: 'capacity' });
   }

@@ -1,6 +1,6 @@
 // Floating-point operations of an MoE layer's forward pass: budgeted, as papers count, and executed, as each path runs.
 // A multiply-add counts 2; only matrix products count. The backward pass costs twice the forward. Not a clock.
-import { requireInteger } from '@xmoe/routers/reference';
+import { requireInteger } from '@xmoe/core';
 import type { DispatchPlan } from './plan.js';
 
 export interface MoeFlopsOptions {
@@ -29,8 +29,8 @@ export interface MoeFlops {
 
 /** Counts the forward FLOPs of one routing group under a plan. @throws XMoEError when d or s is not a positive integer. */
 export function moeFlops(plan: DispatchPlan, { d, s, capacityFactor, skipsEmptyRows = false }: MoeFlopsOptions): MoeFlops {
-  const width = requireInteger('d', d, 1, Infinity, 'moeFlops');
-  const perClaim = 4 * width * requireInteger('s', s, 1, Infinity, 'moeFlops');
+  const width = requireInteger('moeFlops', 'd', d, 1);
+  const perClaim = 4 * width * requireInteger('moeFlops', 's', s, 1);
   const executedRows = plan.path === 'padded' && !skipsEmptyRows ? plan.experts * plan.capacity : plan.kept.length;
   return {
     perClaim,

@@ -1,6 +1,6 @@
 // Which claims each dispatch path keeps. It moves no data: that is layer.ts here, and kernels in the tensor layer.
-import type { DispatchPath } from '@xmoe/core';
-import { type Priority, type Routing, requireObject, unknownName } from '@xmoe/routers/reference';
+import { requireOptions, unknownName, type DispatchPath } from '@xmoe/core';
+import type { Priority, Routing } from '@xmoe/routers/reference';
 import { budgetOf, capacityOf } from './capacity.js';
 import { type Claim, comparePriority, listClaims } from './claims.js';
 
@@ -46,10 +46,10 @@ const PATHS: readonly DispatchPath[] = ['padded', 'grouped', 'budget'];
  * @throws XMoEError `config` for an unknown path, `value` for a bad capacity factor or minimum
  */
 export function planDispatch(routing: Routing, options: PlanOptions = {}): DispatchPlan {
-  requireObject(routing, 'planDispatch');
-  requireObject(options, 'planDispatch');
+  requireOptions('planDispatch', routing);
+  requireOptions('planDispatch', options);
   const { path = 'padded', capacityFactor = 1, minCapacity = 4 } = options;
-  if (!PATHS.includes(path)) throw unknownName('dispatch path', path, PATHS, 'planDispatch');
+  if (!PATHS.includes(path)) throw unknownName('planDispatch', 'dispatch path', path, PATHS);
   const { tokens: T, experts: N } = routing;
   const claims = listClaims(routing).sort(comparePriority(options.priority ?? routing.priority));
   const capacity = path === 'padded' ? capacityOf({ T, N, capacityFactor, minCapacity }) : T;

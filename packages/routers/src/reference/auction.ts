@@ -4,8 +4,8 @@
 //
 // An expert sells q = ⌊T/N⌋ places to tokens only. When N does not divide T it sells one more place, which may also go
 // to one of the N − (T mod N) dummies that make supply equal demand; so every expert ends with ⌊T/N⌋ or ⌈T/N⌉ tokens.
-import { XMoEError } from '@xmoe/core';
-import { requireInteger, requireLength, requireObject } from './checks.js';
+import { XMoEError, requireInteger, requireOptions } from '@xmoe/core';
+import { requireLength } from './checks.js';
 import { type Mask, readMask } from './logits.js';
 
 export interface AuctionOptions {
@@ -30,10 +30,10 @@ const NOBODY = -1;
  * @throws XMoEError on bad sizes, a logit that is not finite, or an epsilon that is not positive
  */
 export function auctionAssign(logits: ArrayLike<number>, T: number, N: number, options: AuctionOptions = {}): Int32Array {
-  requireInteger('T', T, 0, Infinity, 'auctionAssign');
-  requireInteger('N', N, 1, Infinity, 'auctionAssign');
-  requireObject(options, 'auctionAssign');
-  requireLength(logits, T * N, 'auctionAssign');
+  requireInteger('auctionAssign', 'T', T, 0);
+  requireInteger('auctionAssign', 'N', N, 1);
+  requireOptions('auctionAssign', options);
+  requireLength('auctionAssign', logits, T * N);
   const mask = readMask(options.mask, T);
   const bidders = Int32Array.from(mask.keys()).filter((token) => mask[token] === 1);
   const { values, range } = normalise(logits, bidders, N);

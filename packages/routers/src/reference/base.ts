@@ -1,7 +1,6 @@
 // The BASE router (Lewis et al., 2021): balanced assignment in training, argmax in evaluation. The solver is auction.ts.
-import { XMoEError } from '@xmoe/core';
+import { XMoEError, describeArgument, requireOptions } from '@xmoe/core';
 import { auctionAssign } from './auction.js';
-import { describeValue, requireObject } from './checks.js';
 import { type GateOptions, argmax, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
 import { type Routing, buildRouting, rowOf } from './routing.js';
@@ -19,10 +18,10 @@ export interface BaseOptions extends GateOptions {
  * @throws XMoEError on bad logits, mask, `training` or `epsilon`.
  */
 export function routeBase(logits: Logits, options: BaseOptions = {}): Routing {
-  requireObject(options, 'route');
+  requireOptions('route', options);
   const training: unknown = options.training ?? false;
   if (typeof training !== 'boolean') {
-    throw new XMoEError('value', `training is ${describeValue(training)}, not true or false`, { op: 'route' });
+    throw new XMoEError('value', `training is ${describeArgument(training)}, not true or false`, { op: 'route' });
   }
   const gate = softmaxGate(logits, options);
   const { tokens: T, experts: N, mask } = gate;

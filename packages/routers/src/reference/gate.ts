@@ -1,5 +1,5 @@
 // The softmax gate on plain arrays: p = softmax(logits) (Eq. 1). It chooses nothing; the routers do.
-import { requireObject, unknownName } from './checks.js';
+import { requireOptions, unknownName } from '@xmoe/core';
 import { type Logits, type Mask, type Precision, readLogits, readMask } from './logits.js';
 
 export interface GateOptions {
@@ -28,9 +28,9 @@ export interface Gate {
  * @throws XMoEError as {@link readLogits} and {@link readMask}.
  */
 export function softmaxGate(logits: Logits, options: GateOptions = {}): Gate {
-  requireObject(options, 'route');
+  requireOptions('route', options);
   const precision = options.precision ?? 'float32';
-  if (precision !== 'float32' && precision !== 'float64') throw unknownName('precision', precision, ['float32', 'float64'], 'route');
+  if (precision !== 'float32' && precision !== 'float64') throw unknownName('route', 'precision', precision, ['float32', 'float64']);
   const { tokens, experts, values } = readLogits(logits, precision);
   const mask = readMask(options.mask, tokens);
   const probabilities = new Float64Array(tokens * experts); // [T, N]

@@ -1,6 +1,6 @@
 // The hash router (Roller et al., 2021): a fixed map from token id to expert. It looks at no hidden state.
-import { XMoEError, foldIn, hostPermutation, hostUniform, randomKey } from '@xmoe/core';
-import { MOST_EXPERTS, describeValue, requireInteger, requireObject, requireRoom } from './checks.js';
+import { XMoEError, describeArgument, foldIn, hostPermutation, hostUniform, randomKey, requireInteger, requireOptions } from '@xmoe/core';
+import { MOST_EXPERTS, requireRoom } from './checks.js';
 import type { Gate } from './gate.js';
 import { type Mask, readMask } from './logits.js';
 import { type Routing, buildRouting } from './routing.js';
@@ -23,11 +23,11 @@ export interface HashMapOptions {
  * @throws XMoEError when sizes or seed are not integers.
  */
 export function createHashMap(options: HashMapOptions): Int32Array {
-  requireObject(options, 'createHashMap');
-  const vocabulary = requireInteger('vocabulary', options.vocabulary, 0, 2 ** 24, 'createHashMap');
-  const N = requireInteger('experts', options.experts, 1, MOST_EXPERTS, 'createHashMap');
-  const seed = requireInteger('seed', options.seed, 0, Number.MAX_SAFE_INTEGER, 'createHashMap');
-  const layer = requireInteger('layer', options.layer ?? 0, 0, Number.MAX_SAFE_INTEGER, 'createHashMap');
+  requireOptions('createHashMap', options);
+  const vocabulary = requireInteger('createHashMap', 'vocabulary', options.vocabulary, 0, 2 ** 24);
+  const N = requireInteger('createHashMap', 'experts', options.experts, 1, MOST_EXPERTS);
+  const seed = requireInteger('createHashMap', 'seed', options.seed, 0, Number.MAX_SAFE_INTEGER);
+  const layer = requireInteger('createHashMap', 'layer', options.layer ?? 0, 0, Number.MAX_SAFE_INTEGER);
   const key = foldIn(foldIn(randomKey(seed), 'hash-router'), layer);
   if (!options.balanced) return Int32Array.from(hostUniform(key, vocabulary), (u) => Math.floor(u * N));
   const map = new Int32Array(vocabulary);
@@ -49,18 +49,18 @@ export interface HashOptions {
  */
 export function routeHash(tokenIds: ArrayLike<number>, options: HashOptions): Routing {
   requireArray('tokenIds', tokenIds);
-  requireObject(options, 'route');
+  requireOptions('route', options);
   requireArray('map', options.map);
-  const N = requireInteger('experts', options.experts, 1, MOST_EXPERTS, 'route');
+  const N = requireInteger('route', 'experts', options.experts, 1, MOST_EXPERTS);
   const T = tokenIds.length;
   const mask = readMask(options.mask, T);
-  requireRoom(T, N, 'route');
+  requireRoom('route', T, N);
   const probabilities = new Float64Array(T * N); // [T, N], one-hot
   const chosen = new Int32Array(T);
   for (let token = 0; token < T; token++) {
     if (mask[token] === 0) continue;
     const id = requireTokenId(tokenIds[token], token, options.map.length);
-    chosen[token] = requireInteger(`map[${id}]`, options.map[id], 0, N - 1, 'route');
+    chosen[token] = requireInteger('route', `map[${id}]`, options.map[id], 0, N - 1);
     probabilities[token * N + chosen[token]] = 1;
   }
   const gate: Gate = { tokens: T, experts: N, logits: new Float64Array(0), probabilities, mask, precision: 'float32' };
@@ -74,11 +74,11 @@ export function routeHash(tokenIds: ArrayLike<number>, options: HashOptions): Ro
 
 function requireTokenId(id: unknown, token: number, size: number): number {
   if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < size) return id;
-  const message = `tokenIds[${token}] is ${describeValue(id)}, outside the map of ${size} ids`;
+  const message = `tokenIds[${token}] is ${describeArgument(id)}, outside the map of ${size} ids`;
   throw new XMoEError('value', message, { op: 'route' });
 }
 
 function requireArray(name: string, value: unknown): void {
   if (Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))) return;
-  throw new XMoEError('value', `${name} is ${describeValue(value)}, not an array of integers`, { op: 'route' });
+  throw new XMoEError('value', `${name} is ${describeArgument(value)}, not an array of integers`, { op: 'route' });
 }

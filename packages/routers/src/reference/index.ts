@@ -2,7 +2,6 @@
 // The oracle of the tensor routers, and usable alone. Not fast.
 export { type AuctionOptions, auctionAssign, assignmentScore } from './auction.js';
 export { type BaseOptions, routeBase } from './base.js';
-export { refuseUnknownKeys, requireFinite, requireInteger, requireObject, unknownName } from './checks.js';
 export { type Gate, type GateOptions, logSumExp, softmaxGate } from './gate.js';
 export { type HashMapOptions, type HashOptions, createHashMap, routeHash } from './hash.js';
 export type { FlatLogits, Logits, Mask, Precision } from './logits.js';

@@ -1,6 +1,5 @@
 // Reads what callers pass as logits and masks into flat arrays. No softmax and no routing here.
-import { XMoEError } from '@xmoe/core';
-import { describeValue, requireInteger } from './checks.js';
+import { XMoEError, describeArgument, requireInteger } from '@xmoe/core';
 
 /** float32 rounds logits and probabilities as a backend does; float64 keeps them whole, for gradient checks. */
 export type Precision = 'float32' | 'float64';
@@ -39,7 +38,7 @@ export function readLogits(logits: Logits, precision: Precision = 'float32'): Lo
       const value = typeof raw !== 'number' || precision === 'float64' ? raw : Math.fround(raw);
       if (typeof value !== 'number' || !Number.isFinite(value)) {
         const problem = typeof raw === 'number' && Number.isFinite(raw) ? 'too large for float32' : 'not a finite number';
-        throw new XMoEError('value', `logits[${token}][${expert}] is ${describeValue(raw)}, ${problem}`, { op: 'route' });
+        throw new XMoEError('value', `logits[${token}][${expert}] is ${describeArgument(raw)}, ${problem}`, { op: 'route' });
       }
       values[token * experts + expert] = value;
     }
@@ -58,8 +57,8 @@ function isFlat(logits: Logits): logits is FlatLogits {
 }
 
 function flatShape(logits: FlatLogits): Shaped {
-  const tokens = requireInteger('logits.tokens', logits.tokens, 0, Infinity, 'route');
-  const experts = requireInteger('logits.experts', logits.experts, 1, Infinity, 'route');
+  const tokens = requireInteger('route', 'logits.tokens', logits.tokens, 0);
+  const experts = requireInteger('route', 'logits.experts', logits.experts, 1);
   if (logits.values?.length !== tokens * experts) {
     const message = `logits.values has length ${logits.values?.length}, not ${tokens}·${experts}`;
     throw new XMoEError('shape', message, { op: 'route' });
@@ -70,14 +69,14 @@ function flatShape(logits: FlatLogits): Shaped {
 function rowShape(logits: readonly ArrayLike<number>[]): Shaped {
   const isRow = (row: unknown): row is ArrayLike<number> => Array.isArray(row) || (ArrayBuffer.isView(row) && !(row instanceof DataView));
   if (!Array.isArray(logits) || logits.length === 0) {
-    const problem = Array.isArray(logits) ? 'has no row' : `is ${describeValue(logits)}, not an array of rows`;
+    const problem = Array.isArray(logits) ? 'has no row' : `is ${describeArgument(logits)}, not an array of rows`;
     throw new XMoEError('shape', `logits ${problem}`, { op: 'route', hint: 'pass one row of N numbers per token' });
   }
   const experts = isRow(logits[0]) ? logits[0].length : 0;
   for (let token = 0; token < logits.length; token++) {
     const row: unknown = logits[token];
     if (!isRow(row) || row.length === 0) {
-      const found = isRow(row) ? 'empty' : describeValue(row);
+      const found = isRow(row) ? 'empty' : describeArgument(row);
       throw new XMoEError('shape', `logits[${token}] is ${found}, not a row of numbers`, { op: 'route' });
     }
     if (row.length !== experts) {
@@ -92,13 +91,13 @@ function rowShape(logits: readonly ArrayLike<number>[]): Shaped {
 export function readMask(mask: Mask | undefined, tokens: number): Uint8Array {
   if (mask === undefined) return new Uint8Array(tokens).fill(1);
   if (typeof mask !== 'object' || mask === null || mask.length !== tokens) {
-    const found = typeof mask === 'object' && mask !== null ? `${mask.length} entries` : describeValue(mask);
+    const found = typeof mask === 'object' && mask !== null ? `${mask.length} entries` : describeArgument(mask);
     throw new XMoEError('shape', `mask must hold one entry per token: ${found} for ${tokens} tokens`, { op: 'route' });
   }
   return Uint8Array.from({ length: tokens }, (_, token) => {
     const entry: unknown = mask[token];
     if (entry === true || entry === 1) return 1;
     if (entry === false || entry === 0) return 0;
-    throw new XMoEError('value', `mask[${token}] is ${describeValue(entry)}, not true or false`, { op: 'route' });
+    throw new XMoEError('value', `mask[${token}] is ${describeArgument(entry)}, not true or false`, { op: 'route' });
   });
 }

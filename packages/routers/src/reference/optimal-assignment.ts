@@ -1,6 +1,7 @@
 // The exact balanced assignment by the Hungarian method (Kuhn 1955, shortest augmenting paths), O(T³): what tests and
 // reports measure the auction against. Not for training.
-import { requireFinite, requireInteger, requireLength, requireObject } from './checks.js';
+import { requireFinite, requireInteger, requireOptions } from '@xmoe/core';
+import { requireLength } from './checks.js';
 import { type Mask, readMask } from './logits.js';
 
 /**
@@ -10,15 +11,15 @@ import { type Mask, readMask } from './logits.js';
  * @throws XMoEError on bad sizes and a logit that is not finite: the search would not end
  */
 export function optimalAssign(logits: ArrayLike<number>, T: number, N: number, options: { mask?: Mask } = {}): Int32Array {
-  requireInteger('T', T, 0, Infinity, 'optimalAssign');
-  requireInteger('N', N, 1, Infinity, 'optimalAssign');
-  requireObject(options, 'optimalAssign');
-  requireLength(logits, T * N, 'optimalAssign');
+  requireInteger('optimalAssign', 'T', T, 0);
+  requireInteger('optimalAssign', 'N', N, 1);
+  requireOptions('optimalAssign', options);
+  requireLength('optimalAssign', logits, T * N);
   const mask = readMask(options.mask, T);
   const rows = Int32Array.from(mask.keys()).filter((token) => mask[token] === 1);
   const places = Math.ceil(rows.length / N); // per expert
   let spread = 1;
-  for (let index = 0; index < T * N; index++) spread = Math.max(spread, Math.abs(requireFinite(`logits[${Math.floor(index / N)}][${index % N}]`, logits[index], 'optimalAssign')));
+  for (let index = 0; index < T * N; index++) spread = Math.max(spread, Math.abs(requireFinite('optimalAssign', `logits[${Math.floor(index / N)}][${index % N}]`, logits[index])));
   const unit = spread > 1e100 ? spread : 1; // sums of huge logits stay finite
   const forbidden = 4 * (spread / unit) * (places * N + 1); // more than any difference of two assignments
   // Column c is place ⌊c/N⌋ of expert c mod N. Dummy rows fill the surplus, one per expert at most: last places only.

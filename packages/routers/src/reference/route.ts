@@ -1,7 +1,7 @@
 // One entry to all reference routers by name, for data that comes from a file, a pipe or a test table.
-import { XMoEError } from '@xmoe/core';
+import { XMoEError, refuseUnknownKeys, requireInteger, unknownName } from '@xmoe/core';
 import { routeBase } from './base.js';
-import { MOST_EXPERTS, refuseUnknownKeys, requireInteger, unknownName } from './checks.js';
+import { MOST_EXPERTS } from './checks.js';
 import { createHashMap, routeHash } from './hash.js';
 import { type Logits, type Mask, readLogits } from './logits.js';
 import type { Routing } from './routing.js';
@@ -60,8 +60,8 @@ const ROUTERS: Record<RouteRequest['router'], (request: RouteRequest) => Routing
  * @throws XMoEError `config` for an unknown key or router, with the nearest name; `value` or `shape` for bad values.
  */
 export function route(request: RouteRequest): Routing {
-  refuseUnknownKeys(request, ROUTE_KEYS, 'route');
-  if (typeof request.router !== 'string' || !Object.hasOwn(ROUTERS, request.router)) throw unknownName('router', request.router, Object.keys(ROUTERS), 'route');
+  refuseUnknownKeys('route', request, ROUTE_KEYS);
+  if (typeof request.router !== 'string' || !Object.hasOwn(ROUTERS, request.router)) throw unknownName('route', 'router', request.router, Object.keys(ROUTERS));
   return ROUTERS[request.router](request);
 }
 
@@ -75,7 +75,7 @@ function hashFromRequest({ logits, tokenIds, map, seed = 0, experts, mask }: Rou
     throw new XMoEError('shape', message, { op: 'route' });
   }
   const fromMap = Array.isArray(map) && map.length > 0 ? largest(map) + 1 : undefined;
-  const N = requireInteger('experts', shape?.experts ?? experts ?? fromMap, 1, MOST_EXPERTS, 'route');
+  const N = requireInteger('route', 'experts', shape?.experts ?? experts ?? fromMap, 1, MOST_EXPERTS);
   const vocabulary = Math.max(0, largest(tokenIds.filter(Number.isInteger)) + 1);
   return routeHash(tokenIds, { experts: N, mask, map: map ?? createHashMap({ vocabulary, experts: N, seed }) });
 }

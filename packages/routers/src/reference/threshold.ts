@@ -1,6 +1,5 @@
 // The threshold router (Algorithm 1, Eq. 5): every token takes as many experts as it needs to reach mass t.
-import { countToReach, massToReach } from '@xmoe/core';
-import { requireFinite, requireObject } from './checks.js';
+import { countToReach, massToReach, requireFinite, requireOptions } from '@xmoe/core';
 import { type GateOptions, rankExperts, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
 import { type Routing, buildRouting, rowOf } from './routing.js';
@@ -23,8 +22,8 @@ export function countToThreshold(sorted: ArrayLike<number>, threshold: number): 
  * @throws XMoEError when `threshold` is not a finite number, or on bad logits or mask.
  */
 export function routeThreshold(logits: Logits, options: ThresholdOptions): Routing {
-  requireObject(options, 'route');
-  const threshold = requireFinite('threshold', options.threshold, 'route', 'pass t as a number, for example 0.9');
+  requireOptions('route', options);
+  const threshold = requireFinite('route', 'threshold', options.threshold, 'pass t as a number, for example 0.9');
   const gate = softmaxGate(logits, options);
   const { experts: N, probabilities } = gate;
   return buildRouting(gate, {

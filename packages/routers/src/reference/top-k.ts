@@ -1,6 +1,5 @@
 // The top-k and Switch routers: a fixed number of experts per token.
-import { type RandomKey, hostUniform } from '@xmoe/core';
-import { requireInteger, requireObject, requireRandomKey } from './checks.js';
+import { hostUniform, requireInteger, requireOptions, requireRandomKey, type RandomKey } from '@xmoe/core';
 import { type GateOptions, rankExperts, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
 import { type Priority, type Routing, buildRouting, rowOf } from './routing.js';
@@ -27,12 +26,12 @@ export function gumbelNoise(key: RandomKey, length: number): Float32Array {
  * @throws XMoEError when `k` is not an integer from 1 to N, or on bad logits or mask.
  */
 export function routeTopK(logits: Logits, options: TopKOptions): Routing {
-  requireObject(options, 'route');
+  requireOptions('route', options);
   const gate = softmaxGate(logits, options);
   const { tokens: T, experts: N, probabilities } = gate;
-  const k = requireInteger('k', options.k, 1, N, 'route');
+  const k = requireInteger('route', 'k', options.k, 1, N);
   const { noiseKey } = options;
-  const noise = noiseKey === undefined ? undefined : gumbelNoise(requireRandomKey('noiseKey', noiseKey, 'route'), T * N); // [T, N]
+  const noise = noiseKey === undefined ? undefined : gumbelNoise(requireRandomKey('route', 'noiseKey', noiseKey), T * N); // [T, N]
   return buildRouting(gate, {
     maxChoices: k,
     weightSource: 'softmax',
@@ -50,6 +49,6 @@ export function routeTopK(logits: Logits, options: TopKOptions): Routing {
 
 /** The Switch router (Fedus et al., 2021): top-1 with weight p. */
 export function routeSwitch(logits: Logits, options: Omit<TopKOptions, 'k' | 'noiseKey'> = {}): Routing {
-  requireObject(options, 'route');
+  requireOptions('route', options);
   return routeTopK(logits, { ...options, k: 1, noiseKey: undefined });
 }

@@ -1,5 +1,5 @@
 // The forced-uniform router: a perfectly even load for benchmarks. It ignores what the gate prefers; not for training.
-import { requireInteger, requireObject } from './checks.js';
+import { requireInteger, requireOptions } from '@xmoe/core';
 import { type GateOptions, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
 import { type Routing, buildRouting } from './routing.js';
@@ -15,10 +15,10 @@ export interface UniformOptions extends GateOptions {
  * @throws XMoEError when `k` is not an integer from 1 to N, or on bad logits or mask.
  */
 export function routeUniform(logits: Logits, options: UniformOptions): Routing {
-  requireObject(options, 'route');
+  requireOptions('route', options);
   const gate = softmaxGate(logits, options);
   const N = gate.experts;
-  const k = requireInteger('k', options.k, 1, N, 'route');
+  const k = requireInteger('route', 'k', options.k, 1, N);
   return buildRouting(gate, {
     maxChoices: k,
     weightSource: 'softmax',
