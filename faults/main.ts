@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isXMoEError } from '@xmoe/core';
+import { fuzzArguments } from './arguments.js';
 import { crashPoints } from './crash-points.js';
 import { damage } from './damage.js';
 import { failingCalls } from './failing-calls.js';
@@ -23,6 +24,7 @@ const SECTIONS = {
   'failing-calls': { about: 'every such call fails once; full disks (F8, F9)', run: failingCalls },
   damage: { about: 'damaged checkpoints (F11)', run: damage },
   fuzz: { about: 'a million changed files, one reader after another (F12, F25, S2, S3)', run: fuzz },
+  arguments: { about: 'fuzzed arguments of public functions, fifty seeds', run: fuzzArguments },
   races: { about: 'several processes in one run directory (F16 to F18)', run: races },
   signals: { about: 'signals and lost readers at random moments (F4)', run: signals },
   surroundings: { about: 'other clocks, zones, rights; places without room for a run; order of syncs (F10, F15, F44)', run: surroundings },

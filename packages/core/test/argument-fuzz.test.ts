@@ -145,7 +145,7 @@ describe('arguments that types would refuse', () => {
         const args = broken(METHODS[name](), position, field, make);
         engine.scope(() => expectOnlyOwnErrors(name, () => method(...args), args));
       }),
-      { numRuns: 300, seed: 1 },
+      { numRuns: 300, seed: Number(process.env.XMOE_FUZZ_SEED ?? 1) },
     );
   });
 });

@@ -40,7 +40,7 @@ describe('arguments that types would refuse', () => {
           expect(isXMoEError(error), (error as Error).stack).toBe(true);
         }
       }),
-      { numRuns: 400, seed: 1 },
+      { numRuns: 400, seed: Number(process.env.XMOE_FUZZ_SEED ?? 1) },
     );
   });
 
