@@ -51,7 +51,7 @@ export async function measureLaunches({ preset, accumulation }: LaunchCase, { pr
   gpu.keepLaunches = false;
   const engine = createEngine(await createWebGpuBackend({ device: gpu.device, tuning: 'off' }));
   try {
-    const model = buildModel(engine, config, vocabularyOf(config));
+    const model = buildModel(config, vocabularyOf(config));
     // Values do not matter here, and drawing them takes longer than everything else.
     const parameters = Object.fromEntries(model.parameters.map(({ name, shape }) => [name, engine.zeros(shape).keep()]));
     const trainer = createLanguageModelTrainer(engine, config, model, parameters);

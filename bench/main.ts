@@ -5,6 +5,7 @@ import { openDevices, openPeerDevices, type Devices } from './devices.js';
 import { describeEnvironment, environmentMarkdown } from './environment.js';
 import type { Device } from './forward-backward.js';
 import { benchGemm } from './gemm.js';
+import { benchGeneration } from './generation.js';
 import type { MeasureOptions } from './measure.js';
 import { benchMoeLayer } from './moe-layer.js';
 import { HELP, parseOptions, type BenchOptions, type PeerSection, type Section } from './options.js';
@@ -28,6 +29,7 @@ const BENCHES: Readonly<Record<Section, Bench>> = {
     return tables;
   },
   step: benchTrainStep,
+  generation: benchGeneration,
 };
 
 interface Measured extends Devices {

@@ -2,7 +2,7 @@
 import { XMoEError } from '@xmoe/core';
 import { list, readFlags, requireName } from './flags.js';
 
-export const SECTIONS = ['gemm', 'router', 'moe', 'step'] as const;
+export const SECTIONS = ['gemm', 'router', 'moe', 'step', 'generation'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 /** Our backends that --peers sets beside other libraries. */

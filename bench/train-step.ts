@@ -64,7 +64,7 @@ export function stepContestant(engine: Engine, config: Config, name: string, tra
 
 /** A trainer of a new model at a constant learning rate. */
 export function createStepTrainer(engine: Engine, config: Config): Trainer<TokenBatch> {
-  const model = buildModel(engine, config, vocabularyOf(config));
+  const model = buildModel(config, vocabularyOf(config));
   const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
   const constant: Config = { ...config, train: { ...config.train, schedule: 'constant' } };
   return createLanguageModelTrainer(engine, constant, model, parameters);

@@ -45,7 +45,7 @@ describe('a quick run', () => {
 
   it('measures every section on both backends', () => {
     expect(results.tables.map(({ id }) => id)).toEqual([
-      'gemm', 'router', 'moe-layer cpu:wasm', 'moe-summary cpu:wasm', 'moe-layer tfjs:wasm', 'moe-summary tfjs:wasm', 'train-step',
+      'gemm', 'router', 'moe-layer cpu:wasm', 'moe-summary cpu:wasm', 'moe-layer tfjs:wasm', 'moe-summary tfjs:wasm', 'train-step', 'generation-tiny',
     ]);
     const rows = (id: string) => results.tables.find((table) => table.id === id)!.rows;
     expect(rows('gemm')).toHaveLength(2 * 3);
@@ -181,12 +181,12 @@ describe('a process beside ours', () => {
 it('refuses bad flags in one line', () => {
   const refused = bench('--only', 'gem');
   expect(refused.status).toBe(2);
-  expect(refused.stderr).toBe('bench: there is no section gem, did you mean gemm? (one of gemm, router, moe, step)\n');
+  expect(refused.stderr).toBe('bench: there is no section gem, did you mean gemm? (one of gemm, router, moe, step, generation)\n');
 });
 
 describe('flags', () => {
   it('has defaults, and takes lists', () => {
-    expect(parseOptions([])).toEqual({ sections: ['gemm', 'router', 'moe', 'step'], peers: null, backends: null, quick: false, repeat: 5, json: null, markdown: null, help: false });
+    expect(parseOptions([])).toEqual({ sections: ['gemm', 'router', 'moe', 'step', 'generation'], peers: null, backends: null, quick: false, repeat: 5, json: null, markdown: null, help: false });
     expect(parseOptions(['--', '--only', 'moe, step,moe', '--backend=cpu', '--repeat', '7'])).toMatchObject({ sections: ['moe', 'step'], backends: ['cpu'], repeat: 7 });
     expect(parseOptions(['--quick']).repeat).toBe(2);
     expect(parseOptions(['--peers'])).toMatchObject({ peers: 'cpu', sections: ['gemm', 'step', 'moe'] });

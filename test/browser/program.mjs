@@ -48,8 +48,8 @@ export async function conformance(options) {
 const [V, B, T, d] = [29, 4, 32, 64];
 const STEPS = 20;
 
-function modelOn(engine) {
-  return createLanguageModel(engine, {
+function modelOn() {
+  return createLanguageModel({
     vocabularySize: V, contextLength: T, width: d, heads: 4, layers: 2, dropout: 0.1, initStd: 0.05,
     feedForward: ({ index, name, std, outputStd }) =>
       index === 2
@@ -75,7 +75,7 @@ function batchAt(engine, step) {
 /** Trains 20 steps. Returns the losses, and what computed them. */
 export async function train(options) {
   const engine = createEngine(await open(options));
-  const model = modelOn(engine);
+  const model = modelOn();
   const parameters = initializeParameters(engine, model.parameters, randomKey(42));
   const optimizer = createAdamW(engine, model.parameters, { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clipNorm: 1 });
   const losses = [];

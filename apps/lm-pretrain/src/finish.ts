@@ -138,7 +138,7 @@ async function scoreTest(trained: TrainedModel, evaluated: Config, label: string
   const line = progressLine(stream, label);
   const result = await evaluate({
     engine: device.engine,
-    model: original ? model : buildModel(device.engine, evaluated, tokenizer.vocabularySize),
+    model: original ? model : buildModel(evaluated, tokenizer.vocabularySize),
     parameters,
     split: data.dataset.split('test'),
     tokenizer,
@@ -165,7 +165,7 @@ function byLayer(result: EvaluationResult, pick: (routing: LayerRouting) => numb
 async function sampleText({ request, device, data, parameters, stop }: TrainedModel): Promise<string> {
   const { config } = request;
   const { engine } = device;
-  const model = buildModel(engine, leakFree(config), data.tokenizer.vocabularySize);
+  const model = buildModel(leakFree(config), data.tokenizer.vocabularySize);
   const tokens: number[] = [];
   try {
     for await (const token of generate(engine, model, parameters as Parameters, data.tokenizer, SAMPLE_PROMPT, DEFAULT_SAMPLING, config.train.precision)) {

@@ -1,5 +1,5 @@
 // From a configuration to a language model, and to what one can say of it without running it.
-import type { Engine, FeedForward } from '@xmoe/core';
+import type { FeedForward } from '@xmoe/core';
 import { createMoeFeedForward, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createLanguageModel, type LanguageModel } from '@xmoe/nn';
 import { activeExpertWeights, denseParameters, expertParameters, expertSettings, type MemoryKnob, type MemoryNeeds } from '@xmoe/train/program';
@@ -13,9 +13,9 @@ export function hasExperts(config: Config, index: number): boolean {
 }
 
 /** Builds the model; parameters are made separately. */
-export function buildModel(engine: Engine, config: Config, vocabularySize: number): XMoELanguageModel {
+export function buildModel(config: Config, vocabularySize: number): XMoELanguageModel {
   const { model, moe } = config;
-  return createLanguageModel<RoutingTrace>(engine, {
+  return createLanguageModel<RoutingTrace>({
     vocabularySize,
     contextLength: model.contextLength,
     width: model.width,

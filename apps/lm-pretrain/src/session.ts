@@ -38,7 +38,7 @@ export async function openRun(directory: string, options: OpenRunOptions): Promi
   const checkpoint = await loadRunCheckpoint(directory, options);
   const tokenizer = await loadTokenizer(checkpoint.path);
   const device = await openDevice(openBackend, options.backend, record.config.train);
-  const model = buildModel(device.engine, record.config, tokenizer.vocabularySize);
+  const model = buildModel(record.config, tokenizer.vocabularySize);
   const parameters = initializeParameters(device.engine, model.parameters, randomKey(record.config.train.seed));
   loadParameters(parameters, model.parameters, checkpoint.tensors.parameters ?? [], checkpoint.path);
   checkTokenizer(checkpoint.state.saved as JsonObject, tokenizer.hash, checkpoint.path);

@@ -67,7 +67,7 @@ async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedD
   const notify: Notify = (message) => void stream.write(`${message}\n`);
   const splits = usableSplits(data, config, notify);
   const fingerprint = dataFingerprint(dataset.index);
-  const model = buildModel(engine, config, tokenizer.vocabularySize);
+  const model = buildModel(config, tokenizer.vocabularySize);
   const parameters = initializeParameters(engine, model.parameters, randomKey(train.seed));
   const trainer = createLanguageModelTrainer(engine, config, model, parameters);
   const sampler = createBatchSampler({ split: dataset.split('train'), batchSize: train.batchSize, sequenceLength: config.model.contextLength, seed: train.seed });

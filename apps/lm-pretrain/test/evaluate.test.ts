@@ -24,7 +24,7 @@ let losses: number[];
 beforeAll(async () => {
   const flags = { 'context-length': String(LENGTH), width: '16', heads: '2', hidden: '16', experts: '4', 'expert-hidden': '8', dispatch: 'grouped', threshold: '0.6' };
   const config = await configs.resolve({ preset: 'tiny', flags });
-  const model = buildModel(engine, config, tokenizer.vocabularySize);
+  const model = buildModel(config, tokenizer.vocabularySize);
   const parameters = initializeParameters(engine, model.parameters, randomKey(1));
   options = { engine, model, parameters, split, tokenizer, batchSize: 2, computeDType: 'float32', summarizeTrace: routingReader(config, 1) };
   losses = [];

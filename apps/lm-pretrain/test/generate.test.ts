@@ -1,6 +1,7 @@
 // Sampling: what generate feeds the model, and where it stops.
 import { createCpuBackend } from '@xmoe/backend-cpu';
-import { createEngine, initializeParameters, randomKey, type Engine } from '@xmoe/core';
+import { createEngine, initializeParameters, randomKey, type Tensor } from '@xmoe/core';
+import type { PrefixBatch, PrefixState } from '@xmoe/nn';
 import { trainBpe } from '@xmoe/train';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DEFAULT_SAMPLING, generate } from '../src/generate.js';
@@ -14,17 +15,24 @@ describe('generate', () => {
   afterAll(() => engine.dispose());
   const tokenizer = trainBpe(smallTexts(20), { vocabularySize: 270 });
 
-  /** A model that records the windows it sees and always prefers token `favourite`. */
+  /** A model that records the windows it reads, and always prefers token `favourite`. */
   function recorder(favourite: (step: number) => number) {
-    const seen: { window: number[]; position: number }[] = [];
+    const seen: number[][] = [];
+    const state = (length: number): PrefixState => ({ rows: 1, lengths: [length], past: [], mask: null });
+    const x = (): Tensor => engine.zeros([1, 1]);
     const model = {
       config: { contextLength: 8 },
-      logitsAt(_: unknown, inputs: ReturnType<Engine['tensor']>, __: unknown, position: number) {
+      startDecoding(_: unknown, { tokens }: PrefixBatch) {
+        seen.push([...tokens.dataSync()]);
+        return { x: x(), state: state(tokens.size) };
+      },
+      decodeStep(_: unknown, { lengths }: PrefixState, tokens: Tensor) {
+        seen.push([...seen.at(-1)!, tokens.dataSync()[0]!]);
+        return { x: x(), state: state(lengths[0]! + 1) };
+      },
+      logits() {
         const logits = new Float32Array(tokenizer.vocabularySize);
-        logits[favourite(seen.length)] = 50;
-        seen.push({ window: [], position });
-        const place = seen.length - 1;
-        void inputs.keep().data().then((values) => (seen[place]!.window = Array.from(values)));
+        logits[favourite(seen.length - 1)] = 50;
         return engine.tensor(logits, [1, logits.length]);
       },
     } as unknown as XMoELanguageModel;
@@ -36,27 +44,25 @@ describe('generate', () => {
     return tokens;
   };
 
-  it('shows the model the last contextLength tokens, and asks for the last of them', async () => {
+  it('shows the model the last contextLength tokens', async () => {
     const { model, seen } = recorder((step) => 100 + step);
     const prompt = 'zyxwvu';
     const ids = Array.from(tokenizer.encode(prompt));
     expect(await collect(model, prompt, 6)).toEqual([100, 101, 102, 103, 104, 105]);
-    expect(seen.map(({ position }) => position)).toEqual(ids.map((_, i) => Math.min(7, ids.length - 1 + i)).slice(0, 6));
     const everything = [...ids, 100, 101, 102, 103, 104];
     expect(everything.length).toBeGreaterThan(8);
-    expect(seen.at(-1)!.window).toEqual(everything.slice(-8));
-    expect(seen[0]!.window).toEqual([...ids, ...new Array<number>(8 - ids.length).fill(0)]);
+    expect(seen).toEqual(Array.from({ length: 6 }, (_, step) => everything.slice(0, ids.length + step).slice(-8)));
   });
 
   it('stops at the end of the text, which it does not yield, and begins with it for an empty prompt', async () => {
     const { model, seen } = recorder((step) => (step === 2 ? tokenizer.endOfText : 65));
     expect(await collect(model, '', 10)).toEqual([65, 65]);
-    expect(seen[0]).toEqual({ window: [tokenizer.endOfText, 0, 0, 0, 0, 0, 0, 0], position: 0 });
+    expect(seen[0]).toEqual([tokenizer.endOfText]);
   });
 
   it('is not changed by what lies behind the last token, with experts that drop nothing', async () => {
     const config = await configs.resolve({ preset: 'tiny', flags: { width: '16', heads: '2', hidden: '16', 'expert-hidden': '8', experts: '4', 'context-length': '8' } });
-    const model = buildModel(engine, leakFree(config), tokenizer.vocabularySize);
+    const model = buildModel(leakFree(config), tokenizer.vocabularySize);
     const parameters = initializeParameters(engine, model.parameters, randomKey(3));
     const context = { training: false, key: null, computeDType: 'float32', tokenIds: null, collect: 'nothing' } as const;
     const logits = async (inputs: number[], mask: number[]) => engine.scope(() =>

@@ -52,7 +52,7 @@ describe('modelSize', () => {
   it('counts what a model that is built has', async () => {
     for (const flags of [{}, { router: 'hash' }, { router: 'dense' }, { router: 'topk', flags: { every: '1', layers: '3' } }]) {
       const config = await configs.resolve({ preset: 'tiny', ...flags });
-      expect(modelSize(config, 300).parameters).toBe(countParameters(buildModel(engine, config, 300).parameters));
+      expect(modelSize(config, 300).parameters).toBe(countParameters(buildModel(config, 300).parameters));
     }
   });
 

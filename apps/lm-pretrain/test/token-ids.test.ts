@@ -15,7 +15,7 @@ afterAll(() => engine.dispose());
 const flags = { 'context-length': '8', width: '16', heads: '2', hidden: '16', experts: '4', 'expert-hidden': '8', 'batch-size': '1' };
 const config = await configs.resolve({ preset: 'tiny', flags });
 const tokenizer = trainBpe(smallTexts(3), { vocabularySize: 280 });
-const model = buildModel(engine, config, tokenizer.vocabularySize);
+const model = buildModel(config, tokenizer.vocabularySize);
 const parameters = initializeParameters(engine, model.parameters, randomKey(1));
 
 describe('ids beyond the vocabulary', () => {

@@ -1,5 +1,5 @@
 // From a configuration to a translation model, and to what one can say of it without running it.
-import type { Engine, FeedForward } from '@xmoe/core';
+import type { FeedForward } from '@xmoe/core';
 import { createMoeFeedForward, denseFlops, summarizeTrace, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createEncoderDecoder, type EncoderDecoder } from '@xmoe/nn';
 import type { LayerRouting } from '@xmoe/train';
@@ -25,9 +25,9 @@ export function dropless(config: Config): Config {
 }
 
 /** Builds the model; parameters are made separately. */
-export function buildModel(engine: Engine, config: Config, vocabularySize: number): XMoETranslator {
+export function buildModel(config: Config, vocabularySize: number): XMoETranslator {
   const { model, moe } = config;
-  return createEncoderDecoder<RoutingTrace>(engine, {
+  return createEncoderDecoder<RoutingTrace>({
     vocabularySize,
     tiedEmbeddings: model.tiedEmbeddings,
     contextLength: model.contextLength,

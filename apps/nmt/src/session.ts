@@ -55,7 +55,7 @@ export async function openRun(directory: string, options: OpenRunOptions): Promi
   const tokens = translationTokensOf(tokenizer, checkpoint.path);
   const device = await openDevice(openBackend, options.backend, config.train);
   const { engine } = device;
-  const model = buildModel(engine, dropless(config), tokenizer.vocabularySize);
+  const model = buildModel(dropless(config), tokenizer.vocabularySize);
   const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
   loadParameters(parameters, model.parameters, checkpoint.tensors.parameters ?? [], checkpoint.path);
   const translator = createTranslator({ engine, config, model, parameters, tokens });

@@ -75,7 +75,7 @@ async function trainOn<R>(request: TrainRequest, device: Device, dataset: Parall
   const { train } = config;
   const { tokenizer } = dataset;
   const fingerprint = dataFingerprint(dataset.index);
-  const model = buildModel(engine, config, tokenizer.vocabularySize);
+  const model = buildModel(config, tokenizer.vocabularySize);
   const parameters = initializeParameters(engine, model.parameters, randomKey(train.seed));
   const trainer = createTranslationTrainer(engine, config, model, parameters);
   const batches = batchSource(config, dataset);
@@ -154,7 +154,7 @@ function batchSource({ train, data }: Config, dataset: ParallelDataset): BatchSo
 function createValidation(config: Config, engine: Engine, dataset: ParallelDataset, parameters: Record<string, Tensor>): Pick<TrainedModel, 'dropless' | 'lines' | 'validate'> {
   const { tokenizer, tokens } = dataset;
   const { train, decoding } = config;
-  const model = buildModel(engine, droplessOf(config), tokenizer.vocabularySize);
+  const model = buildModel(droplessOf(config), tokenizer.vocabularySize);
   const translator = createTranslator({ engine, config, model, parameters, tokens });
   const lines = createLineTranslator({ translator, tokenizer, tokens, languages: dataset.languages, limits: sourceLimits(config) });
   return {

@@ -55,7 +55,7 @@ describe('modelSize of the paper’s presets', () => {
   it('counts what a model that is built has', async () => {
     for (const set of [[], ['moe.side=both', 'model.tiedEmbeddings=decoder'], ['model.norm=post', 'moe.side=decoder', 'model.positions=learned'], ['moe=null']]) {
       const config = await configs.resolve({ preset: 'tiny', set });
-      expect(modelSize(config, 300).parameters).toBe(countParameters(buildModel(engine, config, 300).parameters));
+      expect(modelSize(config, 300).parameters).toBe(countParameters(buildModel(config, 300).parameters));
     }
   });
 
@@ -83,7 +83,7 @@ describe('hasExperts', () => {
 
   it('the parameters are where they are said to be', async () => {
     const config = await configs.resolve({ preset: 'tiny', flags: { side: 'both', width: '16', heads: '2', hidden: '16', 'expert-hidden': '8' } });
-    const names = buildModel(engine, config, 300).parameters.map(({ name }) => name).filter((name) => name.endsWith('router.weight'));
+    const names = buildModel(config, 300).parameters.map(({ name }) => name).filter((name) => name.endsWith('router.weight'));
     expect(names).toEqual(['encoder.h.1.moe.router.weight', 'decoder.h.1.moe.router.weight']);
   });
 });

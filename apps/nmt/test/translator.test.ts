@@ -14,7 +14,7 @@ const config = await configs.resolve({
   preset: 'tiny', flags: { width: '32', heads: '2', hidden: '32', 'expert-hidden': '16', experts: '4', side: 'both', every: '1', 'init-std': '0.4', dispatch: 'budget' },
 });
 const tokens = { padding: 41, beginOfSentence: 42, endOfSentence: 40 };
-const model = buildModel(engine, dropless(config), 43);
+const model = buildModel(dropless(config), 43);
 const parameters = initializeParameters(engine, model.parameters, randomKey(5));
 const translator = createTranslator({ engine, config, model, parameters, tokens });
 const options: DecodingOptions = { beam: 2, lengthPenalty: 1, maxLengthRatio: 1, maxLengthExtra: 3 };
@@ -38,7 +38,7 @@ describe('createTranslator', () => {
   });
 
   it('a budget would let other sentences change a result: that is why nothing is dropped', async () => {
-    const limited = createTranslator({ engine, config, model: buildModel(engine, { ...config, moe: { ...config.moe!, capacityFactor: 1 } }, 43), parameters, tokens });
+    const limited = createTranslator({ engine, config, model: buildModel({ ...config, moe: { ...config.moe!, capacityFactor: 1 } }, 43), parameters, tokens });
     const together = await limited.translate(sources, options);
     const alone = await Promise.all(sources.map(async (source) => (await limited.translate([source], options))[0]!));
     expect(alone).not.toEqual(together);
@@ -74,7 +74,7 @@ describe('createTranslator', () => {
   it('of learned positions allows no more than there are', async () => {
     const learned = await configs.resolve({ preset: 'tiny', flags: { positions: 'learned', 'context-length': '96', width: '16', heads: '2' } });
     const few = { ...learned, model: { ...learned.model, contextLength: 6 } };
-    const small = buildModel(engine, dropless(few), 43);
+    const small = buildModel(dropless(few), 43);
     const own = createTranslator({ engine, config: few, model: small, parameters: initializeParameters(engine, small.parameters, randomKey(1)), tokens });
     const found = await own.translate([Int32Array.from([1, 2, 40])], { ...options, maxLengthExtra: 50 });
     expect(found[0]![0]!.tokens.length).toBeLessThanOrEqual(5); // the begin of sentence takes one

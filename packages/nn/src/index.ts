@@ -1,9 +1,11 @@
 // The public surface of @xmoe/nn.
 export * from './decoding/beam.js';
 export * from './decoding/beam-search.js';
+export * from './decoding/continue-texts.js';
 export * from './decoding/decoder-state.js';
 export * from './decoding/decoding-session.js';
 export * from './decoding/hypothesis.js';
+export * from './decoding/prefix-state.js';
 export * from './decoding/sample-sequences.js';
 export * from './decoding/sampling.js';
 export * from './layers/attention.js';
@@ -16,6 +18,7 @@ export * from './models/ids.js';
 export * from './models/language-model.js';
 export * from './models/loss.js';
 export * from './models/positions.js';
+export * from './models/prefix-decoding.js';
 export * from './models/stack.js';
 export * from './optimizers/adamw.js';
 export * from './optimizers/loss-scale.js';

@@ -9,7 +9,7 @@ const engine = createEngine(createCpuBackend());
 afterAll(() => engine.dispose());
 
 const batch = tinyBatch(engine);
-const model = tinyModel(engine, { dispatch: 'grouped', initStd: 0.2 });
+const model = tinyModel({ dispatch: 'grouped', initStd: 0.2 });
 
 interface Trained {
   losses: number[];

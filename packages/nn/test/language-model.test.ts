@@ -32,7 +32,7 @@ describe('parameters', () => {
       [`h.${index}.mlp.c_fc.weight`, [4, 6]], [`h.${index}.mlp.c_fc.bias`, [6]],
       [`h.${index}.mlp.c_proj.weight`, [6, 4]], [`h.${index}.mlp.c_proj.bias`, [4]],
     ];
-    const specs = tinyModel(engine).parameters;
+    const specs = tinyModel().parameters;
     expect(specs.map(({ name, shape }) => [name, shape])).toEqual([
       ['wte.weight', [7, 4]], ['wpe.weight', [5, 4]], ...block(0), ...block(1), ['ln_f.weight', [4]], ['ln_f.bias', [4]],
     ]);
@@ -47,7 +47,7 @@ describe('parameters', () => {
   });
 
   it('are 124,439,808 in the smallest GPT-2', () => {
-    const model = createLanguageModel(engine, {
+    const model = createLanguageModel({
       vocabularySize: 50257, contextLength: 1024, width: 768, heads: 12, layers: 12, dropout: 0.1, initStd: 0.02,
       feedForward: ({ name, std, outputStd }) => createDenseFeedForward({ name: `${name}.mlp`, width: 768, hidden: 3072, activation: 'gelu-tanh', std, outputStd }),
     });
@@ -55,15 +55,15 @@ describe('parameters', () => {
   });
 
   it('refuses heads that do not divide the width, and sequences beyond the context', () => {
-    expect(() => tinyModel(engine, { heads: 3 })).toThrow('languageModel: width 4 is not a multiple of heads 3');
-    const model = tinyModel(engine);
+    expect(() => tinyModel({ heads: 3 })).toThrow('languageModel: width 4 is not a multiple of heads 3');
+    const model = tinyModel();
     const { inputs, shape } = tinyBatch(engine, [1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5]);
     expect(() => model.hidden(drawnParameters(engine, model.parameters), inputs, shape, EVALUATION)).toThrow('sequences of 6 tokens exceed the context of 5');
   });
 });
 
 describe.each(KINDS)('%s', (_, dispatch) => {
-  const model = tinyModel(engine, { dispatch, dropout: 0.2 });
+  const model = tinyModel({ dispatch, dropout: 0.2 });
   const parameters = drawnParameters(engine, model.parameters);
 
   it('the gradient of every parameter equals central differences, dropout and auxiliary losses included', async () => {
@@ -75,7 +75,7 @@ describe.each(KINDS)('%s', (_, dispatch) => {
 
   it('checkpointing gives the same loss and gradients', () => {
     const context = trainingWith(engine, 6);
-    const again = tinyModel(engine, { dispatch, dropout: 0.2, checkpointing: true });
+    const again = tinyModel({ dispatch, dropout: 0.2, checkpointing: true });
     const run = (of: typeof model) => lossAndGradients(engine, (weights) => of.loss(weights, batch, { ...context, collect: 'statistics' }), parameters);
     const [plain, recomputed] = [run(model), run(again)];
     expect(recomputed.loss).toBe(plain.loss);
@@ -98,7 +98,7 @@ describe.each(KINDS)('%s', (_, dispatch) => {
 
 describe('causality', () => {
   it.each([['dense', undefined], ['grouped experts', 'grouped']] as const)('%s: a later token never changes earlier logits', (_, dispatch) => {
-    const model = tinyModel(engine, { dispatch });
+    const model = tinyModel({ dispatch });
     const parameters = drawnParameters(engine, model.parameters);
     const before = allLogits(model, parameters, INPUTS);
     for (const changed of [1, 2, 3]) {
@@ -112,7 +112,7 @@ describe('causality', () => {
 });
 
 describe('loss', () => {
-  const model = tinyModel(engine, { dispatch: 'grouped' });
+  const model = tinyModel({ dispatch: 'grouped' });
   const parameters = drawnParameters(engine, model.parameters);
   const context = trainingWith(engine, 1);
 
@@ -141,7 +141,7 @@ describe('loss', () => {
 
   it('of a batch without targets is 0, with gradients of 0', () => {
     const none = tinyBatch(engine, INPUTS, INPUTS.map(() => -1));
-    const dense = tinyModel(engine);
+    const dense = tinyModel();
     const { loss, gradients } = lossAndGradients(engine, (weights) => dense.loss(weights, none, context), drawnParameters(engine, dense.parameters));
     expect(loss).toBe(0);
     expect(Object.values(gradients).flat().every((value) => value === 0)).toBe(true);
@@ -149,14 +149,14 @@ describe('loss', () => {
 });
 
 describe('dropout', () => {
-  const model = tinyModel(engine, { dropout: 0.3 });
+  const model = tinyModel({ dropout: 0.3 });
   const parameters = drawnParameters(engine, model.parameters);
   const lossWith = (context: ForwardContext): number => read(model.loss(parameters, batch, context).loss)[0]!;
 
   it('is fixed by the key and off in evaluation', () => {
     expect(lossWith(trainingWith(engine, 1))).toBe(lossWith(trainingWith(engine, 1)));
     expect(lossWith(trainingWith(engine, 1))).not.toBe(lossWith(trainingWith(engine, 2)));
-    const plain = read(tinyModel(engine).loss(parameters, batch, EVALUATION).loss)[0]!;
+    const plain = read(tinyModel().loss(parameters, batch, EVALUATION).loss)[0]!;
     expect(lossWith({ ...trainingWith(engine, 1), training: false })).toBe(plain);
     expect(lossWith({ ...trainingWith(engine, 1), key: null })).toBe(plain);
     expect(lossWith(trainingWith(engine, 1))).not.toBe(plain);
@@ -170,7 +170,7 @@ describe('memory', () => {
 
   it('checkpointing lowers the peak of training', () => {
     const peak = (checkpointing: boolean): number => {
-      const model = tinyModel(small, { layers: 6, contextLength: 20, checkpointing });
+      const model = tinyModel({ layers: 6, contextLength: 20, checkpointing });
       const parameters = drawnParameters(small, model.parameters);
       const wide = tinyBatch(small, many, many);
       const before = small.memory().bytes;
@@ -182,7 +182,7 @@ describe('memory', () => {
 
   it('leaves nothing behind, and an evaluation holds one layer at a time', () => {
     const peak = (layers: number): number => {
-      const model = tinyModel(small, { layers, contextLength: 20 });
+      const model = tinyModel({ layers, contextLength: 20 });
       const parameters = drawnParameters(small, model.parameters);
       const wide = tinyBatch(small, many, many);
       const before = small.memory();

@@ -84,7 +84,8 @@ describe('createAdamW', () => {
 
   it('decays only what asks for it', () => {
     const parameters = upload({ w: new Float64Array(6).fill(2), b: new Float64Array(2).fill(2) });
-    createAdamW(engine, specs, config).step(parameters, upload({ w: new Float64Array(6), b: new Float64Array(2) }), { learningRate: 0.5, step: 1 });
+    const { step } = createAdamW(engine, specs, config); // also taken off its object
+    step(parameters, upload({ w: new Float64Array(6), b: new Float64Array(2) }), { learningRate: 0.5, step: 1 });
     expectClose(read(parameters.w!), new Array(6).fill(2 - 0.5 * 0.1 * 2));
     expect(read(parameters.b!)).toEqual([2, 2]);
   });

@@ -7,8 +7,8 @@ import { tinyFeedForward } from './tiny.js';
 export type TinyTranslatorOptions = Partial<EncoderDecoderConfig<RoutingTrace>> & { dispatch?: DispatchPath };
 
 /** Experts, when asked for, are in layer 1 of the encoder. */
-export function createTinyTranslator(engine: Engine, { dispatch, ...config }: TinyTranslatorOptions = {}): EncoderDecoder<RoutingTrace> {
-  return createEncoderDecoder<RoutingTrace>(engine, {
+export function createTinyTranslator({ dispatch, ...config }: TinyTranslatorOptions = {}): EncoderDecoder<RoutingTrace> {
+  return createEncoderDecoder<RoutingTrace>({
     vocabularySize: 7, tiedEmbeddings: 'all', contextLength: 6, width: 4, heads: 2, encoderLayers: 1, decoderLayers: 1,
     dropout: 0, initStd: 0.4, labelSmoothing: 0.1, norm: 'post', positions: 'sinusoidal',
     feedForward: ({ side, name, std, outputStd }) => tinyFeedForward(side === 'encoder' ? dispatch : undefined, name, std, outputStd),

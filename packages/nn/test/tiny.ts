@@ -39,8 +39,8 @@ export interface TinyOptions extends Partial<LanguageModelConfig<RoutingTrace>> 
 }
 
 /** 2 layers of width 4 over 7 tokens and sequences of at most 5. */
-export function tinyModel(engine: Engine, { dispatch, ...config }: TinyOptions = {}): LanguageModel<RoutingTrace> {
-  return createLanguageModel<RoutingTrace>(engine, {
+export function tinyModel({ dispatch, ...config }: TinyOptions = {}): LanguageModel<RoutingTrace> {
+  return createLanguageModel<RoutingTrace>({
     vocabularySize: 7, contextLength: 5, width: 4, heads: 2, layers: 2, dropout: 0, initStd: 0.4,
     feedForward: ({ index, name, std, outputStd }) => tinyFeedForward(index === 2 ? dispatch : undefined, name, std, outputStd),
     ...config,

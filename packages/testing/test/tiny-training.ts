@@ -10,8 +10,8 @@ const [V, B, T, d] = [13, 4, 8, 16];
 
 export type Experts = { router: RouterConfig; dispatch: DispatchPath } | null;
 
-function tinyModel(engine: Engine, experts: Experts): LanguageModel<RoutingTrace> {
-  return createLanguageModel<RoutingTrace>(engine, {
+function tinyModel(experts: Experts): LanguageModel<RoutingTrace> {
+  return createLanguageModel<RoutingTrace>({
     vocabularySize: V, contextLength: T, width: d, heads: 2, layers: 2, dropout: 0.1, initStd: 0.2,
     feedForward: ({ index, name, std, outputStd }) =>
       index === 2 && experts
@@ -39,7 +39,7 @@ export function batchAt(step: number): HostBatch {
 
 /** A trainer of a new model on `engine`, which owns what it makes. `onUpload` is called for each micro-batch. */
 export function createTinyTrainer(engine: Engine, experts: Experts, onUpload: (batch: HostBatch) => void = () => undefined): Trainer<HostBatch> {
-  const model = tinyModel(engine, experts);
+  const model = tinyModel(experts);
   const [inputs, targets] = [engine.zeros([B * T], 'int32').keep(), engine.zeros([B * T], 'int32').keep()];
   return createTrainer<HostBatch, LanguageModelBatch, RoutingTrace>({
     engine,

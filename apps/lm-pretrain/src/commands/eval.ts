@@ -34,7 +34,7 @@ export async function evalCommand(terminal: Terminal, directory: string, options
     const score = async (evaluated: Config): Promise<Scored> => {
       const result = await evaluate({
         engine: run.device.engine,
-        model: buildModel(run.device.engine, evaluated, run.tokenizer.vocabularySize),
+        model: buildModel(evaluated, run.tokenizer.vocabularySize),
         parameters: run.parameters,
         split,
         tokenizer: run.tokenizer,

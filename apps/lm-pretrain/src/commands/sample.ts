@@ -21,7 +21,7 @@ export async function sampleCommand(terminal: Terminal, directory: string, optio
   const run = await openRun(directory, { ...options, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   try {
     const { engine } = run.device;
-    const model = buildModel(engine, leakFree(run.record.config), run.tokenizer.vocabularySize);
+    const model = buildModel(leakFree(run.record.config), run.tokenizer.vocabularySize);
     // Characters may span tokens: the decoder holds back what is not whole yet.
     const decoder = new TextDecoder();
     // A terminal must not obey what a model writes; a file gets it as it is.

@@ -59,21 +59,22 @@ export function selfAttention(
 }
 
 /**
- * Causal self-attention of one more position: x [R, d] is the last position of R sequences, `past` holds the keys and values
- * of those before it. `keyValues` are the past with the new ones at the end.
+ * Causal self-attention of new positions: x [B·T, d] are the last T of B sequences, `past` holds the keys and values of those
+ * before them, keyMask bool [B, past + T] hides padding. `keyValues` are the past with the new ones at the end.
  */
 export function extendSelfAttention(
   parameters: Parameters,
   name: string,
   x: Tensor,
+  shape: BatchShape,
   past: KeyValues | null,
   config: AttentionConfig,
   context: ForwardContext,
+  keyMask: Tensor | null,
 ): { output: Tensor; keyValues: KeyValues } {
-  const shape = { batch: x.shape[0]!, length: 1 };
   const [q, k, v] = projectHeads(parameters, `${name}.c_attn`, x, shape, config.heads, 3);
   const keyValues = past ? { k: concat([past.k, k!], 1), v: concat([past.v, v!], 1) } : { k: k!, v: v! };
-  const mixed = attend(q!, keyValues.k, keyValues.v, name, config, context, { causal: false, keyMask: null });
+  const mixed = attend(q!, keyValues.k, keyValues.v, name, config, context, { causal: shape.length > 1, keyMask });
   return { output: linear(parameters, `${name}.c_proj`, mergeHeads(mixed, shape, config.heads)), keyValues };
 }
 

@@ -34,18 +34,21 @@ export interface TransformerLayerInput {
   memory?: { x: Tensor; length: number; mask: Tensor | null };
 }
 
-/** One more position of R sequences. */
+/** The next T positions of R sequences. */
 export interface LayerStepInput {
-  /** [R, d] */
+  /** [R·T, d] */
   x: Tensor;
+  shape: BatchShape;
   /** Of the positions before; null at the first. */
   past: KeyValues | null;
-  /** Of S sequences that R / S rows each attend to, with mask bool [S, Ts] or null. */
-  memory: { keyValues: KeyValues; sequences: number; mask: Tensor | null };
+  /** bool [R, past + T] or null: padding among the positions before and the new ones. */
+  keyMask: Tensor | null;
+  /** Of S sequences that R / S rows each attend to, with mask bool [S, Ts] or null. For layers with `cross`. */
+  memory?: { keyValues: KeyValues; sequences: number; mask: Tensor | null };
 }
 
 export interface LayerStepResult<Trace> extends LayerResult<Trace> {
-  /** The past with the new position at the end. */
+  /** The past with the new positions at the end. */
   keyValues: KeyValues;
 }
 
@@ -55,7 +58,7 @@ export interface TransformerLayer<Trace> {
   apply(parameters: Parameters, input: TransformerLayerInput, context: ForwardContext): LayerResult<Trace>;
   /** Keys and values of the memory [S·Ts, d] for {@link step}. */
   remember(parameters: Parameters, memory: Tensor, shape: BatchShape): KeyValues;
-  /** As `apply` with `causal` and `cross`, for one position after those in `past`. */
+  /** As `apply` with `causal`, for the positions after those in `past`. */
   step(parameters: Parameters, input: LayerStepInput, context: ForwardContext): LayerStepResult<Trace>;
 }
 
@@ -73,15 +76,6 @@ export interface LayerResult<Trace> {
  */
 export function createTransformerLayer<Trace>(config: TransformerLayerConfig<Trace>): TransformerLayer<Trace> {
   const { name, attention, feedForward } = config;
-  const { width } = attention;
-  const parameters: ParameterSpec[] = [
-    ...layerNormParameters(`${name}.ln_1`, width),
-    ...selfAttentionParameters(`${name}.attn`, attention),
-    ...(config.cross ? [...layerNormParameters(`${name}.ln_cross_attn`, width), ...crossAttentionParameters(`${name}.crossattention`, attention)] : []),
-    ...layerNormParameters(`${name}.ln_2`, width),
-    ...feedForward.parameters,
-  ];
-
   /** The residual branches in order, whatever its attention looks at: [R, d] → [R, d]. */
   const run = (weights: Parameters, start: Tensor, self: Branch, cross: Branch | null, context: ForwardContext): LayerResult<Trace> => {
     // x + dropout(f(norm(x))) or norm(x + dropout(f(x))).
@@ -106,30 +100,46 @@ export function createTransformerLayer<Trace>(config: TransformerLayerConfig<Tra
 
   return {
     name,
-    parameters,
+    parameters: layerParameters(config),
     apply(weights, { x, shape, keyMask, memory }, context) {
-      if (config.cross && !memory) {
-        throw new XMoEError('value', `${name} attends over an encoder, but there is no memory`, { op: 'transformerLayer', hint: 'pass the states of the encoder as memory' });
-      }
+      if (config.cross && !memory) throw noMemory(name);
       const self: Branch = (h) => selfAttention(weights, `${name}.attn`, h, shape, attention, context, { causal: config.causal, keyMask });
       const cross: Branch = (h) => crossAttention(weights, `${name}.crossattention`, h, shape, memory!.x, memory!.length, memory!.mask, attention, context);
       return run(weights, x, self, config.cross ? cross : null, context);
     },
     remember: (weights, memory, shape) => crossKeyValues(weights, `${name}.crossattention`, memory, shape, attention),
-    step(weights, { x, past, memory }, context) {
+    step(weights, { x, shape, past, keyMask, memory }, context) {
+      if (config.cross && !memory) throw noMemory(name);
       let keyValues: KeyValues | undefined;
       const self: Branch = (h) => {
-        const extended = extendSelfAttention(weights, `${name}.attn`, h, past, attention, context);
+        const extended = extendSelfAttention(weights, `${name}.attn`, h, shape, past, attention, context, keyMask);
         ({ keyValues } = extended);
         return extended.output;
       };
       // The rows of one sequence are queries side by side: its keys and values are there once.
-      const shape = { batch: memory.sequences, length: x.shape[0]! / memory.sequences };
-      const cross: Branch = (h) => attendMemory(weights, `${name}.crossattention`, h, shape, memory.keyValues, memory.mask, attention, context);
-      const result = run(weights, x, self, cross, context);
+      const cross: Branch = (h) => {
+        const { keyValues: kept, sequences, mask } = memory!;
+        return attendMemory(weights, `${name}.crossattention`, h, { batch: sequences, length: h.shape[0]! / sequences }, kept, mask, attention, context);
+      };
+      const result = run(weights, x, self, config.cross ? cross : null, context);
       return { ...result, keyValues: keyValues! };
     },
   };
+}
+
+function layerParameters<Trace>({ name, attention, feedForward, cross }: TransformerLayerConfig<Trace>): ParameterSpec[] {
+  const { width } = attention;
+  return [
+    ...layerNormParameters(`${name}.ln_1`, width),
+    ...selfAttentionParameters(`${name}.attn`, attention),
+    ...(cross ? [...layerNormParameters(`${name}.ln_cross_attn`, width), ...crossAttentionParameters(`${name}.crossattention`, attention)] : []),
+    ...layerNormParameters(`${name}.ln_2`, width),
+    ...feedForward.parameters,
+  ];
+}
+
+function noMemory(name: string): XMoEError {
+  return new XMoEError('value', `${name} attends over an encoder, but there is no memory`, { op: 'transformerLayer', hint: 'pass the states of the encoder as memory' });
 }
 
 /** What a residual branch computes: [R, d] → [R, d]. */

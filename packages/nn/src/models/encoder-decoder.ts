@@ -1,16 +1,16 @@
 // The encoder-decoder Transformer (Vaswani et al. 2017) with any feed-forward in any layer of either side.
 import {
   add, cast, linearCrossEntropy, matmul, multiply, parameter, reshape,
-  type Engine, type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
+  type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 import type { DecoderState } from '../decoding/decoder-state.js';
 import { checkHeads, type BatchShape } from '../layers/attention.js';
 import { dropoutAt } from '../layers/dropout.js';
 import { embedding, embeddingParameters, layerNormParameters, normalize } from '../layers/linear.js';
-import { createTransformerLayer, type TransformerLayer, type TransformerLayerInput } from '../layers/transformer-layer.js';
+import { createTransformerLayer, type LayerStepInput, type TransformerLayer, type TransformerLayerInput } from '../layers/transformer-layer.js';
 import { combineLosses, type LossOptions, type ModelLoss } from './loss.js';
 import { addPositions, learnedPositions, sinusoidalPositions } from './positions.js';
-import { applyStack, type StackResult } from './stack.js';
+import { applyStack, extendStack, type StackResult } from './stack.js';
 
 export interface EncoderDecoderConfig<Trace = unknown> {
   /** Joint vocabulary of both sides. */
@@ -71,10 +71,10 @@ export type Side<Trace> = StackResult<Trace>;
  * side. Label smoothing applies in training only.
  * @throws XMoEError `config` when the heads do not divide the width
  */
-export function createEncoderDecoder<Trace = unknown>(engine: Engine, config: EncoderDecoderConfig<Trace>): EncoderDecoder<Trace> {
+export function createEncoderDecoder<Trace = unknown>(config: EncoderDecoderConfig<Trace>): EncoderDecoder<Trace> {
   checkHeads('encoderDecoder', config);
-  const encoder = createSide(engine, config, 'encoder');
-  const decoder = createSide(engine, config, 'decoder');
+  const encoder = createSide(config, 'encoder');
+  const decoder = createSide(config, 'decoder');
   const outputWeight = (weights: Parameters, like: Tensor): Tensor => cast(parameter(weights, `${decoder.embedding}.weight`), like.dtype);
 
   const encode: EncoderDecoder<Trace>['encode'] = (weights, source, context) => encoder.run(weights, source, context);
@@ -113,14 +113,9 @@ export function createEncoderDecoder<Trace = unknown>(engine: Engine, config: En
     },
     decodeStep(weights, state, tokens, context) {
       const { sequences, memoryMask: mask } = state;
-      let x = decoder.embed(weights, tokens, { batch: state.rows, length: 1 }, context, state.length);
-      const past = decoder.layers.map((layer, index) => {
-        const input = { x, past: state.past[index]!, memory: { keyValues: state.memory[index]!, sequences, mask } };
-        const result = engine.scope(() => layer.step(weights, input, { ...context, tokenIds: tokens, mask: null }));
-        x.dispose();
-        x = result.x;
-        return result.keyValues;
-      });
+      const shape = { batch: state.rows, length: 1 };
+      const inputOf = (index: number): Omit<LayerStepInput, 'x'> => ({ shape, past: state.past[index]!, keyMask: null, memory: { keyValues: state.memory[index]!, sequences, mask } });
+      const { x, past } = extendStack(decoder.layers, weights, decoder.embed(weights, tokens, shape, context, state.length), inputOf, { ...context, tokenIds: tokens, mask: null });
       return { x: decoder.end(weights, x), state: { ...state, length: state.length + 1, past } };
     },
   };
@@ -143,14 +138,14 @@ interface SideModel<Trace> {
   run(weights: Parameters, batch: SequenceBatch, context: ForwardContext, memory?: Memory): Side<Trace>;
 }
 
-function createSide<Trace>(engine: Engine, config: EncoderDecoderConfig<Trace>, side: SideName): SideModel<Trace> {
+function createSide<Trace>(config: EncoderDecoderConfig<Trace>, side: SideName): SideModel<Trace> {
   const { width, contextLength, initStd, norm, checkpointing = false } = config;
   const embeddingName = config.tiedEmbeddings === 'all' ? 'wte' : `${side}.wte`;
-  const positions = config.positions === 'learned' ? learnedPositions(`${side}.wpe`, { contextLength, width, std: initStd }) : sinusoidalPositions(engine, width);
+  const positions = config.positions === 'learned' ? learnedPositions(`${side}.wpe`, { contextLength, width, std: initStd }) : sinusoidalPositions(width);
   const layers = createLayers(config, side);
   const embed: SideModel<Trace>['embed'] = (weights, tokens, shape, context, start = 0) => {
     const embedded = multiply(embedding(weights, embeddingName, tokens, context), Math.sqrt(width));
-    const x = addPositions(embedded, positions.rows(weights, shape.length, start), shape);
+    const x = addPositions(embedded, positions.rows(tokens.engine, weights, shape.length, start), shape);
     return dropoutAt(`${side}.embd`, x, config.dropout, context);
   };
   const end = (weights: Parameters, x: Tensor): Tensor => (norm === 'pre' ? normalize(weights, `${side}.ln_f`, x) : x);
@@ -167,7 +162,7 @@ function createSide<Trace>(engine: Engine, config: EncoderDecoderConfig<Trace>, 
     run(weights, batch, context, memory) {
       const { shape, tokens, mask } = batch;
       const input = { x: embed(weights, tokens, shape, context), shape, keyMask: keyMaskOf(batch), ...(memory ? { memory } : {}) };
-      const stack = applyStack(engine, layers, weights, input, { ...context, tokenIds: tokens, mask }, { checkpointing });
+      const stack = applyStack(layers, weights, input, { ...context, tokenIds: tokens, mask }, { checkpointing });
       return { ...stack, x: end(weights, stack.x) };
     },
   };

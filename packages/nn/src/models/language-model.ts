@@ -1,14 +1,16 @@
 // The decoder-only language model: GPT-2's shape with any feed-forward in any layer. Not a trainer and not a sampler.
 import {
   cast, linearCrossEntropy, matmul, parameter, reshape, slice,
-  type Engine, type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
+  type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
+import type { PrefixState } from '../decoding/prefix-state.js';
 import { checkHeads, type BatchShape } from '../layers/attention.js';
 import { dropoutAt } from '../layers/dropout.js';
 import { embedding, embeddingParameters, layerNormParameters, normalize } from '../layers/linear.js';
 import { createTransformerLayer, type TransformerLayer } from '../layers/transformer-layer.js';
 import { combineLosses, type LossOptions, type ModelLoss } from './loss.js';
 import { addPositions, learnedPositions } from './positions.js';
+import { readNext, readPrefixes, type DecodedPosition, type PrefixBatch, type PrefixParts } from './prefix-decoding.js';
 import { applyStack, type LayerTrace, type StackResult } from './stack.js';
 
 export interface LanguageModelConfig<Trace = unknown> {
@@ -47,6 +49,12 @@ export interface LanguageModel<Trace = unknown> {
   tokenLosses(parameters: Parameters, batch: LanguageModelBatch, context: ForwardContext): TokenLosses<Trace>;
   /** Logits of one position of each sequence: float32 [B, V]. */
   logitsAt(parameters: Parameters, inputs: Tensor, shape: BatchShape, position: number, context: ForwardContext): Tensor;
+  /** Logits of hidden states [R, d]: float32 [R, V]. */
+  logits(parameters: Parameters, states: Tensor): Tensor;
+  /** Reads whole prefixes: the states of the last token of each [B, d], and what the next ones need. */
+  startDecoding(parameters: Parameters, prefixes: PrefixBatch, context: ForwardContext): DecodedPosition;
+  /** Reads one more token of each prefix: tokens int32 [R] → their states [R, d], as the last ones of `hidden` over the whole prefixes. */
+  decodeStep(parameters: Parameters, state: PrefixState, tokens: Tensor, context: ForwardContext): DecodedPosition;
 }
 
 export type HiddenStates<Trace> = StackResult<Trace>;
@@ -57,22 +65,33 @@ export interface TokenLosses<Trace> {
 }
 
 /**
- * GPT-2 (Radford et al. 2019): pre-norm layers, learned positions, an output projection tied to the token embedding.
+ * GPT-2 (Radford et al. 2019). It needs no engine: what applies it brings tensors of one. Layer 1 has the parameters `h.0`, as in
+ * GPT-2's checkpoints. Pre-norm layers, learned positions, an output projection tied to the token embedding.
  * @throws XMoEError `config` when the heads do not divide the width
  */
-export function createLanguageModel<Trace = unknown>(engine: Engine, config: LanguageModelConfig<Trace>): LanguageModel<Trace> {
+export function createLanguageModel<Trace = unknown>(config: LanguageModelConfig<Trace>): LanguageModel<Trace> {
   checkHeads('languageModel', config);
   const { vocabularySize, contextLength, width, initStd, checkpointing = false } = config;
   const layers = createLayers(config);
   const positions = learnedPositions('wpe', { contextLength, width, std: initStd });
 
-  const hidden: LanguageModel<Trace>['hidden'] = (weights, inputs, shape, context) => {
-    const tokens = embedding(weights, 'wte', inputs, context);
-    const x = addPositions(tokens, positions.rows(weights, shape.length), shape);
-    const input = { x: dropoutAt('embd', x, config.dropout, context), shape, keyMask: null };
-    const stack = applyStack(engine, layers, weights, input, { ...context, tokenIds: inputs }, { checkpointing });
-    return { ...stack, x: normalize(weights, 'ln_f', stack.x) };
+  const parts: PrefixParts<Trace> = {
+    layers,
+    positions,
+    embed(weights, tokens, rows, context) {
+      const length = rows.shape[0]!;
+      const x = addPositions(embedding(weights, 'wte', tokens, context), rows, { batch: tokens.size / length, length });
+      return dropoutAt('embd', x, config.dropout, context);
+    },
+    end: (weights, x) => normalize(weights, 'ln_f', x),
   };
+  const hidden: LanguageModel<Trace>['hidden'] = (weights, inputs, shape, context) => {
+    const x = parts.embed(weights, inputs, positions.rows(inputs.engine, weights, shape.length), context);
+    const stack = applyStack(layers, weights, { x, shape, keyMask: null }, { ...context, tokenIds: inputs }, { checkpointing });
+    return { ...stack, x: parts.end(weights, stack.x) };
+  };
+  const logits: LanguageModel<Trace>['logits'] = (weights, states) =>
+    matmul(states, cast(parameter(weights, 'wte.weight'), states.dtype), { transposeB: true, dtype: 'float32' }); // tied (GPT-2)
 
   return {
     config,
@@ -94,9 +113,11 @@ export function createLanguageModel<Trace = unknown>(engine: Engine, config: Lan
     logitsAt(weights, inputs, shape, position, context) {
       const { x } = hidden(weights, inputs, shape, context);
       const sequences = reshape(x, [shape.batch, shape.length, width]);
-      const rows = reshape(slice(sequences, [0, position, 0], [shape.batch, 1, width]), [shape.batch, width]);
-      return matmul(rows, tiedWeight(weights, rows), { transposeB: true, dtype: 'float32' });
+      return logits(weights, reshape(slice(sequences, [0, position, 0], [shape.batch, 1, width]), [shape.batch, width]));
     },
+    logits,
+    startDecoding: (weights, prefixes, context) => readPrefixes(parts, weights, prefixes, context),
+    decodeStep: (weights, state, tokens, context) => readNext(parts, weights, state, tokens, context),
   };
 }
 
@@ -115,11 +136,6 @@ function createLayers<Trace>(config: LanguageModelConfig<Trace>): TransformerLay
       cross: false,
     });
   });
-}
-
-/** The output projection shares the token embedding (GPT-2). */
-function tiedWeight(weights: Parameters, like: Tensor): Tensor {
-  return cast(parameter(weights, 'wte.weight'), like.dtype);
 }
 
 function project(weights: Parameters, x: Tensor, targets: Tensor): Tensor {

@@ -9,7 +9,7 @@ import { embeddingParameters } from '../layers/linear.js';
 export interface Positions {
   readonly parameters: readonly ParameterSpec[];
   /** The encodings of `length` positions from `start`, which is 0 by default: float32 [length, d]. */
-  rows(parameters: Parameters, length: number, start?: number): Tensor;
+  rows(engine: Engine, parameters: Parameters, length: number, start?: number): Tensor;
 }
 
 /** A trained row of `name.weight` [contextLength, d] for each position (GPT-2). Refuses longer sequences. */
@@ -17,7 +17,7 @@ export function learnedPositions(name: string, options: { contextLength: number;
   const { contextLength, width, std } = options;
   return {
     parameters: embeddingParameters(name, contextLength, width, std),
-    rows(parameters, length, start = 0) {
+    rows(_engine, parameters, length, start = 0) {
       if (start + length > contextLength) {
         throw new XMoEError('shape', `sequences of ${start + length} tokens exceed the context of ${contextLength}`, {
           op: 'learnedPositions',
@@ -29,22 +29,26 @@ export function learnedPositions(name: string, options: { contextLength: number;
   };
 }
 
+/** Fixed {@link sinusoids}, for sequences of any length. A table of them stays on each engine until that engine is disposed. */
+export function sinusoidalPositions(width: number): Positions {
+  return { parameters: [], rows: (engine, _parameters, length, start = 0) => slice(tableOn(engine, width, start + length), [start, 0], [length, width]) };
+}
+
 /** Positions of the first table. */
 const FIRST_TABLE = 256;
+/** By width: one table for all models. */
+const tables = new WeakMap<Engine, Map<number, Tensor>>();
 
-/** Fixed {@link sinusoids}, for sequences of any length. Keeps a tensor on the engine. */
-export function sinusoidalPositions(engine: Engine, width: number): Positions {
-  const tableOf = (length: number): Tensor => engine.tensor(sinusoids(length, width), [length, width]).keep();
-  // On the device, so that a step may be recorded. A table that got too short is not freed: a recorded step may read it.
-  let table = tableOf(FIRST_TABLE);
-  return {
-    parameters: [],
-    rows(_parameters, length, start = 0) {
-      const end = start + length;
-      if (table.shape[0]! < end) table = tableOf(Math.max(end, 2 * table.shape[0]!));
-      return slice(table, [start, 0], [length, width]);
-    },
-  };
+/** A table of at least `length` positions, on the device, so that a step may be recorded. */
+function tableOn(engine: Engine, width: number, length: number): Tensor {
+  const byWidth = tables.get(engine) ?? new Map<number, Tensor>();
+  tables.set(engine, byWidth);
+  const known = byWidth.get(width);
+  if (known && known.shape[0]! >= length) return known;
+  const rows = Math.max(length, known ? 2 * known.shape[0]! : FIRST_TABLE);
+  const table = engine.tensor(sinusoids(rows, width), [rows, width]).keep();
+  byWidth.set(width, table); // the one that got too short is not freed: a recorded step may read it
+  return table;
 }
 
 /** sin and cos at geometric wavelengths (Vaswani et al. 2017, section 3.5): float32 [length · width], row-major. */

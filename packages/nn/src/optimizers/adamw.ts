@@ -54,12 +54,12 @@ export function createAdamW(engine: Engine, specs: readonly ParameterSpec[], con
   const host = engine.zeros([7]).keep();
   const rests = engine.tensor([1 - config.beta1, 1 - config.beta2]).keep(); // exact here, not in float32
   const scaleInput = engine.zeros([1]).keep();
-  return {
+  const optimizer: AdamW = {
     firstMoments,
     secondMoments,
     step(parameters, gradients, input) {
-      this.prepare(input);
-      return this.apply(parameters, gradients);
+      optimizer.prepare(input);
+      return optimizer.apply(parameters, gradients);
     },
     prepare({ learningRate, step, lossScale = 1 }) {
       host.write([
@@ -84,6 +84,7 @@ export function createAdamW(engine: Engine, specs: readonly ParameterSpec[], con
       for (const tensor of [...Object.values(firstMoments), ...Object.values(secondMoments), host, rests, scaleInput]) tensor.dispose();
     },
   };
+  return optimizer;
 }
 
 /** √Σ‖g‖²: float32 [1]. */

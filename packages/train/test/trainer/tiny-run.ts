@@ -45,7 +45,7 @@ export interface TinyTrainer {
 
 export function tinyTrainer(options: TinyOptions = {}): TinyTrainer {
   const { engine = createEngine(createCpuBackend()), experts = 4, dispatch = 'padded', dropout = 0.1, sequences = 2, seed = 1 } = options;
-  const model = createLanguageModel<RoutingTrace>(engine, {
+  const model = createLanguageModel<RoutingTrace>({
     vocabularySize: VOCABULARY, contextLength: LENGTH, width: 8, heads: 2, layers: 2, dropout, initStd: 0.2,
     feedForward: ({ index, name, std, outputStd }) =>
       index === 2 && dispatch
