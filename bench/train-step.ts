@@ -1,7 +1,8 @@
 // One update of the `tiny` preset, data loading and reports aside: forward, backward, clipping, AdamW. XMoE and the dense
 // model of equal FLOPs take turns on every backend.
 import { hostUniform, initializeParameters, randomKey, type Engine } from '@xmoe/core';
-import type { TokenBatch, Trainer } from '@xmoe/train';
+import type { TokenBatch } from '@xmoe/text';
+import type { Trainer } from '@xmoe/train';
 import { configs, type Config } from '../apps/lm-pretrain/src/config.js';
 import { buildModel } from '../apps/lm-pretrain/src/model.js';
 import { createLanguageModelTrainer } from '../apps/lm-pretrain/src/train-run.js';

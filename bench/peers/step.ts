@@ -1,7 +1,8 @@
 // One train step of a preset on our CPU engine beside the same model through the TensorFlow.js wasm adapter, and as a share of
 // what our own matrix product reaches.
 import { matmul, type Tensor } from '@xmoe/core';
-import type { TokenBatch, Trainer } from '@xmoe/train';
+import type { TokenBatch } from '@xmoe/text';
+import type { Trainer } from '@xmoe/train';
 import { modelSize } from '../../apps/lm-pretrain/src/model.js';
 import { configs } from '../../apps/lm-pretrain/src/config.js';
 import { disposeAll, normalTensor, type Device } from '../forward-backward.js';

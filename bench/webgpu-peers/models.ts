@@ -1,7 +1,8 @@
 // Train steps at the size of the paper: the dense model of 124M and XMoE models of 323M, in both precisions, beside PyTorch models
 // of the same shape. Only for a GPU; quick: tiny models by the same code.
 import { isXMoEError, type FloatDType } from '@xmoe/core';
-import type { TokenBatch, Trainer } from '@xmoe/train';
+import type { TokenBatch } from '@xmoe/text';
+import type { Trainer } from '@xmoe/train';
 import { configs, type Config } from '../../apps/lm-pretrain/src/config.js';
 import { modelSize } from '../../apps/lm-pretrain/src/model.js';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions, type Timing } from '../measure.js';

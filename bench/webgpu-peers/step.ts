@@ -1,7 +1,8 @@
 // A train step of `tiny` on our WebGPU backend beside the same program through the TensorFlow.js WebGPU backend on the same
 // adapter: launches, submits and time.
 import { createEngine, XMoEError } from '@xmoe/core';
-import type { StepReport, TokenBatch, Trainer } from '@xmoe/train';
+import type { StepReport, Trainer } from '@xmoe/train';
+import type { TokenBatch } from '@xmoe/text';
 import { configs, type Config } from '../../apps/lm-pretrain/src/config.js';
 import type { Device } from '../forward-backward.js';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions, type Ratio } from '../measure.js';

@@ -3,7 +3,7 @@
 
 /** @typedef {import('./files.mjs').TextFile} TextFile */
 
-const ALL = ['core', 'routers', 'moe', 'nn', 'train', 'backend-cpu', 'backend-tfjs', 'backend-webgpu', 'backends', 'metrics', 'testing'];
+const ALL = ['core', 'routers', 'moe', 'nn', 'files', 'text', 'train', 'program', 'backend-cpu', 'backend-tfjs', 'backend-webgpu', 'backends', 'metrics', 'testing'];
 
 /** Package folder → the xmoe packages it may use, and whether it may use npm packages and Node's own modules. */
 export const TABLE = {
@@ -11,7 +11,10 @@ export const TABLE = {
   'packages/routers': { uses: ['core'], npm: false, node: false },
   'packages/moe': { uses: ['core', 'routers'], npm: false, node: false },
   'packages/nn': { uses: ['core'], npm: false, node: false },
-  'packages/train': { uses: ['core', 'nn'], npm: true, node: true },
+  'packages/files': { uses: ['core'], npm: false, node: true },
+  'packages/text': { uses: ['core', 'files'], npm: true, node: true },
+  'packages/train': { uses: ['core', 'nn', 'files'], npm: true, node: true },
+  'packages/program': { uses: ['core', 'nn', 'files', 'text', 'train'], npm: true, node: true },
   'packages/backend-cpu': { uses: ['core'], npm: false, node: false },
   'packages/backend-tfjs': { uses: ['core'], npm: true, node: true },
   'packages/backend-webgpu': { uses: ['core'], npm: true, node: true },

@@ -1,6 +1,6 @@
 // The closing lines of a run: what it learned beside the n-gram models, what routing did, and where everything is.
 import { formatCompact, formatDuration, formatShare } from '@xmoe/train';
-import { facts, printable, wrap } from '@xmoe/train/program';
+import { facts, printable, wrap } from '@xmoe/program';
 import type { Finished, Summary, TestScores } from './finish.js';
 
 const perplexityWithBits = (perplexity: number, bits: number): string => `${perplexity.toFixed(2).padStart(8)}  ${bits.toFixed(3)} bits per byte`;

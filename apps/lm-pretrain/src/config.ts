@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path';
 import {
   batchCount, count, createConfigResolver, expertsProblems, expertsSchema, layerCount, layerSize, modelWidth, packageRoot, positiveFloat,
   refuseOtherConfig, RESUMABLE_TRAINING_KEYS, share, trainingProblems, trainingShape, whole, withDefaults, type ConfigProblem,
-} from '@xmoe/train/program';
-import type { JsonObject } from '@xmoe/train';
+} from '@xmoe/program';
+import type { JsonObject } from '@xmoe/files';
 import { z } from 'zod';
 
 export const configSchema = z.object({

@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import {
-  checkSplit, createGpt2Tokenizer, loadTokenizer, locateCorpus as locateFiles, openShards, planSplits, prepareShards,
-  readDocuments, splitNames, splitStream, trainBpe, watchFiles,
-  type BytePairTokenizer, type HeldOut, type PreparedShards, type SplitPlan, type TextDocument, type TokenDataset,
-} from '@xmoe/train';
-import { printable } from '@xmoe/train/program';
+  checkSplit, createGpt2Tokenizer, loadTokenizer, locateCorpus as locateFiles, openShards, planSplits, prepareShards, readDocuments,
+  splitNames, splitStream, trainBpe, watchFiles, type BytePairTokenizer, type HeldOut, type PreparedShards, type SplitPlan, type TextDocument,
+  type TokenDataset,
+} from '@xmoe/text';
+import { printable } from '@xmoe/program';
 import type { Config } from './config.js';
 import { brownDocuments, brownFingerprint, sotuDocuments, sotuFingerprint } from './corpora/index.js';
 

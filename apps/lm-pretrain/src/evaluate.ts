@@ -2,7 +2,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters, sum, type Tensor } from '@xmoe/core';
 import { checkIds } from '@xmoe/nn';
-import { bitsPerByte, evaluationWindows, mergeRouting, type LayerRouting, type Tokenizer, type TokenSplit } from '@xmoe/train';
+import { bitsPerByte, evaluationWindows, type Tokenizer, type TokenSplit } from '@xmoe/text';
+import { mergeRouting, type LayerRouting } from '@xmoe/train';
 import type { RoutingTrace } from '@xmoe/moe';
 import type { XMoELanguageModel } from './model.js';
 

@@ -2,13 +2,16 @@
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isXMoEError, type Parameters } from '@xmoe/core';
-import { ngramBaselines, readMetrics, renderReport, replaceFile, type LayerRouting, type NgramBaselines } from '@xmoe/train';
+import { ngramBaselines, type NgramBaselines } from '@xmoe/text';
+import { readMetrics, type LayerRouting } from '@xmoe/train';
+import { renderReport } from '@xmoe/program/report';
+import { replaceFile } from '@xmoe/files/node';
 import type { Config } from './config.js';
 import { evaluate, type EvaluationResult } from './evaluate.js';
 import { DEFAULT_SAMPLING, generate } from './generate.js';
 import { buildModel, modelSize } from './model.js';
 import { routingReader } from './routing-summary.js';
-import { droplessExperts, progressLine, RUN_FILES } from '@xmoe/train/program';
+import { droplessExperts, progressLine, RUN_FILES } from '@xmoe/program';
 import type { TrainedModel } from './train-run.js';
 import { runReportData } from './run-report.js';
 

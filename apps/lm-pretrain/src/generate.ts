@@ -1,7 +1,7 @@
 // Sampling text from a language model, seeded. The choice of one token is in @xmoe/nn.
 import { foldIn, randomKey, XMoEError, type Engine, type FloatDType, type Parameters } from '@xmoe/core';
 import { checkSampling, continueTexts, type TokenSampling } from '@xmoe/nn';
-import type { Tokenizer } from '@xmoe/train';
+import type { Tokenizer } from '@xmoe/text';
 import type { XMoELanguageModel } from './model.js';
 
 export interface SamplingOptions extends TokenSampling {

@@ -1,7 +1,7 @@
 // Routes one text through a trained model and collects every token's experts by layer.
 import { collectTensors, XMoEError, type ForwardContext } from '@xmoe/core';
-import { tokenTexts } from '@xmoe/train';
-import { readTokenRouting, type InspectedText, type TokenRouting } from '@xmoe/train/program';
+import { tokenTexts } from '@xmoe/text';
+import { readTokenRouting, type InspectedText, type TokenRouting } from '@xmoe/program';
 import type { TrainedRun } from './session.js';
 
 /** Runs windows of the context length over `tokens`, with the routing of training. */

@@ -2,7 +2,7 @@
 import type { FeedForward } from '@xmoe/core';
 import { createMoeFeedForward, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createLanguageModel, type LanguageModel } from '@xmoe/nn';
-import { activeExpertWeights, denseParameters, expertParameters, expertSettings, type MemoryKnob, type MemoryNeeds } from '@xmoe/train/program';
+import { activeExpertWeights, denseParameters, expertParameters, expertSettings, type MemoryKnob, type MemoryNeeds } from '@xmoe/program';
 import type { Config } from './config.js';
 
 export type XMoELanguageModel = LanguageModel<RoutingTrace>;

@@ -1,9 +1,9 @@
 // The command line of xmoe-lm: options and help. What the commands do is in commands/.
 import { BACKEND_NAMES, openBackend } from '@xmoe/backends';
 import {
-  backendOption, countFromOne, countOrAll, cpuEngine, doctorCommand, finite, locateVersion, newProgram, runCommandLine, wholeNumber, withConfigOptions,
-  withTrainOptions, type CommandLineStreams, type Terminal,
-} from '@xmoe/train/program';
+  backendOption, countFromOne, countOrAll, cpuEngine, doctorCommand, finite, locateVersion, newProgram, runCommandLine, wholeNumber,
+  withConfigOptions, withTrainOptions, type CommandLineStreams, type Terminal,
+} from '@xmoe/program';
 import type { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
 import { inspectCommand } from './commands/inspect.js';

@@ -1,7 +1,7 @@
 // From a layer's routing trace to the numbers that metrics and reports show.
 import { denseFlops, summarizeTrace, type RoutingTrace } from '@xmoe/moe';
 import type { LayerRouting } from '@xmoe/train';
-import { layerRoutingOf } from '@xmoe/train/program';
+import { layerRoutingOf } from '@xmoe/program';
 import type { Config } from './config.js';
 
 /** Reads a trace; `passes` is 1 for the forward pass alone and 3 with the backward pass. */

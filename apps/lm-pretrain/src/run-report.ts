@@ -1,5 +1,7 @@
 // What the HTML report of a language-model run shows.
-import { createReportData, type JsonObject, type MetricsRow, type ReportData } from '@xmoe/train';
+import { createReportData, type ReportData } from '@xmoe/program/report';
+import type { JsonObject } from '@xmoe/files';
+import type { MetricsRow } from '@xmoe/train';
 import type { Config } from './config.js';
 import type { Summary } from './finish.js';
 

@@ -1,14 +1,12 @@
 // What every command that uses a run opens first: a backend with an engine, and a model with the parameters of a checkpoint.
 import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, type Tensor } from '@xmoe/core';
+import { dataFingerprint, loadTokenizer, openShards, type BytePairTokenizer, type TokenDataset } from '@xmoe/text';
+import { loadParameters, type LoadedCheckpoint } from '@xmoe/train';
+import type { JsonObject } from '@xmoe/files';
 import {
-  dataFingerprint, loadParameters, loadTokenizer, openShards,
-  type BytePairTokenizer, type JsonObject, type LoadedCheckpoint, type TokenDataset,
-} from '@xmoe/train';
-import {
-  checkData, checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord,
-  type CheckpointChoice, type Device, type RunRecord,
-} from '@xmoe/train/program';
+  checkData, checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord, type CheckpointChoice, type Device, type RunRecord,
+} from '@xmoe/program';
 import { configSchema, type Config } from './config.js';
 import { buildModel, type XMoELanguageModel } from './model.js';
 

@@ -5,15 +5,13 @@ import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, type Engine, type Tensor } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
 import { checkIds, type LanguageModelBatch } from '@xmoe/nn';
+import { createBatchSampler, dataFingerprint, tokenizerToJson, type HeldOut, type TokenBatch } from '@xmoe/text';
+import { createTrainer, runTraining, type ProgressStream, type RunOutcome, type StopSignal, type Trainer } from '@xmoe/train';
+import type { JsonObject } from '@xmoe/files';
 import {
-  createBatchSampler, createTrainer, dataFingerprint, runTraining, tokenizerToJson,
-  type HeldOut, type JsonObject, type ProgressStream, type RunOutcome, type StopSignal, type TokenBatch, type Trainer,
-} from '@xmoe/train';
-import {
-  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, memoryOf, openDeviceWithRoom, optimizerOf, profileText, recordChanges, refuseExistingRun, refuseTooLarge,
-  resumePath, scheduleOf, withLockedRun,
-  type Device, type TrainingPlan,
-} from '@xmoe/train/program';
+  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, memoryOf, openDeviceWithRoom, optimizerOf, profileText, recordChanges,
+  refuseExistingRun, refuseTooLarge, resumePath, scheduleOf, withLockedRun, type Device, type TrainingPlan,
+} from '@xmoe/program';
 import { checkResumable, type Config } from './config.js';
 import { openPrepared, prepareData, usableSplits, type Notify, type PreparedData } from './data.js';
 import { evaluate } from './evaluate.js';

@@ -1,7 +1,7 @@
 // evaluate against the token losses summed by hand: windows, bytes, the weights of batches, stopping.
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine, initializeParameters, randomKey } from '@xmoe/core';
-import { createArraySplit, trainBpe } from '@xmoe/train';
+import { createArraySplit, trainBpe } from '@xmoe/text';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate, type EvaluateOptions } from '../src/evaluate.js';
 import { buildModel } from '../src/model.js';

@@ -2,7 +2,7 @@
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine, initializeParameters, randomKey, type Tensor } from '@xmoe/core';
 import type { PrefixBatch, PrefixState } from '@xmoe/nn';
-import { trainBpe } from '@xmoe/train';
+import { trainBpe } from '@xmoe/text';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DEFAULT_SAMPLING, generate } from '../src/generate.js';
 import { leakFree } from '../src/finish.js';

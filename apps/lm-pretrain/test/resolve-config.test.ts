@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { packageRoot, ROUTER_NAMES } from '@xmoe/train/program';
+import { packageRoot, ROUTER_NAMES } from '@xmoe/program';
 import { checkResumable, configs, configSchema } from '../src/config.js';
 import { temporaryFolder } from './support.js';
 

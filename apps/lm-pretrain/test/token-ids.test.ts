@@ -1,7 +1,7 @@
 // Ids that the model does not have are refused on the way to the device, in training and in evaluation.
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine, initializeParameters, randomKey } from '@xmoe/core';
-import { createArraySplit, trainBpe } from '@xmoe/train';
+import { createArraySplit, trainBpe } from '@xmoe/text';
 import { afterAll, describe, expect, it } from 'vitest';
 import { configs } from '../src/config.js';
 import { evaluate } from '../src/evaluate.js';

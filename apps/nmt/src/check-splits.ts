@@ -1,7 +1,7 @@
 // What a run needs of its splits, refused before the first step: a run that cannot be scored would fail at its first evaluation,
 // or after its last step. It reads no pairs.
 import { XMoEError } from '@xmoe/core';
-import type { ParallelDataset } from '@xmoe/train';
+import type { ParallelDataset } from '@xmoe/text';
 import type { Config } from './config.js';
 import { longestSequence } from './translator.js';
 

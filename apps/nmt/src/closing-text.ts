@@ -1,6 +1,6 @@
 // The closing lines of a run: scores beside the baselines, sample translations, what routing did, and where everything is.
 import { formatCompact, formatDuration, formatShare } from '@xmoe/train';
-import { facts, printable, wrap } from '@xmoe/train/program';
+import { facts, printable, wrap } from '@xmoe/program';
 import type { Finished, SystemScores } from './finish.js';
 
 /** What `demo` and `train` print at the end. */

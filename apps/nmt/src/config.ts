@@ -2,11 +2,11 @@
 // where its presets are. The `data` section is in data-config.ts.
 import { join } from 'node:path';
 import { tokenizerNames } from '@xmoe/metrics';
-import type { JsonObject } from '@xmoe/train';
+import type { JsonObject } from '@xmoe/files';
 import {
   batchCount, count, countFromZero, createConfigResolver, expertsProblems, expertsSchema, layerCount, layerSize, modelWidth, packageRoot,
   positiveFloat, refuseOtherConfig, RESUMABLE_TRAINING_KEYS, share, trainingProblems, trainingShape, whole, withDefaults, type ConfigProblem,
-} from '@xmoe/train/program';
+} from '@xmoe/program';
 import { z } from 'zod';
 import { dataSchema } from './data-config.js';
 import { bleuTokenizerOf } from './scores.js';

@@ -1,7 +1,7 @@
 // Batches of pairs and of sources as the model takes them: padded rows with masks, on the device.
 import type { Engine, Tensor } from '@xmoe/core';
 import { checkIds, type SequenceBatch, type TranslationBatch } from '@xmoe/nn';
-import type { ParallelBatch } from '@xmoe/train';
+import type { ParallelBatch } from '@xmoe/text';
 
 /** Batches of one shape share their tensors, so that a step may be recorded and run again on new contents. */
 export function shapeOf({ rows, sourceLength, targetLength }: ParallelBatch): string {

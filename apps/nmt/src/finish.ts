@@ -2,10 +2,12 @@
 // translations, summary.json and the HTML report.
 import { basename, join } from 'node:path';
 import {
-  averageTensors, createCheckpointStore, findBest, loadParameters, readMetrics, renderReport, replaceFile, saveAverage, tokenizerToJson,
-  type LayerRouting, type LoadedCheckpoint, type RoutedWord, type TranslationSample,
+  averageTensors, createCheckpointStore, findBest, loadParameters, readMetrics, saveAverage, type LayerRouting, type LoadedCheckpoint,
 } from '@xmoe/train';
-import { progressLine, RUN_FILES } from '@xmoe/train/program';
+import { renderReport, type RoutedWord, type TranslationSample } from '@xmoe/program/report';
+import { replaceFile } from '@xmoe/files/node';
+import { tokenizerToJson } from '@xmoe/text';
+import { progressLine, RUN_FILES } from '@xmoe/program';
 import { createCopyBaseline, textsOfSplit, trainDictionary } from './baselines/index.js';
 import { modelSize, routingReader } from './model.js';
 import { routeSentence, wordsOf } from './route-sentence.js';

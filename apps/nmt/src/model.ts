@@ -5,7 +5,7 @@ import { createDenseFeedForward, createEncoderDecoder, type EncoderDecoder } fro
 import type { LayerRouting } from '@xmoe/train';
 import {
   activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings, layerRoutingOf, type MemoryKnob, type MemoryNeeds,
-} from '@xmoe/train/program';
+} from '@xmoe/program';
 import type { Config } from './config.js';
 
 export type XMoETranslator = EncoderDecoder<RoutingTrace>;

@@ -1,5 +1,5 @@
 // The report of preparation as lines for a terminal. It computes nothing.
-import { cleaningFilters, type CleaningFilter, type PreparedParallel, type SplitName } from '@xmoe/train';
+import { cleaningFilters, type CleaningFilter, type PreparedParallel, type SplitName } from '@xmoe/text';
 
 const splits: readonly SplitName[] = ['train', 'validation', 'test'];
 

@@ -5,7 +5,7 @@ import { tokenizerNames } from '@xmoe/metrics';
 import {
   backendOption, countFromOne, cpuEngine, doctorCommand, facts, finite, locateVersion, newProgram, runCommandLine, wholeNumber,
   withConfigOptions, withTrainOptions, type CommandLineStreams, type Terminal,
-} from '@xmoe/train/program';
+} from '@xmoe/program';
 import type { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
 import { inspectCommand } from './commands/inspect.js';

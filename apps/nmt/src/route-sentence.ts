@@ -3,8 +3,9 @@
 import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
 import type { LayerTrace } from '@xmoe/nn';
-import { collatePairs, tokenTexts, type BytePairTokenizer, type RoutedWord, type TranslationTokens } from '@xmoe/train';
-import { readTokenRouting, type InspectedText } from '@xmoe/train/program';
+import { collatePairs, tokenTexts, type BytePairTokenizer, type TranslationTokens } from '@xmoe/text';
+import type { RoutedWord } from '@xmoe/program/report';
+import { readTokenRouting, type InspectedText } from '@xmoe/program';
 import { uploadBatch } from './device-batches.js';
 import type { XMoETranslator } from './model.js';
 

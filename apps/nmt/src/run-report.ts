@@ -1,5 +1,7 @@
 // What the HTML report of a translation run shows.
-import { createReportData, type Comparison, type JsonObject, type MetricsRow, type ReportData, type RoutedWord } from '@xmoe/train';
+import { createReportData, type Comparison, type ReportData, type RoutedWord } from '@xmoe/program/report';
+import type { JsonObject } from '@xmoe/files';
+import type { MetricsRow } from '@xmoe/train';
 import type { Config } from './config.js';
 import type { Summary } from './finish.js';
 

@@ -1,6 +1,6 @@
 // Pairs to score translations on: of a run's own data, of files in any format, or a file of translations with its references.
 import { XMoEError } from '@xmoe/core';
-import { parsePairSource, readPairs, type LanguagePair, type PairFileSource, type TextPair } from '@xmoe/train';
+import { parsePairSource, readPairs, type LanguagePair, type PairFileSource, type TextPair } from '@xmoe/text';
 import type { TrainedRun } from './session.js';
 
 export interface ScoredPairs {

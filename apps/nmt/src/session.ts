@@ -3,13 +3,14 @@
 import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, XMoEError, type Tensor } from '@xmoe/core';
 import {
-  dataFingerprint, loadParameters, loadTokenizer, openParallelDataset, translationTokensOf,
-  type BytePairTokenizer, type JsonObject, type LanguagePair, type LoadedCheckpoint, type ParallelDataset, type TranslationTokens,
-} from '@xmoe/train';
+  dataFingerprint, loadTokenizer, openParallelDataset, translationTokensOf, type BytePairTokenizer, type LanguagePair, type ParallelDataset,
+  type TranslationTokens,
+} from '@xmoe/text';
+import { loadParameters, type LoadedCheckpoint } from '@xmoe/train';
+import type { JsonObject } from '@xmoe/files';
 import {
-  checkData, checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord,
-  type CheckpointChoice, type Device, type RunRecord,
-} from '@xmoe/train/program';
+  checkData, checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord, type CheckpointChoice, type Device, type RunRecord,
+} from '@xmoe/program';
 import { configSchema, type Config } from './config.js';
 import { buildModel, dropless, type XMoETranslator } from './model.js';
 import { createLineTranslator, type LineTranslator } from './translate-text.js';

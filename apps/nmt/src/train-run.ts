@@ -5,16 +5,15 @@ import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, type Engine, type Tensor } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
 import type { TranslationBatch } from '@xmoe/nn';
+import { createParallelSampler, dataFingerprint, openParallelDataset, tokenizerToJson, type ParallelBatch, type ParallelDataset } from '@xmoe/text';
 import {
-  createParallelSampler, createTrainer, dataFingerprint, openParallelDataset, runTraining, tokenizerToJson,
-  type BatchSource, type Evaluation, type JsonObject, type ParallelBatch, type ParallelDataset, type ProgressStream, type RunOutcome,
-  type StopSignal, type Trainer,
+  createTrainer, runTraining, type BatchSource, type Evaluation, type ProgressStream, type RunOutcome, type StopSignal, type Trainer,
 } from '@xmoe/train';
+import type { JsonObject } from '@xmoe/files';
 import {
-  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, memoryOf, openDeviceWithRoom, optimizerOf, profileText, recordChanges, refuseExistingRun, refuseTooLarge,
-  resumePath, scheduleOf, withLockedRun,
-  type Device, type TrainingPlan,
-} from '@xmoe/train/program';
+  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, memoryOf, openDeviceWithRoom, optimizerOf, profileText, recordChanges,
+  refuseExistingRun, refuseTooLarge, resumePath, scheduleOf, withLockedRun, type Device, type TrainingPlan,
+} from '@xmoe/program';
 import { checkHeldOut, checkSplits } from './check-splits.js';
 import { checkResumable, type Config } from './config.js';
 import { createUploader, shapeOf } from './device-batches.js';

@@ -3,7 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { foldIn, randomKey, type Engine, type FloatDType, type Parameters } from '@xmoe/core';
 import { beamSearch, maximumLengths, sampleSequences, type Hypothesis, type LengthRule, type TokenSampling } from '@xmoe/nn';
-import type { TranslationTokens } from '@xmoe/train';
+import type { TranslationTokens } from '@xmoe/text';
 import { disposeBatch, uploadSources } from './device-batches.js';
 import type { Config, DecodingConfig } from './config.js';
 import type { XMoETranslator } from './model.js';

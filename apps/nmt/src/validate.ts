@@ -2,10 +2,8 @@
 // meanwhile, as when translating.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters } from '@xmoe/core';
-import {
-  evaluationBatches, mergeRouting,
-  type LayerRouting, type ParallelDataset, type RoutingByLayer, type SplitName,
-} from '@xmoe/train';
+import { evaluationBatches, type ParallelDataset, type SplitName } from '@xmoe/text';
+import { mergeRouting, type LayerRouting, type RoutingByLayer } from '@xmoe/train';
 import type { RoutingTrace } from '@xmoe/moe';
 import { uploadBatch } from './device-batches.js';
 import type { XMoETranslator } from './model.js';

@@ -1,6 +1,6 @@
 // The experts of words: tokens joined at white space, in text with and without any.
 import { expect, it } from 'vitest';
-import type { InspectedText } from '@xmoe/train/program';
+import type { InspectedText } from '@xmoe/program';
 import { wordsOf } from '../src/route-sentence.js';
 
 const routed = (tokens: string[]): InspectedText => ({

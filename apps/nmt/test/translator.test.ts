@@ -1,7 +1,7 @@
 // Translating ids: order, batches that change nothing, sampling by number, stopping; and the loss of references.
 import { createWasmBackend } from '@xmoe/backend-cpu';
 import { createEngine, initializeParameters, randomKey } from '@xmoe/core';
-import { collatePairs } from '@xmoe/train';
+import { collatePairs } from '@xmoe/text';
 import { afterAll, describe, expect, it } from 'vitest';
 import { configs } from '../src/config.js';
 import { disposeBatch, shapeOf, uploadBatch, uploadSources, createUploader } from '../src/device-batches.js';

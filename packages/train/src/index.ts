@@ -1,10 +1,6 @@
 // The public surface of @xmoe/train.
 export * from './checkpoint/index.js';
 export * from './config/index.js';
-export * from './data/index.js';
 export * from './lifecycle/index.js';
 export * from './metrics/index.js';
-export * from './parallel/index.js';
-export * from './report/index.js';
-export * from './tokenizers/index.js';
 export * from './trainer/index.js';

@@ -1,13 +1,13 @@
 // eval: perplexity of a trained run, with the capacity of training and with nothing dropped.
 import { XMoEError } from '@xmoe/core';
-import { splitNames, type SplitName } from '@xmoe/train';
+import { splitNames, type SplitName } from '@xmoe/text';
 import type { Config } from '../config.js';
 import { evaluate, type EvaluationResult } from '../evaluate.js';
 import { leakFree, leakFreeBatchSize } from '../finish.js';
 import { buildModel } from '../model.js';
 import { expertsOverDense, routingReader } from '../routing-summary.js';
 import { openRun } from '../session.js';
-import { facts, type Terminal } from '@xmoe/train/program';
+import { facts, type Terminal } from '@xmoe/program';
 
 interface EvalOptions {
   backend: string;

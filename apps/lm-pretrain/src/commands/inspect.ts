@@ -1,8 +1,8 @@
 // inspect: what routing does with a text, token by token, in the terminal and as a page.
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
-import { replaceFile } from '@xmoe/train';
-import { facts, inspectHtml, tokenRoutingText, type Terminal } from '@xmoe/train/program';
+import { replaceFile } from '@xmoe/files/node';
+import { facts, inspectHtml, tokenRoutingText, type Terminal } from '@xmoe/program';
 import { routeText } from '../inspect.js';
 import { openRun, type TrainedRun } from '../session.js';
 

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { formatCompact } from '@xmoe/train';
 import { prepareData, usableSplits } from '../data.js';
-import { configOf, facts, type ConfigOptions, type Terminal } from '@xmoe/train/program';
+import { configOf, facts, type ConfigOptions, type Terminal } from '@xmoe/program';
 import { configs } from '../config.js';
 
 export async function prepareCommand(terminal: Terminal, options: ConfigOptions & { out?: string }, command: Command): Promise<void> {

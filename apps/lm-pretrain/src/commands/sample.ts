@@ -3,7 +3,7 @@ import { checkOptions, generate } from '../generate.js';
 import { leakFree } from '../finish.js';
 import { buildModel } from '../model.js';
 import { openRun } from '../session.js';
-import { printable, type Terminal } from '@xmoe/train/program';
+import { printable, type Terminal } from '@xmoe/program';
 
 interface SampleOptions {
   backend: string;

@@ -1,7 +1,7 @@
 // start and train: one run from configuration to report. --dry-run only counts.
 import { join } from 'node:path';
 import { formatCompact } from '@xmoe/train';
-import { facts, memoryHere, memoryText, noResult, planTraining, RUN_FILES, unfinishedText, type Terminal, type TrainOptions } from '@xmoe/train/program';
+import { facts, memoryHere, memoryText, noResult, planTraining, RUN_FILES, unfinishedText, type Terminal, type TrainOptions } from '@xmoe/program';
 import type { Command } from 'commander';
 import { closingText } from '../closing-text.js';
 import { checkResumable, configs, type Config } from '../config.js';

@@ -1,6 +1,6 @@
 // BLEU and chrF2++ of the baselines on the pairs that a model is tested on.
 import { bleuTokenizerFor, corpusBleu, corpusChrf } from '@xmoe/metrics';
-import type { LanguagePair, ParallelDataset, SplitName } from '@xmoe/train';
+import type { LanguagePair, ParallelDataset, SplitName } from '@xmoe/text';
 import { createCopyBaseline, type Baseline } from './baseline.js';
 import { trainDictionary } from './dictionary-baseline.js';
 

@@ -1,5 +1,5 @@
 // prepare: parallel text to cleaned pairs to vocabulary to shards, without training.
-import { configOf, type ConfigOptions, type Terminal } from '@xmoe/train/program';
+import { configOf, type ConfigOptions, type Terminal } from '@xmoe/program';
 import type { Command } from 'commander';
 import { configs } from '../config.js';
 import { prepareData } from '../prepare-data.js';

@@ -3,7 +3,7 @@
 import type { Readable } from 'node:stream';
 import { XMoEError } from '@xmoe/core';
 import { checkSampling } from '@xmoe/nn';
-import { printable, type Terminal } from '@xmoe/train/program';
+import { printable, type Terminal } from '@xmoe/program';
 import type { Config } from '../config.js';
 import { readInputLines } from '../input-lines.js';
 import { openRun } from '../session.js';

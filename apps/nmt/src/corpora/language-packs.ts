@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { nearestName, XMoEError } from '@xmoe/core';
-import type { PairCorpus, TextPair } from '@xmoe/train';
+import type { PairCorpus, TextPair } from '@xmoe/text';
 
 const PREFIX = '@codingame/monaco-vscode-language-pack-';
 const MESSAGES_FILE = 'translations/main.i18n.json.js';

@@ -2,7 +2,8 @@
 // that no NaN is ever saved over good weights. Not the tensors' format.
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
-import { assertJson, parseConfig, parseJson, type JsonObject, type JsonValue } from '../config/index.js';
+import { assertJson, parseJson, type JsonObject, type JsonValue } from '@xmoe/files';
+import { parseConfig } from '../config/index.js';
 import type { StoredTensor } from './tensor-format.js';
 
 /** Raise it when the meaning of state.json changes, and convert older ones in {@link decodeState}. */

@@ -1,12 +1,13 @@
 // The manifest of a directory that was written as a unit: each file's size and sha256, free information, and a hash over
-// the manifest itself. Building, reading and verifying; writing the directory is atomic.ts.
+// the manifest itself. Building, reading and verifying; writing the directory is write-directory.ts.
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
-import { parseConfig, parseJson, type JsonObject, type JsonValue } from '../config/index.js';
-import { hashFile, type FileRecord } from './file-io.js';
+import { parseConfig } from '../config/index.js';
+import { parseJson, type JsonObject, type JsonValue } from '@xmoe/files';
+import { hashFile, type FileRecord } from '@xmoe/files/node';
 
 export const MANIFEST_NAME = 'manifest.json';
 const VERSION = 1;

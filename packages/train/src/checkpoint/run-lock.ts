@@ -5,9 +5,9 @@ import { link, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { XMoEError } from '@xmoe/core';
-import { removeStaleTemporaries, temporaryName } from './atomic.js';
-import { makeDirectory, writeFile } from './file-io.js';
-import { isAlive, isTagAlive, ownIdentity, type ProcessIdentity } from './process-identity.js';
+import {
+  removeStaleTemporaries, temporaryName, makeDirectory, writeFile, isAlive, isTagAlive, ownIdentity, type ProcessIdentity,
+} from '@xmoe/files/node';
 
 export interface RunLock {
   readonly path: string;

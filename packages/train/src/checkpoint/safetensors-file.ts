@@ -2,7 +2,7 @@
 // 2 GiB that one call transfers. Not atomic by itself: see atomic.ts.
 import { open, type FileHandle } from 'node:fs/promises';
 import { XMoEError } from '@xmoe/core';
-import { readFully, writeFile } from './file-io.js';
+import { readFully, writeFile } from '@xmoe/files/node';
 import { headerLength, readHeader } from './safetensors-header.js';
 import { safetensorsChunks, tensorFromBytes, type SafetensorsContent, type SafetensorsOptions } from './safetensors.js';
 import { assertLittleEndian, type StoredTensor } from './tensor-format.js';

@@ -2,7 +2,7 @@
 // (little-endian u64), a JSON object padded with spaces, then the tensors' bytes back to back. Layout and strict
 // validation; not reading or writing of files (see safetensors.ts and safetensors-file.ts).
 import { XMoEError } from '@xmoe/core';
-import { isPlainObject, parseJson, type JsonObject } from '../config/index.js';
+import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
 import { checkTensor, dtypeOfTag, elementCount, FORMATS, type StoredDType, type StoredTensor } from './tensor-format.js';
 
 /** Where one tensor lies: byte offsets count from the end of the header. */

@@ -3,11 +3,11 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
-import { isPlainObject, parseJson, type JsonObject } from '../config/index.js';
-import { removeDirectory, removeStaleTemporaries, replaceFile, writeDirectory, type FileContent } from './atomic.js';
+import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
+import { removeDirectory, removeStaleTemporaries, replaceFile, makeDirectory, type FileContent } from '@xmoe/files/node';
+import { writeDirectory } from './write-directory.js';
 import { checkFinite, decodeState, encodeState } from './checkpoint-state.js';
 import { bestOf, findCheckpoints, freeCheckpointName, type CheckpointEntry, type FoundCheckpoint } from './checkpoint-list.js';
-import { makeDirectory } from './file-io.js';
 import { encodeManifest, MANIFEST_NAME, readManifest, verifyManifest } from './manifest.js';
 import { safetensorsChunks } from './safetensors.js';
 import { readSafetensors } from './safetensors-file.js';

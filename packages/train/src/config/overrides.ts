@@ -1,8 +1,7 @@
 // Command-line overrides of a configuration: `--set a.b=value` and flat flags such as `--learning-rate 3e-4`.
 // Not a parser of argv, and not a validator: parseConfig runs on the result.
 import { nearestName, XMoEError } from '@xmoe/core';
-import { isForbiddenKey, isPlainObject, type JsonObject, type JsonValue } from './json-value.js';
-import { parseJson } from './strict-json.js';
+import { isForbiddenKey, isPlainObject, parseJson, type JsonObject, type JsonValue } from '@xmoe/files';
 
 export interface Overrides {
   /** Assignments `a.b=value`, as given to `--set`. Applied last, in order. */

@@ -3,8 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nearestName, XMoEError } from '@xmoe/core';
 import { readConfigText } from './config-text.js';
-import { isForbiddenKey, isPlainObject, type JsonObject, type JsonValue } from './json-value.js';
-import { parseJson } from './strict-json.js';
+import { isForbiddenKey, isPlainObject, parseJson, type JsonObject, type JsonValue } from '@xmoe/files';
 
 /** Presets by name, or the directory that holds them as `NAME.json`. */
 export type PresetSource = string | Readonly<Record<string, JsonObject>>;

@@ -1,7 +1,7 @@
 // Finds keys of a configuration that its zod schema does not know, at every depth, whether or not the schema's objects
 // are strict. Not a validator of values: parse-config.ts runs the schema itself.
 import type { z } from 'zod';
-import { isPlainObject } from './json-value.js';
+import { isPlainObject } from '@xmoe/files';
 
 /** A key the schema does not know, and the names that it knows in the same place. */
 export interface UnknownKey {

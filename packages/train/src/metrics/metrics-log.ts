@@ -3,8 +3,9 @@
 import { closeSync, constants, fsyncSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { XMoEError } from '@xmoe/core';
-import { temporaryName } from '../checkpoint/index.js';
-import { parseConfig, parseJson } from '../config/index.js';
+import { temporaryName } from '@xmoe/files/node';
+import { parseConfig } from '../config/index.js';
+import { parseJson } from '@xmoe/files';
 import { encodeRow, metricsRowSchema, rowKey, type MetricsRow } from './rows.js';
 
 export interface MetricsLogOptions {

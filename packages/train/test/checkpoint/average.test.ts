@@ -1,9 +1,9 @@
 // Averages of checkpoints: the numbers, the checkpoint that holds them, and which one is the best then.
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { averageTensors, createCheckpointStore, findBest, saveAverage, type StoredTensor } from '../../src/checkpoint/index.js';
-import { temporaryFolder } from '../data/temporary.js';
+import { temporaryFolder } from '@xmoe/testing/programs';
 
-const { path: inFolder } = temporaryFolder();
+const inFolder = temporaryFolder(afterAll);
 const tensors = (a: number[], b: number): StoredTensor[] => [
   { name: 'a', dtype: 'float32', shape: [a.length], data: Float32Array.from(a) },
   { name: 'b', dtype: 'float32', shape: [], data: Float32Array.of(b) },

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockRunDirectory } from '../../src/checkpoint/index.js';
-import { ownTag } from '../../src/checkpoint/process-identity.js';
+import { ownTag } from '@xmoe/files/node';
 
 let directory: string;
 beforeEach(async () => {

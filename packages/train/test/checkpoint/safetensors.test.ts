@@ -4,14 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import fc from 'fast-check';
-import {
-  decodeSafetensors,
-  encodeSafetensors,
-  readSafetensors,
-  writeSafetensors,
-  type StoredTensor,
-} from '../../src/checkpoint/index.js';
-import { writeFully } from '../../src/checkpoint/file-io.js';
+import { decodeSafetensors, encodeSafetensors, readSafetensors, writeSafetensors, type StoredTensor } from '../../src/checkpoint/index.js';
+import { writeFully } from '@xmoe/files/node';
 
 let directory: string;
 beforeAll(async () => {

@@ -206,7 +206,7 @@ describe('createCheckpointStore', () => {
   });
 
   it('removes what dead runs left, and only that', async () => {
-    const { ownTag } = await import('../../src/checkpoint/process-identity.js');
+    const { ownTag } = await import('@xmoe/files/node');
     const [pid, , host] = ownTag().split('.');
     const dead = [`.temporary-${pid}.1.${host}-0-step-00000001`, `.temporary-999999999.5.${host}-0-x`];
     const alive = [`.temporary-${ownTag()}-77-step-00000001`, '.temporary-12.5.00000000-0-x', '.temporary-odd'];

@@ -11,7 +11,7 @@ import { createMoeFeedForward, summarizeTrace, type DispatchPath, type RoutingTr
 import { createDenseFeedForward, createLanguageModel, type LanguageModelBatch } from '@xmoe/nn';
 import { afterAll } from 'vitest';
 import { createTrainer, runTraining, type BatchSource, type LayerRouting, type RunTrainingOptions, type Trainer } from '../../src/trainer/index.js';
-import type { JsonObject } from '../../src/config/index.js';
+import type { JsonObject } from '@xmoe/files';
 
 export interface HostBatch {
   inputs: number[];

@@ -1,0 +1,99 @@
+// Reading what commander hands over: numbers, repeated options, and the flags that it does not know, which name keys of the
+// configuration.
+import { XMoEError } from '@xmoe/core';
+import { InvalidArgumentError, type Command } from 'commander';
+import type { JsonObject } from '@xmoe/files';
+import type { ConfigFlags, ConfigResolver } from './resolve-config.js';
+
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number from 0.');
+  return value;
+}
+
+export function countFromOne(text: string): number {
+  const value = wholeNumber(text);
+  if (value === 0) throw new InvalidArgumentError('expected a whole number from 1.');
+  return value;
+}
+
+export function countOrAll(text: string): number | 'all' {
+  return text === 'all' ? text : countFromOne(text);
+}
+
+export function finite(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
+  return value;
+}
+
+const collect = (value: string, all: string[] = []): string[] => [...all, value];
+
+/** What the options of {@link withConfigOptions} give. */
+export interface ConfigOptions {
+  preset: string;
+  router?: string;
+  data?: string[];
+  set?: string[];
+  dataRoot: string;
+}
+
+/** Options that say what to train. `dataHelp` describes --data. */
+export function withConfigOptions(command: Command, { preset, dataHelp }: { preset: string; dataHelp: string }): Command {
+  return command
+    .option('--preset <name>', 'configuration to start from: a name (see: presets) or a JSON file', preset)
+    .option('--router <name>', 'threshold, topk, switch, hash, base, uniform or dense')
+    .option('--data <path...>', dataHelp)
+    .option('--set <key=value>', 'sets any key of the configuration, e.g. moe.experts=16; repeatable', collect)
+    .option('--data-root <dir>', 'where prepared data is kept', 'runs/data')
+    .allowUnknownOption()
+    .allowExcessArguments();
+}
+
+/** Options that say how to train, after those of {@link withConfigOptions}. */
+export function withTrainOptions(command: Command, backendOption: readonly [string, string, string]): Command {
+  return command
+    .option(...backendOption)
+    .option('--out <dir>', 'run directory (default: runs/PRESET-TIME)')
+    .option('--resume', 'go on with the run in --out from its latest checkpoint; --max-steps extends it, --learning-rate changes it from there')
+    .option('--checkpoint <which>', 'with --resume: go on from best, a name like step-00000500, or a path')
+    .option('--stop-after <step>', 'end this session, saved, after that step', wholeNumber)
+    .option('--dry-run', 'print parameters, FLOPs, memory and steps without training')
+    .option('--debug <level>', 'off, nan (find the op that makes a NaN), leaks or all', 'off')
+    .option('--profile', 'print the time of each kernel after training; slower while it measures');
+}
+
+/** --backend, for `command.option(...backendOption(names))`. */
+export const backendOption = (names: readonly string[]) => ['--backend <name>', `one of ${names.join(', ')}`, 'auto'] as const;
+
+/** The configuration that the options, on top of `base` or the preset, and the flags unknown to commander ask for. */
+export function configOf<Config>(resolver: ConfigResolver<Config>, options: ConfigOptions, command: Command, base?: Config): Promise<Config> {
+  const { preset, router, data, set } = options;
+  const flags: ConfigFlags<Config> = {
+    preset,
+    ...(base === undefined ? {} : { base }),
+    otherOptions: command.options.flatMap(({ long }) => (long ? [long.slice(2)] : [])),
+    flags: readFlags(command.args),
+    ...(router === undefined ? {} : { router }),
+    ...(data === undefined ? {} : { data }),
+    ...(set === undefined ? {} : { set }),
+  };
+  return resolver.resolve(flags);
+}
+
+/** `--name value` and `--name=value` pairs; a flag without a value is true. */
+export function readFlags(rest: readonly string[]): JsonObject {
+  const flags: JsonObject = {};
+  for (let index = 0; index < rest.length; index++) {
+    const argument = rest[index]!;
+    if (!argument.startsWith('--')) {
+      throw new XMoEError('config', `unexpected argument ${JSON.stringify(argument)}`, { hint: 'flags are written --name value' });
+    }
+    const equals = argument.indexOf('=');
+    const next = rest[index + 1];
+    if (equals > 0) flags[argument.slice(2, equals)] = argument.slice(equals + 1);
+    else if (next !== undefined && !next.startsWith('--')) flags[argument.slice(2)] = rest[++index]!;
+    else flags[argument.slice(2)] = true;
+  }
+  return flags;
+}

@@ -1,0 +1,164 @@
+// What a run directory holds and in which order it comes to be; finding and opening its checkpoints. Knows no model.
+import { existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { XMoEError } from '@xmoe/core';
+import { z } from 'zod';
+import {
+  createCheckpointStore, lockRunDirectory, rankCheckpoints, readConfigText, parseConfig, createStopSignal, type CheckpointStore,
+  type LoadedCheckpoint, type RunLock, type StopSignal, type ProgressStream,
+} from '@xmoe/train';
+import { replaceFile } from '@xmoe/files/node';
+import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
+import { configChanges } from './resumable-config.js';
+
+/** Names in a run directory. */
+export const RUN_FILES = {
+  config: 'config.json', metrics: 'metrics.jsonl', tensorboard: 'tensorboard', checkpoints: 'checkpoints', summary: 'summary.json', report: 'report.html',
+} as const;
+
+/** What config.json of a run holds. */
+export interface RunRecord<Config> {
+  preset: string;
+  /** The backend that the run began on: results are bit for bit the same only there. */
+  backend: string;
+  /** Directory of the prepared data. */
+  data: string;
+  config: Config;
+  /** What was changed on the way, in order. */
+  changes?: RunChange[];
+}
+
+/** A resumed session with another configuration. */
+export interface RunChange {
+  /** From which step on. */
+  step: number;
+  /** By dotted key: the value before and after, as JSON text. */
+  changed: Record<string, [before: string, after: string]>;
+}
+
+const changesSchema = z.array(z.object({ step: z.int().nonnegative(), changed: z.record(z.string(), z.tuple([z.string(), z.string()])) }));
+
+/** A key that only the configurations of that program have. */
+const MARKS = { 'xmoe-lm': 'layers', 'xmoe-nmt': 'encoderLayers' } as const;
+
+/** config.json of the run in `directory`, which is one of `program`. */
+export async function readRunRecord<Config>(directory: string, configSchema: z.ZodType<Config>, program: keyof typeof MARKS): Promise<RunRecord<Config>> {
+  const path = join(directory, RUN_FILES.config);
+  const text = await readConfigText(path).catch((cause: unknown) => {
+    if (cause instanceof XMoEError) throw cause;
+    throw new XMoEError('config', `${directory} holds no run: ${RUN_FILES.config} is not there`, { hint: 'name the directory that train wrote', cause });
+  });
+  const value = parseJson(text, { where: path });
+  refuseOtherProgram(value, directory, program);
+  const schema = z.object({ preset: z.string(), backend: z.string(), data: z.string(), config: configSchema, changes: changesSchema.optional() });
+  return parseConfig(schema, value, { where: path });
+}
+
+/** Said before a long list of keys that are unknown here. */
+function refuseOtherProgram(record: unknown, directory: string, program: keyof typeof MARKS): void {
+  const model = isPlainObject(record) && isPlainObject(record.config) ? record.config.model : undefined;
+  if (!isPlainObject(model) || Object.hasOwn(model, MARKS[program])) return;
+  const other = (Object.keys(MARKS) as (keyof typeof MARKS)[]).find((name) => Object.hasOwn(model, MARKS[name]));
+  if (other) throw new XMoEError('config', `${directory} is a run of ${other}`, { hint: `use ${other}` });
+}
+
+/** @throws XMoEError `config` when there is a run in `out` */
+export function refuseExistingRun(out: string): void {
+  if (![RUN_FILES.config, RUN_FILES.metrics, RUN_FILES.checkpoints].some((name) => existsSync(join(out, name)))) return;
+  throw new XMoEError('config', `${out} holds a run already`, { hint: 'go on with --resume, or choose another --out' });
+}
+
+/**
+ * Under the lock: writes config.json of a new run, or says whether there is a checkpoint to resume from. A run that was
+ * killed before its first one begins again.
+ * @param record of a new run; null to go on with the one there is
+ */
+export async function beginOrResume<Config>(out: string, record: RunRecord<Config> | null, stream: ProgressStream): Promise<boolean> {
+  if (record) {
+    refuseExistingRun(out); // another process may have been quicker
+    await replaceFile(join(out, RUN_FILES.config), `${JSON.stringify(record, null, 2)}\n`);
+    return false;
+  }
+  const names = await readdir(join(out, RUN_FILES.checkpoints)).catch(() => []);
+  if (names.some((name) => name.startsWith('step-'))) return true;
+  stream.write('No checkpoint was saved yet: starting from the beginning\n');
+  for (const name of [RUN_FILES.metrics, RUN_FILES.tensorboard]) await rm(join(out, name), { recursive: true, force: true });
+  return false;
+}
+
+/** Under the lock: keeps in config.json what the session that goes on from `step` changes, and says so. */
+export async function recordChanges<Config>(out: string, record: RunRecord<Config>, { config, step, stream }: { config: Config; step: number; stream: ProgressStream }): Promise<void> {
+  const changes = configChanges(record.config, config);
+  if (changes.length === 0) return;
+  const changed = Object.fromEntries(changes.map(({ key, before = 'null', after = 'null' }): [string, [string, string]] => [key, [before, after]]));
+  const next: RunRecord<Config> = { ...record, config, changes: [...(record.changes ?? []), { step, changed }] };
+  await replaceFile(join(out, RUN_FILES.config), `${JSON.stringify(next, null, 2)}\n`);
+  stream.write(`From step ${step} on: ${changes.map(({ key, before, after }) => `${key} ${before} → ${after}`).join(', ')}\n`);
+}
+
+/** The path of the checkpoint to go on from that a user names; undefined for the latest valid one. */
+export async function resumePath(out: string, which: string | undefined): Promise<string | undefined> {
+  if (which === undefined || which === 'latest') return undefined;
+  const checkpoints = join(out, RUN_FILES.checkpoints);
+  const store = createCheckpointStore({ directory: checkpoints });
+  return which === 'best' ? (await store.best())?.path : locateCheckpoint(out, which, store);
+}
+
+export interface LockedRun extends Pick<RunLock, 'checkHeld'> {
+  stop: StopSignal;
+  /** From now on a signal ends what follows the training. */
+  markTrained(): void;
+}
+
+/** Runs `use` while the run directory is locked and signals are heard. */
+export async function withLockedRun<R>(out: string, stream: ProgressStream, use: (run: LockedRun) => Promise<R>): Promise<R> {
+  const lock = await lockRunDirectory(out);
+  let trained = false;
+  const stop = createStopSignal({
+    onStop: (reason) => stream.write(`\n${reason}: ${trained ? 'ending; the trained model is saved' : 'saving a checkpoint'}; once more to quit at once\n`),
+  });
+  try {
+    return await use({ stop, checkHeld: lock.checkHeld, markTrained: () => void (trained = true) });
+  } finally {
+    stop.dispose();
+    lock.release();
+  }
+}
+
+export interface CheckpointChoice {
+  /** `best`, `latest`, the name of one in the run, or a path. */
+  checkpoint: string;
+  onWarning: (message: string) => void;
+}
+
+/** The checkpoint of a run that a user names. The best of those that are whole, for `best`; the latest where none was measured. */
+export async function loadRunCheckpoint(directory: string, { checkpoint: which, onWarning }: CheckpointChoice): Promise<LoadedCheckpoint> {
+  const checkpoints = join(directory, RUN_FILES.checkpoints);
+  const store = createCheckpointStore({ directory: checkpoints, onWarning });
+  if (which === 'latest') return store.loadLatest();
+  if (which !== 'best') return store.load(await locateCheckpoint(directory, which, store));
+  for (const path of await rankCheckpoints(checkpoints)) {
+    try {
+      return await store.load(path);
+    } catch (error) {
+      onWarning(`checkpoint ${path} is skipped: ${(error as Error).message}`);
+    }
+  }
+  return store.loadLatest();
+}
+
+/** The path of a checkpoint by its name in the run or by a path. @throws XMoEError `checkpoint` that says which there are */
+export async function locateCheckpoint(directory: string, which: string, store: Pick<CheckpointStore, 'list'>): Promise<string> {
+  for (const path of [join(directory, RUN_FILES.checkpoints, which), which]) if (existsSync(path)) return path;
+  const names = (await store.list()).map(({ name }) => name);
+  throw new XMoEError('checkpoint', `there is no checkpoint ${JSON.stringify(which)}`, {
+    hint: names.length > 0 ? `checkpoints there: ${names.join(', ')}; also best and latest` : `${directory} holds none`,
+  });
+}
+
+/** Raises an error when the tokenizer is not the one that the checkpoint was trained with. */
+export function checkTokenizer(saved: JsonObject, hash: string, where: string): void {
+  if (saved.tokenizerHash === hash) return;
+  throw new XMoEError('data', `the tokenizer is not the one that ${where} was trained with`, { hint: 'use the data that the run was trained on' });
+}

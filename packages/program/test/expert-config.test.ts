@@ -1,0 +1,10 @@
+// What a layer's routing costs: the backward pass multiplies by row once more, and once for the weights.
+import { expect, it } from 'vitest';
+import { layerRoutingOf } from '../src/expert-config.js';
+
+it('counts executed operations pass by pass', () => {
+  const summary = { tokens: 10, expertsWantedPerToken: 2, expertsKeptPerToken: 1.5, dropRate: 0.25, loadShare: [1], executedRows: 15, executedGradientRows: 40 };
+  const cost = { capacityFactor: 4, flopsPerClaim: 100 };
+  expect(layerRoutingOf(summary, { ...cost, training: false })).toMatchObject({ budgetedFlops: 4000, executedFlops: 1500 });
+  expect(layerRoutingOf(summary, { ...cost, training: true })).toMatchObject({ budgetedFlops: 12_000, executedFlops: 2 * 1500 + 4000 });
+});
