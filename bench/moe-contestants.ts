@@ -2,7 +2,8 @@
 import { initializeParameters, randomKey, type Engine, type FeedForward, type FloatDType, type ForwardContext, type Tensor } from '@xmoe/core';
 import { createMoeFeedForward, disposeTrace, planDispatch, summarizeTrace, type DispatchPath, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward } from '@xmoe/nn';
-import { createRouter, gate, type RouterConfig } from '@xmoe/routers';
+import { gate } from '@xmoe/routers';
+import { createRouter, type RouterConfig } from '@xmoe/routers/by-name';
 import { inDType, normalTensor, scalarLoss, TRAINING, withGateStd, type Work } from './forward-backward.js';
 import { GATE_STD, routingLoss } from './router.js';
 import type { ExpertSplit, MoeShape } from './shapes.js';

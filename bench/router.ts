@@ -1,6 +1,7 @@
 // Every router at N = 64: gate, routing and balance loss, forward and backward. Dispatch is timed in moe-layer.ts.
 import { hostNormal, hostUniform, multiply, randomKey, type Engine, type Tensor } from '@xmoe/core';
-import { createRouter, gate, gateProbabilities, type RouterConfig, type Routing } from '@xmoe/routers';
+import { gate, gateProbabilities, type Routing } from '@xmoe/routers';
+import { createRouter, type RouterConfig } from '@xmoe/routers/by-name';
 import { disposeAll, forwardAndBackward, normalTensor, scalarLoss, type Device } from './forward-backward.js';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions } from './measure.js';
 import { routerShape, type RouterShape } from './shapes.js';

@@ -4,7 +4,7 @@
 // (false or 0 = padding), capacityFactor (1), minCapacity (4). Exit code 2 and one line on standard error for bad input.
 import { refuseUnknownKeys } from '@xmoe/core';
 import { planDispatch } from '@xmoe/moe/reference';
-import { ROUTE_KEYS, route } from '@xmoe/routers/reference';
+import { ROUTE_KEYS, route } from '@xmoe/routers/by-name';
 
 try {
   let text = '';
@@ -17,7 +17,7 @@ try {
   const plan = planDispatch(routing, { capacityFactor, minCapacity }); // what the experts have room for
 
   const { capacity, kept, dropped } = plan;
-  const result = { capacity, wantedPerToken: [...routing.counts], kept, dropped, auxLoss: routing.auxLoss };
+  const result = { capacity, wantedPerToken: [...routing.counts], kept, dropped, balanceLoss: routing.balanceLoss };
   process.stdout.write(`${JSON.stringify(result)}\n`);
 } catch (error) {
   if (!error.isXMoEError && !(error instanceof SyntaxError)) throw error;

@@ -53,7 +53,7 @@ export function applyExperts(
   checkExperts(experts, plan.experts, x.shape[1]!, experts.b1.shape[1]!);
   checkOperands(x, weights, plan, experts);
   const inspect = trackPositive ? (hidden: Tensor): Tensor => countPositive(hidden, plan) : null;
-  if (plan.kind === 'padded' && x.engine.fallbackNames.includes('groupedLinear')) return batchedExperts(x, weights, plan, experts, activation, inspect);
+  if (plan.dispatch === 'padded' && x.engine.fallbackNames.includes('groupedLinear')) return batchedExperts(x, weights, plan, experts, activation, inspect);
   const { output, inspected } = fusedExperts({ x, weights, plan, experts, activation, inspect });
   return { output, positive: inspected };
 }
@@ -81,11 +81,11 @@ function batchedExperts(
 }
 
 /** Hidden units above 0 over the rows of kept claims: int32 []. hidden [R, s]. */
-function countPositive(hidden: Tensor, { kind, rowClaim }: DispatchPlan): Tensor {
+function countPositive(hidden: Tensor, { dispatch, rowClaim }: DispatchPlan): Tensor {
   return hidden.engine.scope(() => {
     const perRow = sum(cast(greater(hidden, 0), 'int32'), 1); // [R]
     // Rows after the last claim are 0; slots between claims hold what the bias alone gives where they are computed.
-    return sum(kind === 'padded' ? select(greaterEqual(rowClaim, 0), perRow, 0) : perRow);
+    return sum(dispatch === 'padded' ? select(greaterEqual(rowClaim, 0), perRow, 0) : perRow);
   });
 }
 

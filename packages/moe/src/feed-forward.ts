@@ -4,10 +4,11 @@ import {
   XMoEError, add, hashName, multiply, parameter, refuseUnknownKeys, requireFinite, requireInteger, unknownName,
   type Engine, type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
-import { createRouter, gate, type Router, type RouterConfig, type Routing } from '@xmoe/routers';
+import { gate, type Router, type Routing } from '@xmoe/routers';
+import { createRouter, givenByModel, type RouterConfig } from '@xmoe/routers/by-name';
 import { applyExperts, checkExperts, requireActivation, type ExpertActivation, type ExpertWeights } from './experts.js';
 import { planDispatch, type DispatchPath } from './plan.js';
-import { capacityOf } from './reference/capacity.js';
+import { capacityOf, MIN_CAPACITY } from './reference/capacity.js';
 import { traceRouting, type RoutingTrace } from './trace.js';
 
 export interface MoeFeedForwardConfig {
@@ -26,7 +27,7 @@ export interface MoeFeedForwardConfig {
   readonly dispatch?: DispatchPath;
   /** γ. Default 1. */
   readonly capacityFactor?: number;
-  /** Padded path only. Default 4. */
+  /** Padded path only. Default {@link MIN_CAPACITY}. */
   readonly minCapacity?: number;
   /** Of the load-balance loss. Default 0.01. */
   readonly balanceCoefficient?: number;
@@ -96,7 +97,7 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
 }
 
 function routeTokens(settings: Settings, parameters: Parameters, x: Tensor, context: ForwardContext): Routing {
-  const { router, name, experts, balanceCoefficient, zCoefficient } = settings;
+  const { router, name, experts, capacityFactor, minCapacity, balanceCoefficient, zCoefficient } = settings;
   if (x.rank !== 2 || x.shape[1] !== settings.width) {
     throw new XMoEError('shape', `x is [${x.shape.join(', ')}], expected [tokens, ${settings.width}]`, { op: `moe layer ${name}`, hint: 'pass rows of the width of the layer' });
   }
@@ -112,6 +113,7 @@ function routeTokens(settings: Settings, parameters: Parameters, x: Tensor, cont
     training: context.training,
     key: context.key,
     stream: hashName(`${name}.router`),
+    capacity: capacityOf({ T: x.shape[0]!, N: experts, capacityFactor, minCapacity }),
     losses: { balance: collecting || wanted(balanceCoefficient), z: wanted(zCoefficient) },
   });
 }
@@ -147,8 +149,7 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
     throw new XMoEError('value', `${key} is ${value}, below 0`, { op, hint: 'pass 0 or more' });
   };
   if (typeof config.name !== 'string' || config.name === '') throw new XMoEError('value', 'name is no text', { op, hint: 'pass the prefix of the parameters, for example h.1.mlp' });
-  const { vocabularySize } = config;
-  const router = createRouter(config.router?.type === 'hash' && config.router.map === undefined ? { vocabularySize, ...config.router } : config.router);
+  const router = createRouter(givenByModel(config.router, { vocabularySize: config.vocabularySize }));
   const settings = {
     name: config.name,
     width: count('width'),
@@ -158,7 +159,7 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
     router,
     dispatch: oneOf('dispatch', config.dispatch ?? 'padded', ['padded', 'grouped', 'budget']),
     capacityFactor: config.capacityFactor ?? 1,
-    minCapacity: config.minCapacity ?? 4,
+    minCapacity: config.minCapacity ?? MIN_CAPACITY,
     balanceCoefficient: notNegative('balanceCoefficient', 0.01),
     zCoefficient: notNegative('zCoefficient', 0),
     init: oneOf('init', config.init ?? 'independent', ['independent', 'copy']),

@@ -19,7 +19,7 @@ export interface MoeFlopsOptions {
   readonly dispatch: DispatchPath;
   /** γ */
   readonly capacityFactor: number;
-  /** Default 4. */
+  /** Default {@link MIN_CAPACITY}. */
   readonly minCapacity?: number;
   /** Claims kept, as {@link summarizeTrace} reports them. */
   readonly kept: number;

@@ -92,7 +92,7 @@ function combine(rows: Tensor, weights: Tensor, claimRow: Tensor, rowClaim: Tens
  * int32 [R]: each row itself, −1 for an empty one. Empty slots lie between the rows of the padded path; so marked they cost
  * nothing. Null where empty rows come last: those cost nothing anyway.
  */
-function ownRows({ kind, rowClaim, rows }: DispatchPlan): Tensor | null {
-  if (kind !== 'padded') return null;
+function ownRows({ dispatch, rowClaim, rows }: DispatchPlan): Tensor | null {
+  if (dispatch !== 'padded') return null;
   return rowClaim.engine.scope(() => select(less(rowClaim, 0), -1, rowClaim.engine.iota(rows)));
 }

@@ -4,5 +4,5 @@ export { applyExperts, type ExpertActivation, type ExpertsOptions, type ExpertsR
 export { createMoeFeedForward, type MoeFeedForwardConfig } from './feed-forward.js';
 export { denseFlops, equalFlopsHidden, moeFlops, type MoeFlops, type MoeFlopsOptions } from './flops.js';
 export { claimTotals, planDispatch, type DispatchPath, type DispatchPlan, type PlanOptions } from './plan.js';
-export { budgetOf, capacityOf, type CapacityOptions } from './reference/capacity.js';
+export { budgetOf, capacityOf, MIN_CAPACITY, type CapacityOptions } from './reference/capacity.js';
 export { disposeTrace, summarizeTrace, type RoutingSummary, type RoutingTrace, type TokenTrace } from './trace.js';

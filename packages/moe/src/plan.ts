@@ -14,13 +14,13 @@ export interface PlanOptions {
   readonly dispatch: DispatchPath;
   /** γ. Default 1. The grouped path ignores it. */
   readonly capacityFactor?: number;
-  /** Padded path only. Default 4. */
+  /** Padded path only. Default {@link MIN_CAPACITY}. */
   readonly minCapacity?: number;
 }
 
 /** Rows are what the experts compute; claims are flat indices t·K + j. */
 export interface DispatchPlan {
-  readonly kind: DispatchPath;
+  readonly dispatch: DispatchPath;
   readonly tokens: number;
   readonly experts: number;
   /** C on the padded path; T where there is no limit per expert. */
@@ -54,7 +54,7 @@ const ROW_MULTIPLE = 32;
 export function planDispatch(routing: Routing, options: PlanOptions): DispatchPlan {
   requireOptions('planDispatch', routing);
   requireOptions('planDispatch', options);
-  const { dispatch, capacityFactor = 1, minCapacity = 4 } = options;
+  const { dispatch, capacityFactor = 1, minCapacity } = options;
   if (!PATHS.includes(dispatch)) throw unknownName('planDispatch', 'dispatch path', dispatch, PATHS);
   const { expertIds, scores, tokens: T, experts: N, maxChoices: K, priority } = routing;
   const capacity = dispatch === 'padded' ? capacityOf({ T, N, capacityFactor, minCapacity }) : T;
@@ -65,7 +65,7 @@ export function planDispatch(routing: Routing, options: PlanOptions): DispatchPl
       if (dispatch === 'grouped') rows = rowsForClaims(routing);
       else if (dispatch === 'budget') rows = Math.min(T * K, budgetOf({ T, capacityFactor }));
       const { wanted, ...indices } = dispatchClaims(expertIds, scores, { dispatch, experts: N, rows, rankOnly: priority === 'rank' });
-      return { kind: dispatch, tokens: T, experts: N, capacity, rows, ...indices, wantedPerExpert: wanted };
+      return { dispatch, tokens: T, experts: N, capacity, rows, ...indices, wantedPerExpert: wanted };
     }),
   );
 }

@@ -6,7 +6,7 @@ import type { DispatchPath, DispatchPlan } from './plan.js';
 
 /** The routing of one layer in one forward pass. Empty slots and padding count nowhere. */
 export interface RoutingTrace {
-  readonly kind: DispatchPath;
+  readonly dispatch: DispatchPath;
   readonly experts: number;
   readonly capacity: number;
   /** R: N·C on the padded path. */
@@ -82,10 +82,10 @@ export interface TraceParts {
 /** Gathers a layer's trace. */
 export function traceRouting({ routing, plan, mask, hidden, positive, perToken }: TraceParts): RoutingTrace {
   const { expertIds, counts, probabilities, balanceLoss, zLoss } = routing;
-  const { kind, experts, capacity, rows, wantedPerExpert, load, claimRow } = plan;
+  const { dispatch, experts, capacity, rows, wantedPerExpert, load, claimRow } = plan;
   const { engine } = expertIds;
   return {
-    kind,
+    dispatch,
     experts,
     capacity,
     rows,
@@ -126,8 +126,8 @@ export async function summarizeTrace(trace: RoutingTrace): Promise<RoutingSummar
     dropRate: ratio(wanted - kept, wanted),
     loadShare: Array.from(load, (claims) => ratio(claims, kept)),
     loadImbalance: ratio(Math.max(0, ...load) * trace.experts, kept),
-    executedRows: trace.kind === 'padded' && trace.skipsEmptyRows === 'none' ? trace.rows : kept,
-    executedGradientRows: trace.kind === 'padded' && trace.skipsEmptyRows !== 'all' ? trace.rows : kept,
+    executedRows: trace.dispatch === 'padded' && trace.skipsEmptyRows === 'none' ? trace.rows : kept,
+    executedGradientRows: trace.dispatch === 'padded' && trace.skipsEmptyRows !== 'all' ? trace.rows : kept,
     balanceLoss: await item(trace.balanceLoss),
     zLoss: await item(trace.zLoss),
     positiveShare: positive === null ? null : ratio(positive, kept * trace.hidden),

@@ -18,7 +18,7 @@ const CALLS: Record<string, { call: (...args: never[]) => unknown; args: () => R
   denseFlops: { call: moe.denseFlops, args: () => [{ tokens: 1, width: 2, hidden: 3 }] },
   equalFlopsHidden: { call: moe.equalFlopsHidden, args: () => [{ capacityFactor: 2, hidden: 3 }] },
   splitDense: { call: moe.splitDense, args: () => [{ w1: [1, 2], b1: [1, 2], w2: [1, 2], b2: [1] }, { width: 1, hidden: 2, experts: 2 }] },
-  'planDispatch on arrays': { call: (options: never) => plain.planDispatch(routeThreshold([[1, 2], [2, 1]], { threshold: 0.5 }), options), args: () => [{ path: 'padded', capacityFactor: 1, minCapacity: 1 }] },
+  'planDispatch on arrays': { call: (options: never) => plain.planDispatch(routeThreshold([[1, 2], [2, 1]], { threshold: 0.5 }), options), args: () => [{ dispatch: 'padded', capacityFactor: 1, minCapacity: 1 }] },
 };
 
 const ODD = [undefined, null, NaN, -1, 0, 0.5, 2, 1e15, 1e300, 1e-300, Infinity, -Infinity, 'a', '', true, [], {}, [1], { type: 'threshold', threshold: 2 }, { type: 'topk' }, { type: 'hash', map: 3 }, () => 1];

@@ -67,7 +67,7 @@ describe('splitDense', () => {
 describe('FLOPs', () => {
   it.each(['padded', 'grouped', 'budget'] as DispatchPath[])('equal the plain figures on the %s path', (dispatch) => {
     const logits = Array.from({ length: 9 }, (_, token) => [token % 3, token % 2, 0.5, -1]);
-    const plan = plainPlan(routeTopK(logits, { k: 2 }), { path: dispatch, capacityFactor: 1.5, minCapacity: 2 });
+    const plan = plainPlan(routeTopK(logits, { k: 2 }), { dispatch, capacityFactor: 1.5, minCapacity: 2 });
     const options = { tokens: 9, experts: 4, width: 5, hidden: 7, dispatch, capacityFactor: 1.5, minCapacity: 2, kept: plan.kept.length };
     expect(moeFlops(options)).toEqual(plainFlops(plan, { d: 5, s: 7, capacityFactor: 1.5 }));
     expect(moeFlops({ ...options, gate: false }).router).toBe(0);

@@ -1,8 +1,10 @@
 // The layer's configuration, parameters, half precision, determinism and memory; its numbers are in layer.test.ts.
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { add, cast, checkpoint, countParameters, createEngine, initializeParameters, grad, randomKey, square, sum, type Engine } from '@xmoe/core';
 import { createCpuBackend } from '@xmoe/backend-cpu';
-import { createMoeFeedForward, disposeTrace, summarizeTrace, type MoeFeedForwardConfig } from '@xmoe/moe';
+import { capacityOf, createMoeFeedForward, disposeTrace, MIN_CAPACITY, summarizeTrace, type MoeFeedForwardConfig } from '@xmoe/moe';
+import type { RouterInput } from '@xmoe/routers';
+import { ROUTERS } from '@xmoe/routers/by-name';
 import { type LayerCase, N, T, configOf, contextOn, d, leavesOn, parametersOn, runLayer } from './layer-case.js';
 
 const engine = createEngine(createCpuBackend());
@@ -152,6 +154,23 @@ describe('precision and determinism', () => {
       expect(layer.apply(parametersOn(leaves), engine.ones([1, d]), one).output.shape).toEqual([1, d]);
     }
   });
+});
+
+it('the router is told what one expert takes', () => {
+  const inputs: RouterInput[] = [];
+  const { create } = ROUTERS.switch;
+  const spy = vi.spyOn(ROUTERS.switch, 'create').mockImplementation((options) => {
+    const router = create(options);
+    return { ...router, route: (input) => (inputs.push(input), router.route(input)) };
+  });
+  const parts = { router: { type: 'switch' }, capacityFactor: 2.5 } as const;
+  for (const changes of [{}, { minCapacity: 1 }]) {
+    const layer = createMoeFeedForward({ ...configOf(base), minCapacity: undefined, ...parts, ...changes });
+    const leaves = leavesOn(engine);
+    layer.apply(parametersOn(leaves), leaves.x, contextOn(engine, false));
+  }
+  spy.mockRestore();
+  expect(inputs.map(({ capacity }) => capacity)).toEqual([MIN_CAPACITY, 1].map((minCapacity) => capacityOf({ T, N, capacityFactor: 2.5, minCapacity })));
 });
 
 describe('what is collected', () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { add, createEngine, initializeParameters, randomKey, sum, valueAndGrad, type RequiredKernels } from '@xmoe/core';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createMoeFeedForward, type DispatchPath } from '@xmoe/moe';
-import type { RouterConfig } from '@xmoe/routers';
+import type { RouterConfig } from '@xmoe/routers/by-name';
 import { contextOn } from './layer-case.js';
 
 const [T, N, d, s] = [64, 16, 8, 4];

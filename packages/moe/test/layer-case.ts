@@ -5,8 +5,7 @@ import {
 } from '@xmoe/core';
 import { createMoeFeedForward, type DispatchPath, type ExpertActivation, type MoeFeedForwardConfig, type RoutingTrace } from '@xmoe/moe';
 import { type LossCoefficients, type MoeGradients, type MoeLayerInput, type MoeLayerOutput, moeLayerGradients, moeLayerReference } from '@xmoe/moe/reference';
-import type { RouterConfig } from '@xmoe/routers';
-import { type FlatLogits, type Mask, type Routing, createHashMap, routeBase, routeHash, routeThreshold, routeTopK, routeUniform } from '@xmoe/routers/reference';
+import { routerRow, type RouterConfig } from '@xmoe/routers/by-name';
 
 export interface LayerCase {
   router: RouterConfig;
@@ -16,7 +15,7 @@ export interface LayerCase {
 }
 
 export const [T, N, d, s] = [13, 5, 4, 6];
-export const coefficients: LossCoefficients & { auxiliary: number; z: number } = { auxiliary: 0.3, z: 0.05 };
+export const coefficients: Required<LossCoefficients> = { balance: 0.3, z: 0.05 };
 export const capacityFactor = 1.2;
 export const mask = Array.from({ length: T }, (_, token) => token !== 2 && token !== 9);
 export const tokenIds = Array.from(hostPermutation(randomKey(8), T), (id) => id % 7);
@@ -36,28 +35,11 @@ const shapes = { x: [T, d], routerWeight: [d, N], w1: [N, d, s], b1: [N, s], w2:
 export type NumberName = keyof typeof numbers;
 export const NAMES = Object.keys(numbers) as NumberName[];
 
-/** The plain router of a configuration, in float64 and in training. */
-function plainRoute(config: RouterConfig, options: { mask?: Mask; precision: 'float64' }): (logits: FlatLogits) => Routing {
-  switch (config.type) {
-    case 'threshold':
-      return (logits) => routeThreshold(logits, { ...options, threshold: config.threshold });
-    case 'topk':
-      return (logits) => routeTopK(logits, { ...options, k: config.k, priority: config.rankOnlyPriority ? 'rank' : 'probability' });
-    case 'switch':
-      return (logits) => routeTopK(logits, { ...options, k: 1 });
-    case 'hash':
-      return () => routeHash(tokenIds, { experts: N, mask: options.mask, map: createHashMap({ vocabulary: 7, experts: N, seed: config.seed ?? 0 }) });
-    case 'base':
-      return (logits) => routeBase(logits, { ...options, training: true });
-    case 'uniform':
-      return (logits) => routeUniform(logits, { ...options, k: config.k });
-  }
-}
-
 export function plainInput({ router, dispatch, activation, masked }: LayerCase): MoeLayerInput {
   const { x, ...parameters } = numbers;
-  const route = plainRoute(router, { mask: masked ? mask : undefined, precision: 'float64' });
-  return { T, N, d, s, x, parameters, route, path: dispatch, activation, capacityFactor, minCapacity: 1 };
+  const group = { tokenIds, mask: masked ? mask : undefined, precision: 'float64', training: true } as const;
+  const { reference } = routerRow('the case', 'router', router.type);
+  return { T, N, d, s, x, parameters, route: (logits) => reference(router, { ...group, logits }), dispatch, activation, capacityFactor, minCapacity: 1 };
 }
 
 export const expectedOf = (item: LayerCase): { forward: MoeLayerOutput; gradients: MoeGradients } => {
@@ -68,7 +50,7 @@ export const expectedOf = (item: LayerCase): { forward: MoeLayerOutput; gradient
 export function configOf({ router, dispatch, activation }: LayerCase): MoeFeedForwardConfig {
   return {
     name: 'h.1.mlp', width: d, hidden: s, experts: N, activation, router, dispatch, capacityFactor, minCapacity: 1,
-    balanceCoefficient: coefficients.auxiliary, zCoefficient: coefficients.z, initStd: 0.1, vocabularySize: 7, trackPositive: true,
+    balanceCoefficient: coefficients.balance, zCoefficient: coefficients.z, initStd: 0.1, vocabularySize: 7, trackPositive: true,
   };
 }
 

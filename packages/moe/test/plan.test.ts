@@ -19,13 +19,14 @@ async function toPlain(routing: Routing): Promise<PlainRouting> {
     experts,
     maxChoices,
     expertIds: Int32Array.from(await routing.expertIds.data()),
-    weights: Float64Array.from(await routing.scores.data()),
+    weights: Float64Array.from(await routing.weights.data()),
+    scores: Float64Array.from(await routing.scores.data()),
     counts: Int32Array.from(await routing.counts.data()),
     probabilities: new Float64Array(tokens * experts),
-    auxLoss: 0,
+    balanceLoss: 0,
     zLoss: 0,
     weightSource: 'softmax',
-    priority: priority === 'rank' ? 'rank' : 'probability',
+    priority,
   };
 }
 
@@ -77,16 +78,16 @@ describe.each(Object.entries(BACKENDS))('plans on %s', (_name, create) => {
       const tokenIds = logits.map((_, token) => (token * 3) % 6); // 5 is outside of the map
       const routing = routeOn(engine, routerOf(router, N), { logits, tokenIds, mask: useMask ? mask : undefined });
       const plain = await toPlain(routing);
-      const { dispatch: path, ...limits } = options;
-      const expected = plainPlan(plain, { path, ...limits });
+      const { dispatch } = options;
+      const expected = plainPlan(plain, options);
       const plan = planDispatch(routing, options);
       const host = await toHost(plan);
-      expect(keptOf(plan, host, plain)).toEqual(expected.kept.map(([token, expert, slot]) => (path === 'grouped' ? [token, expert] : [token, expert, slot])));
+      expect(keptOf(plan, host, plain)).toEqual(expected.kept.map(([token, expert, slot]) => (dispatch === 'grouped' ? [token, expert] : [token, expert, slot])));
       expect(plan.capacity).toBe(expected.capacity);
       const { wanted, kept } = claimTotals(plan);
       expect([await wanted.item(), await kept.item()]).toEqual([expected.wanted, expected.kept.length]);
       expectConsistent(plan, host, plain, engine);
-      expect(plan.rows).toBeLessThanOrEqual(path === 'padded' ? expected.budget : T * routing.maxChoices);
+      expect(plan.rows).toBeLessThanOrEqual(dispatch === 'padded' ? expected.budget : T * routing.maxChoices);
     });
     await fc.assert(property, { numRuns: 150 });
   });
@@ -111,12 +112,12 @@ describe.each(Object.entries(BACKENDS))('plans on %s', (_name, create) => {
 });
 
 /** [token, expert, slot] (no slot on the grouped path, whose rows go by token) by token, then expert. */
-function keptOf({ kind, capacity }: DispatchPlan, { rowClaim, offsets, rowToken }: HostPlan, { expertIds }: PlainRouting): number[][] {
+function keptOf({ dispatch, capacity }: DispatchPlan, { rowClaim, offsets, rowToken }: HostPlan, { expertIds }: PlainRouting): number[][] {
   const kept = rowClaim.flatMap((claim, row) => {
     if (claim < 0) return [];
     const expert = expertIds[claim];
-    const slot = kind === 'padded' ? row - expert * capacity : row - offsets[expert];
-    return [kind === 'grouped' ? [rowToken[row], expert] : [rowToken[row], expert, slot]];
+    const slot = dispatch === 'padded' ? row - expert * capacity : row - offsets[expert];
+    return [dispatch === 'grouped' ? [rowToken[row], expert] : [rowToken[row], expert, slot]];
   });
   return kept.toSorted((a, b) => a[0] - b[0] || a[1] - b[1]);
 }
@@ -135,11 +136,11 @@ function expectConsistent(plan: DispatchPlan, host: HostPlan, { expertIds, maxCh
   const used = rowClaim.filter((claim) => claim >= 0);
   expect(load.reduce((sum, claims) => sum + claims, 0)).toBe(used.length);
   load.forEach((claims, expert) => expect(used.filter((claim) => expertIds[claim] === expert).length).toBe(claims));
-  if (plan.kind === 'padded') return expect(offsets).toEqual(Array.from({ length: plan.experts + 1 }, (_, expert) => expert * plan.capacity));
+  if (plan.dispatch === 'padded') return expect(offsets).toEqual(Array.from({ length: plan.experts + 1 }, (_, expert) => expert * plan.capacity));
   // Used rows come first, by expert; the grouped path leaves less than a row multiple empty where it may read.
   expect(rowClaim.slice(0, used.length).every((claim) => claim >= 0)).toBe(true);
   expect(offsets[plan.experts]).toBe(used.length);
-  if (plan.kind === 'grouped' && engine.backend.readSync) expect(plan.rows).toBeLessThan(used.length + 33);
+  if (plan.dispatch === 'grouped' && engine.backend.readSync) expect(plan.rows).toBeLessThan(used.length + 33);
 }
 
 describe('plans refuse', () => {

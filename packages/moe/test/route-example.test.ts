@@ -26,25 +26,25 @@ describe('examples/route.mjs', () => {
     const { code, out, error } = await runExample(JSON.stringify(request));
     expect([code, error]).toEqual([0, '']);
     const result = JSON.parse(out) as Record<string, number[][]>;
-    expect(Object.keys(result)).toEqual(['capacity', 'wantedPerToken', 'kept', 'dropped', 'auxLoss']);
+    expect(Object.keys(result)).toEqual(['capacity', 'wantedPerToken', 'kept', 'dropped', 'balanceLoss']);
     expect(result.capacity).toBe(golden.capacity);
     expect(result.wantedPerToken).toEqual(golden.wanted_per_token);
     expect(result.kept.map((claim) => claim.slice(0, 3))).toEqual(golden.kept.map((claim) => claim.slice(0, 3)));
     expect(result.kept.length + result.dropped.length).toBe(golden.wanted_pairs.length);
-    expect(result.auxLoss).toBeCloseTo(golden.l_aux, 6);
+    expect(result.balanceLoss).toBeCloseTo(golden.l_aux, 6);
   });
 
   it('routes by hash without logits, and honours the mask', async () => {
     const { map, token_ids: tokenIds, N } = goldenHash[0];
     const mask = tokenIds.map((_, token) => token !== 3);
     const { code, out } = await runExample(JSON.stringify({ router: 'hash', tokenIds, map, mask, capacityFactor: N }));
-    const result = JSON.parse(out) as { wantedPerToken: number[]; kept: number[][]; auxLoss: number };
+    const result = JSON.parse(out) as { wantedPerToken: number[]; kept: number[][]; balanceLoss: number };
     expect(code).toBe(0);
     expect(result.wantedPerToken).toEqual(mask.map(Number));
     expect(result.kept.map(([token, expert]) => [token, expert])).toEqual(
       tokenIds.map((id, token) => [token, map[id]]).filter(([token]) => token !== 3),
     );
-    expect(result.auxLoss).toBe(0);
+    expect(result.balanceLoss).toBe(0);
   });
 
   const bad: [string, string, RegExp][] = [

@@ -1,14 +1,17 @@
 // The BASE router (Lewis et al. 2021): balanced assignment in training, argmax in evaluation. The auction runs on the host:
 // it is the only router that waits for the device. The solver is reference/auction.ts.
-import { XMoEError, argMax, requireFinite, requireOptions, sigmoid, takeAlongLast, type Tensor } from '@xmoe/core';
+import { XMoEError, argMax, sigmoid, takeAlongLast, type Tensor } from '@xmoe/core';
+import { zLossOf } from './losses.js';
+import { positive, readOptions, type OptionsOf } from './options.js';
 import { auctionAssign } from './reference/auction.js';
 import { asColumn, defineRouter, fixedChoices, type Router, type RouterInput, type Routing } from './router.js';
-import { zLossOf } from './losses.js';
 
-export interface BaseRouterOptions {
-  /** The auction's step in logit units; its total is within T·epsilon of the optimum. Default: 1e-3 of their range. */
-  readonly epsilon?: number;
-}
+export const BASE_OPTIONS = {
+  /** The auction's step in logit units; its total is within T·epsilon of the optimum. Default: 1e-5 of their range. */
+  epsilon: positive().optional(),
+};
+
+export type BaseRouterOptions = OptionsOf<typeof BASE_OPTIONS>;
 
 /**
  * Routes to one expert with weight sigmoid(logit), no balance loss. In training every expert gets ⌊T/N⌋ or ⌈T/N⌉ of the
@@ -16,18 +19,14 @@ export interface BaseRouterOptions {
  * @throws XMoEError `backend` when training on a backend that cannot.
  */
 export function createBaseRouter(options: BaseRouterOptions = {}): Router {
-  requireOptions('base router', options);
-  const { epsilon } = options;
-  if (epsilon !== undefined && !(requireFinite('base router', 'epsilon', epsilon) > 0)) {
-    throw new XMoEError('value', `epsilon is ${epsilon}, not above 0`, { op: 'base router', hint: 'leave it out, or pass a step in logit units' });
-  }
+  const { epsilon } = readOptions('base router', BASE_OPTIONS, options);
   return defineRouter({
     name: 'base',
     usesGate: true,
     maxChoices: () => 1,
     choose(input) {
       const logits = input.logits!;
-      const chosen = input.training ? assign(input, logits, options) : fixedChoices(input, asColumn(argMax(logits)));
+      const chosen = input.training ? assign(input, logits, epsilon) : fixedChoices(input, asColumn(argMax(logits)));
       return {
         ...chosen,
         weights: sigmoid(takeAlongLast(logits, chosen.expertIds)),
@@ -40,7 +39,7 @@ export function createBaseRouter(options: BaseRouterOptions = {}): Router {
   });
 }
 
-function assign(input: RouterInput, logits: Tensor, { epsilon }: BaseRouterOptions): Pick<Routing, 'expertIds' | 'counts' | 'full'> {
+function assign(input: RouterInput, logits: Tensor, epsilon: number | undefined): Pick<Routing, 'expertIds' | 'counts' | 'full'> {
   const { engine, tokens, experts, mask } = input;
   if (!engine.backend.readSync) {
     throw new XMoEError('backend', `balanced assignment runs on the host, and ${engine.backend.name} cannot read synchronously`, {

@@ -1,23 +1,24 @@
 // The hash router (Roller et al. 2021): a fixed map from token id to expert. It has no gate and no loss.
-import {
-  XMoEError, cast, describeArgument, gatherRows, greaterEqual, requireInteger, requireOptions, select, subtract,
-  type Engine, type Tensor,
-} from '@xmoe/core';
+import { XMoEError, cast, gatherRows, greaterEqual, requireInteger, select, subtract, type Engine, type Tensor } from '@xmoe/core';
+import { flag, integer, integers, readOptions, type FilledOptions, type OptionsOf } from './options.js';
+import { MOST_EXPERTS } from './reference/checks.js';
 import { createHashMap } from './reference/hash.js';
 import { asColumn, defineRouter, type Router } from './router.js';
 
-export interface HashRouterOptions {
+export const HASH_OPTIONS = {
   /** Seed of the random map. Default 0. */
-  readonly seed?: number;
+  seed: integer(0).or(0).givenByModel(),
   /** Each MoE layer has its own map. Default 0. */
-  readonly layer?: number;
+  layer: integer(0).or(0).givenByModel(),
   /** Number of token ids; not needed with `map`. */
-  readonly vocabularySize?: number;
+  vocabularySize: integer(0, 2 ** 24).optional().givenByModel(),
   /** Give every expert equally many ids, instead of drawing each id alone. Default false. */
-  readonly balanced?: boolean;
+  balanced: flag(false),
   /** Token id → expert, instead of a random map. */
-  readonly map?: readonly number[];
-}
+  map: integers(0, MOST_EXPERTS - 1).optional().withinExperts(),
+};
+
+export type HashRouterOptions = OptionsOf<typeof HASH_OPTIONS>;
 
 /**
  * Routes by token id: one expert with weight 1. A token id outside the map is not routed, as padding. The map is kept on
@@ -25,9 +26,8 @@ export interface HashRouterOptions {
  * @throws XMoEError when neither `map` nor `vocabularySize` is given; when routing, for a map entry outside 0 … N − 1.
  */
 export function createHashRouter(options: HashRouterOptions): Router {
-  requireOptions('hash router', options);
-  checkHashOptions(options);
-  if (options.map === undefined && options.vocabularySize === undefined) {
+  const settings = readOptions('hash router', HASH_OPTIONS, options);
+  if (settings.map === undefined && settings.vocabularySize === undefined) {
     throw new XMoEError('config', 'vocabularySize is missing', { op: 'hash router', hint: 'pass vocabularySize, or a map of your own' });
   }
   const onDevice = new WeakMap<Engine, { experts: number; map: Tensor }>();
@@ -37,7 +37,7 @@ export function createHashRouter(options: HashRouterOptions): Router {
     if (known?.experts === experts) return known.map;
     known?.map.dispose();
     // One more than the expert, so that the 0 which a gather gives outside of the map becomes −1.
-    const shifted = hostMap(options, experts).map((expert) => expert + 1);
+    const shifted = hostMap(settings, experts).map((expert) => expert + 1);
     const map = engine.tensor(shifted, [shifted.length, 1], 'int32').keep();
     onDevice.set(engine, { experts, map });
     return map;
@@ -66,15 +66,7 @@ export function createHashRouter(options: HashRouterOptions): Router {
   });
 }
 
-function checkHashOptions({ map, vocabularySize, seed = 0, layer = 0 }: HashRouterOptions): void {
-  const op = 'hash router';
-  requireInteger(op, 'seed', seed, 0, Number.MAX_SAFE_INTEGER);
-  requireInteger(op, 'layer', layer, 0, Number.MAX_SAFE_INTEGER);
-  if (map !== undefined && !Array.isArray(map)) throw new XMoEError('value', `map is ${describeArgument(map)}, not a list of experts`, { op, hint: 'pass one expert per token id' });
-  if (map === undefined && vocabularySize !== undefined) requireInteger(op, 'vocabularySize', vocabularySize, 0, 2 ** 24);
-}
-
-function hostMap({ map, vocabularySize, seed = 0, layer = 0, balanced }: HashRouterOptions, experts: number): Int32Array {
+function hostMap({ map, vocabularySize, seed, layer, balanced }: FilledOptions<typeof HASH_OPTIONS>, experts: number): Int32Array {
   if (map === undefined) return createHashMap({ vocabulary: vocabularySize!, experts, seed, layer, balanced });
   return Int32Array.from(map, (expert, id) => requireInteger('hash router', `map[${id}]`, expert, 0, experts - 1));
 }

@@ -24,6 +24,8 @@ export interface RouterInput {
   readonly key?: Tensor | null;
   /** Names the random site, so that layers draw different noise. Default 0. */
   readonly stream?: number;
+  /** C: claims one expert takes (`capacityOf` of @xmoe/moe), for routers whose experts choose. A layer gives it. */
+  readonly capacity?: number;
   /** Which losses to compute. Default both. */
   readonly losses?: { readonly balance: boolean; readonly z: boolean };
 }
@@ -44,7 +46,7 @@ export interface Routing {
   readonly expertIds: Tensor;
   /** float32 [T, K], differentiable. Where `expertIds` is −1 the value means nothing: every consumer goes by the ids. */
   readonly weights: Tensor;
-  /** float32 [T, K]: what claims compete with, p of the chosen (before any re-normalisation). No gradient. */
+  /** float32 [T, K]: what claims compete with, the weight before any re-normalisation. No gradient. */
   readonly scores: Tensor;
   /** int32 [T]: how many experts the token takes; 0 for padding. */
   readonly counts: Tensor;

@@ -1,12 +1,13 @@
 // What the routers that weigh by softmax share: the losses of a gate, and re-normalised weights. No selection here.
 import { XMoEError, divide, greaterEqual, select, sum, type Tensor } from '@xmoe/core';
 import { balanceLossOf, firstChoice, zLossOf } from './losses.js';
+import { flag } from './options.js';
 import type { RouterInput, Routing } from './router.js';
 
-export interface SoftmaxRouterOptions {
+export const SOFTMAX_OPTIONS = {
   /** Divide the weights of a token by their sum. Default false (Eq. 2). */
-  readonly renormalize?: boolean;
-}
+  renormalize: flag(false),
+};
 
 /** The losses of a softmax router that were asked for. `top` int32 [T]: the most probable expert, −1 for padding. */
 export function gateLosses(input: RouterInput, p: Tensor, top: () => Tensor): Pick<Routing, 'balanceLoss' | 'zLoss'> {
@@ -24,7 +25,7 @@ export function rankedLosses(input: RouterInput, p: Tensor, expertIds: Tensor): 
 }
 
 /** weights [T, K] divided by the sum of the token's chosen ones, if asked for. */
-export function weigh(weights: Tensor, expertIds: Tensor, full: boolean, { renormalize = false }: SoftmaxRouterOptions): Tensor {
+export function weigh(weights: Tensor, expertIds: Tensor, full: boolean, renormalize: boolean): Tensor {
   if (!renormalize) return weights;
   if (full) return divide(weights, sum(weights, -1, { keepAxes: true }));
   const chosen = greaterEqual(expertIds, 0);

@@ -1,29 +1,39 @@
 // The threshold router (Algorithm 1, Eq. 5): every token takes as many experts as it needs to reach mass t.
-import { requireFinite, requireInteger, requireOptions, thresholdSelect } from '@xmoe/core';
+import { requireFinite, requireOptions, thresholdSelect } from '@xmoe/core';
 import { probabilitiesOf } from './gate.js';
+import { integer, readOptions, real, type OptionsOf } from './options.js';
+import { MOST_EXPERTS } from './reference/checks.js';
 import { defineRouter, type Router } from './router.js';
-import { rankedLosses, weigh, type SoftmaxRouterOptions } from './softmax-routing.js';
+import { SOFTMAX_OPTIONS, rankedLosses, weigh } from './softmax-routing.js';
 
-export interface ThresholdRouterOptions extends SoftmaxRouterOptions {
-  /** t. At or below 0: the top expert only. At or above 1: all N experts, exactly. */
-  readonly threshold: number;
+const BESIDE_THRESHOLD = {
   /** Upper bound on the experts of one token, for smaller tensors. Default: N. */
-  readonly maxExpertsPerToken?: number;
-}
+  maxExpertsPerToken: integer(1, MOST_EXPERTS).optional(),
+  ...SOFTMAX_OPTIONS,
+};
+
+export const THRESHOLD_OPTIONS = {
+  /** t, a share of probability. At or below 0: the top expert only. At or above 1: all N experts, exactly. */
+  threshold: real(0, 1),
+  ...BESIDE_THRESHOLD,
+};
+
+export type ThresholdRouterOptions = OptionsOf<typeof THRESHOLD_OPTIONS>;
 
 /**
  * Routes to the fewest experts whose probabilities reach t, the one that crosses it included; weights are p. K = N, or
- * `maxExpertsPerToken`. N equal probabilities and t = j / N give exactly j experts.
+ * `maxExpertsPerToken`. N equal probabilities and t = j / N give exactly j experts. Any finite t is good here (Section 4); that of a
+ * configuration is from 0 to 1.
  * @throws XMoEError when t is not finite or the bound is not a positive integer.
  */
 export function createThresholdRouter(options: ThresholdRouterOptions): Router {
   requireOptions('threshold router', options);
   const threshold = requireFinite('threshold router', 'threshold', options.threshold, 'pass t as a number, for example 0.9');
-  const bound = options.maxExpertsPerToken === undefined ? Infinity : requireInteger('threshold router', 'maxExpertsPerToken', options.maxExpertsPerToken, 1);
+  const { maxExpertsPerToken = Infinity, renormalize } = readOptions('threshold router', BESIDE_THRESHOLD, options);
   return defineRouter({
     name: 'threshold',
     usesGate: true,
-    maxChoices: (experts) => Math.min(experts, bound),
+    maxChoices: (experts) => Math.min(experts, maxExpertsPerToken),
     choose(input, choices) {
       const { logits, mask = null } = input;
       const p = probabilitiesOf(logits!, mask);
@@ -33,7 +43,7 @@ export function createThresholdRouter(options: ThresholdRouterOptions): Router {
         expertIds,
         counts,
         full,
-        weights: weigh(values, expertIds, full, options),
+        weights: weigh(values, expertIds, full, renormalize),
         scores: values,
         probabilities: p,
         ...rankedLosses(input, p, expertIds),

@@ -1,54 +1,58 @@
 // The top-k and Switch routers: a fixed number of experts per token.
-import {
-  add, addAlongLast, log, maximum, multiply, randomUniform, requireInteger, requireOptions, takeAlongLast, topK,
-  type Tensor,
-} from '@xmoe/core';
+import { add, addAlongLast, log, maximum, multiply, randomUniform, takeAlongLast, topK, type Tensor } from '@xmoe/core';
 import { probabilitiesOf } from './gate.js';
+import { flag, integer, readOptions, type FilledOptions, type OptionsOf } from './options.js';
+import { MOST_EXPERTS } from './reference/checks.js';
 import { defineRouter, fixedChoices, type Router, type RouterInput } from './router.js';
-import { rankedLosses, requireChoices, weigh, type SoftmaxRouterOptions } from './softmax-routing.js';
+import { SOFTMAX_OPTIONS, rankedLosses, requireChoices, weigh } from './softmax-routing.js';
 
-export interface TopKRouterOptions extends SoftmaxRouterOptions {
+export const SWITCH_OPTIONS = {
+  /** Claims compete by rank and token only, as in the published baseline. Default false. */
+  rankOnlyPriority: flag(false),
+  ...SOFTMAX_OPTIONS,
+};
+
+export const TOP_K_OPTIONS = {
   /** Experts per token, 1 to N. */
-  readonly k: number;
-  /** In training with a key, ranks 2 … k are drawn by Gumbel noise on the logits; rank 1 stays the most probable. */
-  readonly noise?: boolean;
-  /** Claims compete by rank and token only, as in the published baseline. */
-  readonly rankOnlyPriority?: boolean;
-}
+  k: integer(1, MOST_EXPERTS).withinExperts(),
+  /** In training with a key, ranks 2 … k are drawn by Gumbel noise on the logits; rank 1 stays the most probable. Default false. */
+  noise: flag(false),
+  ...SWITCH_OPTIONS,
+};
+
+export type SwitchRouterOptions = OptionsOf<typeof SWITCH_OPTIONS>;
+export type TopKRouterOptions = OptionsOf<typeof TOP_K_OPTIONS>;
 
 /** Far above any logit with noise: puts the most probable expert first. */
 const FIRST_RANK = 1e30;
 
 /** The k most probable experts of each token; weights are p (Eq. 2). @throws XMoEError when k is not a positive integer. */
 export function createTopKRouter(options: TopKRouterOptions): Router {
-  return createRankedRouter('topk', options);
+  return createRankedRouter('topk', readOptions('topk router', TOP_K_OPTIONS, options));
 }
 
 /** The Switch router (Fedus et al. 2021): top-1 with weight p. */
-export function createSwitchRouter(options: Omit<TopKRouterOptions, 'k' | 'noise'> = {}): Router {
-  requireOptions('switch router', options);
-  return createRankedRouter('switch', { ...options, k: 1 });
+export function createSwitchRouter(options: SwitchRouterOptions = {}): Router {
+  return createRankedRouter('switch', { k: 1, noise: false, ...readOptions('switch router', SWITCH_OPTIONS, options) });
 }
 
-function createRankedRouter(name: string, options: TopKRouterOptions): Router {
-  requireOptions(`${name} router`, options);
-  const k = requireInteger(`${name} router`, 'k', options.k, 1);
+function createRankedRouter(name: string, { k, noise, rankOnlyPriority, renormalize }: FilledOptions<typeof TOP_K_OPTIONS>): Router {
   return defineRouter({
     name,
     usesGate: true,
     maxChoices: (experts) => requireChoices('k', name, k, experts),
     choose(input) {
       const p = probabilitiesOf(input.logits!, input.mask);
-      const noisy = options.noise === true && k > 1 && input.training === true && input.key;
+      const noisy = noise && k > 1 && input.training === true && input.key;
       const { values, indices } = noisy ? noisyTopK(input, p, k) : topK(p, k);
       const chosen = fixedChoices(input, indices);
       return {
         ...chosen,
-        weights: weigh(values, chosen.expertIds, chosen.full, options),
+        weights: weigh(values, chosen.expertIds, chosen.full, renormalize),
         scores: values,
         probabilities: p,
         ...rankedLosses(input, p, chosen.expertIds),
-        priority: options.rankOnlyPriority ? 'rank' : 'rank-probability',
+        priority: rankOnlyPriority ? 'rank' : 'rank-probability',
       };
     },
   });

@@ -1,24 +1,26 @@
 // The forced-uniform router: a perfectly even load for benchmarks. It ignores what the gate prefers; not for training.
-import { argMax, remainder, requireInteger, requireOptions, select, takeAlongLast, type Tensor } from '@xmoe/core';
+import { argMax, remainder, select, takeAlongLast, type Tensor } from '@xmoe/core';
 import { probabilitiesOf } from './gate.js';
+import { flag, integer, readOptions, type OptionsOf } from './options.js';
+import { MOST_EXPERTS } from './reference/checks.js';
 import { defineRouter, fixedChoices, type Router, type RouterInput } from './router.js';
 import { gateLosses, requireChoices } from './softmax-routing.js';
 
-export interface UniformRouterOptions {
+export const UNIFORM_OPTIONS = {
   /** Experts per token, 1 to N. */
-  readonly k: number;
+  k: integer(1, MOST_EXPERTS).withinExperts(),
   /**
    * true (default): weights are p and the losses those of the gate, so that a timed step pays for the gate and its gradient
    * as a real router does. false: no gate, weights 1/k.
    */
-  readonly gate?: boolean;
-}
+  gate: flag(true),
+};
+
+export type UniformRouterOptions = OptionsOf<typeof UNIFORM_OPTIONS>;
 
 /** Token t takes experts (t·k + j) mod N, j = 0 … k − 1. @throws XMoEError when k is not a positive integer. */
 export function createUniformRouter(options: UniformRouterOptions): Router {
-  requireOptions('uniform router', options);
-  const k = requireInteger('uniform router', 'k', options.k, 1);
-  const usesGate = options.gate ?? true;
+  const { k, gate: usesGate } = readOptions('uniform router', UNIFORM_OPTIONS, options);
   return defineRouter({
     name: 'uniform',
     usesGate,

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { createEngine, isXMoEError, type Engine, type Tensor } from '@xmoe/core';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import * as tensors from '@xmoe/routers';
+import { createRouter, route } from '@xmoe/routers/by-name';
 import * as plain from '@xmoe/routers/reference';
 
 /** Small buffers: a large size is an error at once, not minutes of zeros. */
@@ -21,24 +22,24 @@ const input = (): object => ({
 });
 
 const CALLS: Record<string, { call: (...args: never[]) => unknown; args: () => unknown[] }> = {
-  routeThreshold: { call: plain.routeThreshold, args: () => [L(), { threshold: 0.5, mask: [true, false], precision: 'float64' }] },
-  routeTopK: { call: plain.routeTopK, args: () => [L(), { k: 2, mask: [1, 0], noiseKey: [1, 2], priority: 'rank' }] },
+  routeThreshold: { call: plain.routeThreshold, args: () => [L(), { threshold: 0.5, maxExpertsPerToken: 2, renormalize: true, mask: [true, false], precision: 'float64' }] },
+  routeTopK: { call: plain.routeTopK, args: () => [L(), { k: 2, mask: [1, 0], noiseKey: [1, 2], rankOnlyPriority: true, renormalize: true }] },
   routeSwitch: { call: plain.routeSwitch, args: () => [L(), { mask: [1, 0] }] },
   routeBase: { call: plain.routeBase, args: () => [L(), { training: true, epsilon: 0.1, mask: [1, 1] }] },
-  routeUniform: { call: plain.routeUniform, args: () => [L(), { k: 2 }] },
+  routeUniform: { call: plain.routeUniform, args: () => [L(), { k: 2, gate: false }] },
   routeHash: { call: plain.routeHash, args: () => [[0, 1], { experts: 3, map: [2, 1], mask: [1, 1] }] },
   createHashMap: { call: plain.createHashMap, args: () => [{ vocabulary: 5, experts: 3, seed: 1, layer: 2, balanced: true }] },
   softmaxGate: { call: plain.softmaxGate, args: () => [{ values: [1, 2, 3, 4], tokens: 2, experts: 2 }, { mask: [1, 0], precision: 'float32' }] },
   auctionAssign: { call: plain.auctionAssign, args: () => [[1, 2, 3, 4], 2, 2, { mask: [1, 1], epsilon: 0.1 }] },
   optimalAssign: { call: plain.optimalAssign, args: () => [[1, 2, 3, 4], 2, 2, { mask: [1, 1] }] },
-  'route threshold': { call: plain.route, args: () => [{ router: 'threshold', logits: L(), threshold: 0.5, mask: [1, 0] }] },
-  'route topk': { call: plain.route, args: () => [{ router: 'topk', logits: L(), k: 2 }] },
-  'route base': { call: plain.route, args: () => [{ router: 'base', logits: L(), training: true }] },
-  'route hash': { call: plain.route, args: () => [{ router: 'hash', tokenIds: [0, 1], seed: 1, experts: 3 }] },
-  'createRouter threshold': { call: tensors.createRouter, args: () => [{ type: 'threshold', threshold: 0.5, maxExpertsPerToken: 2, renormalize: true }] },
-  'createRouter topk': { call: tensors.createRouter, args: () => [{ type: 'topk', k: 2, noise: true }] },
-  'createRouter hash': { call: tensors.createRouter, args: () => [{ type: 'hash', seed: 1, layer: 1, vocabularySize: 5 }] },
-  'createRouter base': { call: tensors.createRouter, args: () => [{ type: 'base', epsilon: 0.1 }] },
+  'route threshold': { call: route, args: () => [{ router: 'threshold', logits: L(), threshold: 0.5, mask: [1, 0] }] },
+  'route topk': { call: route, args: () => [{ router: 'topk', logits: L(), k: 2, noise: true, training: true, key: [1, 2] }] },
+  'route base': { call: route, args: () => [{ router: 'base', logits: L(), training: true }] },
+  'route hash': { call: route, args: () => [{ router: 'hash', tokenIds: [0, 1], seed: 1, experts: 3 }] },
+  'createRouter threshold': { call: createRouter, args: () => [{ type: 'threshold', threshold: 0.5, maxExpertsPerToken: 2, renormalize: true }] },
+  'createRouter topk': { call: createRouter, args: () => [{ type: 'topk', k: 2, noise: true }] },
+  'createRouter hash': { call: createRouter, args: () => [{ type: 'hash', seed: 1, layer: 1, vocabularySize: 5 }] },
+  'createRouter base': { call: createRouter, args: () => [{ type: 'base', epsilon: 0.1 }] },
   createThresholdRouter: { call: tensors.createThresholdRouter, args: () => [{ threshold: 0.5 }] },
   createTopKRouter: { call: tensors.createTopKRouter, args: () => [{ k: 2 }] },
   createSwitchRouter: { call: tensors.createSwitchRouter, args: () => [{}] },
@@ -90,19 +91,19 @@ describe('arguments that types would refuse', () => {
   });
 
   it.each([
-    ['createRouter', () => tensors.createRouter({ type: 'threshold', threshold: 2 }), /threshold is 2, outside 0 … 1/],
-    ['createRouter', () => tensors.createRouter({ type: 'threshold', threshold: -0.1 }), /threshold is -0.1, outside 0 … 1/],
-    ['createRouter', () => tensors.createRouter({ type: 'threshold' } as never), /threshold is missing/],
+    ['createRouter', () => createRouter({ type: 'threshold', threshold: 2 }), /threshold is 2, outside 0 … 1/],
+    ['createRouter', () => createRouter({ type: 'threshold', threshold: -0.1 }), /threshold is -0.1, outside 0 … 1/],
+    ['createRouter', () => createRouter({ type: 'threshold' } as never), /threshold is missing/],
     ['createThresholdRouter', () => tensors.createThresholdRouter(undefined as never), /options are missing/],
     ['routeThreshold', () => plain.routeThreshold(L(), undefined as never), /options are missing/],
     ['routeThreshold', () => plain.routeThreshold(L(), { threshold: NaN }), /threshold is NaN/],
-    ['route', () => plain.route({ router: 'hash', tokenIds: [0, 1], experts: 1e15 }), /experts is 1000000000000000, not an integer from 1 to/],
-    ['route', () => plain.route({ router: 'hash', tokenIds: new Array<number>(1000).fill(1), experts: 2 ** 23 }), /1000 tokens by 8388608 experts/],
+    ['route', () => route({ router: 'hash', tokenIds: [0, 1], experts: 1e15 }), /experts is 1000000000000000, not an integer from 1 to/],
+    ['route', () => route({ router: 'hash', tokenIds: new Array<number>(1000).fill(1), experts: 2 ** 23 }), /1000 tokens by 8388608 experts/],
   ])('%s says what is wrong', (_, call, message) => {
     expect(call).toThrow(message);
   });
 
   it('0 and 1 are thresholds of a configuration', () => {
-    for (const threshold of [0, 1]) expect(tensors.createRouter({ type: 'threshold', threshold }).name).toBe('threshold');
+    for (const threshold of [0, 1]) expect(createRouter({ type: 'threshold', threshold }).name).toBe('threshold');
   });
 });

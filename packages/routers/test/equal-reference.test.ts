@@ -3,43 +3,53 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { createEngine, type Engine } from '@xmoe/core';
 import { createTfjsBackendFor } from '@xmoe/backend-tfjs/node';
-import { type Router, createBaseRouter, createHashRouter, createSwitchRouter, createThresholdRouter, createTopKRouter, createUniformRouter, readRouterStatistics, routerStatistics } from '@xmoe/routers';
+import { type Routing, readRouterStatistics, routerStatistics } from '@xmoe/routers';
+import { ROUTERS, type RouterType, routerRow } from '@xmoe/routers/by-name';
 import * as plain from '@xmoe/routers/reference';
 import { type Problem, problems } from './reference/arbitraries.js';
 import { choicesOf, cpuEngine, plainChoices, routeOn, type Precision } from './routing-input.js';
 
-type Twin = (problem: Problem, precision: Precision) => plain.Routing;
 interface Pair {
-  router: (problem: Problem) => Router;
-  twin: Twin;
+  type: RouterType;
+  options: Record<string, unknown>;
   training?: boolean;
 }
 
 const ids = ({ T }: Problem): number[] => Array.from({ length: T }, (_, token) => (token * 7) % 5);
-const kOf = ({ N }: Problem): number => Math.min(N, 2);
 const thresholds = [-1, 0, 0.3, 0.5, 0.9, 0.999, 1, 2];
 
+/** k is at most N, a map at most to N − 1. Noise is drawn in routers.test.ts. */
+const fitted = ({ k, map, ...options }: Record<string, unknown>, { N }: Problem): Record<string, unknown> => ({
+  ...options,
+  ...(k === undefined ? {} : { k: Math.min(N, k as number) }),
+  ...(map === undefined ? {} : { map: (map as number[]).map((expert) => expert % N) }),
+});
+
 const PAIRS: Record<string, Pair> = {
-  ...Object.fromEntries(
-    thresholds.map((threshold): [string, Pair] => [
-      `threshold ${threshold}`,
-      { router: () => createThresholdRouter({ threshold }), twin: ({ logits, mask }, precision) => plain.routeThreshold(logits, { threshold, mask, precision }) },
-    ]),
-  ),
-  switch: { router: () => createSwitchRouter(), twin: ({ logits, mask }, precision) => plain.routeSwitch(logits, { mask, precision }) },
-  'top-k': { router: (problem) => createTopKRouter({ k: kOf(problem) }), twin: (problem, precision) => plain.routeTopK(problem.logits, { k: kOf(problem), mask: problem.mask, precision }) },
-  'base in evaluation': { router: () => createBaseRouter(), twin: ({ logits, mask }, precision) => plain.routeBase(logits, { mask, precision }) },
-  'base in training': {
-    router: () => createBaseRouter(),
-    training: true,
-    twin: ({ logits, mask }, precision) => plain.routeBase(logits, { training: true, mask, precision }),
-  },
-  hash: {
-    router: () => createHashRouter({ vocabularySize: 5, seed: 3, layer: 2 }),
-    twin: (problem) => plain.routeHash(ids(problem), { experts: problem.N, mask: problem.mask, map: plain.createHashMap({ vocabulary: 5, experts: problem.N, seed: 3, layer: 2 }) }),
-  },
-  uniform: { router: (problem) => createUniformRouter({ k: kOf(problem) }), twin: (problem, precision) => plain.routeUniform(problem.logits, { k: kOf(problem), mask: problem.mask, precision }) },
+  ...Object.fromEntries(thresholds.map((threshold): [string, Pair] => [`threshold ${threshold}`, { type: 'threshold', options: { threshold } }])),
+  'threshold, bounded': { type: 'threshold', options: { threshold: 0.8, maxExpertsPerToken: 2 } },
+  'threshold, re-normalised': { type: 'threshold', options: { threshold: 0.8, renormalize: true } },
+  switch: { type: 'switch', options: {} },
+  'switch, re-normalised, rank alone': { type: 'switch', options: { renormalize: true, rankOnlyPriority: true } },
+  'top-k': { type: 'topk', options: { k: 2 } },
+  'top-k without a key for its noise, re-normalised': { type: 'topk', options: { k: 3, renormalize: true, noise: true }, training: true },
+  'top-k, rank alone': { type: 'topk', options: { k: 2, rankOnlyPriority: true } },
+  'base in evaluation': { type: 'base', options: {} },
+  'base in training': { type: 'base', options: {}, training: true },
+  'base in training, coarse': { type: 'base', options: { epsilon: 0.5 }, training: true },
+  hash: { type: 'hash', options: { vocabularySize: 5, seed: 3, layer: 2 } },
+  'hash, balanced': { type: 'hash', options: { vocabularySize: 5, seed: 3, balanced: true } },
+  'hash by a map': { type: 'hash', options: { map: [3, 0, 2, 1, 4] } },
+  uniform: { type: 'uniform', options: { k: 2 } },
+  'uniform without a gate': { type: 'uniform', options: { k: 2, gate: false } },
 };
+
+it('every option of every router is among the pairs', () => {
+  for (const type of Object.keys(ROUTERS) as RouterType[]) {
+    const seen = new Set(Object.values(PAIRS).filter((pair) => pair.type === type).flatMap(({ options }) => Object.keys(options)));
+    expect([...seen].sort(), type).toEqual(Object.keys(ROUTERS[type].options).sort());
+  }
+});
 
 const close = (tolerance: number) => (actual: number, expected: number): void =>
   expect(Math.abs(actual - expected)).toBeLessThanOrEqual(tolerance * (1 + Math.abs(expected)));
@@ -64,17 +74,24 @@ describe.each(Object.entries(SETTINGS))('on %s', (_name, { precision, create, nu
   afterAll(() => engine.dispose());
   const near = close(precision === 'float64' ? 1e-12 : 2e-6);
 
-  it.each(Object.entries(PAIRS))('%s equals its plain twin', async (_router, { router, twin, training }) => {
+  it.each(Object.entries(PAIRS))('%s equals its plain twin', async (_router, { type, options, training }) => {
+    const { create, reference, usesGate } = routerRow('the test', 'router', type);
     const property = fc.asyncProperty(problems(), async (drawn) => {
       const problem = grid === undefined ? drawn : { ...drawn, logits: drawn.logits.map((row) => row.map((logit) => Math.round(logit / grid) * grid)) };
-      const expected = twin(problem, precision);
-      const routing = routeOn(engine, router(problem), { ...problem, tokenIds: ids(problem), training });
+      const own = fitted(options, problem);
+      const router = create(own);
+      expect(usesGate?.(own) ?? true).toBe(router.usesGate);
+      const expected = reference(own, { ...problem, tokenIds: ids(problem), training, precision });
+      const routing = routeOn(engine, router, { ...problem, tokenIds: ids(problem), training });
       const choices = await choicesOf(routing);
       const expectedChoices = plainChoices(expected);
       expect(choices.map((row) => row.map(([expert]) => expert))).toEqual(expectedChoices.map((row) => row.map(([expert]) => expert)));
       choices.flat().forEach(([, weight], index) => near(weight, expectedChoices.flat()[index][1]));
+      const scores = await routing.scores.data();
+      expected.expertIds.forEach((expert, index) => (expert < 0 ? undefined : near(scores[index], expected.scores[index])));
       expect([...(await routing.counts.data())]).toEqual([...expected.counts]);
-      near((await routing.balanceLoss?.item()) ?? 0, expected.auxLoss);
+      expect(routing.priority).toBe(expected.priority);
+      near((await routing.balanceLoss?.item()) ?? 0, expected.balanceLoss);
       near((await routing.zLoss?.item()) ?? 0, expected.zLoss);
       await expectSameStatistics(routing, expected, near);
     });
@@ -82,7 +99,7 @@ describe.each(Object.entries(SETTINGS))('on %s', (_name, { precision, create, nu
   });
 });
 
-async function expectSameStatistics(routing: Parameters<typeof routerStatistics>[0], expected: plain.Routing, near: (a: number, b: number) => void): Promise<void> {
+async function expectSameStatistics(routing: Routing, expected: plain.Routing, near: (a: number, b: number) => void): Promise<void> {
   const actual = await readRouterStatistics(routerStatistics(routing));
   const { entropyMean, topOneMassMean, selectedMassMean, ...counts } = plain.routerStatistics(expected);
   expect(actual).toMatchObject(counts);

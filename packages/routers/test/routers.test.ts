@@ -3,8 +3,9 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { createEngine, fillUniform, grad, mean, multiply, sum, valueAndGrad, type Tensor } from '@xmoe/core';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import {
-  type Router, balanceLoss, createBaseRouter, createHashRouter, createRouter, createThresholdRouter, createTopKRouter, createUniformRouter, gate, zLoss,
+  type Router, balanceLoss, createBaseRouter, createHashRouter, createThresholdRouter, createTopKRouter, createUniformRouter, gate, zLoss,
 } from '@xmoe/routers';
+import { createRouter } from '@xmoe/routers/by-name';
 import * as plain from '@xmoe/routers/reference';
 import { choicesOf, cpuEngine, plainChoices, routeOn } from './routing-input.js';
 

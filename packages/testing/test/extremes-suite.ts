@@ -7,7 +7,8 @@ import {
 } from '@xmoe/core';
 import { createMoeFeedForward, type DispatchPath } from '@xmoe/moe';
 import { createAdamW } from '@xmoe/nn';
-import { balanceLoss, createThresholdRouter, gateProbabilities, zLoss, type RouterConfig } from '@xmoe/routers';
+import { balanceLoss, createThresholdRouter, gateProbabilities, zLoss } from '@xmoe/routers';
+import type { RouterConfig } from '@xmoe/routers/by-name';
 
 const ROUTERS: readonly RouterConfig[] = [
   { type: 'threshold', threshold: 0.6 }, { type: 'threshold', threshold: 0.6, renormalize: true }, { type: 'topk', k: 2 },

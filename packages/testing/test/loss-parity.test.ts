@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { createCpuBackend, createWasmBackend } from '@xmoe/backend-cpu';
 import { createTfjsBackendFor } from '@xmoe/backend-tfjs/node';
-import type { RouterConfig } from '@xmoe/routers';
+import type { RouterConfig } from '@xmoe/routers/by-name';
 import { expectNear, train, type Experts } from './tiny-training.js';
 
 const threshold: RouterConfig = { type: 'threshold', threshold: 0.8 };

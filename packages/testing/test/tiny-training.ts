@@ -2,7 +2,7 @@
 import { createEngine, foldIn, hostUniform, initializeParameters, randomKey, type Backend, type Engine } from '@xmoe/core';
 import { createMoeFeedForward, summarizeTrace, type DispatchPath, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createLanguageModel, type LanguageModel, type LanguageModelBatch } from '@xmoe/nn';
-import type { RouterConfig } from '@xmoe/routers';
+import type { RouterConfig } from '@xmoe/routers/by-name';
 import { createTrainer, type Trainer } from '@xmoe/train';
 import { expect } from 'vitest';
 

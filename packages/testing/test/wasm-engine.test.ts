@@ -2,7 +2,7 @@
 // and on 1, 2 and 4 threads, in pieces so small that all threads take part. Single kernels are tested in backend-cpu.
 import { describe, expect, it, vi } from 'vitest';
 import { createCpuBackend, createWasmBackend, type WasmBackendOptions } from '@xmoe/backend-cpu';
-import type { RouterConfig } from '@xmoe/routers';
+import type { RouterConfig } from '@xmoe/routers/by-name';
 import { whyNotRevectorized } from '../../backend-cpu/src/engine/platform.js';
 import { describeDerivatives } from './derivative-suite.js';
 import { describeGolden } from './golden-suite.js';

@@ -5,7 +5,7 @@ import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createWebGpuBackend } from '@xmoe/backend-webgpu';
 import { createEngine, type Backend } from '@xmoe/core';
 import type { DispatchPath } from '@xmoe/moe';
-import type { RouterConfig } from '@xmoe/routers';
+import type { RouterConfig } from '@xmoe/routers/by-name';
 import { webGpuAdapter } from '../../backend-webgpu/test/adapter.js';
 import { describeDerivatives } from './derivative-suite.js';
 import { describeExtremes } from './extremes-suite.js';

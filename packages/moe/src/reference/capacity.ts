@@ -1,13 +1,16 @@
 // How many claims an expert, or the whole layer, may keep. Exact integer arithmetic; no routing here.
 import { XMoEError, requireFinite, requireInteger, requireOptions } from '@xmoe/core';
 
+/** Claims that an expert may keep however few tokens there are, unless a layer says otherwise. */
+export const MIN_CAPACITY = 4;
+
 export interface CapacityOptions {
   /** Tokens in the routing group, padding included: shapes do not depend on the mask. */
   readonly T: number;
   readonly N: number;
   /** γ, above 0. Read as the decimal number it prints as: 1.1 is 11/10. */
   readonly capacityFactor: number;
-  /** Default 4. */
+  /** Default {@link MIN_CAPACITY}. */
   readonly minCapacity?: number;
 }
 
@@ -19,7 +22,7 @@ export function capacityOf(options: CapacityOptions): number {
   requireOptions('capacity', options);
   const T = requireInteger('capacity', 'T', options.T, 0);
   const N = requireInteger('capacity', 'N', options.N, 1);
-  const least = requireInteger('capacity', 'minCapacity', options.minCapacity ?? 4, 0);
+  const least = requireInteger('capacity', 'minCapacity', options.minCapacity ?? MIN_CAPACITY, 0);
   return Math.min(T, Math.max(least, ceilShare(options.capacityFactor, T, N)));
 }
 

@@ -1,5 +1,6 @@
 // Claims of tokens on experts and who goes first. Which of them fit is decided in plan.ts.
-import type { Priority, Routing } from '@xmoe/routers/reference';
+import type { ClaimPriority } from '@xmoe/routers';
+import type { Routing } from '@xmoe/routers/reference';
 
 /** A token's wish for an expert. */
 export interface Claim {
@@ -8,15 +9,17 @@ export interface Claim {
   /** 0 for the token's first choice. */
   readonly rank: number;
   readonly weight: number;
+  /** What it competes with, see `scores` of a routing. */
+  readonly score: number;
 }
 
 /** All claims of a routing by token, then rank. */
 export function listClaims(routing: Routing): Claim[] {
-  const { maxChoices: K, counts, expertIds, weights } = routing;
+  const { maxChoices: K, counts, expertIds, weights, scores } = routing;
   return Array.from(counts).flatMap((count, token) =>
     Array.from({ length: count }, (_, rank) => {
       const index = token * K + rank;
-      return { token, expert: expertIds[index], rank, weight: weights[index] };
+      return { token, expert: expertIds[index], rank, weight: weights[index], score: scores[index] };
     }),
   );
 }
@@ -25,7 +28,7 @@ export function listClaims(routing: Routing): Claim[] {
  * Orders claims, the best first. The paper's priority p − i (Section 3.2) for the i-th choice is exactly this
  * lexicographic order, since p < 1; subtracting in floats would absorb small differences of p. With `rank`, p is ignored.
  */
-export function comparePriority(priority: Priority): (a: Claim, b: Claim) => number {
+export function comparePriority(priority: ClaimPriority): (a: Claim, b: Claim) => number {
   if (priority === 'rank') return (a, b) => a.rank - b.rank || a.token - b.token;
-  return (a, b) => a.rank - b.rank || b.weight - a.weight || a.token - b.token;
+  return (a, b) => a.rank - b.rank || b.score - a.score || a.token - b.token;
 }

@@ -31,7 +31,7 @@ export interface MoeFlops {
 export function moeFlops(plan: DispatchPlan, { d, s, capacityFactor, skipsEmptyRows = false }: MoeFlopsOptions): MoeFlops {
   const width = requireInteger('moeFlops', 'd', d, 1);
   const perClaim = 4 * width * requireInteger('moeFlops', 's', s, 1);
-  const executedRows = plan.path === 'padded' && !skipsEmptyRows ? plan.experts * plan.capacity : plan.kept.length;
+  const executedRows = plan.dispatch === 'padded' && !skipsEmptyRows ? plan.experts * plan.capacity : plan.kept.length;
   return {
     perClaim,
     router: 2 * plan.tokens * width * plan.experts,

@@ -1,13 +1,13 @@
 // All gradients of the reference MoE layer by the chain rule, claim by claim, in float64. The choice of experts has no
 // gradient; the weights and the auxiliary losses do.
 import { XMoEError } from '@xmoe/core';
-import { countRealTokens, logSumExp, topChoiceShare } from '@xmoe/routers/reference';
+import { type Routing, countRealTokens, rowLogSumExp, topChoiceShare } from '@xmoe/routers/reference';
 import { activationOf } from './activation.js';
 import { type MoeLayerInput, type MoeLayerOutput, type MoeParameters, moeLayerReference, runExpert } from './layer.js';
 
 export interface LossCoefficients {
   /** Of the balance loss. Default 0.01. */
-  readonly auxiliary?: number;
+  readonly balance?: number;
   /** Of the router z-loss. Default 0. */
   readonly z?: number;
 }
@@ -19,7 +19,7 @@ export interface MoeGradients extends MoeParameters<Float64Array> {
 }
 
 /**
- * The gradients of Σ y·upstream + auxiliary·auxLoss + z·zLoss.
+ * The gradients of Σ y·upstream + balance·balanceLoss + z·zLoss.
  * @param upstream the gradient of the loss by y [T, d]
  * @throws XMoEError `shape` as {@link moeLayerReference}
  */
@@ -88,7 +88,7 @@ function addExpertGradients(
 }
 
 /** The gradient by the logits [T, N] from the weights' and the auxiliary losses' gradients. */
-function logitGradients(forward: MoeLayerOutput, byWeight: Float64Array, { auxiliary = 0.01, z = 0 }: LossCoefficients): Float64Array {
+function logitGradients(forward: MoeLayerOutput, byWeight: Float64Array, { balance = 0.01, z = 0 }: LossCoefficients): Float64Array {
   const { routing, logits } = forward;
   const { tokens: T, experts: N, counts, probabilities, weightSource } = routing;
   const byLogits = new Float64Array(T * N);
@@ -100,9 +100,9 @@ function logitGradients(forward: MoeLayerOutput, byWeight: Float64Array, { auxil
     if (counts[token] === 0) continue; // padding
     const row = token * N;
     const p = probabilities.subarray(row, row + N);
-    const logSum = logSumExp(logits.subarray(row, row + N)).value;
-    // d auxLoss / d p_i = N · f_i / T, the same for every token
-    const byP = p.map((_, i) => (weightSource === 'softmax' ? byWeight[row + i] + (auxiliary * N * share[i]) / real : 0));
+    const logSum = rowLogSumExp(logits.subarray(row, row + N)).value;
+    // d balanceLoss / d p_i = N · f_i / T, the same for every token
+    const byP = weightSource === 'sigmoid' ? new Float64Array(N) : probabilityGradients(routing, token, byWeight).map((gradient, i) => gradient + (balance * N * share[i]) / real);
     const mean = byP.reduce((sum, gradient, i) => sum + gradient * p[i], 0);
     for (let i = 0; i < N; i++) {
       byLogits[row + i] = p[i] * (byP[i] - mean) + (z * 2 * logSum * p[i]) / real;
@@ -110,6 +110,17 @@ function logitGradients(forward: MoeLayerOutput, byWeight: Float64Array, { auxil
     }
   }
   return byLogits;
+}
+
+/** The gradient by p [N] of one token, of its weights: they are p, or p over the sum of the chosen. */
+function probabilityGradients({ experts: N, maxChoices: K, counts, expertIds, probabilities, weightSource }: Routing, token: number, byWeight: Float64Array): Float64Array {
+  const byOwn = byWeight.subarray(token * N, token * N + N);
+  if (weightSource === 'softmax') return byOwn;
+  const chosen = expertIds.subarray(token * K, token * K + counts[token]);
+  const p = probabilities.subarray(token * N, token * N + N);
+  const total = chosen.reduce((sum, expert) => sum + p[expert], 0);
+  const common = chosen.reduce((sum, expert) => sum + (byOwn[expert] * p[expert]) / total, 0);
+  return byOwn.map((gradient, i) => (chosen.includes(i) ? (gradient - common) / total : 0));
 }
 
 function sigmoidSlope(logit: number): number {

@@ -1,6 +1,7 @@
 // Which claims each dispatch path keeps. It moves no data: that is layer.ts here, and kernels in the tensor layer.
 import { requireOptions, unknownName, type DispatchPath } from '@xmoe/core';
-import type { Priority, Routing } from '@xmoe/routers/reference';
+import type { ClaimPriority } from '@xmoe/routers';
+import type { Routing } from '@xmoe/routers/reference';
 import { budgetOf, capacityOf } from './capacity.js';
 import { type Claim, comparePriority, listClaims } from './claims.js';
 
@@ -11,18 +12,18 @@ export interface PlanOptions {
    * `padded` (default): every expert keeps its C best claims, in C slots. `grouped`: every claim is kept. `budget`: the best
    * min(claims, ⌈γ·T⌉) claims over all experts are kept, with no limit per expert.
    */
-  readonly path?: DispatchPath;
+  readonly dispatch?: DispatchPath;
   /** γ. Default 1. The grouped path ignores it. */
   readonly capacityFactor?: number;
-  /** Padded path only. Default 4. */
+  /** Padded path only. Default {@link MIN_CAPACITY}. */
   readonly minCapacity?: number;
   /** Default: what the router asks for. */
-  readonly priority?: Priority;
+  readonly priority?: ClaimPriority;
 }
 
 /** The plan of one routing group. */
 export interface DispatchPlan {
-  readonly path: DispatchPath;
+  readonly dispatch: DispatchPath;
   readonly tokens: number;
   readonly experts: number;
   /** C: the claims one expert may keep; T where there is no such limit. */
@@ -48,15 +49,15 @@ const PATHS: readonly DispatchPath[] = ['padded', 'grouped', 'budget'];
 export function planDispatch(routing: Routing, options: PlanOptions = {}): DispatchPlan {
   requireOptions('planDispatch', routing);
   requireOptions('planDispatch', options);
-  const { path = 'padded', capacityFactor = 1, minCapacity = 4 } = options;
-  if (!PATHS.includes(path)) throw unknownName('planDispatch', 'dispatch path', path, PATHS);
+  const { dispatch = 'padded', capacityFactor = 1, minCapacity } = options;
+  if (!PATHS.includes(dispatch)) throw unknownName('planDispatch', 'dispatch path', dispatch, PATHS);
   const { tokens: T, experts: N } = routing;
   const claims = listClaims(routing).sort(comparePriority(options.priority ?? routing.priority));
-  const capacity = path === 'padded' ? capacityOf({ T, N, capacityFactor, minCapacity }) : T;
-  let budget = path === 'padded' ? N * capacity : claims.length;
-  if (path === 'budget') budget = Math.min(budget, budgetOf({ T, capacityFactor }));
+  const capacity = dispatch === 'padded' ? capacityOf({ T, N, capacityFactor, minCapacity }) : T;
+  let budget = dispatch === 'padded' ? N * capacity : claims.length;
+  if (dispatch === 'budget') budget = Math.min(budget, budgetOf({ T, capacityFactor }));
   const { kept, dropped } = admit(claims, capacity, budget, N);
-  return { path, tokens: T, experts: N, capacity, budget, wanted: claims.length, kept, dropped };
+  return { dispatch, tokens: T, experts: N, capacity, budget, wanted: claims.length, kept, dropped };
 }
 
 /** Admits claims, given best first, while their expert and the layer have room. */

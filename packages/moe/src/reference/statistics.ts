@@ -36,7 +36,7 @@ export function planStatistics(plan: DispatchPlan): PlanStatistics {
     dropRate: plan.wanted === 0 ? 0 : plan.dropped.length / plan.wanted,
     wantedPerExpert,
     keptPerExpert,
-    emptySlots: plan.path === 'padded' ? plan.budget - plan.kept.length : 0,
+    emptySlots: plan.dispatch === 'padded' ? plan.budget - plan.kept.length : 0,
     tokensWithoutExpert: losers.size,
   };
 }

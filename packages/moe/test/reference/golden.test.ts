@@ -31,8 +31,8 @@ function keptByRank(routing: Routing, plan: DispatchPlan): number[][] {
 
 describe.each(goldenTopK)('top-k golden T=$T N=$N', ({ logits, cases }) => {
   it.each(cases)('k=$k γ=$gamma keeps the same by expert and rank', (golden) => {
-    for (const priority of ['probability', 'rank'] as const) {
-      const routing = routeTopK(logits, { k: golden.k, priority });
+    for (const rankOnlyPriority of [false, true]) {
+      const routing = routeTopK(logits, { k: golden.k, rankOnlyPriority });
       const plan = planDispatch(routing, { capacityFactor: golden.gamma, minCapacity: golden.min_capacity });
       expect(plan.capacity).toBe(golden.capacity);
       expect(keptByRank(routing, plan)).toEqual(golden.kept_by_expert_and_rank);

@@ -43,7 +43,7 @@ describe.each(goldenLayer)('layer golden t=$threshold γ=$gamma N=$N', (golden) 
     expect(plan.capacity).toBe(golden.capacity);
     expectClose(y, golden.y.flat(), 1e-9);
     expectClose(combineWeights, golden.combine_weights.flat(), 1e-9);
-    expect(routing.auxLoss).toBeCloseTo(golden.l_aux, 10);
+    expect(routing.balanceLoss).toBeCloseTo(golden.l_aux, 10);
     expect(positiveShare).toBeCloseTo(golden.positive_share_routed_only, 12);
     const served = new Set(plan.kept.map(([token]) => token));
     expect(Array.from({ length: golden.T }, (_, token) => token).filter((token) => !served.has(token))).toEqual(golden.dropped_tokens);
@@ -60,7 +60,7 @@ describe.each(goldenLayer)('layer golden t=$threshold γ=$gamma N=$N', (golden) 
   });
 
   it('gradients of the auxiliary loss alone', () => {
-    const gradients = moeLayerGradients(input, new Float64Array(golden.T * golden.d), { auxiliary: 1 });
+    const gradients = moeLayerGradients(input, new Float64Array(golden.T * golden.d), { balance: 1 });
     expectClose(gradients.x, golden.grad_aux_x.flat(), 1e-9);
     expectClose(gradients.routerWeight, transpose(golden.grad_aux_router).flat(), 1e-9);
     expect(gradients.w1.every((value) => value === 0)).toBe(true);

@@ -19,13 +19,15 @@ const normal = (name: string, length: number): Float64Array => Float64Array.from
 
 const ROUTERS: Record<string, (logits: FlatLogits) => Routing> = {
   threshold: (logits) => routeThreshold(logits, { threshold: 0.7, mask, precision }),
+  'threshold, re-normalised': (logits) => routeThreshold(logits, { threshold: 0.7, renormalize: true, mask, precision }),
   'top-2': (logits) => routeTopK(logits, { k: 2, mask, precision }),
   BASE: (logits) => routeBase(logits, { training: true, mask, precision }),
   hash: () => routeHash([0, 1, 2, 3, 0, 1, 1], { experts: N, map: [3, 1, 0, 2], mask }),
   uniform: (logits) => routeUniform(logits, { k: 3, mask, precision }),
+  'uniform without a gate': (logits) => routeUniform(logits, { k: 3, gate: false, mask, precision }),
 };
 
-function inputFor(router: string, path: DispatchPath, activation: ExpertActivation): MoeLayerInput {
+function inputFor(router: string, dispatch: DispatchPath, activation: ExpertActivation): MoeLayerInput {
   const parameters = {
     routerWeight: normal('router', d * N),
     w1: normal('w1', N * d * s),
@@ -33,16 +35,16 @@ function inputFor(router: string, path: DispatchPath, activation: ExpertActivati
     w2: normal('w2', N * s * d),
     b2: normal('b2', N * d),
   };
-  return { T, N, d, s, x: normal('x', T * d), parameters, route: ROUTERS[router], path, activation, capacityFactor: 1.2, minCapacity: 1 };
+  return { T, N, d, s, x: normal('x', T * d), parameters, route: ROUTERS[router], dispatch, activation, capacityFactor: 1.2, minCapacity: 1 };
 }
 
-const coefficients = { auxiliary: 0.3, z: 0.05 };
+const coefficients = { balance: 0.3, z: 0.05 };
 const upstream = normal('upstream', T * d);
 
 function lossOf(input: MoeLayerInput): number {
   const { y, routing } = moeLayerReference(input);
   const main = y.reduce((sum, value, index) => sum + value * upstream[index], 0);
-  return main + coefficients.auxiliary * routing.auxLoss + coefficients.z * routing.zLoss;
+  return main + coefficients.balance * routing.balanceLoss + coefficients.z * routing.zLoss;
 }
 
 /** The loss's central differences by one array of the input. */
@@ -61,12 +63,12 @@ function differences(input: MoeLayerInput, values: Float64Array): number[] {
 
 describe('gradients equal central differences', () => {
   const cases = Object.keys(ROUTERS).flatMap((router) =>
-    (['padded', 'grouped', 'budget'] as const).map((path) => ({ router, path, activation: 'gelu-tanh' as ExpertActivation })),
+    (['padded', 'grouped', 'budget'] as const).map((dispatch) => ({ router, dispatch, activation: 'gelu-tanh' as ExpertActivation })),
   );
-  cases.push({ router: 'threshold', path: 'padded', activation: 'gelu-erf' }, { router: 'threshold', path: 'padded', activation: 'relu' });
+  cases.push({ router: 'threshold', dispatch: 'padded', activation: 'gelu-erf' }, { router: 'threshold', dispatch: 'padded', activation: 'relu' });
 
-  it.each(cases)('$router, $path, $activation', ({ router, path, activation }) => {
-    const input = inputFor(router, path, activation);
+  it.each(cases)('$router, $dispatch, $activation', ({ router, dispatch, activation }) => {
+    const input = inputFor(router, dispatch, activation);
     const gradients = moeLayerGradients(input, upstream, coefficients);
     const arrays = { x: input.x, ...input.parameters } as Record<keyof typeof gradients, Float64Array>;
     for (const [name, values] of Object.entries(arrays) as [keyof typeof gradients, Float64Array][]) {

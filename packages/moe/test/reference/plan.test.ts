@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { routeHash, routeThreshold, routeTopK } from '@xmoe/routers/reference';
-import { type DispatchPath, budgetOf, capacityOf, comparePriority, listClaims, moeFlops, planDispatch, planStatistics } from '@xmoe/moe/reference';
+import { type Claim, type DispatchPath, budgetOf, capacityOf, comparePriority, listClaims, moeFlops, planDispatch, planStatistics } from '@xmoe/moe/reference';
 import { problems } from '../../../routers/test/reference/arbitraries.js';
 
 describe('capacity', () => {
@@ -50,10 +50,10 @@ describe('capacity', () => {
 
 describe('plans', () => {
   const options = fc.record({
-    path: fc.constantFrom<DispatchPath>('padded', 'grouped', 'budget'),
+    dispatch: fc.constantFrom<DispatchPath>('padded', 'grouped', 'budget'),
     capacityFactor: fc.constantFrom(0.1, 0.5, 1, 1.1, 2, 9),
     minCapacity: fc.constantFrom(0, 1, 4),
-    priority: fc.constantFrom('probability' as const, 'rank' as const, undefined),
+    priority: fc.constantFrom('rank-probability' as const, 'rank' as const, undefined),
     threshold: fc.constantFrom(0, 0.5, 0.9, 1),
   });
 
@@ -67,7 +67,7 @@ describe('plans', () => {
       expect(plan.kept.length).toBeLessThanOrEqual(plan.budget);
       const { keptPerExpert, wantedPerExpert, emptySlots } = planStatistics(plan);
       const byPair = new Map(claims.map((claim) => [claim.token * N + claim.expert, claim]));
-      const better = comparePriority(settings.priority ?? 'probability');
+      const better = comparePriority(settings.priority ?? 'rank-probability');
       for (let expert = 0; expert < N; expert++) {
         expect(keptPerExpert[expert]).toBeLessThanOrEqual(plan.capacity);
         const kept = plan.kept.filter((claim) => claim[1] === expert).toSorted((a, b) => a[2] - b[2]);
@@ -75,14 +75,14 @@ describe('plans', () => {
         const order = kept.map(([token]) => byPair.get(token * N + expert)!);
         for (let slot = 1; slot < order.length; slot++) expect(better(order[slot - 1], order[slot])).toBeLessThan(0);
         const dropped = plan.dropped.filter((pair) => pair[1] === expert).map(([token]) => byPair.get(token * N + expert)!);
-        if (settings.path === 'padded') {
+        if (settings.dispatch === 'padded') {
           expect(keptPerExpert[expert]).toBe(Math.min(wantedPerExpert[expert], plan.capacity));
           for (const loser of dropped) for (const winner of order) expect(better(winner, loser)).toBeLessThan(0);
         }
       }
-      if (settings.path === 'padded') expect(emptySlots).toBe(N * plan.capacity - plan.kept.length);
-      if (settings.path === 'grouped') expect(plan.dropped).toEqual([]);
-      if (settings.path === 'budget') {
+      if (settings.dispatch === 'padded') expect(emptySlots).toBe(N * plan.capacity - plan.kept.length);
+      if (settings.dispatch === 'grouped') expect(plan.dropped).toEqual([]);
+      if (settings.dispatch === 'budget') {
         expect(plan.kept.length).toBe(Math.min(claims.length, budgetOf({ T, capacityFactor: settings.capacityFactor })));
         const losers = plan.dropped.map(([token, expert]) => byPair.get(token * N + expert)!);
         const winners = plan.kept.map(([token, expert]) => byPair.get(token * N + expert)!);
@@ -94,18 +94,18 @@ describe('plans', () => {
 
   it('the priority p − i is lexicographic where a float subtraction would absorb p', () => {
     // Two second choices with p that differ by 1e-12: p − 1 is the same in float32.
-    const claim = (token: number, weight: number): { token: number; expert: number; rank: number; weight: number } => ({ token, expert: 0, rank: 1, weight });
-    expect(comparePriority('probability')(claim(1, 1e-12), claim(0, 0))).toBeLessThan(0);
+    const claim = (token: number, score: number): Claim => ({ token, expert: 0, rank: 1, weight: 1, score });
+    expect(comparePriority('rank-probability')(claim(1, 1e-12), claim(0, 0))).toBeLessThan(0);
     expect(comparePriority('rank')(claim(1, 1e-12), claim(0, 0))).toBeGreaterThan(0);
-    expect(comparePriority('probability')({ ...claim(9, 0), rank: 0 }, claim(0, 1))).toBeLessThan(0);
+    expect(comparePriority('rank-probability')({ ...claim(9, 0), rank: 0 }, claim(0, 1))).toBeLessThan(0);
   });
 
   it('rank-only priority keeps the earliest tokens, p keeps the surest', () => {
     const logits = [[1, 0], [3, 0], [2, 0]];
-    const keep = (priority: 'rank' | 'probability'): number[] =>
-      planDispatch(routeTopK(logits, { k: 1, priority }), { capacityFactor: 1, minCapacity: 2 }).kept.map(([token]) => token);
+    const keep = (priority: 'rank' | 'rank-probability'): number[] =>
+      planDispatch(routeTopK(logits, { k: 1, rankOnlyPriority: priority === 'rank' }), { capacityFactor: 1, minCapacity: 2 }).kept.map(([token]) => token);
     expect(keep('rank')).toEqual([0, 1]);
-    expect(keep('probability')).toEqual([1, 2]);
+    expect(keep('rank-probability')).toEqual([1, 2]);
   });
 
   it('ties drop the later token', () => {
@@ -117,7 +117,7 @@ describe('plans', () => {
   });
 
   it('refuses an unknown path', () => {
-    expect(() => planDispatch(routeHash([0], { experts: 1, map: [0] }), { path: 'paded' as DispatchPath })).toThrow(/unknown dispatch path "paded"/);
+    expect(() => planDispatch(routeHash([0], { experts: 1, map: [0] }), { dispatch: 'paded' as DispatchPath })).toThrow(/unknown dispatch path "paded"/);
   });
 });
 
@@ -125,7 +125,7 @@ describe('FLOPs', () => {
   it('budgeted follows γ·T, executed follows the path', () => {
     const routing = routeTopK([[2, 1, 0], [2, 1, 0], [2, 1, 0], [2, 1, 0]], { k: 2 });
     const sizes = { d: 5, s: 7, capacityFactor: 1.5 };
-    const flops = (path: DispatchPath): ReturnType<typeof moeFlops> => moeFlops(planDispatch(routing, { path, capacityFactor: 1.5, minCapacity: 0 }), sizes);
+    const flops = (dispatch: DispatchPath): ReturnType<typeof moeFlops> => moeFlops(planDispatch(routing, { dispatch, capacityFactor: 1.5, minCapacity: 0 }), sizes);
     expect(flops('padded')).toEqual({ perClaim: 140, router: 120, budgeted: 840, executedRows: 6, executed: 840, useful: 560 });
     expect(flops('grouped')).toMatchObject({ budgeted: 840, executedRows: 8, executed: 1120, useful: 1120 });
     expect(flops('budget')).toMatchObject({ budgeted: 840, executedRows: 6, executed: 840, useful: 840 });

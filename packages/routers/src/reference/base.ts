@@ -1,5 +1,5 @@
 // The BASE router (Lewis et al., 2021): balanced assignment in training, argmax in evaluation. The solver is auction.ts.
-import { XMoEError, describeArgument, requireOptions } from '@xmoe/core';
+import { requireFlag, requireOptions } from '@xmoe/core';
 import { auctionAssign } from './auction.js';
 import { type GateOptions, argmax, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
@@ -19,10 +19,7 @@ export interface BaseOptions extends GateOptions {
  */
 export function routeBase(logits: Logits, options: BaseOptions = {}): Routing {
   requireOptions('route', options);
-  const training: unknown = options.training ?? false;
-  if (typeof training !== 'boolean') {
-    throw new XMoEError('value', `training is ${describeArgument(training)}, not true or false`, { op: 'route' });
-  }
+  const training = requireFlag('route', 'training', options.training ?? false);
   const gate = softmaxGate(logits, options);
   const { tokens: T, experts: N, mask } = gate;
   const assigned = training && auctionAssign(gate.logits, T, N, { mask, epsilon: options.epsilon });

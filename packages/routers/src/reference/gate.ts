@@ -37,7 +37,7 @@ export function softmaxGate(logits: Logits, options: GateOptions = {}): Gate {
   for (let token = 0; token < tokens; token++) {
     if (mask[token] === 0) continue;
     const row = values.subarray(token * experts, (token + 1) * experts);
-    const logSum = logSumExp(row);
+    const logSum = rowLogSumExp(row);
     for (let expert = 0; expert < experts; expert++) {
       const p = Math.exp(row[expert] - logSum.max) / logSum.sum;
       probabilities[token * experts + expert] = precision === 'float32' ? Math.fround(p) : p;
@@ -47,7 +47,7 @@ export function softmaxGate(logits: Logits, options: GateOptions = {}): Gate {
 }
 
 /** log Σ exp(row) in a form that does not overflow: `value` = `max` + log(`sum`). */
-export function logSumExp(row: Float64Array): { max: number; sum: number; value: number } {
+export function rowLogSumExp(row: Float64Array): { max: number; sum: number; value: number } {
   let max = -Infinity;
   for (const logit of row) max = Math.max(max, logit);
   let sum = 0;

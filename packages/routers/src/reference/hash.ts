@@ -2,8 +2,8 @@
 import { XMoEError, describeArgument, foldIn, hostPermutation, hostUniform, randomKey, requireInteger, requireOptions } from '@xmoe/core';
 import { MOST_EXPERTS, requireRoom } from './checks.js';
 import type { Gate } from './gate.js';
-import { type Mask, readMask } from './logits.js';
-import { type Routing, buildRouting } from './routing.js';
+import { type Mask, readLogits, readMask } from './logits.js';
+import { type RouteGroup, type Routing, buildRouting } from './routing.js';
 
 export interface HashMapOptions {
   /** The number of token ids. */
@@ -67,9 +67,35 @@ export function routeHash(tokenIds: ArrayLike<number>, options: HashOptions): Ro
   return buildRouting(gate, {
     maxChoices: 1,
     weightSource: 'constant',
+    priority: 'rank', // all weights are equal
     choose: (token) => [chosen[token]],
     weight: () => 1,
   });
+}
+
+/**
+ * As {@link routeHash}, by the options of the router: N is that of the logits, of `experts`, or the largest entry of `map` plus one; without
+ * a map, one is made that is large enough for the ids.
+ */
+export function routeByTokenId(
+  { map, seed = 0, layer, balanced, vocabularySize }: { map?: readonly number[]; seed?: number; layer?: number; balanced?: boolean; vocabularySize?: number },
+  { logits, tokenIds, experts, mask }: RouteGroup,
+): Routing {
+  if (!Array.isArray(tokenIds)) {
+    throw new XMoEError('value', 'tokenIds must be an array of integers', { op: 'route', hint: 'the hash router routes by token id' });
+  }
+  const shape = logits === undefined ? undefined : readLogits(logits);
+  if (shape !== undefined && shape.tokens !== tokenIds.length) {
+    throw new XMoEError('shape', `tokenIds has ${tokenIds.length} entries, logits has ${shape.tokens} rows`, { op: 'route' });
+  }
+  const fromMap = Array.isArray(map) && map.length > 0 ? largest(map) + 1 : undefined;
+  const N = requireInteger('route', 'experts', shape?.experts ?? experts ?? fromMap, 1, MOST_EXPERTS);
+  const vocabulary = vocabularySize ?? Math.max(0, largest(tokenIds.filter(Number.isInteger)) + 1);
+  return routeHash(tokenIds, { experts: N, mask, map: map ?? createHashMap({ vocabulary, experts: N, seed, layer, balanced }) });
+}
+
+function largest(values: readonly number[]): number {
+  return values.reduce((most, value) => Math.max(most, value), -1);
 }
 
 function requireTokenId(id: unknown, token: number, size: number): number {

@@ -1,5 +1,5 @@
 // The routers' auxiliary losses on plain arrays, unscaled: callers apply the coefficients. Gradients live in @xmoe/moe/reference.
-import { type Gate, argmax, logSumExp } from './gate.js';
+import { type Gate, argmax, rowLogSumExp } from './gate.js';
 
 /** The part of a gate that the balance loss needs. */
 export type GateProbabilities = Pick<Gate, 'tokens' | 'experts' | 'probabilities' | 'mask'>;
@@ -45,7 +45,7 @@ export function zLoss(gate: Gate): number {
   let sum = 0;
   for (let token = 0; token < gate.tokens; token++) {
     if (gate.mask[token] === 0) continue;
-    sum += logSumExp(gate.logits.subarray(token * gate.experts, (token + 1) * gate.experts)).value ** 2 / real;
+    sum += rowLogSumExp(gate.logits.subarray(token * gate.experts, (token + 1) * gate.experts)).value ** 2 / real;
   }
   return sum;
 }

@@ -1,15 +1,35 @@
-// What every router returns. No router and no capacity here.
+// What routers on plain arrays are given and return. No router and no capacity here.
+import type { RandomKey } from '@xmoe/core';
+import type { ClaimPriority } from '../router.js';
 import type { Gate } from './gate.js';
+import type { Logits, Mask, Precision } from './logits.js';
 import { balanceLoss, zLoss } from './losses.js';
 
-/**
- * How claims compete for an expert. `probability`: by rank, then larger weight, then lower token (Section 3.2).
- * `rank`: by rank, then lower token, to study the published top-k baseline.
- */
-export type Priority = 'probability' | 'rank';
+/** One routing group as data: what `RouterInput` is on tensors. */
+export interface RouteGroup {
+  /** [T, N]. The hash router needs it only to know N. */
+  readonly logits?: Logits;
+  /** [T]: false or 0 marks padding. */
+  readonly mask?: Mask;
+  /** Default float32. */
+  readonly precision?: Precision;
+  /** Balanced assignment of BASE and noise of top-k are of training. Default false. */
+  readonly training?: boolean;
+  /** Draws the noise of top-k; none without it. */
+  readonly key?: RandomKey;
+  /** [T]: the hash router routes by them. */
+  readonly tokenIds?: readonly number[];
+  /** N, for the hash router without logits. Default: the largest entry of its map plus one. */
+  readonly experts?: number;
+  /** C: claims one expert takes, for routers whose experts choose. */
+  readonly capacity?: number;
+}
 
-/** What a weight is a function of, which decides its gradient: p of the chosen expert, sigmoid(logit), or a constant. */
-export type WeightSource = 'softmax' | 'sigmoid' | 'constant';
+/**
+ * What a weight is a function of, which decides its gradient: p of the chosen expert, that p divided by the sum over the token's chosen ones,
+ * sigmoid(logit), or a constant.
+ */
+export type WeightSource = 'softmax' | 'softmax-share' | 'sigmoid' | 'constant';
 
 /** The choices of every token of one routing group, in rank order. */
 export interface Routing {
@@ -21,55 +41,62 @@ export interface Routing {
   readonly maxChoices: number;
   /** [T, K]: the expert of choice 0, 1, …; −1 from `counts[token]` on. */
   readonly expertIds: Int32Array;
-  /** [T, K]: the weight of each choice, never re-normalised (Eq. 2); 0 beyond the count. */
+  /** [T, K]: the weight of each choice; 0 beyond the count. */
   readonly weights: Float64Array;
+  /** [T, K]: what claims compete with, the weight before any re-normalisation. */
+  readonly scores: Float64Array;
   /** [T]: how many experts the token wants; 0 exactly for padding tokens. */
   readonly counts: Int32Array;
-  /** [T, N]: p; 0 for padding tokens; one-hot for the hash router. */
+  /** [T, N]: p; 0 for padding tokens; the weights where there is no gate. */
   readonly probabilities: Float64Array;
-  /** The unscaled load-balance loss; 0 for the hash and BASE routers. */
-  readonly auxLoss: number;
-  /** The unscaled router z-loss; 0 for the hash router. */
+  /** The unscaled load-balance loss; 0 for routers without one. */
+  readonly balanceLoss: number;
+  /** The unscaled router z-loss; 0 without a gate. */
   readonly zLoss: number;
   readonly weightSource: WeightSource;
-  readonly priority: Priority;
+  readonly priority: ClaimPriority;
 }
 
 export interface RoutingParts {
   readonly maxChoices: number;
   readonly weightSource: WeightSource;
-  readonly priority?: Priority;
-  /** The experts of a real token, best first. */
+  readonly priority?: ClaimPriority;
+  /** The experts of a real token, in rank order. */
   readonly choose: (token: number) => readonly number[];
+  /** Before any re-normalisation. */
   readonly weight: (token: number, expert: number) => number;
 }
 
 /** Fills a {@link Routing} token by token; padding tokens get no choice. */
 export function buildRouting(gate: Gate, parts: RoutingParts): Routing {
   const { tokens, experts, probabilities } = gate;
+  const { weightSource, priority = 'rank-probability' } = parts;
   const K = parts.maxChoices;
   const expertIds = new Int32Array(tokens * K).fill(-1); // [T, K]
+  const scores = new Float64Array(tokens * K); // [T, K]
   const weights = new Float64Array(tokens * K); // [T, K]
   const counts = new Int32Array(tokens);
   for (let token = 0; token < tokens; token++) {
     if (gate.mask[token] === 0) continue;
     const chosen = parts.choose(token);
     counts[token] = chosen.length;
+    const total = weightSource === 'softmax-share' ? chosen.reduce((sum, expert) => sum + parts.weight(token, expert), 0) : 1;
     chosen.forEach((expert, rank) => {
       expertIds[token * K + rank] = expert;
-      weights[token * K + rank] = parts.weight(token, expert);
+      scores[token * K + rank] = parts.weight(token, expert);
+      weights[token * K + rank] = scores[token * K + rank] / total;
     });
   }
-  const { weightSource, priority = 'probability' } = parts;
   return {
     tokens,
     experts,
     maxChoices: K,
     expertIds,
     weights,
+    scores,
     counts,
     probabilities,
-    auxLoss: weightSource === 'softmax' ? balanceLoss(gate) : 0,
+    balanceLoss: weightSource === 'softmax' || weightSource === 'softmax-share' ? balanceLoss(gate) : 0,
     zLoss: weightSource === 'constant' ? 0 : zLoss(gate),
     weightSource,
     priority,

@@ -1,5 +1,5 @@
 // The threshold router (Algorithm 1, Eq. 5): every token takes as many experts as it needs to reach mass t.
-import { countToReach, massToReach, requireFinite, requireOptions } from '@xmoe/core';
+import { countToReach, massToReach, requireFinite, requireFlag, requireInteger, requireOptions } from '@xmoe/core';
 import { type GateOptions, rankExperts, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
 import { type Routing, buildRouting, rowOf } from './routing.js';
@@ -7,6 +7,10 @@ import { type Routing, buildRouting, rowOf } from './routing.js';
 export interface ThresholdOptions extends GateOptions {
   /** t. At or below 0: the top expert only. At or above 1: all N experts, exactly. */
   readonly threshold: number;
+  /** Upper bound on the experts of one token. Default: N. */
+  readonly maxExpertsPerToken?: number;
+  /** Divide the weights of a token by their sum. Default false (Eq. 2). */
+  readonly renormalize?: boolean;
 }
 
 /**
@@ -18,21 +22,23 @@ export function countToThreshold(sorted: ArrayLike<number>, threshold: number): 
 }
 
 /**
- * Routes by threshold. `logits` [T, N] → {@link Routing} with K = N; weights are p.
- * @throws XMoEError when `threshold` is not a finite number, or on bad logits or mask.
+ * Routes by threshold. `logits` [T, N] → {@link Routing} with K = N, or `maxExpertsPerToken`; weights are p.
+ * @throws XMoEError when `threshold` is not a finite number, or on other bad options, logits or mask.
  */
 export function routeThreshold(logits: Logits, options: ThresholdOptions): Routing {
   requireOptions('route', options);
   const threshold = requireFinite('route', 'threshold', options.threshold, 'pass t as a number, for example 0.9');
   const gate = softmaxGate(logits, options);
   const { experts: N, probabilities } = gate;
+  const K = Math.min(N, requireInteger('route', 'maxExpertsPerToken', options.maxExpertsPerToken ?? N, 1));
+  const renormalize = requireFlag('route', 'renormalize', options.renormalize ?? false);
   return buildRouting(gate, {
-    maxChoices: N,
-    weightSource: 'softmax',
+    maxChoices: K,
+    weightSource: renormalize ? 'softmax-share' : 'softmax',
     choose: (token) => {
       const row = rowOf(probabilities, token, N);
       const ranked = rankExperts(row);
-      return ranked.slice(0, countToThreshold(ranked.map((expert) => row[expert]), threshold));
+      return ranked.slice(0, Math.min(K, countToThreshold(ranked.map((expert) => row[expert]), threshold)));
     },
     weight: (token, expert) => probabilities[token * N + expert],
   });

@@ -1,16 +1,18 @@
 // The top-k and Switch routers: a fixed number of experts per token.
-import { hostUniform, requireInteger, requireOptions, requireRandomKey, type RandomKey } from '@xmoe/core';
+import { hostUniform, requireFlag, requireInteger, requireOptions, requireRandomKey, type RandomKey } from '@xmoe/core';
 import { type GateOptions, rankExperts, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
-import { type Priority, type Routing, buildRouting, rowOf } from './routing.js';
+import { type Routing, buildRouting, rowOf } from './routing.js';
 
 export interface TopKOptions extends GateOptions {
   /** Experts per token, 1 to N. */
   readonly k: number;
   /** With a key, ranks 2 … k are drawn by Gumbel noise on the logits; rank 1 stays the most probable expert. */
   readonly noiseKey?: RandomKey;
-  /** `rank` drops by rank and token only, as the published baseline does. Default `probability`. */
-  readonly priority?: Priority;
+  /** Claims compete by rank and token only, as in the published baseline. Default false. */
+  readonly rankOnlyPriority?: boolean;
+  /** Divide the weights of a token by their sum. Default false (Eq. 2). */
+  readonly renormalize?: boolean;
 }
 
 /**
@@ -31,11 +33,13 @@ export function routeTopK(logits: Logits, options: TopKOptions): Routing {
   const { tokens: T, experts: N, probabilities } = gate;
   const k = requireInteger('route', 'k', options.k, 1, N);
   const { noiseKey } = options;
+  const rankOnly = requireFlag('route', 'rankOnlyPriority', options.rankOnlyPriority ?? false);
+  const renormalize = requireFlag('route', 'renormalize', options.renormalize ?? false);
   const noise = noiseKey === undefined ? undefined : gumbelNoise(requireRandomKey('route', 'noiseKey', noiseKey), T * N); // [T, N]
   return buildRouting(gate, {
     maxChoices: k,
-    weightSource: 'softmax',
-    priority: options.priority,
+    weightSource: renormalize ? 'softmax-share' : 'softmax',
+    priority: rankOnly ? 'rank' : 'rank-probability',
     choose: (token) => {
       const ranked = rankExperts(rowOf(probabilities, token, N));
       if (noise === undefined) return ranked.slice(0, k);

@@ -117,7 +117,7 @@ describe('BASE router', () => {
           if (!training) expect(expert).toBe(row.indexOf(Math.max(...row)));
           expect(routing.weights[token]).toBeCloseTo(1 / (1 + Math.exp(-row[expert])), 6);
         });
-        expect(routing.auxLoss).toBe(0);
+        expect(routing.balanceLoss).toBe(0);
       }),
     );
   });

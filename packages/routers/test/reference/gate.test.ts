@@ -83,11 +83,11 @@ describe('losses', () => {
         const masked = routeThreshold(logits, { threshold: 0.7, mask });
         const real = logits.filter((_, token) => mask[token]);
         if (real.length === 0) {
-          expect([masked.auxLoss, masked.zLoss, routerStatistics(masked).tokens]).toEqual([0, 0, 0]);
+          expect([masked.balanceLoss, masked.zLoss, routerStatistics(masked).tokens]).toEqual([0, 0, 0]);
           return;
         }
         const alone = routeThreshold(real, { threshold: 0.7 });
-        expect(masked.auxLoss).toBeCloseTo(alone.auxLoss, 9);
+        expect(masked.balanceLoss).toBeCloseTo(alone.balanceLoss, 9);
         expect(masked.zLoss / (1 + alone.zLoss)).toBeCloseTo(alone.zLoss / (1 + alone.zLoss), 9);
         const [a, b] = [routerStatistics(masked), routerStatistics(alone)];
         expect(a.loadPerExpert).toEqual(b.loadPerExpert);

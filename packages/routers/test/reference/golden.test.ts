@@ -25,7 +25,7 @@ describe.each(goldenThreshold)('threshold golden T=$T N=$N', ({ logits, cases, T
     const routing = routeThreshold(logits, { threshold: golden.threshold });
     expect(pairsOf(routing)).toEqual(golden.wanted_pairs);
     expect([...routing.counts]).toEqual(golden.wanted_per_token);
-    expect(routing.auxLoss).toBeCloseTo(golden.l_aux, 6);
+    expect(routing.balanceLoss).toBeCloseTo(golden.l_aux, 6);
     const statistics = routerStatistics(routing);
     expect(statistics.expertsPerTokenMean).toBeCloseTo(golden.want_num, 6);
     expect(statistics.topOneMassMean).toBeCloseTo(golden.top1_p_mean, 6);
@@ -40,7 +40,7 @@ describe.each(goldenTopK)('top-k golden T=$T N=$N', ({ logits, cases, N }) => {
     const received = Array.from({ length: N }, () => new Array<number>(golden.k).fill(0));
     routing.expertIds.forEach((expert, index) => received[expert][index % golden.k]++);
     expect(received).toEqual(golden.received_by_expert_and_rank);
-    expect(routing.auxLoss).toBeCloseTo(golden.l_aux, 6);
+    expect(routing.balanceLoss).toBeCloseTo(golden.l_aux, 6);
     if (golden.k === 1) expect(routeSwitch(logits)).toEqual(routing);
   });
 });
@@ -81,6 +81,6 @@ describe('hash golden', () => {
     const routing = routeHash(golden.token_ids, { experts: golden.N, map: golden.map });
     expect([...routerStatistics(routing).loadPerExpert]).toEqual(golden.received);
     expect(new Set(routing.weights)).toEqual(new Set([1]));
-    expect([routing.auxLoss, routing.zLoss]).toEqual([0, 0]);
+    expect([routing.balanceLoss, routing.zLoss]).toEqual([0, 0]);
   });
 });

@@ -37,7 +37,7 @@ describe('hash router', () => {
     expect([...routing.weights]).toEqual([1, 1, 0]);
     expect([...routing.counts]).toEqual([1, 1, 0]);
     expect([...routing.probabilities]).toEqual([0, 0, 1, 0, 1, 0, 0, 0, 0]);
-    expect(routing).toMatchObject({ auxLoss: 0, zLoss: 0, maxChoices: 1, weightSource: 'constant' });
+    expect(routing).toMatchObject({ balanceLoss: 0, zLoss: 0, maxChoices: 1, weightSource: 'constant' });
   });
 
   it('names a token id outside the map and a map entry outside the experts', () => {

@@ -1,16 +1,7 @@
 // Routing by name, from data.
 import { describe, expect, it } from 'vitest';
-import {
-  type RouteRequest,
-  createHashMap,
-  route,
-  routeBase,
-  routeHash,
-  routeSwitch,
-  routeThreshold,
-  routeTopK,
-  routeUniform,
-} from '@xmoe/routers/reference';
+import { createHashMap, routeBase, routeHash, routeSwitch, routeThreshold, routeTopK, routeUniform } from '@xmoe/routers/reference';
+import { type RouteRequest, route } from '@xmoe/routers/by-name';
 
 const logits = [[2, 1, 0], [0, 0, 3], [1, 5, 1], [9, 9, 9]];
 const mask = [true, true, false, true];

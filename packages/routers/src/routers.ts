@@ -1,0 +1,87 @@
+// All routers by name, one row each: options, both forms, and what programs ask of one before they make it. What a router does is in its
+// own files.
+import { unknownName } from '@xmoe/core';
+import { BASE_OPTIONS, createBaseRouter } from './base.js';
+import { HASH_OPTIONS, createHashRouter } from './hash.js';
+import type { FilledOptions, Options, OptionsOf } from './options.js';
+import { routeBase } from './reference/base.js';
+import { routeByTokenId } from './reference/hash.js';
+import type { RouteGroup, Routing } from './reference/routing.js';
+import { routeThreshold } from './reference/threshold.js';
+import { routeSwitch, routeTopK } from './reference/top-k.js';
+import { routeUniform } from './reference/uniform.js';
+import type { Router } from './router.js';
+import { THRESHOLD_OPTIONS, createThresholdRouter } from './threshold.js';
+import { SWITCH_OPTIONS, TOP_K_OPTIONS, createSwitchRouter, createTopKRouter } from './top-k.js';
+import { UNIFORM_OPTIONS, createUniformRouter } from './uniform.js';
+
+/** What is known of a router by name. */
+export interface RouterRow<O extends Options> {
+  /** Kinds, ranges and defaults; configurations, their schemas and flags derive from them. */
+  readonly options: O;
+  /** On tensors. */
+  readonly create: (options: OptionsOf<O>) => Router;
+  /** On plain arrays: what the tensor form is tested against. */
+  readonly reference: (options: OptionsOf<O>, group: RouteGroup) => Routing;
+  /** Whether a layer with it has a gate, as the router itself will say. Absent: it has. */
+  readonly usesGate?: (options: OptionsOf<O>) => boolean;
+  /** Values for required options where only the name is given. Choices per token are as many as γ pays for. */
+  readonly whenNamed?: (layer: { readonly capacityFactor: number }) => Partial<FilledOptions<O>>;
+}
+
+const row = <O extends Options>(facts: RouterRow<O>): RouterRow<O> => facts;
+
+/** Equal FLOPs: as many choices as the capacity factor pays for. */
+const paidChoices = ({ capacityFactor }: { capacityFactor: number }): { k: number } => ({ k: Math.max(1, Math.round(capacityFactor)) });
+
+export const ROUTERS = {
+  threshold: row({
+    options: THRESHOLD_OPTIONS,
+    create: createThresholdRouter,
+    reference: (options, { logits, mask, precision }) => routeThreshold(logits!, { ...options, mask, precision }),
+    whenNamed: () => ({ threshold: 0.9 }),
+  }),
+  topk: row({
+    options: TOP_K_OPTIONS,
+    create: createTopKRouter,
+    reference: ({ noise, ...options }, { logits, mask, precision, training, key }) => routeTopK(logits!, { ...options, mask, precision, noiseKey: noise && training ? key : undefined }),
+    whenNamed: paidChoices,
+  }),
+  switch: row({
+    options: SWITCH_OPTIONS,
+    create: createSwitchRouter,
+    reference: (options, { logits, mask, precision }) => routeSwitch(logits!, { ...options, mask, precision }),
+  }),
+  base: row({
+    options: BASE_OPTIONS,
+    create: createBaseRouter,
+    reference: (options, { logits, mask, precision, training }) => routeBase(logits!, { ...options, mask, precision, training }),
+  }),
+  hash: row({
+    options: HASH_OPTIONS,
+    create: createHashRouter,
+    reference: routeByTokenId,
+    usesGate: () => false,
+  }),
+  uniform: row({
+    options: UNIFORM_OPTIONS,
+    create: createUniformRouter,
+    reference: (options, { logits, mask, precision }) => routeUniform(logits!, { ...options, mask, precision }),
+    usesGate: ({ gate = true }) => gate,
+    whenNamed: paidChoices,
+  }),
+};
+
+export type RouterType = keyof typeof ROUTERS;
+
+/** A router as JSON: its type and its options. */
+export type RouterConfig = { [T in RouterType]: { readonly type: T } & OptionsOf<(typeof ROUTERS)[T]['options']> }[RouterType];
+
+/** The names, in the order of the table. */
+export const ROUTER_TYPES = Object.keys(ROUTERS) as RouterType[];
+
+/** The row of a router. @throws XMoEError `config` for an unknown name, with the nearest. */
+export function routerRow(op: string, kind: string, type: unknown): RouterRow<Options> {
+  if (typeof type !== 'string' || !Object.hasOwn(ROUTERS, type)) throw unknownName(op, kind, type, ROUTER_TYPES);
+  return ROUTERS[type as RouterType] as RouterRow<Options>;
+}
