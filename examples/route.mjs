@@ -1,7 +1,7 @@
 // Routes tokens to experts: one JSON object in, one JSON object out.
 //   echo '{"router": "threshold", "threshold": 0.9, "logits": [[2, 1, 0], [0, 0, 3]]}' | node examples/route.mjs
-// Keys: logits [T][N], router (threshold | topk | switch | base | hash | uniform), threshold, k, training, tokenIds, map, mask
-// (false or 0 = padding), capacityFactor (1), minCapacity (4). Exit code 2 and one line on standard error for bad input.
+// Keys: logits [T][N], router (threshold | topk | switch | base | hash | uniform) and its options (threshold, k, map, …), training,
+// tokenIds, mask (false or 0 = padding), capacityFactor (1), minCapacity. Exit code 2 and one line on standard error for bad input.
 import { refuseUnknownKeys } from '@xmoe/core';
 import { planDispatch } from '@xmoe/moe/reference';
 import { ROUTE_KEYS, route } from '@xmoe/routers/by-name';

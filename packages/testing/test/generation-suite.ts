@@ -3,7 +3,7 @@ import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine, foldIn, hostUniform, initializeParameters, randomKey, type Backend, type Engine, type Parameters } from '@xmoe/core';
 import { createMoeFeedForward, type RoutingTrace } from '@xmoe/moe';
 import { continueTexts, createDenseFeedForward, createLanguageModel, sampleToken, type LanguageModel } from '@xmoe/nn';
-import type { RouterConfig } from '@xmoe/routers';
+import type { RouterConfig } from '@xmoe/routers/by-name';
 import { describe, expect, it } from 'vitest';
 
 const [V, CONTEXT, d] = [29, 10, 16];
