@@ -11,17 +11,18 @@ export const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 export const pinnedPnpm = () =>
   readJson(join(root, 'package.json')).packageManager.replace(/^pnpm@/, '').replace(/\+.*$/, '');
 
+/** Folders of packages, and folders that are one. */
+const GROUPS = ['packages', 'apps'];
+const SINGLE = ['bench', 'examples', 'faults', 'test'];
+
 /** Every workspace package: its directory relative to the root and its parsed manifest. */
 export function workspacePackages() {
-  const found = [];
-  for (const group of ['packages', 'apps']) {
-    if (!existsSync(join(root, group))) continue;
-    for (const name of readdirSync(join(root, group)).sort()) {
-      const manifest = join(root, group, name, 'package.json');
-      if (existsSync(manifest)) found.push({ directory: `${group}/${name}`, manifest: readJson(manifest) });
-    }
-  }
-  return found;
+  const inGroups = GROUPS.filter((group) => existsSync(join(root, group)))
+    .flatMap((group) => readdirSync(join(root, group)).sort().map((name) => `${group}/${name}`));
+  return [...inGroups, ...SINGLE]
+    .map((directory) => ({ directory, path: join(root, directory, 'package.json') }))
+    .filter(({ path }) => existsSync(path))
+    .map(({ directory, path }) => ({ directory, manifest: readJson(path) }));
 }
 
 export const publicPackages = () => workspacePackages().filter(({ manifest }) => !manifest.private);
