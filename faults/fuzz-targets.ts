@@ -3,10 +3,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import {
-  decodeSafetensors, encodeSafetensors, loadPreset, mergeOverrides, readManifest, readMetrics, readSafetensors, writeDirectory,
-} from '@xmoe/train';
-import { openShards, prepareShards, readDocuments, readPairs, tokenizerFromJson, tokenizerToJson, trainBpe } from '@xmoe/text';
+import { decodeSafetensors, encodeSafetensors, mergeOverrides } from '@xmoe/train';
+import { loadPreset, readManifest, readMetrics, readSafetensors, writeDirectory } from '@xmoe/train/node';
+import { openShards, prepareShards, readDocuments, readPairs } from '@xmoe/text/node';
+import { tokenizerFromJson, tokenizerToJson, trainBpe } from '@xmoe/text';
 import { parseJson, type JsonObject } from '@xmoe/files';
 import { configs } from '../apps/lm-pretrain/src/config.js';
 import { mutateBytes, mutateJson, mutateJsonText, mutateText, type Pick } from './mutate.js';

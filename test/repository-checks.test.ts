@@ -2,7 +2,7 @@
 // scripts/checks/main.mjs is that.
 import { builtinModules } from 'node:module';
 import { describe, expect, it } from 'vitest';
-import { imports, manifests, specifiers } from '../scripts/checks/boundaries.mjs';
+import { browserEntries, imports, manifests, specifiers } from '../scripts/checks/boundaries.mjs';
 import { references } from '../scripts/checks/references.mjs';
 import { firstComments, names, noDrawers, noLeftovers, sizes } from '../scripts/checks/style.mjs';
 
@@ -107,5 +107,43 @@ describe('boundaries', () => {
       ['packages/nn/package.json: @xmoe/core is imported but not a dependency']);
     expect(manifests(manifest({ '@xmoe/moe': 'workspace:*' }))).toHaveLength(1);
     expect(manifests(manifest({ lodash: '^4.0.0' }))).toHaveLength(1);
+  });
+});
+
+describe('browser entries', () => {
+  const manifest = (name: string, entries: Record<string, string>) => ({
+    path: `packages/${name}/package.json`,
+    text: JSON.stringify({ exports: Object.fromEntries(Object.entries(entries).map(([entry, source]) => [entry, { '@xmoe/source': `./src/${source}.ts` }])) }),
+  });
+  const tree = (sources: Record<string, string>) => [
+    manifest('files', { '.': 'index', './node': 'node' }), manifest('text', { '.': 'index', './gpt2': 'gpt2' }), manifest('train', { '.': 'index' }),
+    ...Object.entries(sources).map(([path, text]) => ({ path: `packages/${path}.ts`, text })),
+  ];
+
+  it('reach no module of Node, through however many files and packages', () => {
+    const files = tree({
+      'text/src/index': "export { a } from './a.js';", 'text/src/a': "import { b } from '@xmoe/files';\nexport const a = b;",
+      'files/src/index': "export { b } from './b.js';", 'files/src/b': "import { readFile } from 'node:fs';\nexport const b = readFile;",
+    });
+    expect(browserEntries(files, builtins)).toContain(
+      'packages/files/src/b.ts: imports node:fs, imported through packages/text/src/index.ts → packages/text/src/a.ts → packages/files/src/index.ts: browsers load it');
+  });
+
+  it('load nothing of Node later either, and use none of its globals', () => {
+    expect(browserEntries(tree({ 'train/src/index': "export const a = () => import('fs');" }), builtins)).toHaveLength(1);
+    expect(browserEntries(tree({ 'train/src/index': 'export const a = Buffer.alloc(1);' }), builtins)).toHaveLength(1);
+    expect(browserEntries(tree({ 'train/src/index': 'export const a = () => process.pid;' }), builtins)).toHaveLength(1);
+  });
+
+  it('may name types of what they do not load, and leave Node to other entries', () => {
+    const files = tree({
+      'train/src/index': "import type { A } from './a.js';\nexport type B = A;", 'train/src/a': "import { readFile } from 'node:fs';\nexport type A = typeof readFile;",
+      'files/src/node': "export { readFile } from 'node:fs';",
+    });
+    expect(browserEntries(files, builtins)).toEqual([]);
+  });
+
+  it('are there', () => {
+    expect(browserEntries([manifest('text', { '.': 'index' })], builtins)).toEqual(['packages/text/package.json: no entry ./gpt2, which browsers load']);
   });
 });

@@ -1,6 +1,8 @@
 // Which package may import which. The linter holds the same table for static imports; this one also sees dynamic
 // imports, re-exports, `require` and the manifests, and does not need a rule written per package.
 
+import { posix } from 'node:path';
+
 /** @typedef {import('./files.mjs').TextFile} TextFile */
 
 const ALL = ['core', 'routers', 'moe', 'nn', 'files', 'text', 'train', 'program', 'backend-cpu', 'backend-tfjs', 'backend-webgpu', 'backends', 'metrics', 'testing'];
@@ -22,6 +24,10 @@ export const TABLE = {
   'packages/metrics': { uses: [], npm: false, node: false },
   'packages/testing': { uses: ALL, npm: true, node: true },
 };
+
+/** Entries that browsers load though their packages have others for Node: neither they nor what they import use Node. */
+const BROWSER_ENTRIES = { 'packages/files': ['.'], 'packages/text': ['.', './gpt2'], 'packages/train': ['.'] };
+
 const APP = { uses: ALL, npm: true, node: true };
 
 const IMPORTED = [
@@ -64,6 +70,47 @@ export function imports(files, builtins) {
         return problem ? [`${path}: imports ${specifier}: ${problem}`] : [];
       });
     });
+}
+
+/** Statements that a compiler erases name what a bundle never holds. */
+const withoutTypes = (text) => withoutComments(text).replace(/^\s*(?:import|export)\s+type\b[^;]*;/gm, '');
+const NODE_GLOBAL = /(?<![.\w$'"`])(Buffer|process|__dirname|__filename|setImmediate)\s*[.([]/;
+
+/** Source file that `specifier` names in the file `from`, of this repository. */
+function sourceOf(from, specifier, texts) {
+  if (specifier.startsWith('.')) return posix.normalize(posix.join(posix.dirname(from), specifier)).replace(/\.js$/, '.ts');
+  const own = /^@xmoe\/([^/]+)(.*)$/.exec(specifier);
+  if (!own) return undefined;
+  const manifest = texts.get(`packages/${own[1]}/package.json`);
+  const source = manifest && JSON.parse(manifest).exports?.[`.${own[2]}`]?.['@xmoe/source'];
+  return source && posix.join('packages', own[1], source);
+}
+
+/** What browsers load reaches no module and no global of Node, by no way. @param {TextFile[]} files @param {Set<string>} builtins Node's module names */
+export function browserEntries(files, builtins) {
+  const texts = new Map(files.map(({ path, text }) => [path, text]));
+  const visit = (path, way, seen) => {
+    if (seen.has(path) || !texts.has(path)) return [];
+    seen.add(path);
+    const text = withoutTypes(texts.get(path));
+    const here = [...way, path];
+    const from = way.length > 0 ? `, imported through ${here.slice(0, -1).join(' → ')}` : '';
+    const global = NODE_GLOBAL.exec(text)?.[1];
+    const found = global ? [`${path}: uses ${global}${from}: browsers load it`] : [];
+    return found.concat(specifiers(text).flatMap((specifier) => {
+      if (specifier.startsWith('node:') || builtins.has(specifier.split('/')[0])) return [`${path}: imports ${specifier}${from}: browsers load it`];
+      const source = sourceOf(path, specifier, texts);
+      return source ? visit(source, here, seen) : [];
+    }));
+  };
+  return Object.entries(BROWSER_ENTRIES).flatMap(([folder, entries]) => {
+    const manifest = texts.get(`${folder}/package.json`);
+    if (!manifest) return [];
+    return entries.flatMap((entry) => {
+      const source = JSON.parse(manifest).exports?.[entry]?.['@xmoe/source'];
+      return source ? visit(posix.join(folder, source), [], new Set()) : [`${folder}/package.json: no entry ${entry}, which browsers load`];
+    });
+  });
 }
 
 /** Run-time dependencies keep to the table, and what a source imports is declared. @param {TextFile[]} files */

@@ -12,6 +12,7 @@ const problems = [
   ...Object.values(style).flatMap((check) => check(files)),
   ...references(files),
   ...boundaries.imports(files, builtins),
+  ...boundaries.browserEntries(files, builtins),
   ...boundaries.manifests(files),
 ];
 for (const problem of problems) console.log(problem);

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import {
-  checkSplit, createGpt2Tokenizer, loadTokenizer, locateCorpus as locateFiles, openShards, planSplits, prepareShards, readDocuments,
-  splitNames, splitStream, trainBpe, watchFiles, type BytePairTokenizer, type HeldOut, type PreparedShards, type SplitPlan, type TextDocument,
-  type TokenDataset,
-} from '@xmoe/text';
+  checkSplit, loadTokenizer, locateCorpus as locateFiles, openShards, planSplits, prepareShards, readDocuments, splitStream, watchFiles,
+  type PreparedShards, type SplitPlan, type TokenDataset,
+} from '@xmoe/text/node';
+import { splitNames, trainBpe, type BytePairTokenizer, type HeldOut, type TextDocument } from '@xmoe/text';
 import { printable } from '@xmoe/program';
 import type { Config } from './config.js';
 import { brownDocuments, brownFingerprint, sotuDocuments, sotuFingerprint } from './corpora/index.js';
@@ -115,7 +115,7 @@ function settingsHash(config: Config, fingerprint: string): string {
 
 async function makeTokenizer(config: Config, plan: Plan, notify: Notify): Promise<BytePairTokenizer> {
   const settings = config.data.tokenizer;
-  if (settings.type === 'gpt2') return createGpt2Tokenizer();
+  if (settings.type === 'gpt2') return (await import('@xmoe/text/gpt2')).createGpt2Tokenizer(); // its vocabulary is large
   notify(`Learning a BPE of ${settings.vocabularySize} tokens`);
   return trainBpe(await trainingTexts(plan), { vocabularySize: settings.vocabularySize });
 }

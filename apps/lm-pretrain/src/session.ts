@@ -1,8 +1,10 @@
 // What every command that uses a run opens first: a backend with an engine, and a model with the parameters of a checkpoint.
 import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, type Tensor } from '@xmoe/core';
-import { dataFingerprint, loadTokenizer, openShards, type BytePairTokenizer, type TokenDataset } from '@xmoe/text';
-import { loadParameters, type LoadedCheckpoint } from '@xmoe/train';
+import { dataFingerprint, loadTokenizer, openShards, type TokenDataset } from '@xmoe/text/node';
+import type { BytePairTokenizer } from '@xmoe/text';
+import { loadParameters } from '@xmoe/train';
+import type { LoadedCheckpoint } from '@xmoe/train/node';
 import type { JsonObject } from '@xmoe/files';
 import {
   checkData, checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord, type CheckpointChoice, type Device, type RunRecord,

@@ -5,8 +5,10 @@ import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, type Engine, type Tensor } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
 import { checkIds, type LanguageModelBatch } from '@xmoe/nn';
-import { createBatchSampler, dataFingerprint, tokenizerToJson, type HeldOut, type TokenBatch } from '@xmoe/text';
-import { createTrainer, runTraining, type ProgressStream, type RunOutcome, type StopSignal, type Trainer } from '@xmoe/train';
+import { createBatchSampler, tokenizerToJson, type HeldOut, type TokenBatch } from '@xmoe/text';
+import { dataFingerprint } from '@xmoe/text/node';
+import { createTrainer, type Trainer } from '@xmoe/train';
+import { runTraining, type ProgressStream, type RunOutcome, type StopSignal } from '@xmoe/train/node';
 import type { JsonObject } from '@xmoe/files';
 import {
   beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, memoryOf, openDeviceWithRoom, optimizerOf, profileText, recordChanges,

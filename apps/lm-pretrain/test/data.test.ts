@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { loadTokenizer, openShards } from '@xmoe/text';
+import { loadTokenizer, openShards } from '@xmoe/text/node';
 import { EXPERTS, fingerprint, lastStep, mustRun, runHere, SMALL, smallTexts, temporaryFolder, writeCorpus } from './support.js';
 
 const path = temporaryFolder();

@@ -1,9 +1,8 @@
 // What a finished run shows: the best parameters, BLEU and chrF2++ of the test pairs beside simple baselines, sample
 // translations, summary.json and the HTML report.
 import { basename, join } from 'node:path';
-import {
-  averageTensors, createCheckpointStore, findBest, loadParameters, readMetrics, saveAverage, type LayerRouting, type LoadedCheckpoint,
-} from '@xmoe/train';
+import { averageTensors, loadParameters, type LayerRouting } from '@xmoe/train';
+import { createCheckpointStore, findBest, readMetrics, saveAverage, type LoadedCheckpoint } from '@xmoe/train/node';
 import { renderReport, type RoutedWord, type TranslationSample } from '@xmoe/program/report';
 import { replaceFile } from '@xmoe/files/node';
 import { tokenizerToJson } from '@xmoe/text';

@@ -1,5 +1,6 @@
 // The report of preparation as lines for a terminal. It computes nothing.
-import { cleaningFilters, type CleaningFilter, type PreparedParallel, type SplitName } from '@xmoe/text';
+import { cleaningFilters, type CleaningFilter, type SplitName } from '@xmoe/text';
+import type { PreparedParallel } from '@xmoe/text/node';
 
 const splits: readonly SplitName[] = ['train', 'validation', 'test'];
 

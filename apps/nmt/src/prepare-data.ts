@@ -3,9 +3,10 @@
 import { basename, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import {
-  loadTokenizer, openParallelDataset, pairCorpusOfFiles, parsePairSource, prepareParallel, scriptsOf, type BytePairTokenizer, type PairCorpus,
-  type ParallelDataset, type ParallelProgress, type PreparedParallel, type VocabularyOptions,
-} from '@xmoe/text';
+  loadTokenizer, openParallelDataset, pairCorpusOfFiles, parsePairSource, prepareParallel, type ParallelProgress, type PreparedParallel,
+  type VocabularyOptions,
+} from '@xmoe/text/node';
+import { scriptsOf, type BytePairTokenizer, type PairCorpus, type ParallelDataset } from '@xmoe/text';
 import { languagePackCorpus } from './corpora/index.js';
 import type { DataConfig, PairFiles } from './data-config.js';
 

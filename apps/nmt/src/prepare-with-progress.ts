@@ -1,5 +1,6 @@
 // Prepares the pairs of a configuration with lines for a terminal: what is made, and what cleaning left.
-import { formatCompact, type ProgressStream } from '@xmoe/train';
+import { formatCompact } from '@xmoe/train';
+import type { ProgressStream } from '@xmoe/train/node';
 import type { ParallelDataset } from '@xmoe/text';
 import type { DataConfig } from './data-config.js';
 import { prepareData } from './prepare-data.js';

@@ -3,7 +3,8 @@
 import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
 import type { LayerTrace } from '@xmoe/nn';
-import { collatePairs, tokenTexts, type BytePairTokenizer, type TranslationTokens } from '@xmoe/text';
+import { collatePairs, tokenTexts, type BytePairTokenizer } from '@xmoe/text';
+import type { TranslationTokens } from '@xmoe/text';
 import type { RoutedWord } from '@xmoe/program/report';
 import { readTokenRouting, type InspectedText } from '@xmoe/program';
 import { uploadBatch } from './device-batches.js';

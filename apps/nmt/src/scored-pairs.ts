@@ -1,6 +1,7 @@
 // Pairs to score translations on: of a run's own data, of files in any format, or a file of translations with its references.
 import { XMoEError } from '@xmoe/core';
-import { parsePairSource, readPairs, type LanguagePair, type PairFileSource, type TextPair } from '@xmoe/text';
+import { parsePairSource, readPairs, type PairFileSource } from '@xmoe/text/node';
+import type { LanguagePair, TextPair } from '@xmoe/text';
 import type { TrainedRun } from './session.js';
 
 export interface ScoredPairs {

@@ -2,11 +2,11 @@
 // translator.
 import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, XMoEError, type Tensor } from '@xmoe/core';
-import {
-  dataFingerprint, loadTokenizer, openParallelDataset, translationTokensOf, type BytePairTokenizer, type LanguagePair, type ParallelDataset,
-  type TranslationTokens,
-} from '@xmoe/text';
-import { loadParameters, type LoadedCheckpoint } from '@xmoe/train';
+import { dataFingerprint, loadTokenizer, openParallelDataset } from '@xmoe/text/node';
+import { translationTokensOf, type TranslationTokens } from '@xmoe/text';
+import type { BytePairTokenizer, LanguagePair, ParallelDataset } from '@xmoe/text';
+import { loadParameters } from '@xmoe/train';
+import type { LoadedCheckpoint } from '@xmoe/train/node';
 import type { JsonObject } from '@xmoe/files';
 import {
   checkData, checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord, type CheckpointChoice, type Device, type RunRecord,

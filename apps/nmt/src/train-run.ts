@@ -5,10 +5,10 @@ import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, type Engine, type Tensor } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
 import type { TranslationBatch } from '@xmoe/nn';
-import { createParallelSampler, dataFingerprint, openParallelDataset, tokenizerToJson, type ParallelBatch, type ParallelDataset } from '@xmoe/text';
-import {
-  createTrainer, runTraining, type BatchSource, type Evaluation, type ProgressStream, type RunOutcome, type StopSignal, type Trainer,
-} from '@xmoe/train';
+import { createParallelSampler, tokenizerToJson, type ParallelBatch, type ParallelDataset } from '@xmoe/text';
+import { dataFingerprint, openParallelDataset } from '@xmoe/text/node';
+import { createTrainer, type Trainer } from '@xmoe/train';
+import { runTraining, type BatchSource, type Evaluation, type ProgressStream, type RunOutcome, type StopSignal } from '@xmoe/train/node';
 import type { JsonObject } from '@xmoe/files';
 import {
   beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, memoryOf, openDeviceWithRoom, optimizerOf, profileText, recordChanges,

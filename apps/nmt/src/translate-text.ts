@@ -2,7 +2,8 @@
 // together again. `translate`, `eval`, validation and the scores of a run all go through here. The search is translator.ts.
 import { isXMoEError, XMoEError } from '@xmoe/core';
 import type { Hypothesis } from '@xmoe/nn';
-import { normaliseText, type BytePairTokenizer, type LanguagePair, type TranslationTokens } from '@xmoe/text';
+import { normaliseText, type BytePairTokenizer, type LanguagePair } from '@xmoe/text';
+import type { TranslationTokens } from '@xmoe/text';
 import type { DecodingOptions, SourceLimits, Translator } from './translator.js';
 
 export interface TextTranslation {

@@ -2,7 +2,8 @@
 import { cpSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { trainBpe, tokenizerToJson, PADDING, BEGIN_OF_SENTENCE } from '@xmoe/text';
+import { trainBpe, tokenizerToJson } from '@xmoe/text';
+import { PADDING, BEGIN_OF_SENTENCE } from '@xmoe/text';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { checkpointsOf, feed, metricsOf, mustRun, runHere, smallPairs, startProcess, temporaryFolder, waitUntil, writePairs } from './support.js';
 

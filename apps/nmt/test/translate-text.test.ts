@@ -1,5 +1,6 @@
 // Lines to translations around a translator that upper-cases: splitting at sentence ends, empty lines, what is refused.
-import { BEGIN_OF_SENTENCE, PADDING, trainBpe, translationTokensOf } from '@xmoe/text';
+import { BEGIN_OF_SENTENCE, PADDING, translationTokensOf } from '@xmoe/text';
+import { trainBpe } from '@xmoe/text';
 import { describe, expect, it } from 'vitest';
 import { createLineTranslator, translateTexts, type TextTranslation } from '../src/translate-text.js';
 import type { DecodingOptions, Translator } from '../src/translator.js';

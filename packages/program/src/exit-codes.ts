@@ -1,6 +1,6 @@
 // Which exit code a program ends with: one table, by the kind of the error. Raising errors and printing them is elsewhere.
 import { isXMoEError, type ErrorCode } from '@xmoe/core';
-import { STOP_EXIT_CODES } from '@xmoe/train';
+import { STOP_EXIT_CODES } from '@xmoe/train/node';
 
 /** By kind; where sysexits.h has a name for it, the number is that one. After a signal: 128 + its number. */
 export const EXIT_CODES = {

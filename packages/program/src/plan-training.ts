@@ -2,7 +2,7 @@
 import { basename, join } from 'node:path';
 import { XMoEError, type EngineOptions } from '@xmoe/core';
 import type { Command } from 'commander';
-import type { RunOutcome } from '@xmoe/train';
+import type { RunOutcome } from '@xmoe/train/node';
 import { configOf, type ConfigOptions } from './command-flags.js';
 import type { ConfigResolver } from './resolve-config.js';
 import type { RunRecord } from './run-directory.js';

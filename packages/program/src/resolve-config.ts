@@ -1,7 +1,8 @@
 // From a preset and flags to a validated configuration of a program. The schema is the program's.
 import { nearestName, XMoEError } from '@xmoe/core';
 import type { z } from 'zod';
-import { readConfigText, listPresets, loadPreset, mergeOverrides, parseConfig } from '@xmoe/train';
+import { readConfigText, listPresets, loadPreset } from '@xmoe/train/node';
+import { mergeOverrides, parseConfig } from '@xmoe/train';
 import { parseJson, type JsonObject } from '@xmoe/files';
 import { EXPERT_FLAG_ALIASES, expertsSchema, replaceRouter, type ConfigProblem } from './expert-config.js';
 import { scaledWarmup, type TrainingKeys } from './training-config.js';

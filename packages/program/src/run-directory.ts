@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
 import {
-  createCheckpointStore, lockRunDirectory, rankCheckpoints, readConfigText, parseConfig, createStopSignal, type CheckpointStore,
-  type LoadedCheckpoint, type RunLock, type StopSignal, type ProgressStream,
-} from '@xmoe/train';
+  createCheckpointStore, lockRunDirectory, rankCheckpoints, readConfigText, createStopSignal, type CheckpointStore, type LoadedCheckpoint,
+  type RunLock, type StopSignal, type ProgressStream,
+} from '@xmoe/train/node';
+import { parseConfig } from '@xmoe/train';
 import { replaceFile } from '@xmoe/files/node';
 import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
 import { configChanges } from './resumable-config.js';

@@ -1,6 +1,6 @@
 // The terminal as commands see it, and text for it: tables of facts, a line of progress, errors. No ANSI colours.
 import { isXMoEError } from '@xmoe/core';
-import { drawOn, type ProgressStream } from '@xmoe/train';
+import { drawOn, type ProgressStream } from '@xmoe/train/node';
 import { isFromSystem } from './exit-codes.js';
 
 /** Where a command writes, and how it ends. */

@@ -2,7 +2,7 @@
 import { mkdir, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, it } from 'vitest';
-import { createCheckpointStore } from '@xmoe/train';
+import { createCheckpointStore } from '@xmoe/train/node';
 import { z } from 'zod';
 import { loadRunCheckpoint, readRunRecord, recordChanges } from '../src/run-directory.js';
 import { temporaryFolder } from '@xmoe/testing/programs';

@@ -1,7 +1,7 @@
 // Text for the terminal: wrapping, control characters, errors. The closing lines of a run are in the tests of runs.
 import { XMoEError } from '@xmoe/core';
 import { describe, expect, it } from 'vitest';
-import { createProgress } from '@xmoe/train';
+import { createProgress } from '@xmoe/train/node';
 import { errorText, facts, printable, progressLine, textOnly, wrap } from '../src/terminal.js';
 import { EXIT_CODES, exitCodeOf, exitCodesText } from '../src/exit-codes.js';
 import { newProgram, runCommandLine } from '../src/run-command-line.js';

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createWebGpuBackend } from '@xmoe/backend-webgpu';
 import { createEngine, type Engine } from '@xmoe/core';
-import { readMetrics } from '@xmoe/train';
+import { readMetrics } from '@xmoe/train/node';
 import { webGpuAdapter } from '../../backend-webgpu/test/adapter.js';
 import { batchSource, runDirectory, runTiny, type HostBatch } from '../../train/test/trainer/tiny-run.js';
 

@@ -1,6 +1,18 @@
-// The public surface of @xmoe/train.
-export * from './checkpoint/index.js';
-export * from './config/index.js';
-export * from './lifecycle/index.js';
-export * from './metrics/index.js';
-export * from './trainer/index.js';
+// The public surface of @xmoe/train: what runs in browsers too. Run directories and their files are @xmoe/train/node.
+export { assertTensors, type AssertTensorsOptions, type ExpectedTensor } from './checkpoint/assert-tensors.js';
+export { averageTensors } from './checkpoint/average-tensors.js';
+export {
+  decodeSafetensors, encodeSafetensors, safetensorsChunks, type SafetensorsContent, type SafetensorsOptions,
+} from './checkpoint/safetensors.js';
+export type { StoredArray, StoredDType, StoredTensor } from './checkpoint/tensor-format.js';
+export { mergeJson } from './config/merge-json.js';
+export { mergeOverrides, parseAssignment, type Overrides } from './config/overrides.js';
+export { parseConfig } from './config/parse-config.js';
+export type { Histogram } from './metrics/event-message.js';
+export { formatCompact, formatDuration, formatShare } from './metrics/format.js';
+export type { EvaluationRow, MetricsRow, RoutingRow, StepRow } from './metrics/rows.js';
+export { createSmoother, createThroughputMeter, type ThroughputMeter } from './metrics/throughput.js';
+export { mergeRouting, type LayerRouting, type RoutingByLayer } from './trainer/layer-routing.js';
+export { loadParameters, type TrainerState, type TrainerTensors } from './trainer/trainer-state.js';
+export { createTrainer, type StepReport, type Trainer, type TrainerOptions } from './trainer/trainer.js';
+export type { LossFunction, LossParts } from './trainer/update.js';

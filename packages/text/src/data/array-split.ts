@@ -1,6 +1,6 @@
 // A split that lies in memory: for small corpora, tests and tokens from elsewhere. No files.
 import { XMoEError } from '@xmoe/core';
-import type { TokenSplit } from './open-shards.js';
+import type { TokenSplit } from './token-split.js';
 
 /** A {@link TokenSplit} over an array (not copied). `bytes` is the UTF-8 size of its text; give it for bits per byte. */
 export function createArraySplit(

@@ -1,7 +1,7 @@
 // Training batches: every epoch a seeded permutation of windows that cut the split at a random phase. Host work only; the
 // state is a few numbers, and going on from it gives the same batches as never having stopped.
 import { foldIn, hostPermutation, hostUniform, randomKey, XMoEError } from '@xmoe/core';
-import type { TokenSplit } from './open-shards.js';
+import type { TokenSplit } from './token-split.js';
 
 export interface BatchSamplerOptions {
   split: TokenSplit;

@@ -1,7 +1,7 @@
 // The bigram model that a language model must beat: interpolated modified Kneser–Ney (Chen and Goodman, 1998), in its
 // bigram form. Counts in, probabilities out.
 import { createCountTable } from './count-table.js';
-import type { TokenSplit } from './open-shards.js';
+import type { TokenSplit } from './token-split.js';
 
 export interface NgramCounts {
   readonly vocabularySize: number;

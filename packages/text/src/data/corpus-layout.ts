@@ -5,7 +5,7 @@ import { basename, join, relative, resolve, sep } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { holds, isPaper, MOST_LEVELS, PARQUET, readCorpusFolder, unreadableReason, type CorpusFolder, type UnreadableFile } from './corpus-folder.js';
 import { listSourceFiles, type SourceFormat } from './source-files.js';
-import { splitNames, type SplitName } from './split-documents.js';
+import { splitNames, type SplitName } from './splits.js';
 import { labelOfFile, labelOfFolder, type SplitLabel } from './split-names.js';
 
 /** A file and how it is called in messages: within the folder that was named. */

@@ -2,7 +2,7 @@
 // Pure string work: no files, no reports.
 import { constants } from 'node:buffer';
 import { XMoEError } from '@xmoe/core';
-import { END_OF_TEXT } from '../tokenizers/index.js';
+import { END_OF_TEXT } from '../tokenizers/tokenizer.js';
 
 /** Takes rows one by one; gives a document's text when the row completes one. */
 export interface Joiner {

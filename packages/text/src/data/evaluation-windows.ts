@@ -1,7 +1,7 @@
 // Evaluation batches: windows side by side that predict every token of a split once, except the first. Nothing random.
 import { XMoEError } from '@xmoe/core';
 import type { TokenBatch } from './batch-sampler.js';
-import type { TokenSplit } from './open-shards.js';
+import type { TokenSplit } from './token-split.js';
 
 /** Target of a position that does not count. */
 export const IGNORED_TARGET = -1;

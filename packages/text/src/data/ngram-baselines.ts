@@ -1,7 +1,7 @@
 // Unigram and bigram perplexity on the tokens a language model is scored on: what it must beat to have learned anything.
 import { XMoEError } from '@xmoe/core';
 import { countNgrams, fitBigramModel, forEachToken } from './bigram-model.js';
-import type { TokenSplit } from './open-shards.js';
+import type { TokenSplit } from './token-split.js';
 
 export interface NgramBaselines {
   /** exp of the mean negative log-likelihood per token, as for the model. */

@@ -7,20 +7,8 @@ import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { openContentRecord } from './content-record.js';
 import { bytesPerToken, readShardIndex, type ShardEntry, type ShardIndex } from './shard-index.js';
-import { splitNames, type SplitName } from './split-documents.js';
-
-/** A sequence of tokens that can be read at any place. */
-export interface TokenSplit {
-  /** For messages: `train`, `validation`, `test`. */
-  readonly name: string;
-  /** Number of tokens. */
-  readonly length: number;
-  /** UTF-8 bytes of the text behind them, end-of-text tokens counted as none. */
-  readonly bytes: number;
-  readonly documents: number;
-  /** Copies tokens offset … offset + count − 1 to the beginning of `out`. Throws outside the split. */
-  read(offset: number, count: number, out: Int32Array): void;
-}
+import { splitNames, type SplitName } from './splits.js';
+import type { TokenSplit } from './token-split.js';
 
 export interface TokenDataset {
   readonly directory: string;

@@ -4,7 +4,8 @@ import { dirname, extname } from 'node:path';
 import type { CorpusLayout, LayoutFile } from './corpus-layout.js';
 import type { DocumentSource } from './documents.js';
 import { documentsOfSpan } from './span-split.js';
-import type { HeldOut, SplitFractions, SplitName } from './split-documents.js';
+import type { HeldOut, SplitName } from './splits.js';
+import type { SplitFractions } from './split-documents.js';
 import { withoutCompression } from './compressed-bytes.js';
 
 export interface SplitPlan {

@@ -3,7 +3,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
-import { tokenizerToJson, type BytePairTokenizer } from '../tokenizers/index.js';
+import { tokenizerToJson } from '../tokenizers/tokenizer-json.js';
+import type { BytePairTokenizer } from '../tokenizers/byte-pair-tokenizer.js';
 import type { DocumentSource, MalformedRow, MalformedSummary, TextDocument } from './documents.js';
 import { createDirectoryAtomically, writeDurably } from './durable-files.js';
 import { verifyShards } from './open-shards.js';
@@ -17,7 +18,8 @@ import {
   type ShardIndex,
 } from './shard-index.js';
 import { createShardWriter, type ShardWriter } from './shard-writer.js';
-import { DEFAULT_FRACTIONS, splitNames, type HeldOut, type SplitFractions, type SplitName } from './split-documents.js';
+import { DEFAULT_FRACTIONS, type SplitFractions } from './split-documents.js';
+import { splitNames, type HeldOut, type SplitName } from './splits.js';
 import { isOneStream, splitStream } from './split-stream.js';
 
 export interface PrepareShardsOptions {

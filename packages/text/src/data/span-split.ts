@@ -1,7 +1,8 @@
 // Few documents, one novel say, cut into a span for each split: train first, then validation, then test, as if they were one text. The cuts
 // are at line borders where there are any nearby. By document: split-documents.ts.
 import type { TextDocument } from './documents.js';
-import type { SplitFractions, SplitName } from './split-documents.js';
+import type { SplitFractions } from './split-documents.js';
+import type { SplitName } from './splits.js';
 
 /**
  * The pieces of `documents` that lie in the span of `split`, blank ones aside. `lengths` are those of all documents in UTF-16

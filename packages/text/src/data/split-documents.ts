@@ -3,12 +3,7 @@
 import { createHash } from 'node:crypto';
 import { XMoEError } from '@xmoe/core';
 import type { TextDocument } from './documents.js';
-
-export type SplitName = 'train' | 'validation' | 'test';
-export const splitNames: readonly SplitName[] = ['train', 'validation', 'test'];
-
-/** The splits that nothing is trained on. */
-export type HeldOut = Exclude<SplitName, 'train'>;
+import { splitNames, type SplitName } from './splits.js';
 
 export interface SplitFractions {
   /** Share of the documents, 0 … 1. A positive share gets at least one document when there are enough. */

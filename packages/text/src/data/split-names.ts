@@ -1,6 +1,6 @@
 // What the name of a file or folder says about its split, by the words that public corpora use. Pure string work.
 import { withoutCompression } from './compressed-bytes.js';
-import type { SplitName } from './split-documents.js';
+import type { SplitName } from './splits.js';
 
 /** `other`: held out, as validation or as test, whichever no other name claims. */
 export type NamedSplit = SplitName | 'other';

@@ -1,6 +1,7 @@
 // The documents of a corpus with their splits, one after the other: as published, cut by document, or both. No tokens.
 import type { DocumentSource } from './documents.js';
-import { createSplitter, DEFAULT_FRACTIONS, splitNames, type HeldOut, type SplitDocument, type SplitFractions, type SplitName } from './split-documents.js';
+import { createSplitter, DEFAULT_FRACTIONS, type SplitDocument, type SplitFractions } from './split-documents.js';
+import { splitNames, type HeldOut, type SplitName } from './splits.js';
 
 export interface SplitStreamOptions {
   /** For one stream, and for what `cut` names. Default 0.05 each. */

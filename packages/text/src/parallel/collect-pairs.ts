@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { writeDurably } from '../data/durable-files.js';
-import type { SplitName } from '../data/split-documents.js';
+import type { SplitName } from '../data/splits.js';
 import { createPairCleaner, exampleOf, KEPT_EXAMPLES, type CleaningOptions, type DroppedPair } from './clean-pairs.js';
 import { createHoldOut, createLeakDetector, type HoldOutCounts, type LeakDetector } from './hold-out.js';
 import { hashText53, normaliseText } from './normalise-text.js';

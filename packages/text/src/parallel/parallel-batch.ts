@@ -1,6 +1,6 @@
 // The batch that training, validation and decoding share, and what a split of prepared pairs offers. No implementation.
-import type { BytePairTokenizer } from '../tokenizers/index.js';
-import type { SplitName } from '../data/split-documents.js';
+import type { BytePairTokenizer } from '../tokenizers/byte-pair-tokenizer.js';
+import type { SplitName } from '../data/splits.js';
 import type { LanguagePair } from './pairs.js';
 import type { ParallelIndex } from './parallel-index.js';
 import type { TranslationTokens } from './special-tokens.js';

@@ -1,7 +1,7 @@
 // What preparing parallel text tells about it: counts per filter, sizes and kinds of the splits. Plain data, saved as
 // report.json beside the pairs and again beside the shards.
 import type { MalformedSummary } from '../data/documents.js';
-import type { SplitName } from '../data/split-documents.js';
+import type { SplitName } from '../data/splits.js';
 import type { CleaningCounts, DroppedPair } from './clean-pairs.js';
 import type { LanguagePair } from './pairs.js';
 

@@ -1,7 +1,8 @@
 // Training and evaluation batches of token pairs. Training: every epoch each pair once, in batches of similar lengths,
 // pairs and batches in a seeded order; the state is a few numbers, and going on from it gives the same batches as never
 // having stopped. Host work only.
-import { createHash } from 'node:crypto';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { foldIn, hostPermutation, randomKey, XMoEError } from '@xmoe/core';
 import { createBatchPlanner, efficiencyOf, shapesOf, type BatchPlanner, type PlannedBatch } from './batch-plan.js';
 import { collatePairs } from './collate-pairs.js';
@@ -81,11 +82,11 @@ function planEpoch(planner: BatchPlanner, seed: number, epoch: number): PlannedB
 }
 
 function hashPlan(split: ParallelSplit, { maxTokens, maxRows }: ParallelSamplerOptions, planner: BatchPlanner): string {
-  const hash = createHash('sha256').update(JSON.stringify([maxTokens, maxRows ?? null, planner.lengths]));
+  const hash = sha256.create().update(utf8ToBytes(JSON.stringify([maxTokens, maxRows ?? null, planner.lengths])));
   for (const lengths of [split.sourceLengths, split.targetLengths]) {
     hash.update(new Uint8Array(lengths.buffer, lengths.byteOffset, lengths.byteLength));
   }
-  return hash.digest('hex').slice(0, 16);
+  return bytesToHex(hash.digest()).slice(0, 16);
 }
 
 function checkState(

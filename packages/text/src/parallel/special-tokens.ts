@@ -1,7 +1,7 @@
 // The three special tokens of a translation model, by their text form, and their ids in a tokenizer. One vocabulary serves
 // both languages.
 import { XMoEError } from '@xmoe/core';
-import { END_OF_TEXT, type Tokenizer } from '../tokenizers/index.js';
+import { END_OF_TEXT, type Tokenizer } from '../tokenizers/tokenizer.js';
 
 /** Fills the short rows of a batch. Never routed, never in a loss. */
 export const PADDING = '<|padding|>';

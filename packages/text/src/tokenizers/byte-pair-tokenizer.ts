@@ -1,9 +1,11 @@
 // The byte-level BPE tokenizer: a vocabulary of byte strings, ranked merges and special tokens, with a cache per
 // pre-token. It does not train and does not read files.
-import { createHash } from 'node:crypto';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { XMoEError } from '@xmoe/core';
 import { createTextSplitter, type AddedTokens } from './added-tokens.js';
 import { createPairMerger } from './pair-merger.js';
+import { joinBytes } from './join-bytes.js';
 import { detachedCopy, forEachPreToken } from './pre-tokens.js';
 import { END_OF_TEXT, type Tokenizer } from './tokenizer.js';
 
@@ -65,8 +67,7 @@ export function createBytePairTokenizer(definition: BytePairDefinition): BytePai
       return Int32Array.from(out);
     },
     decode(ids) {
-      const parts = Array.from(ids, tokenBytes);
-      return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(parts));
+      return new TextDecoder('utf-8', { ignoreBOM: true }).decode(joinBytes(Array.from(ids, tokenBytes)));
     },
   };
 }
@@ -109,12 +110,14 @@ function singleByteIds({ tokens, specialTokens }: BytePairDefinition): Int32Arra
 }
 
 function hashDefinition({ tokens, merges, specialTokens, addedTokens, matchedLater }: BytePairDefinition): string {
-  const hash = createHash('sha256').update(`byte-level-bpe 1 ${tokens.length} ${merges.length / 3}\n`);
+  const hash = sha256.create();
+  const update = (text: string) => hash.update(utf8ToBytes(text));
+  update(`byte-level-bpe 1 ${tokens.length} ${merges.length / 3}\n`);
   // Decimal text and not the array's memory: the same hash on machines of either byte order.
-  for (const bytes of tokens) hash.update(`${bytes.length}:`).update(bytes);
-  hash.update(merges.join(','));
+  for (const bytes of tokens) update(`${bytes.length}:`).update(bytes);
+  update(merges.join(','));
   const special = [...specialTokens].sort((a, b) => a[1] - b[1]);
-  hash.update(JSON.stringify(special));
-  if (addedTokens || matchedLater) hash.update(JSON.stringify([[...(addedTokens ?? [])].sort((a, b) => a[1] - b[1]), [...(matchedLater ?? [])].sort()]));
-  return hash.digest('hex');
+  update(JSON.stringify(special));
+  if (addedTokens || matchedLater) update(JSON.stringify([[...(addedTokens ?? [])].sort((a, b) => a[1] - b[1]), [...(matchedLater ?? [])].sort()]));
+  return bytesToHex(hash.digest());
 }

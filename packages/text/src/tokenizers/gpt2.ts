@@ -26,7 +26,7 @@ function buildDefinition(): BytePairDefinition {
  * token the pair into which the merges of lower rank leave it.
  */
 function recoverMerges(tokens: readonly Uint8Array[]): Int32Array {
-  const latin1 = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
+  const latin1 = (bytes: Uint8Array) => String.fromCharCode(...bytes);
   const ids = new Map(tokens.map((bytes, id) => [latin1(bytes), id]));
   const merges = new Int32Array((tokens.length - 256) * 3);
   for (let id = 256; id < tokens.length; id++) {

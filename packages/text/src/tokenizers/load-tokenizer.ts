@@ -3,7 +3,6 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import type { BytePairTokenizer } from './byte-pair-tokenizer.js';
-import { createGpt2Tokenizer } from './gpt2.js';
 import { tokenizerFromJson } from './tokenizer-json.js';
 
 /** A vocabulary of a million tokens has about 60 MB. */
@@ -11,7 +10,7 @@ const MAXIMUM_BYTES = 2 ** 28;
 
 /** `gpt2`, a `tokenizer.json`, or a directory that holds one (prepared shards do). */
 export async function loadTokenizer(nameOrPath: string): Promise<BytePairTokenizer> {
-  if (nameOrPath === 'gpt2') return createGpt2Tokenizer();
+  if (nameOrPath === 'gpt2') return (await importGpt2()).createGpt2Tokenizer();
   try {
     const isDirectory = (await stat(nameOrPath)).isDirectory();
     const path = isDirectory ? join(nameOrPath, 'tokenizer.json') : nameOrPath;
@@ -27,4 +26,13 @@ export async function loadTokenizer(nameOrPath: string): Promise<BytePairTokeniz
       cause: error,
     });
   }
+}
+
+/** The vocabulary is a package of 30 MB, which only those install who use it. */
+async function importGpt2() {
+  return import('./gpt2.js').catch((cause: unknown) => {
+    throw new XMoEError('data', 'the tokenizer gpt2 needs the npm package gpt-tokenizer, which cannot be loaded', {
+      op: 'loadTokenizer', hint: 'npm install gpt-tokenizer', cause,
+    });
+  });
 }

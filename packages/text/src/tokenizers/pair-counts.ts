@@ -1,6 +1,7 @@
 // The books of BPE training: every distinct pre-token as ids, how often each adjacent pair occurs, and where. A merge
 // touches only the words that hold its pair. Not the training loop.
 import { alphabetOrder } from './byte-alphabet.js';
+import { joinBytes } from './join-bytes.js';
 import { pairKey, MAXIMUM_VOCABULARY } from './pair-merger.js';
 
 interface Candidate {
@@ -119,11 +120,12 @@ function layOut(words: ReadonlyMap<string, number>): Layout {
   alphabetOrder.forEach((byte, id) => (idOfByte[byte] = id));
   // Sorted, so that nothing downstream can depend on the order of the texts.
   const entries = [...words].sort((a, b) => (a[0] < b[0] ? -1 : 1));
-  const encoded = entries.map(([word]) => Buffer.from(word, 'utf8'));
+  const utf8 = new TextEncoder();
+  const encoded = entries.map(([word]) => utf8.encode(word));
   const lengths = Int32Array.from(encoded, (bytes) => bytes.length);
   const starts = new Int32Array(lengths.length);
   for (let word = 1; word < starts.length; word++) starts[word] = starts[word - 1] + lengths[word - 1];
-  const symbols = Int32Array.from(Buffer.concat(encoded), (byte) => idOfByte[byte]);
+  const symbols = Int32Array.from(joinBytes(encoded), (byte) => idOfByte[byte]);
   return { symbols, starts, lengths, weights: Float64Array.from(entries, ([, count]) => count) };
 }
 

@@ -1,13 +1,9 @@
 // Training batches and evaluation windows: coverage, resumption, and splits that are too short.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  createArraySplit,
-  createBatchSampler,
-  evaluationWindows,
-  type BatchSampler,
-  type BatchSamplerState,
-} from '../../src/data/index.js';
+import { createArraySplit } from '../../src/data/array-split.js';
+import { createBatchSampler, type BatchSampler, type BatchSamplerState } from '../../src/data/batch-sampler.js';
+import { evaluationWindows } from '../../src/data/evaluation-windows.js';
 
 const numbered = (length: number) => createArraySplit(Int32Array.from({ length }, (_, i) => i), { name: 'train' });
 const take = (sampler: BatchSampler, count: number) => Array.from({ length: count }, () => sampler.next());

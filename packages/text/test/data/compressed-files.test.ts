@@ -2,9 +2,9 @@
 import { gzipSync } from 'node:zlib';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { readDocuments } from '../../src/data/index.js';
+import { readDocuments } from '../../src/data/read-documents.js';
 import { unpackWithFzstd, unpackZstd } from '../../src/data/unpack-zstd.js';
-import { readPairs } from '../../src/parallel/index.js';
+import { readPairs } from '../../src/parallel/read-pairs.js';
 import { collect, temporaryFolder } from './temporary.js';
 
 const { write } = temporaryFolder();

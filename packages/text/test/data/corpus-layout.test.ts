@@ -3,7 +3,11 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { locateCorpus, planSplits, readDocuments, splitNames, splitStream, type SplitName } from '../../src/data/index.js';
+import { locateCorpus } from '../../src/data/corpus-layout.js';
+import { planSplits } from '../../src/data/plan-splits.js';
+import { readDocuments } from '../../src/data/read-documents.js';
+import { splitNames, type SplitName } from '../../src/data/splits.js';
+import { splitStream } from '../../src/data/split-stream.js';
 import { labelOfFile } from '../../src/data/split-names.js';
 import { temporaryFolder } from './temporary.js';
 

@@ -1,8 +1,8 @@
 // Lines: ends of all kinds, and lines of any length in time linear in it.
 import { describe, expect, it } from 'vitest';
 import { readByteLines } from '../../src/data/byte-lines.js';
-import { readDocuments } from '../../src/data/index.js';
-import { readPairs } from '../../src/parallel/index.js';
+import { readDocuments } from '../../src/data/read-documents.js';
+import { readPairs } from '../../src/parallel/read-pairs.js';
 import { collect, temporaryFolder } from './temporary.js';
 
 const { write } = temporaryFolder();

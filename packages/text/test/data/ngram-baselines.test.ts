@@ -2,7 +2,8 @@
 import { foldIn, hostUniform, randomKey } from '@xmoe/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bitsPerByte, createArraySplit, ngramBaselines } from '../../src/data/index.js';
+import { bitsPerByte, ngramBaselines } from '../../src/data/ngram-baselines.js';
+import { createArraySplit } from '../../src/data/array-split.js';
 import { countNgrams, fitBigramModel } from '../../src/data/bigram-model.js';
 import { createCountTable } from '../../src/data/count-table.js';
 

@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { createPageUnpacker } from '../../src/data/parquet-codecs.js';
 import { checkPageHeader, checkPageRuns } from '../../src/data/parquet-page-checks.js';
 import { openParquet } from '../../src/data/parquet-table.js';
-import { readDocuments } from '../../src/data/index.js';
-import { readPairs } from '../../src/parallel/index.js';
+import { readDocuments } from '../../src/data/read-documents.js';
+import { readPairs } from '../../src/parallel/read-pairs.js';
 import { collect, fixture, temporaryFolder } from './temporary.js';
 
 const { write } = temporaryFolder();

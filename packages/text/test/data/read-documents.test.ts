@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readDocuments, type ReadDocumentsOptions } from '../../src/data/index.js';
+import { readDocuments, type ReadDocumentsOptions } from '../../src/data/read-documents.js';
 import { createArticleJoiner, isArticleTitle } from '../../src/data/document-joiners.js';
 import { collect, fixture, temporaryFolder } from './temporary.js';
 

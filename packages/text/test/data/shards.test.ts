@@ -16,19 +16,15 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  dataFingerprint,
-  fingerprintSources,
-  openShards,
-  prepareShards,
-  readDocuments,
-  splitDocuments,
-  splitNames,
-  watchFiles,
-  type PrepareShardsOptions,
-  type TokenSplit,
-} from '../../src/data/index.js';
-import { loadTokenizer, trainBpe } from '../../src/tokenizers/index.js';
+import { dataFingerprint, fingerprintSources, watchFiles } from '../../src/data/shard-index.js';
+import { openShards } from '../../src/data/open-shards.js';
+import { prepareShards, type PrepareShardsOptions } from '../../src/data/prepare-shards.js';
+import { readDocuments } from '../../src/data/read-documents.js';
+import { splitDocuments } from '../../src/data/split-documents.js';
+import { splitNames } from '../../src/data/splits.js';
+import type { TokenSplit } from '../../src/data/token-split.js';
+import { loadTokenizer } from '../../src/tokenizers/load-tokenizer.js';
+import { trainBpe } from '../../src/tokenizers/train-bpe.js';
 import { temporaryFolder, toDocuments } from './temporary.js';
 
 const { path, write } = temporaryFolder();

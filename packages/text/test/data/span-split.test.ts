@@ -1,9 +1,15 @@
 // Few documents cut into spans: nothing is lost or doubled, the shares are about those asked for, and lines stay whole.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { locateCorpus, planSplits, prepareShards, readDocuments, splitNames, splitStream, type SplitFractions } from '../../src/data/index.js';
+import { locateCorpus } from '../../src/data/corpus-layout.js';
+import { planSplits } from '../../src/data/plan-splits.js';
+import { prepareShards } from '../../src/data/prepare-shards.js';
+import { readDocuments } from '../../src/data/read-documents.js';
+import { splitNames } from '../../src/data/splits.js';
+import { splitStream } from '../../src/data/split-stream.js';
+import type { SplitFractions } from '../../src/data/split-documents.js';
 import { documentsOfSpan } from '../../src/data/span-split.js';
-import { trainBpe } from '../../src/tokenizers/index.js';
+import { trainBpe } from '../../src/tokenizers/train-bpe.js';
 import { collect, temporaryFolder, toDocuments } from './temporary.js';
 
 const { path, write } = temporaryFolder();

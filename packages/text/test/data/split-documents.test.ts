@@ -1,7 +1,8 @@
 // Splits by document: a partition, the same in any order, close to the fractions, and never empty without need.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { splitDocuments, splitNames } from '../../src/data/index.js';
+import { splitDocuments } from '../../src/data/split-documents.js';
+import { splitNames } from '../../src/data/splits.js';
 import { toDocuments } from './temporary.js';
 
 const fractions = { validation: 0.2, test: 0.1 };

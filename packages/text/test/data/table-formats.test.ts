@@ -2,8 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readDocuments, type ReadDocumentsOptions } from '../../src/data/index.js';
-import { readPairs, type PairFields } from '../../src/parallel/index.js';
+import { readDocuments, type ReadDocumentsOptions } from '../../src/data/read-documents.js';
+import { readPairs } from '../../src/parallel/read-pairs.js';
+import type { PairFields } from '../../src/parallel/pair-sources.js';
 import { collect, temporaryFolder } from './temporary.js';
 
 const { path, write } = temporaryFolder();

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
-import type { TextDocument } from '../../src/data/index.js';
+import type { TextDocument } from '../../src/data/documents.js';
 
 /** `path(name)` in a fresh folder that is removed after the tests; `write` makes a file and returns its path. */
 export function temporaryFolder() {

@@ -1,9 +1,9 @@
 // Each filter drops what it says and nothing else, normalisation changes nothing that a reader sees, and scripts are told apart.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createPairCleaner, normaliseText, scriptsOf, type CleaningFilter, type CleaningOptions } from '../../src/parallel/index.js';
-import { hashText53, matchKey } from '../../src/parallel/normalise-text.js';
-import { scriptShare, weightedLength } from '../../src/parallel/scripts.js';
+import { createPairCleaner, type CleaningFilter, type CleaningOptions } from '../../src/parallel/clean-pairs.js';
+import { normaliseText, hashText53, matchKey } from '../../src/parallel/normalise-text.js';
+import { scriptsOf, scriptShare, weightedLength } from '../../src/parallel/scripts.js';
 import { languages } from './support.js';
 
 const dropsOf = (pairs: [string, string][], options: CleaningOptions = {}, codes = languages) => {

@@ -1,7 +1,8 @@
 // The index finds exactly what comparing every two finds, and tells equal from near.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createNearDuplicateIndex, matchKey } from '../../src/parallel/index.js';
+import { createNearDuplicateIndex } from '../../src/parallel/near-duplicates.js';
+import { matchKey } from '../../src/parallel/normalise-text.js';
 
 /** Jaccard similarity of character 4-grams (2-grams for mostly dense text), the plain way. */
 function similarity(a: string, b: string): number {

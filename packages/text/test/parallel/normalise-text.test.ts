@@ -1,7 +1,7 @@
 // Normalising and comparing texts: lines longer than an engine's stack of places, and ordinary ones to the same result.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { matchKey, normaliseText } from '../../src/parallel/index.js';
+import { matchKey, normaliseText } from '../../src/parallel/normalise-text.js';
 
 const part = fc.constantFrom(' ', '  ', 'a', 'B', '0', '12', '²', 'é', '’', '\n', '\u00a0', '.', '\x7f', '😀', '\u3000');
 const texts = fc.array(part, { maxLength: 30 }).map((parts) => parts.join(''));

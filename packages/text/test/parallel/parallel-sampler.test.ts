@@ -2,10 +2,9 @@
 // on the seed alone, and the same after a resume.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  collatePairs, createParallelSampler, evaluationBatches,
-  type ParallelBatch, type ParallelSamplerOptions, type ParallelSplit, type TokenPair,
-} from '../../src/parallel/index.js';
+import { collatePairs } from '../../src/parallel/collate-pairs.js';
+import { createParallelSampler, evaluationBatches } from '../../src/parallel/parallel-sampler.js';
+import type { ParallelBatch, ParallelSamplerOptions, ParallelSplit, TokenPair } from '../../src/parallel/parallel-batch.js';
 
 const tokens = { padding: 0, beginOfSentence: 1, endOfSentence: 2 };
 

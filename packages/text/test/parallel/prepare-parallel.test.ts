@@ -3,11 +3,15 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import {
-  BEGIN_OF_SENTENCE, END_OF_SENTENCE, createNearDuplicateIndex, openParallelDataset, PADDING, prepareParallel, readPairs, translationTokensOf,
-  type ParallelDataset, type PrepareParallelOptions, type TextPair,
-} from '../../src/parallel/index.js';
-import { createGpt2Tokenizer, trainBpe } from '../../src/tokenizers/index.js';
+import { BEGIN_OF_SENTENCE, END_OF_SENTENCE, PADDING, translationTokensOf } from '../../src/parallel/special-tokens.js';
+import { createNearDuplicateIndex } from '../../src/parallel/near-duplicates.js';
+import { openParallelDataset } from '../../src/parallel/open-parallel-dataset.js';
+import { prepareParallel, type PrepareParallelOptions } from '../../src/parallel/prepare-parallel.js';
+import { readPairs } from '../../src/parallel/read-pairs.js';
+import type { ParallelDataset } from '../../src/parallel/parallel-batch.js';
+import type { TextPair } from '../../src/parallel/pairs.js';
+import { createGpt2Tokenizer } from '../../src/tokenizers/gpt2.js';
+import { trainBpe } from '../../src/tokenizers/train-bpe.js';
 import { collect, temporaryFolder } from '../data/temporary.js';
 import { corpusOf, languages, manyPairs } from './support.js';
 

@@ -1,6 +1,6 @@
 // Corpora in memory and on disk for the tests of parallel text. No tests here.
 import { fileURLToPath } from 'node:url';
-import type { LanguagePair, PairCorpus, TextPair } from '../../src/parallel/index.js';
+import type { LanguagePair, PairCorpus, TextPair } from '../../src/parallel/pairs.js';
 
 export const languages: LanguagePair = { source: 'de', target: 'en' };
 

@@ -3,7 +3,8 @@ import { gzipSync } from 'node:zlib';
 import { isXMoEError } from '@xmoe/core';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parsePairSource, readPairs, type PairFileSource, type ReadPairsOptions } from '../../src/parallel/index.js';
+import { parsePairSource, type PairFileSource } from '../../src/parallel/pair-sources.js';
+import { readPairs, type ReadPairsOptions } from '../../src/parallel/read-pairs.js';
 import { collect, temporaryFolder } from '../data/temporary.js';
 import { languages } from './support.js';
 

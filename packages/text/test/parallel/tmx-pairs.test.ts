@@ -1,6 +1,6 @@
 // TMX: which languages a unit gives, what is done with tags and with characters that XML does not allow, and hints that fit.
 import { describe, expect, it } from 'vitest';
-import { readPairs } from '../../src/parallel/index.js';
+import { readPairs } from '../../src/parallel/read-pairs.js';
 import { collect, temporaryFolder } from '../data/temporary.js';
 
 const { write } = temporaryFolder();

@@ -3,7 +3,11 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { encode as packageEncode } from 'gpt-tokenizer/encoding/gpt2';
 import { describe, expect, it } from 'vitest';
-import { createGpt2Tokenizer, END_OF_TEXT, tokenizerFromJson, tokenTexts, trainBpe } from '../../src/tokenizers/index.js';
+import { createGpt2Tokenizer } from '../../src/tokenizers/gpt2.js';
+import { END_OF_TEXT } from '../../src/tokenizers/tokenizer.js';
+import { tokenizerFromJson } from '../../src/tokenizers/tokenizer-json.js';
+import { tokenTexts } from '../../src/tokenizers/token-texts.js';
+import { trainBpe } from '../../src/tokenizers/train-bpe.js';
 import { forEachPreToken } from '../../src/tokenizers/pre-tokens.js';
 import { expected, fixture } from './expected.js';
 

@@ -1,7 +1,8 @@
 // The scanner cuts where GPT-2's regular expression cuts, and takes runs that no engine's stack holds.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createGpt2Tokenizer, trainBpe } from '../../src/tokenizers/index.js';
+import { createGpt2Tokenizer } from '../../src/tokenizers/gpt2.js';
+import { trainBpe } from '../../src/tokenizers/train-bpe.js';
 import { forEachPreToken } from '../../src/tokenizers/pre-tokens.js';
 
 const PRE_TOKEN =

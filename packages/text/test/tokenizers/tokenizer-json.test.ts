@@ -3,13 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import {
-  createGpt2Tokenizer,
-  loadTokenizer,
-  tokenizerFromJson,
-  tokenizerToJson,
-  trainBpe,
-} from '../../src/tokenizers/index.js';
+import { createGpt2Tokenizer } from '../../src/tokenizers/gpt2.js';
+import { loadTokenizer } from '../../src/tokenizers/load-tokenizer.js';
+import { tokenizerFromJson, tokenizerToJson } from '../../src/tokenizers/tokenizer-json.js';
+import { trainBpe } from '../../src/tokenizers/train-bpe.js';
 import { expected, fixture } from './expected.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'xmoe-tokenizer-'));

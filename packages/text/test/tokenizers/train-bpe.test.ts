@@ -1,7 +1,9 @@
 // Training against Hugging Face's trainer (fixtures), a plain recount oracle, determinism and limits.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { END_OF_TEXT, tokenizerToJson, trainBpe } from '../../src/tokenizers/index.js';
+import { END_OF_TEXT } from '../../src/tokenizers/tokenizer.js';
+import { tokenizerToJson } from '../../src/tokenizers/tokenizer-json.js';
+import { trainBpe } from '../../src/tokenizers/train-bpe.js';
 import { forEachPreToken } from '../../src/tokenizers/pre-tokens.js';
 import { expected } from './expected.js';
 

@@ -1,9 +1,7 @@
-// The mean of the parameters of several checkpoints (Vaswani et al. 2017, section 6.1), as a checkpoint of its own beside
-// them. Which ones are averaged, and what metric the mean has, is the program's to say.
+// The average of several checkpoints as a checkpoint of its own beside them, and the order of checkpoints by their metric.
+// Which ones are averaged, and what metric the mean has, is the program's to say; the mean itself is average-tensors.ts.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { XMoEError } from '@xmoe/core';
-import { assertTensors } from './assert-tensors.js';
 import { removeDirectory, type FileContent } from '@xmoe/files/node';
 import { writeDirectory } from './write-directory.js';
 import { findCheckpoints } from './checkpoint-list.js';
@@ -11,25 +9,8 @@ import { checkFinite, encodeState } from './checkpoint-state.js';
 import { verifyManifest } from './manifest.js';
 import { safetensorsChunks } from './safetensors.js';
 import type { CheckpointContent } from './store.js';
-import type { StoredTensor } from './tensor-format.js';
 
 const AVERAGE_NAME = 'average';
-
-/**
- * The mean of equally named tensors, summed in float64. float32 only.
- * @throws XMoEError `checkpoint` unless all have the same tensors
- */
-export function averageTensors(all: readonly (readonly StoredTensor[])[]): StoredTensor[] {
-  const [first, ...others] = all;
-  if (!first) throw new XMoEError('checkpoint', 'there is nothing to average', { op: 'averageTensors', hint: 'pass the tensors of one checkpoint or more' });
-  for (const tensors of others) assertTensors(first, tensors, { where: 'a checkpoint to average' });
-  const byName = others.map((tensors) => new Map(tensors.map((tensor) => [tensor.name, tensor])));
-  return first.map((tensor) => {
-    const sum = Float64Array.from(tensor.data);
-    for (const tensors of byName) tensors.get(tensor.name)!.data.forEach((value, index) => (sum[index]! += value));
-    return { ...tensor, data: Float32Array.from(sum, (value) => value / all.length) };
-  });
-}
 
 /** Saves a checkpoint as the average of the run whose checkpoints are in `directory`, in place of the one before. Returns its path. */
 export async function saveAverage(

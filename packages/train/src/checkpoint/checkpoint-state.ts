@@ -3,7 +3,7 @@
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
 import { assertJson, parseJson, type JsonObject, type JsonValue } from '@xmoe/files';
-import { parseConfig } from '../config/index.js';
+import { parseConfig } from '../config/parse-config.js';
 import type { StoredTensor } from './tensor-format.js';
 
 /** Raise it when the meaning of state.json changes, and convert older ones in {@link decodeState}. */

@@ -5,7 +5,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
-import { parseConfig } from '../config/index.js';
+import { parseConfig } from '../config/parse-config.js';
 import { parseJson, type JsonObject, type JsonValue } from '@xmoe/files';
 import { hashFile, type FileRecord } from '@xmoe/files/node';
 

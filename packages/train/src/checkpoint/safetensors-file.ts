@@ -1,5 +1,5 @@
 // Safetensors files, streamed: neither reading nor writing holds the file in memory as a whole, and both go beyond the
-// 2 GiB that one call transfers. Not atomic by itself: see atomic.ts.
+// 2 GiB that one call transfers. Not atomic by itself: see write-directory.ts.
 import { open, type FileHandle } from 'node:fs/promises';
 import { XMoEError } from '@xmoe/core';
 import { readFully, writeFile } from '@xmoe/files/node';

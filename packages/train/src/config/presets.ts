@@ -2,8 +2,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nearestName, XMoEError } from '@xmoe/core';
+import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
 import { readConfigText } from './config-text.js';
-import { isForbiddenKey, isPlainObject, parseJson, type JsonObject, type JsonValue } from '@xmoe/files';
+import { mergeJson } from './merge-json.js';
 
 /** Presets by name, or the directory that holds them as `NAME.json`. */
 export type PresetSource = string | Readonly<Record<string, JsonObject>>;
@@ -51,16 +52,4 @@ async function readPreset(source: PresetSource, name: string): Promise<JsonObjec
   const value = typeof source === 'string' ? parseJson(await readConfigText(where), { where }) : source[name];
   if (!isPlainObject(value)) throw new XMoEError('config', `${where} is not a JSON object`);
   return value as JsonObject;
-}
-
-/** `over` merged on top of `base`: objects key by key, everything else replaced. Neither is changed. */
-export function mergeJson(base: JsonObject, over: JsonObject): JsonObject {
-  const result: JsonObject = structuredClone(base);
-  for (const [key, value] of Object.entries(over)) {
-    if (isForbiddenKey(key)) throw new XMoEError('config', `the key "${key}" is not allowed`);
-    const old: JsonValue | undefined = Object.hasOwn(result, key) ? result[key] : undefined;
-    const bothObjects = isPlainObject(old) && isPlainObject(value);
-    result[key] = bothObjects ? mergeJson(old as JsonObject, value as JsonObject) : structuredClone(value);
-  }
-  return result;
 }

@@ -4,7 +4,7 @@ import { closeSync, constants, fsyncSync, lstatSync, mkdirSync, openSync, readFi
 import { dirname } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { temporaryName } from '@xmoe/files/node';
-import { parseConfig } from '../config/index.js';
+import { parseConfig } from '../config/parse-config.js';
 import { parseJson } from '@xmoe/files';
 import { encodeRow, metricsRowSchema, rowKey, type MetricsRow } from './rows.js';
 

@@ -1,9 +1,9 @@
 // Where a run reports to: metrics.jsonl, TensorBoard and the progress display, and the rows that one step makes.
 import { join } from 'node:path';
-import {
-  createMetricsLog, createProgress, createTensorBoardWriter,
-  type MetricsRow, type Progress, type ProgressStream, type ProgressUpdate,
-} from '../metrics/index.js';
+import { createMetricsLog } from '../metrics/metrics-log.js';
+import { createProgress, type Progress, type ProgressStream, type ProgressUpdate } from '../metrics/progress.js';
+import { createTensorBoardWriter } from '../metrics/tensorboard.js';
+import type { MetricsRow } from '../metrics/rows.js';
 import type { LayerRouting, RoutingByLayer } from './layer-routing.js';
 import { stepFlops } from './run-totals.js';
 import type { StepReport } from './trainer.js';

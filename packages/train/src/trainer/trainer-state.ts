@@ -2,7 +2,8 @@
 import type { ParameterSpec, Parameters } from '@xmoe/core';
 import { DEFAULT_LOSS_SCALE, nextLossScale, type AdamW } from '@xmoe/nn';
 import { z } from 'zod';
-import { assertTensors, type ExpectedTensor, type StoredTensor } from '../checkpoint/index.js';
+import { assertTensors, type ExpectedTensor } from '../checkpoint/assert-tensors.js';
+import type { StoredTensor } from '../checkpoint/tensor-format.js';
 
 const count = z.int().nonnegative();
 

@@ -2,7 +2,7 @@
 // (run-training.ts), and not a model: the loss is a function that the program passes in.
 import { collectTensors, XMoEError, type Engine, type FloatDType, type ParameterSpec, type Parameters, type Tensor } from '@xmoe/core';
 import { createAdamW, isFiniteNorm, learningRateAt, type AdamWConfig, type ScheduleConfig } from '@xmoe/nn';
-import type { StoredTensor } from '../checkpoint/index.js';
+import type { StoredTensor } from '../checkpoint/tensor-format.js';
 import { summarizeTraces, type LayerRouting, type RoutingByLayer } from './layer-routing.js';
 import {
   initialTrainerState, nextTrainerState, readTrainerTensors, writeTrainerTensors,

@@ -1,6 +1,6 @@
 // Every missing, unexpected and misshapen tensor is named, and missing experts are listed by layer.
 import { describe, expect, it } from 'vitest';
-import { assertTensors, type ExpectedTensor } from '../../src/checkpoint/index.js';
+import { assertTensors, type ExpectedTensor } from '../../src/checkpoint/assert-tensors.js';
 
 const tensor = (name: string, shape: number[] = [2, 3]): ExpectedTensor => ({ name, shape, dtype: 'float32' });
 const experts = [0, 1, 2].flatMap((i) => [tensor(`h.1.moe.experts.${i}.w1`), tensor(`h.1.moe.experts.${i}.w2`)]);

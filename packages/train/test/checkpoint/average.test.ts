@@ -1,6 +1,9 @@
 // Averages of checkpoints: the numbers, the checkpoint that holds them, and which one is the best then.
 import { afterAll, describe, expect, it } from 'vitest';
-import { averageTensors, createCheckpointStore, findBest, saveAverage, type StoredTensor } from '../../src/checkpoint/index.js';
+import { averageTensors } from '../../src/checkpoint/average-tensors.js';
+import { createCheckpointStore } from '../../src/checkpoint/store.js';
+import { findBest, saveAverage } from '../../src/checkpoint/average.js';
+import type { StoredTensor } from '../../src/checkpoint/tensor-format.js';
 import { temporaryFolder } from '@xmoe/testing/programs';
 
 const inFolder = temporaryFolder(afterAll);

@@ -35,7 +35,7 @@ for (const method of ['open', 'mkdir', 'rename', 'rm']) watchCalls(fs, method);
 syncBuiltinESMExports();
 
 // Loaded only now, so that it sees the watched functions.
-const { createCheckpointStore } = await import('../../src/checkpoint/index.js');
+const { createCheckpointStore } = await import('../../src/checkpoint/store.js');
 const store = createCheckpointStore({ directory, keepLast: 1 });
 const first = ((await store.list()).at(-1)?.step ?? 0) + 1;
 for (let step = first; mode === 'run' || step < first + 3; step++) {

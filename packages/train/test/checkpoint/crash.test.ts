@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createCheckpointStore, readBestPointer } from '../../src/checkpoint/index.js';
+import { createCheckpointStore, readBestPointer } from '../../src/checkpoint/store.js';
 
 const root = fileURLToPath(new URL('../../../..', import.meta.url));
 const child = fileURLToPath(new URL('crash-child.ts', import.meta.url));

@@ -6,7 +6,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { lockRunDirectory } from '../../src/checkpoint/index.js';
+import { lockRunDirectory } from '../../src/checkpoint/run-lock.js';
 import { ownTag } from '@xmoe/files/node';
 
 let directory: string;

@@ -3,12 +3,8 @@ import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  createCheckpointStore,
-  readBestPointer,
-  type CheckpointStoreOptions,
-  type StoredTensor,
-} from '../../src/checkpoint/index.js';
+import { createCheckpointStore, readBestPointer, type CheckpointStoreOptions } from '../../src/checkpoint/store.js';
+import type { StoredTensor } from '../../src/checkpoint/tensor-format.js';
 import { encodeManifest, readManifest } from '../../src/checkpoint/manifest.js';
 
 let directory: string;

@@ -1,6 +1,6 @@
 // --set and flat flags change exactly the named keys of a copy.
 import { describe, expect, it } from 'vitest';
-import { mergeOverrides, parseAssignment } from '../../src/config/index.js';
+import { mergeOverrides, parseAssignment } from '../../src/config/overrides.js';
 
 const config = {
   model: { experts: 8, width: 64, sizes: [1, 2] },

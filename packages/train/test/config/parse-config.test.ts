@@ -1,7 +1,7 @@
 // Unknown keys are refused at every depth with the nearest name; every error names the key path and the value.
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { parseConfig } from '../../src/config/index.js';
+import { parseConfig } from '../../src/config/parse-config.js';
 
 const schema = z.object({
   model: z.object({

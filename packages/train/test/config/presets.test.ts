@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { listPresets, loadPreset, mergeJson } from '../../src/config/index.js';
+import { listPresets, loadPreset } from '../../src/config/presets.js';
+import { mergeJson } from '../../src/config/merge-json.js';
 
 let directory: string;
 beforeAll(async () => {

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { createStopSignal } from '../../src/lifecycle/index.js';
+import { createStopSignal } from '../../src/lifecycle/stop-signal.js';
 
 const root = fileURLToPath(new URL('../../../..', import.meta.url));
 

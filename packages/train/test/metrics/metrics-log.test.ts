@@ -3,7 +3,8 @@ import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createMetricsLog, readMetrics, type EvaluationRow, type StepRow } from '../../src/metrics/index.js';
+import { createMetricsLog, readMetrics } from '../../src/metrics/metrics-log.js';
+import type { EvaluationRow, StepRow } from '../../src/metrics/rows.js';
 
 let path: string;
 beforeEach(async () => {

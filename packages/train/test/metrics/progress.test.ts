@@ -1,14 +1,9 @@
 // The live display on a terminal and off it, the meters, and the formats.
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
-import {
-  createProgress,
-  createSmoother,
-  createThroughputMeter,
-  formatCompact,
-  formatDuration,
-  type ProgressOptions,
-} from '../../src/metrics/index.js';
+import { createProgress, type ProgressOptions } from '../../src/metrics/progress.js';
+import { createSmoother, createThroughputMeter } from '../../src/metrics/throughput.js';
+import { formatCompact, formatDuration } from '../../src/metrics/format.js';
 
 function display(options: Partial<ProgressOptions> & { isTTY?: boolean; columns?: number } = {}) {
   const clock = { ms: 0 };

@@ -3,9 +3,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createTensorBoardWriter } from '../../src/metrics/index.js';
+import { createTensorBoardWriter, histogramOf, scalarsOf } from '../../src/metrics/tensorboard.js';
 import { crc32c, maskedCrc32c } from '../../src/metrics/crc32c.js';
-import { histogramOf, scalarsOf } from '../../src/metrics/tensorboard.js';
 import { frameRecord, readRecords } from '../../src/metrics/tf-record.js';
 import { decodeMessage, doublesOf, textOf } from './event-reader.js';
 

@@ -3,9 +3,10 @@ import { readdirSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createCheckpointStore } from '../../src/checkpoint/index.js';
-import { createStopSignal } from '../../src/lifecycle/index.js';
-import { readMetrics, type MetricsRow } from '../../src/metrics/index.js';
+import { createCheckpointStore } from '../../src/checkpoint/store.js';
+import { createStopSignal } from '../../src/lifecycle/stop-signal.js';
+import { readMetrics } from '../../src/metrics/metrics-log.js';
+import type { MetricsRow } from '../../src/metrics/rows.js';
 import { batchSource, runDirectory, runTiny, type HostBatch, type RunOverrides, type Stop } from './tiny-run.js';
 
 const store = (directory: string) => createCheckpointStore({ directory: join(directory, 'checkpoints'), keepLast: 10 });

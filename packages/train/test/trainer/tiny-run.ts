@@ -10,7 +10,9 @@ import {
 import { createMoeFeedForward, summarizeTrace, type DispatchPath, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createLanguageModel, type LanguageModelBatch } from '@xmoe/nn';
 import { afterAll } from 'vitest';
-import { createTrainer, runTraining, type BatchSource, type LayerRouting, type RunTrainingOptions, type Trainer } from '../../src/trainer/index.js';
+import { createTrainer, type Trainer } from '../../src/trainer/trainer.js';
+import { runTraining, type BatchSource, type RunTrainingOptions } from '../../src/trainer/run-training.js';
+import type { LayerRouting } from '../../src/trainer/layer-routing.js';
 import type { JsonObject } from '@xmoe/files';
 
 export interface HostBatch {

@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine } from '@xmoe/core';
-import { createCheckpointStore, type StoredTensor } from '../../src/checkpoint/index.js';
-import { mergeRouting, type LayerRouting, type TrainerState } from '../../src/trainer/index.js';
+import { createCheckpointStore } from '../../src/checkpoint/store.js';
+import type { StoredTensor } from '../../src/checkpoint/tensor-format.js';
+import { mergeRouting, type LayerRouting } from '../../src/trainer/layer-routing.js';
+import type { TrainerState } from '../../src/trainer/trainer-state.js';
 import { batchAt, LENGTH, runDirectory, snapshot, tinyTrainer, VOCABULARY, type HostBatch, type TinyOptions } from './tiny-run.js';
 
 const plain = { collectRouting: false };
