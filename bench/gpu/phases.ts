@@ -50,11 +50,11 @@ async function measureLaunchCost(say: Say, small: boolean): Promise<void> {
     const [a, b] = [make(1024), make(1024)];
     const time = async (launches: number, x: Operand, y: Operand): Promise<number> => {
       const began = performance.now();
-      for (let i = 0; i < launches; i++) backend.kernels.unary(...(i % 2 ? [y, x] : [x, y]) as [Operand, Operand], { op: 'negate' });
+      for (let i = 0; i < launches; i++) backend.kernels.unary({ x: i % 2 ? y : x }, { out: i % 2 ? x : y }, { op: 'negate' });
       await backend.read(a);
       return performance.now() - began;
     };
-    backend.kernels.fill(a, { value: 1 });
+    backend.kernels.fill({}, { out: a }, { value: 1 });
     await time(2, a, b);
     for (const launches of small ? [50] : [200, 2000]) {
       const times = [await time(launches, a, b), await time(launches, a, b), await time(launches, a, b)];
@@ -62,7 +62,7 @@ async function measureLaunchCost(say: Say, small: boolean): Promise<void> {
     }
     const length = small ? 2 ** 18 : 2 ** 28;
     const [x, y] = [make(length), make(length)];
-    backend.kernels.fill(x, { value: 1 });
+    backend.kernels.fill({}, { out: x }, { value: 1 });
     await time(2, x, y);
     const times = [await time(10, x, y), await time(10, x, y), await time(10, x, y)];
     say({ what: 'copy', gigabytesPerSecond: (10 * 8 * length) / Math.min(...times) / 1e6 });

@@ -41,11 +41,11 @@ function noise(backend: WebGpuBackend, dtype: DType, shape: readonly number[], s
   const key = operandOf(backend, 'uint32', [2]);
   backend.write(key, [1, 2]);
   const drawn = operandOf(backend, 'float32', shape);
-  backend.kernels.random(key, drawn, { stream });
+  backend.kernels.random({ key }, { out: drawn }, { stream });
   backend.free(key.buffer);
   if (dtype === 'float32') return drawn;
   const out = operandOf(backend, dtype, shape);
-  backend.kernels.cast(drawn, out);
+  backend.kernels.cast({ x: drawn }, { out });
   backend.free(drawn.buffer);
   return out;
 }
@@ -53,7 +53,10 @@ function noise(backend: WebGpuBackend, dtype: DType, shape: readonly number[], s
 function dense(backend: WebGpuBackend, dtype: DType, M: number, N: number, K: number, transposeA: boolean, transposeB: boolean): Product {
   const [a, b] = [noise(backend, dtype, transposeA ? [1, K, M] : [1, M, K], 1), noise(backend, dtype, transposeB ? [1, N, K] : [1, K, N], 2)];
   const out = operandOf(backend, 'float32', [1, M, N]);
-  return { what: { M, N, K, transposeA, transposeB }, flops: 2 * M * N * K, out, operands: [a, b, out], run: () => backend.kernels.matmul(a, b, out, { transposeA, transposeB }) };
+  return { what: { M, N, K, transposeA, transposeB }, flops: 2 * M * N * K, out, operands: [a, b, out], run: () => backend.kernels.matmul(
+    { a, b },
+    { out }, { transposeA, transposeB },
+  ) };
 }
 
 function grouped(backend: WebGpuBackend, dtype: DType, [experts, allRows, allK, allM]: (typeof GROUPED)[number], scale: number): Product {
@@ -61,7 +64,10 @@ function grouped(backend: WebGpuBackend, dtype: DType, [experts, allRows, allK, 
   const [x, w] = [noise(backend, dtype, [rows, K], 3), noise(backend, dtype, [experts, K, M], 4)];
   const [offsets, out] = [operandOf(backend, 'int32', [experts + 1]), operandOf(backend, 'float32', [rows, M])];
   backend.write(offsets, Array.from({ length: experts + 1 }, (_, expert) => Math.round((expert * rows) / experts)));
-  return { what: { experts, rows, K, M }, flops: 2 * rows * K * M, out, operands: [x, w, offsets, out], run: () => backend.kernels.groupedMatmul(x, w, offsets, out, { transposeW: false }) };
+  return { what: { experts, rows, K, M }, flops: 2 * rows * K * M, out, operands: [x, w, offsets, out], run: () => backend.kernels.groupedMatmul(
+    { x, w, offsets },
+    { out }, { transposeW: false },
+  ) };
 }
 
 async function measure(backend: WebGpuBackend, say: Say, dtype: DType, { what, flops, out, operands, run }: Product, small: boolean): Promise<void> {

@@ -49,7 +49,7 @@ describe('doctor', () => {
     vi.mocked(backends.openBackend).mockImplementation(async (name) => {
       if (name !== 'auto') throw new Error('it broke\nat line 1');
       const backend = createCpuBackend();
-      const kernels = { ...backend.kernels, fill: (out, { value }) => fill(out, { value: 2 * value }) } as Kernels;
+      const kernels = { ...backend.kernels, fill: (_inputs, { out }, { value }) => fill({}, { out }, { value: 2 * value }) } as Kernels;
       return { backend: { ...backend, kernels }, reason: 'as a test' };
     });
     const { code, output } = await runHere('doctor');

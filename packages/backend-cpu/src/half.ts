@@ -1,6 +1,6 @@
 // float16 for every kernel: decodes half operands to float32 scratch, runs the float32 kernel, rounds its outputs.
 // Kernels that only move elements need none of it: they copy the bits.
-import { decodeFloat16, encodeFloat16, KERNEL_OUTPUTS, type KernelName, type Kernels, type Operand } from '@xmoe/core';
+import { decodeFloat16, encodeFloat16, type AnyKernel, type Operand, type OperandField, type Operands } from '@xmoe/core';
 import { CpuBuffer, elements } from './storage.js';
 
 let decodeTable: Float32Array | undefined;
@@ -23,27 +23,41 @@ type FloatScratch = (length: number) => Float32Array;
 const freshArray: FloatScratch = (length) => new Float32Array(length);
 
 /** `kernel` (of float32), for float16 operands too: they are decoded into arrays that `scratch` makes. */
-export function withHalf<K extends KernelName>(name: K, kernel: Kernels[K], scratch: FloatScratch = freshArray): Kernels[K] {
-  const run = kernel as unknown as (...operands: readonly unknown[]) => void;
-  const outputs: readonly number[] = KERNEL_OUTPUTS[name];
-  const wrapped = (...operands: readonly unknown[]): void => {
-    if (!operands.flat().some(isHalf)) return run(...operands);
-    const decode = (operand: unknown, isOutput: boolean): unknown => (isHalf(operand) ? decodedOperand(operand, isOutput, scratch) : operand);
-    const decoded = operands.map((operand, position) =>
-      // A list is of inputs.
-      Array.isArray(operand) ? operand.map((one) => decode(one, false)) : decode(operand, outputs.includes(position)),
-    );
-    run(...decoded);
-    for (const position of outputs) {
-      const target = operands[position];
-      if (isHalf(target)) encodeHalves(elements(decoded[position] as Operand), elements(target) as Uint16Array);
+export function withHalf<Kernel>(kernel: Kernel, scratch: FloatScratch = freshArray): Kernel {
+  const run = kernel as AnyKernel;
+  const wrapped: AnyKernel = (inputs, outputs, attributes) => {
+    if (!hasHalf(inputs) && !hasHalf(outputs)) return run(inputs, outputs, attributes);
+    const results = decodedAll(outputs, true, scratch);
+    run(decodedAll(inputs, false, scratch), results, attributes);
+    for (const name in outputs) {
+      const target = outputs[name];
+      if (isHalf(target)) encodeHalves(elements(results[name] as Operand), elements(target) as Uint16Array);
     }
   };
-  return wrapped as unknown as Kernels[K];
+  return wrapped as Kernel;
 }
 
-function isHalf(operand: unknown): operand is Operand {
-  return typeof operand === 'object' && operand !== null && (operand as { dtype?: unknown }).dtype === 'float16';
+function hasHalf(operands: Operands): boolean {
+  for (const name in operands) {
+    const field = operands[name];
+    if (isHalf(field) || (Array.isArray(field) && field.some(isHalf))) return true;
+  }
+  return false;
+}
+
+function isHalf(field: OperandField): field is Operand {
+  return field !== null && 'dtype' in field && field.dtype === 'float16';
+}
+
+/** Lists are of inputs. */
+function decodedAll(operands: Operands, isOutput: boolean, scratch: FloatScratch): Operands {
+  const decode = (operand: Operand): Operand => (isHalf(operand) ? decodedOperand(operand, isOutput, scratch) : operand);
+  const decoded: Record<string, OperandField> = {};
+  for (const name in operands) {
+    const field = operands[name];
+    decoded[name] = field === null ? null : 'buffer' in field ? decode(field) : field.map(decode);
+  }
+  return decoded;
 }
 
 function decodedOperand(operand: Operand, isOutput: boolean, scratch: FloatScratch): Operand {

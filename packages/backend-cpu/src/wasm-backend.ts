@@ -1,6 +1,6 @@
 // createWasmBackend: the fast CPU backend. It is the plain backend on another memory, with compiled kernels in place of the
 // hot ones; what is not compiled runs as in createCpuBackend.
-import { XMoEError, nearestName, type Backend, type KernelName, type Kernels } from '@xmoe/core';
+import { XMoEError, nearestName, type AnyKernel, type Backend, type KernelName, type Kernels } from '@xmoe/core';
 import { withHalf } from './half.js';
 import { createHostBackend } from './host-backend.js';
 import { createKernels } from './kernels/index.js';
@@ -93,13 +93,12 @@ const MOVERS: ReadonlySet<string> = new Set<KernelName>(['transpose', 'slice', '
 function combineKernels({ runtime, beginCall }: RuntimeControl): Kernels {
   const plain = createKernels();
   const compiled = createWasmKernels(runtime, plain);
-  const table = { ...plain } as Record<string, (...operands: unknown[]) => void>;
-  for (const [name, kernel] of Object.entries(compiled)) {
-    const decoded = MOVERS.has(name) ? kernel : withHalf(name as KernelName, kernel as Kernels[KernelName], runtime.scratchFloats);
-    const run = decoded as (...operands: unknown[]) => void;
-    table[name] = (...operands) => {
+  const table = { ...plain } as unknown as Record<string, AnyKernel>;
+  for (const [name, kernel] of Object.entries(compiled) as [string, AnyKernel][]) {
+    const run = MOVERS.has(name) ? kernel : withHalf(kernel, runtime.scratchFloats);
+    table[name] = (inputs, outputs, attributes) => {
       beginCall();
-      run(...operands);
+      run(inputs, outputs, attributes);
     };
   }
   return table as unknown as Kernels;

@@ -23,7 +23,7 @@ const SETTINGS: [string, Setting][] = [
 /** The dropout factors of all probabilities, from the random primitive. */
 function dropoutFactors({ B, heads, Tq, Tk, dropoutRate }: Setting): number[] {
   const uniform = make([B * heads, Tq, Tk]);
-  kernels.random(make([2], KEY, 'uint32'), uniform, { stream: 9 });
+  kernels.random({ key: make([2], KEY, 'uint32') }, { out: uniform }, { stream: 9 });
   return read(uniform).map((value) => (value < dropoutRate ? 0 : 1 / (1 - dropoutRate)));
 }
 
@@ -73,21 +73,24 @@ describe.each(SETTINGS)('attention, %s', (_, setting) => {
 
   it('is the weighted mean of values', () => {
     const out = make(shapes[0]);
-    kernels.attention(q, k, v, mask, key, out, make(statsShape), options);
+    kernels.attention({ q, k, v, keyMask: mask, key }, { out, stats: make(statsShape) }, options);
     expect(distance(read(out), naiveAttention(setting, ...data))).toBeLessThan(1e-13);
   });
 
   it('has the gradient of central differences', () => {
     const [out, stats, grads] = [make(shapes[0]), make(statsShape), shapes.map((shape) => make(shape))];
     const dout = randoms(data[0].length, 24);
-    kernels.attention(q, k, v, mask, key, out, stats, options);
-    kernels.attentionGrad(q, k, v, mask, key, out, stats, make(shapes[0], dout), grads[0], grads[1], grads[2], options);
+    kernels.attention({ q, k, v, keyMask: mask, key }, { out, stats }, options);
+    kernels.attentionGrad(
+      { q, k, v, keyMask: mask, key, out, stats, dout: make(shapes[0], dout) },
+      { dq: grads[0], dk: grads[1], dv: grads[2] }, options,
+    );
     data.forEach((values, index) => {
       const wanted = numericalGradient((moved) => {
         const operands = [q, k, v];
         operands[index] = make(shapes[index], moved);
         const result = make(shapes[0]);
-        kernels.attention(operands[0], operands[1], operands[2], mask, key, result, make(statsShape), options);
+        kernels.attention({ q: operands[0], k: operands[1], v: operands[2], keyMask: mask, key }, { out: result, stats: make(statsShape) }, options);
         return dot(read(result), dout);
       }, values);
       expect(distance(read(grads[index]), wanted), ['dq', 'dk', 'dv'][index]).toBeLessThan(1e-8);

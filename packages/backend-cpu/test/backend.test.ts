@@ -9,7 +9,7 @@ describe('buffers', () => {
     const { backend, make, kernels } = createBench('float32');
     const step = (): void => {
       const [a, b, out] = [make([50], new Float32Array(50)), make([50], new Float32Array(50)), make([50])];
-      kernels.binary(a, b, out, { op: 'add' });
+      kernels.binary({ a, b }, { out }, { op: 'add' });
       for (const operand of [a, b, out]) backend.free(operand.buffer);
     };
     step();
@@ -32,7 +32,7 @@ describe('buffers', () => {
     const keys = make([4], [2 ** 32 - 1, 0, 1, 2], 'uint32');
     expect(read(keys)[0]).toBe(2 ** 32 - 1);
     const out = make([4]);
-    kernels.cast(keys, out);
+    kernels.cast({ x: keys }, { out });
     expect(read(out)[0]).toBe(2 ** 32);
   });
 
@@ -45,7 +45,7 @@ describe('buffers', () => {
     expect(() => backend.write({ ...x, buffer: {} }, [1, 2])).toThrow(/another backend/);
     const y = make([2], [1, 2]);
     expect(() => backend.write(y, [1, 2, 3])).toThrow(/3 values for \[2\]/);
-    expect(() => backend.kernels.bincount(y, make([2], [0, 0], 'int32'))).toThrow(/float32 where it takes int32/);
+    expect(() => backend.kernels.bincount({ x: y }, { out: make([2], [0, 0], 'int32') })).toThrow(/float32 where it takes int32/);
   });
 
   it('are read as copies, at the time of the call', async () => {
@@ -76,14 +76,14 @@ describe('precision', () => {
     const rounded = a.map((value) => decodeFloat16(encodeFloat16(value)));
     const [half, out] = [make([64], a, 'float16'), make([64], undefined, 'float16')];
     expect(read(half)).toEqual(rounded);
-    kernels.unary(half, out, { op: 'exp' });
+    kernels.unary({ x: half }, { out }, { op: 'exp' });
     expect(read(out)).toEqual(rounded.map((value) => decodeFloat16(encodeFloat16(Math.exp(value)))));
   });
 
   it('a long float32 sum does not lose its terms', () => {
     const { make, read, kernels } = createBench('float32');
     const out = make([1, 1]);
-    kernels.reduce(make([1, 200000, 1], new Float32Array(200000).fill(0.1)), out, { outer: 1, size: 200000, inner: 1, op: 'sum' });
+    kernels.reduce({ x: make([1, 200000, 1], new Float32Array(200000).fill(0.1)) }, { out }, { outer: 1, size: 200000, inner: 1, op: 'sum' });
     expect(read(out)[0]).toBeCloseTo(200000 * Math.fround(0.1), 1);
   });
 });

@@ -18,14 +18,14 @@ describe('erf', () => {
     const { kernels, make, read } = createBench();
     const x = Array.from({ length: 1401 }, (_, index) => (index - 700) / 100);
     const out = make([x.length]);
-    kernels.unary(make([x.length], x), out, { op: 'erf' });
+    kernels.unary({ x: make([x.length], x) }, { out }, { op: 'erf' });
     read(out).forEach((value, index) => expect(Math.abs(value - erfBySeries(x[index])), `erf(${x[index]})`).toBeLessThan(1e-14));
   });
 
   it('reaches its limits', () => {
     const { kernels, make, read } = createBench();
     const out = make([5]);
-    kernels.unary(make([5], [Infinity, -Infinity, NaN, 0, 40]), out, { op: 'erf' });
+    kernels.unary({ x: make([5], [Infinity, -Infinity, NaN, 0, 40]) }, { out }, { op: 'erf' });
     expect(read(out)).toEqual([1, -1, NaN, 0, 1]);
   });
 });

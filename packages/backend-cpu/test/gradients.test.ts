@@ -18,11 +18,11 @@ describe('softmaxGrad', () => {
     const [x, upstream] = [randoms(4 * 7, 1), randoms(4 * 7, 2)];
     const forward = (moved: Operand): Operand => {
       const out = make([4, 7]);
-      kernels.softmax(moved, out);
+      kernels.softmax({ x: moved }, { out });
       return out;
     };
     const dx = make([4, 7]);
-    kernels.softmaxGrad(forward(make([4, 7], x)), make([4, 7], upstream), dx);
+    kernels.softmaxGrad({ y: forward(make([4, 7], x)), dy: make([4, 7], upstream) }, { dx });
     expectGradient(dx, x, upstream, forward);
   });
 });
@@ -33,13 +33,13 @@ describe('layerNormGrad', () => {
     const [mean, rstd] = [make([3]), make([3])];
     const forward = (a: Operand, b: Operand, c: Operand): Operand => {
       const out = make([3, 5]);
-      kernels.layerNorm(a, b, c, out, mean, rstd, { epsilon: 1e-2 });
+      kernels.layerNorm({ x: a, gamma: b, beta: c }, { out, mean, rstd }, { epsilon: 1e-2 });
       return out;
     };
     const [xs, scale, shift] = [make([3, 5], x), make([5], gamma), make([5], beta)];
     forward(xs, scale, shift);
     const [dx, dgamma, dbeta] = [make([3, 5]), make([5]), make([5])];
-    kernels.layerNormGrad(xs, scale, mean, rstd, make([3, 5], upstream), dx, dgamma, dbeta);
+    kernels.layerNormGrad({ x: xs, gamma: scale, mean, rstd, dy: make([3, 5], upstream) }, { dx, dgamma, dbeta });
     expectGradient(dx, x, upstream, (moved) => forward(moved, scale, shift));
     expectGradient(dgamma, gamma, upstream, (moved) => forward(xs, moved, shift));
     expectGradient(dbeta, beta, upstream, (moved) => forward(xs, scale, moved));
@@ -53,11 +53,11 @@ describe.each<Activation>(['none', 'relu', 'gelu-tanh', 'gelu-erf'])('biasActiva
     const bounds = offsets === null ? null : make([groups + 1], offsets, 'int32');
     const forward = (a: Operand, b: Operand): Operand => {
       const out = make([6, 4]);
-      kernels.biasActivation(a, b, bounds, out, { activation });
+      kernels.biasActivation({ x: a, bias: b, offsets: bounds }, { out }, { activation });
       return out;
     };
     const [xs, biases, dx, dbias] = [make([6, 4], x), make([groups, 4], bias), make([6, 4]), make([groups, 4])];
-    kernels.biasActivationGrad(xs, biases, bounds, make([6, 4], upstream), dx, dbias, { activation });
+    kernels.biasActivationGrad({ x: xs, bias: biases, offsets: bounds, dy: make([6, 4], upstream) }, { dx, dbias }, { activation });
     expectGradient(dx, x, upstream, (moved) => forward(moved, biases));
     expectGradient(dbias, bias, upstream, (moved) => forward(xs, moved));
   });
@@ -75,7 +75,7 @@ describe('crossEntropyGrad', () => {
     const statistics = (values: ArrayLike<number>): Statistics => {
       const [a, b] = chunks.map((chunk) => {
         const [peak, sum, picked, total] = [make([R]), make([R]), make([R]), make([R])];
-        kernels.crossEntropyStats(columns(values, chunk), targets, peak, sum, picked, total, { offset: chunk[0], vocabulary: V });
+        kernels.crossEntropyStats({ logits: columns(values, chunk), targets }, { peak, sum, picked, total }, { offset: chunk[0], vocabulary: V });
         return { peak: read(peak), sum: read(sum), picked: read(picked), total: read(total) };
       }) as [Statistics, Statistics];
       const peak = a.peak.map((value, row) => Math.max(value, b.peak[row]));
@@ -99,7 +99,10 @@ describe('crossEntropyGrad', () => {
     for (const chunk of chunks) {
       const out = make([R, chunk[1] - chunk[0]]);
       const attributes = { offset: chunk[0], labelSmoothing: smoothing, vocabulary: V };
-      kernels.crossEntropyGrad(columns(logits, chunk), targets, make([R], peak), make([R], sum), make([R], scale), out, attributes);
+      kernels.crossEntropyGrad(
+        { logits: columns(logits, chunk), targets, peak: make([R], peak), sum: make([R], sum), scale: make([R], scale) },
+        { dlogits: out }, attributes,
+      );
       expect(distance(read(out), read(columns(wanted, chunk)))).toBeLessThan(1e-8);
     }
   });
@@ -113,11 +116,11 @@ describe('combineExpertsGrad', () => {
     const [rows, weights, upstream] = [randoms(R * D, 11), randoms(T * K, 12), randoms(T * D, 13)];
     const forward = (a: Operand, b: Operand): Operand => {
       const out = make([T, D]);
-      kernels.combineExperts(a, b, claimRow, rowClaim, out);
+      kernels.combineExperts({ expertOut: a, weights: b, claimRow, rowClaim }, { out });
       return out;
     };
     const [expertOut, factors, dRows, dWeights] = [make([R, D], rows), make([T, K], weights), make([R, D]), make([T, K])];
-    kernels.combineExpertsGrad(expertOut, factors, claimRow, rowClaim, make([T, D], upstream), dRows, dWeights);
+    kernels.combineExpertsGrad({ expertOut, weights: factors, claimRow, rowClaim, dy: make([T, D], upstream) }, { dExpertOut: dRows, dWeights });
     expectGradient(dRows, rows, upstream, (moved) => forward(moved, factors));
     expectGradient(dWeights, weights, upstream, (moved) => forward(expertOut, moved));
   });

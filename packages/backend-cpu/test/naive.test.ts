@@ -29,7 +29,7 @@ describe('matmul', () => {
           const out = make([B, M, N]);
           const [left, right] = [transposeA ? [B, K, M] : [B, M, K], transposeB ? [N, K] : [K, N]];
           const rightData = shared ? b.slice(0, K * N) : b;
-          kernels.matmul(make(left, a), make([shared ? 1 : B, ...right], rightData), out, { transposeA, transposeB });
+          kernels.matmul({ a: make(left, a), b: make([shared ? 1 : B, ...right], rightData) }, { out }, { transposeA, transposeB });
           expect(distance(read(out), expected)).toBeLessThan(1e-10);
         }
       }
@@ -56,7 +56,7 @@ describe('groupedMatmul and groupedMatmulWeightGrad', () => {
       });
       const out = make([R, M]);
       const weights = make(transposeW ? [groups, M, K] : [groups, K, M], w);
-      kernels.groupedMatmul(make([R, K], x), weights, make([groups + 1], offsets, 'int32'), out, { transposeW });
+      kernels.groupedMatmul({ x: make([R, K], x), w: weights, offsets: make([groups + 1], offsets, 'int32') }, { out }, { transposeW });
       expect(distance(read(out), expected)).toBeLessThan(1e-13);
     }
   });
@@ -70,7 +70,7 @@ describe('groupedMatmul and groupedMatmulWeightGrad', () => {
       }
     }
     const out = make([groups, K, M]);
-    kernels.groupedMatmulWeightGrad(make([R, K], x), make([R, M], dy), make([groups + 1], offsets, 'int32'), out);
+    kernels.groupedMatmulWeightGrad({ x: make([R, K], x), dy: make([R, M], dy), offsets: make([groups + 1], offsets, 'int32') }, { out });
     expect(distance(read(out), expected)).toBeLessThan(1e-13);
   });
 });
@@ -82,7 +82,7 @@ describe('row kernels', () => {
 
   it('softmax divides exponentials by their sum', () => {
     const out = make([R, C]);
-    kernels.softmax(make([R, C], x), out);
+    kernels.softmax({ x: make([R, C], x) }, { out });
     const expected = Array.from({ length: R }, (_, r) => {
       const sum = row(r).reduce((total, value) => total + Math.exp(value), 0);
       return row(r).map((value) => Math.exp(value) / sum);
@@ -93,7 +93,7 @@ describe('row kernels', () => {
   it('crossEntropyStats gives the largest, the target, and sums of distances from the largest', () => {
     const [peak, total, picked, distances] = [make([R]), make([R]), make([R]), make([R])];
     const targets = make([R], [3, 4, 12, 13, -1, 14], 'int32');
-    kernels.crossEntropyStats(make([R, C], x), targets, peak, total, picked, distances, { offset: 4, vocabulary: 14 });
+    kernels.crossEntropyStats({ logits: make([R, C], x), targets }, { peak, sum: total, picked, total: distances }, { offset: 4, vocabulary: 14 });
     const rows = Array.from({ length: R }, (_, r) => row(r));
     const largest = rows.map((one) => Math.max(...one));
     const sumOf = (of: (value: number) => number): number[] =>
@@ -107,7 +107,7 @@ describe('row kernels', () => {
   it('layerNorm subtracts the mean and divides by the standard deviation', () => {
     const [gamma, beta] = [randoms(C, 8), randoms(C, 9)];
     const [out, mean, rstd] = [make([R, C]), make([R]), make([R])];
-    kernels.layerNorm(make([R, C], x), make([C], gamma), make([C], beta), out, mean, rstd, { epsilon: 1e-3 });
+    kernels.layerNorm({ x: make([R, C], x), gamma: make([C], gamma), beta: make([C], beta) }, { out, mean, rstd }, { epsilon: 1e-3 });
     for (let r = 0; r < R; r++) {
       const average = row(r).reduce((sum, value) => sum + value, 0) / C;
       const variance = row(r).reduce((sum, value) => sum + (value - average) ** 2, 0) / C;
@@ -125,7 +125,7 @@ describe('adamStep', () => {
     for (const decay of [true, false]) {
       const [parameter, first, second] = [make([5], p), make([5], m), make([5], v)];
       const hyper = make([10], [0.01, 0.9, 0.99, 1e-3, 0.1, 1 - 0.9 ** 4, 1 - 0.99 ** 4, 0.5, 0.1, 0.01]);
-      kernels.adamStep([parameter], [make([5], g)], [first], [second], hyper, { decay });
+      kernels.adamStep({ gradients: [make([5], g)], hyper }, { parameters: [parameter], m: [first], v: [second] }, { decay });
       for (let i = 0; i < 5; i++) {
         const gradient = g[i] * 0.5;
         const m1 = 0.9 * m[i] + 0.1 * gradient;
@@ -141,7 +141,7 @@ describe('adamStep', () => {
   it('does nothing when the gradient scale is 0', () => {
     const state = [make([2], [1, 2]), make([2], [3, 4]), make([2], [5, 6])] as const;
     const hyper = make([10], [0.01, 0.9, 0.99, 1e-3, 0.1, 0.1, 0.01, 0, 0.1, 0.01]);
-    kernels.adamStep([state[0]], [make([2], [NaN, Infinity])], [state[1]], [state[2]], hyper, { decay: true });
+    kernels.adamStep({ gradients: [make([2], [NaN, Infinity])], hyper }, { parameters: [state[0]], m: [state[1]], v: [state[2]] }, { decay: true });
     expect(state.map((operand) => read(operand))).toEqual([[1, 2], [3, 4], [5, 6]]);
   });
 });

@@ -30,7 +30,7 @@ describe.each([['float32', single], ['float64', double]] as const)('in %s', (_, 
     for (let seed = 0; seed < 5; seed++) {
       const keys = awkwardKeys(n, seed);
       const out = make([n], undefined, 'int32');
-      kernels.sortByKey(make([n], keys), out);
+      kernels.sortByKey({ keys: make([n], keys) }, { permutation: out });
       expect(read(out)).toEqual(argsort(keys, false));
     }
   });
@@ -39,7 +39,7 @@ describe.each([['float32', single], ['float64', double]] as const)('in %s', (_, 
     for (let seed = 0; seed < 10; seed++) {
       const keys = awkwardKeys(40, seed);
       const [values, indices] = [make([1, k]), make([1, k], undefined, 'int32')];
-      kernels.topK(make([1, 40], keys), values, indices);
+      kernels.topK({ x: make([1, 40], keys) }, { values, indices });
       const wanted = argsort(keys, true).slice(0, k);
       expect(read(indices)).toEqual(wanted);
       expect(read(values).map((value) => value + 0)).toEqual(wanted.map((index) => keys[index] + 0));
@@ -72,7 +72,7 @@ describe('thresholdSelect', () => {
       return row.map((value) => value / sum);
     });
     const [values, indices, counts] = [make([T, N]), make([T, N], undefined, 'int32'), make([T], undefined, 'int32')];
-    kernels.thresholdSelect(make([T, N], p.flat()), null, values, indices, counts, { threshold });
+    kernels.thresholdSelect({ p: make([T, N], p.flat()), mask: null }, { values, indices, counts }, { threshold });
     expect(read(counts)).toEqual(p.map((row) => naiveCount(row, threshold)));
     const taken = (row: readonly number[]): number[] => argsort(row, true).map((index, rank) => (rank < naiveCount(row, threshold) ? index : -1));
     expect(read(indices)).toEqual(p.flatMap(taken));

@@ -33,8 +33,11 @@ function caseOf(sizes: Sizes, seed: number): [Record<Names, Given>, (kernels: Ke
   };
   return [given, (kernels, o) => {
     const [mask, key] = [isMasked ? o.mask : null, dropoutRate > 0 ? o.key : null];
-    kernels.attention(o.q, o.k, o.v, mask, key, o.out, o.stats, options);
-    kernels.attentionGrad(o.q, o.k, o.v, mask, key, o.out, o.stats, o.dout, o.dq, o.dk, o.dv, options);
+    kernels.attention({ q: o.q, k: o.k, v: o.v, keyMask: mask, key }, { out: o.out, stats: o.stats }, options);
+    kernels.attentionGrad(
+      { q: o.q, k: o.k, v: o.v, keyMask: mask, key, out: o.out, stats: o.stats, dout: o.dout },
+      { dq: o.dq, dk: o.dk, dv: o.dv }, options,
+    );
   }];
 }
 

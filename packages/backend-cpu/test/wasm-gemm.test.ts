@@ -44,14 +44,18 @@ function expectSame(inputs: readonly Given[], outShape: Shape, terms: number, ru
 }
 
 describe('matmul', () => {
-  const extent = fc.oneof({ weight: 3, arbitrary: fc.integer({ min: 0, max: 20 }) }, { weight: 2, arbitrary: fc.integer({ min: 0, max: 90 }) }, fc.constantFrom(256, 257, 384, 385, 400));
+  const extent = fc.oneof(
+    { weight: 3, arbitrary: fc.integer({ min: 0, max: 20 }) },
+    { weight: 2, arbitrary: fc.integer({ min: 0, max: 90 }) },
+    fc.constantFrom(256, 257, 384, 385, 400),
+  );
   it('of any shape', () => {
     const cases = fc.record({ batch: fc.integer({ min: 0, max: 3 }), shared: fc.boolean(), M: extent, K: extent, N: extent, transposeA: fc.boolean(), transposeB: fc.boolean() });
     fc.assert(fc.property(cases, ({ batch, shared, M, K, N, transposeA, transposeB }) => {
       fc.pre(batch * M * K * N < 4e6);
       const a = numbers(transposeA ? [batch, K, M] : [batch, M, K], 1);
       const b = numbers([shared ? 1 : batch, ...(transposeB ? [N, K] : [K, N])], 2);
-      expectSame([a, b], [batch, M, N], K, (kernels, [x, y], out) => kernels.matmul(x, y, out, { transposeA, transposeB }));
+      expectSame([a, b], [batch, M, N], K, (kernels, [x, y], out) => kernels.matmul({ a: x, b: y }, { out }, { transposeA, transposeB }));
     }), { numRuns: 120 });
   });
 
@@ -59,7 +63,7 @@ describe('matmul', () => {
     for (const [transposeA, transposeB] of [[false, false], [true, false], [false, true], [true, true]]) {
       const [M, K, N] = [301, 1003, 277];
       const inputs = [numbers(transposeA ? [1, K, M] : [1, M, K], 3), numbers(transposeB ? [1, N, K] : [1, K, N], 4)];
-      expectSame(inputs, [1, M, N], K, (kernels, [x, y], out) => kernels.matmul(x, y, out, { transposeA, transposeB }));
+      expectSame(inputs, [1, M, N], K, (kernels, [x, y], out) => kernels.matmul({ a: x, b: y }, { out }, { transposeA, transposeB }));
     }
   });
 
@@ -67,7 +71,10 @@ describe('matmul', () => {
     const a = { shape: [1, 5, 3], data: Float32Array.of(1, 2, 3, NaN, 1, 1, 1, 1, 1, 0, 0, 0, Infinity, 1, 1) };
     const b = { shape: [1, 3, 9], data: new Float32Array(27).fill(1) };
     for (const backend of backends) {
-      const out = compute(backend, [a, b], [1, 5, 9], (kernels, [x, y], target) => kernels.matmul(x, y, target, { transposeA: false, transposeB: false }));
+      const out = compute(backend, [a, b], [1, 5, 9], (kernels, [x, y], target) => kernels.matmul(
+        { a: x, b: y },
+        { out: target }, { transposeA: false, transposeB: false },
+      ));
       const rows = [6, NaN, 3, 0, Infinity].flatMap((value) => new Array<number>(9).fill(value));
       expect(Array.from(out)).toEqual(rows);
     }
@@ -90,7 +97,7 @@ describe('products of ragged segments', () => {
       const offsets = offsetsOf(counts);
       const R = offsets.data[counts.length] + spare;
       const inputs = [numbers([R, K], 5), numbers([counts.length, ...(transposeW ? [M, K] : [K, M])], 6), offsets];
-      expectSame(inputs, [R, M], K, (kernels, [x, w, bounds], out) => kernels.groupedMatmul(x, w, bounds, out, { transposeW }));
+      expectSame(inputs, [R, M], K, (kernels, [x, w, bounds], out) => kernels.groupedMatmul({ x, w, offsets: bounds }, { out }, { transposeW }));
     }), { numRuns: 80 });
   });
 
@@ -99,15 +106,24 @@ describe('products of ragged segments', () => {
       const offsets = offsetsOf(counts);
       const R = offsets.data[counts.length] + spare;
       const inputs = [numbers([R, K], 7), numbers([R, M], 8), offsets];
-      expectSame(inputs, [counts.length, K, M], R, (kernels, [x, dy, bounds], out) => kernels.groupedMatmulWeightGrad(x, dy, bounds, out));
+      expectSame(inputs, [counts.length, K, M], R, (kernels, [x, dy, bounds], out) => kernels.groupedMatmulWeightGrad(
+        { x, dy, offsets: bounds },
+        { out },
+      ));
     }), { numRuns: 80 });
   });
 
   it('of one long segment, cut into many blocks', () => {
     const offsets = offsetsOf([0, 1001, 0, 2]);
     const inputs = [numbers([1010, 130], 9), numbers([4, 130, 300], 10), offsets];
-    expectSame(inputs, [1010, 300], 130, (kernels, [x, w, bounds], out) => kernels.groupedMatmul(x, w, bounds, out, { transposeW: false }));
+    expectSame(inputs, [1010, 300], 130, (kernels, [x, w, bounds], out) => kernels.groupedMatmul(
+      { x, w, offsets: bounds },
+      { out }, { transposeW: false },
+    ));
     const gradients = [numbers([1010, 130], 9), numbers([1010, 300], 11), offsets];
-    expectSame(gradients, [4, 130, 300], 1001, (kernels, [x, dy, bounds], out) => kernels.groupedMatmulWeightGrad(x, dy, bounds, out));
+    expectSame(gradients, [4, 130, 300], 1001, (kernels, [x, dy, bounds], out) => kernels.groupedMatmulWeightGrad(
+      { x, dy, offsets: bounds },
+      { out },
+    ));
   });
 });

@@ -42,7 +42,7 @@ describe.each([1, 2, 4])('half precision with %i threads', (threads) => {
     const out = make([1, length], 'float16');
     fillUp(backend);
     const before = backend.memory().bytes;
-    kernels.unary(x, out, { op: 'square' });
+    kernels.unary({ x }, { out }, { op: 'square' });
     expect(backend.memory().bytes).toBeGreaterThan(before);
     const squares = backend.readSync!(out);
     expect(squares.every((value, i) => value === ((i % 7) - 3) ** 2)).toBe(true);
@@ -57,7 +57,7 @@ describe('scratch of single precision', () => {
     const order = make([length], 'int32');
     fillUp(backend);
     const before = backend.memory().bytes;
-    kernels.sortByKey(keys, order);
+    kernels.sortByKey({ keys }, { permutation: order });
     expect(backend.memory().bytes).toBeGreaterThan(before);
     const [ids, values] = [backend.readSync!(order), backend.readSync!(keys)];
     expect(ids.every((id, i) => values[id] === i)).toBe(true);
@@ -71,7 +71,7 @@ describe('scratch of single precision', () => {
     const gradient = make([groups, 1, 1], 'float32');
     fillUp(backend);
     const before = backend.memory().bytes;
-    kernels.groupedMatmulWeightGrad(x, dy, offsets, gradient);
+    kernels.groupedMatmulWeightGrad({ x, dy, offsets }, { out: gradient });
     expect(backend.memory().bytes).toBeGreaterThan(before);
     expect(backend.readSync!(gradient).every((value) => value === 6)).toBe(true);
   });

@@ -13,7 +13,7 @@ function apply(variant: (typeof variants)[number], op: UnaryOp, values: Float32A
   const shape = [values.length];
   const [x, out] = [0, 1].map(() => ({ buffer: backend.allocate('float32', values.length), shape, dtype: 'float32' as const }));
   backend.write(x, values);
-  backend.kernels.unary(x, out, { op });
+  backend.kernels.unary({ x }, { out }, { op });
   const result = backend.readSync!(out) as Float32Array;
   backend.free(x.buffer);
   backend.free(out.buffer);

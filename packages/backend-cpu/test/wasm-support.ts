@@ -68,6 +68,11 @@ export async function createRig(): Promise<Rig> {
   };
 }
 
+/** Ascending offsets from 0 over at most `rows` rows. */
+export function offsetsOf(cuts: readonly number[], rows: number): number[] {
+  return [0, ...cuts.map((cut) => cut % (rows + 1)).sort((a, b) => a - b)];
+}
+
 function bitsOf(outputs: Record<string, TensorData>): number[][] {
   return Object.values(outputs).map((data) => Array.from(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)));
 }

@@ -175,11 +175,11 @@ describe('memory', () => {
     const backend = await createWasmBackend({ threads: 2 });
     const step = (rows: number): void => {
       // float16 operands are decoded into scratch, which must be free again at the next call.
-      const operands = [make(backend, [1, rows, 96], 1, 'float16'), make(backend, [1, 96, 160], 1, 'float16'), make(backend, [1, rows, 160], 0)] as const;
-      backend.kernels.matmul(...operands, { transposeA: false, transposeB: false });
-      const last = backend.readSync!(operands[2]);
+      const [a, b, out] = [make(backend, [1, rows, 96], 1, 'float16'), make(backend, [1, 96, 160], 1, 'float16'), make(backend, [1, rows, 160], 0)];
+      backend.kernels.matmul({ a, b }, { out }, { transposeA: false, transposeB: false });
+      const last = backend.readSync!(out);
       expect(last[last.length - 1]).toBe(96);
-      for (const { buffer } of operands) backend.free(buffer);
+      for (const { buffer } of [a, b, out]) backend.free(buffer);
     };
     for (const rows of [900, 900, 900]) step(rows);
     const before = backend.memory().bytes;
@@ -191,9 +191,9 @@ describe('memory', () => {
   it('beyond 2 GiB is addressed, and its end is an error that names the sizes', async () => {
     const backend = await createWasmBackend({ threads: 2 });
     const filler = [1, 2].map(() => backend.allocate('float32', 300 * 2 ** 20)); // 1.2 GiB each, never touched
-    const operands = [make(backend, [1, 70, 70], 2), make(backend, [1, 70, 70], 3), make(backend, [1, 70, 70], 0)] as const;
-    backend.kernels.matmul(...operands, { transposeA: false, transposeB: true });
-    expect(new Set(backend.readSync!(operands[2]))).toEqual(new Set([420]));
+    const [a, b, out] = [make(backend, [1, 70, 70], 2), make(backend, [1, 70, 70], 3), make(backend, [1, 70, 70], 0)];
+    backend.kernels.matmul({ a, b }, { out }, { transposeA: false, transposeB: true });
+    expect(new Set(backend.readSync!(out))).toEqual(new Set([420]));
     expect(() => backend.allocate('float32', 500 * 2 ** 20)).toThrow(/no room for 2000\.0 MiB beside the 2\d{3}\.\d MiB in use/);
     for (const buffer of filler) backend.free(buffer);
     expect(() => backend.allocate('float32', 500 * 2 ** 20)).not.toThrow();
@@ -209,7 +209,7 @@ it('a process that made a backend and forgot it exits by itself', async () => {
     const [a, b, c] = [make(300), make(300), make(300)];
     backend.write(a, new Float32Array(90000).fill(1));
     backend.write(b, new Float32Array(90000).fill(1));
-    backend.kernels.matmul(a, b, c, { transposeA: false, transposeB: false });
+    backend.kernels.matmul({ a, b }, { out: c }, { transposeA: false, transposeB: false });
     process.stdout.write('sum ' + backend.readSync(c)[89999]);
   `;
   const run = promisify(execFile)(process.execPath, ['--conditions=@xmoe/source', '--import', 'tsx', '--input-type=module', '-e', script], { timeout: 50_000 });

@@ -21,12 +21,15 @@ it('attention drops the pairs around 2³³ that the host drops', async () => {
   const values = new Float32Array(KEYS * D);
   fillUniform([1, 2], 0, values);
   const q = operand([1, QUERIES, D]);
-  backend.kernels.fill(q, { value: 0 });
+  backend.kernels.fill({}, { out: q }, { value: 0 });
   const [k, v, key] = [operand([1, KEYS, D], values), operand([1, KEYS, D], values), operand([2], KEY, 'uint32')];
   const [out, stats] = [operand([1, QUERIES, D]), operand([1, QUERIES, 2])];
-  backend.kernels.attention!(q, k, v, null, key, out, stats, { heads: 1, causal: true, scale: 1, dropoutRate: RATE, stream: STREAM });
+  backend.kernels.attention!(
+    { q, k, v, keyMask: null, key },
+    { out, stats }, { heads: 1, causal: true, scale: 1, dropoutRate: RATE, stream: STREAM },
+  );
   const last = operand([1, 8, D]);
-  backend.kernels.slice(out, last, { begin: [0, QUERIES - 8, 0] });
+  backend.kernels.slice({ x: out }, { out: last }, { begin: [0, QUERIES - 8, 0] });
   const found = backend.readSync!(last);
   for (let row = 0; row < 8; row++) {
     const query = QUERIES - 8 + row;

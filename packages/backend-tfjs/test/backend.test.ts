@@ -25,7 +25,7 @@ describe('builds side by side', () => {
       await tf.setBackend(selected);
       for (const [, backend] of backends) {
         const [a, b, out] = [operand(backend, [1, 40, 30], ramp(1200)), operand(backend, [1, 30, 50], ramp(1500)), operand(backend, [1, 40, 50])];
-        backend.kernels.matmul(a, b, out, { transposeA: false, transposeB: false });
+        backend.kernels.matmul({ a, b }, { out }, { transposeA: false, transposeB: false });
         let expected = 0;
         for (let k = 0; k < 30; k++) expected += ramp(1200)[30 + k] * ramp(1500)[k * 50 + 2];
         expect(backend.readSync!(out)[52]).toBeCloseTo(expected, 4);
@@ -50,11 +50,11 @@ describe.each(backends)('memory on %s', (_, backend) => {
     const hyper = operand(backend, [10], [0.01, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001, 1, 0.1, 0.001]);
     const step = (): void => {
       const [x, y, z] = [operand(backend, [64, 128]), operand(backend, [128, 64]), operand(backend, [128, 64])];
-      backend.kernels.unary({ ...parameter, shape: [64, 128] }, x, { op: 'tanh' });
-      backend.kernels.transpose(x, y, { permutation: [1, 0] });
-      backend.kernels.binary(y, y, z, { op: 'multiply' });
-      backend.kernels.binary({ ...z, shape: [64, 128] }, x, { ...z, buffer: y.buffer, shape: [64, 128] }, { op: 'add' });
-      backend.kernels.adamStep?.([parameter], [{ ...y, shape: [8192] }], [m], [v], hyper, { decay: true });
+      backend.kernels.unary({ x: { ...parameter, shape: [64, 128] } }, { out: x }, { op: 'tanh' });
+      backend.kernels.transpose({ x }, { out: y }, { permutation: [1, 0] });
+      backend.kernels.binary({ a: y, b: y }, { out: z }, { op: 'multiply' });
+      backend.kernels.binary({ a: { ...z, shape: [64, 128] }, b: x }, { out: { ...z, buffer: y.buffer, shape: [64, 128] } }, { op: 'add' });
+      backend.kernels.adamStep?.({ gradients: [{ ...y, shape: [8192] }], hyper }, { parameters: [parameter], m: [m], v: [v] }, { decay: true });
       [x, y, z].forEach((made) => backend.free(made.buffer));
     };
     const held = backend.memory().bytes;
@@ -73,7 +73,7 @@ describe.each(backends)('memory on %s', (_, backend) => {
     const out = operand(backend, [2000]);
     tf.tidy(() => {
       const x = operand(backend, [2000], ramp(2000));
-      backend.kernels.unary(x, out, { op: 'square' });
+      backend.kernels.unary({ x }, { out }, { op: 'square' });
       backend.free(x.buffer);
       return [];
     });
@@ -84,11 +84,11 @@ describe.each(backends)('memory on %s', (_, backend) => {
   it('keeps packed weights fresh after an update in place', () => {
     // TensorFlow.js wasm caches packed weights by tensor id; an optimizer step must not leave them stale.
     const [x, w, out] = [operand(backend, [1, 4, 64], ramp(256)), operand(backend, [1, 64, 64], ramp(4096)), operand(backend, [1, 4, 64])];
-    backend.kernels.matmul(x, w, out, { transposeA: false, transposeB: false });
+    backend.kernels.matmul({ a: x, b: w }, { out }, { transposeA: false, transposeB: false });
     const first = backend.readSync!(out).slice();
     const zero = operand(backend, [64, 64], new Float32Array(4096));
-    backend.kernels.fill({ ...w, shape: [4096] }, { value: 2 });
-    backend.kernels.matmul(x, w, out, { transposeA: false, transposeB: false });
+    backend.kernels.fill({}, { out: { ...w, shape: [4096] } }, { value: 2 });
+    backend.kernels.matmul({ a: x, b: w }, { out }, { transposeA: false, transposeB: false });
     const second = backend.readSync!(out);
     expect(second[0]).toBeCloseTo(2 * ramp(64).reduce((sum, value) => sum + value, 0), 3);
     expect(second[0]).not.toBeCloseTo(first[0], 3);
@@ -101,7 +101,7 @@ describe.each(backends)('random on %s', (_, backend) => {
     const key = operand(backend, [2], [0x12345678, 0xfedcba98], 'uint32');
     for (const [length, stream] of [[1, 0], [7, 3], [1001, 0xdeadbeef]]) {
       const out = operand(backend, [length]);
-      backend.kernels.random(key, out, { stream });
+      backend.kernels.random({ key }, { out }, { stream });
       expect(Array.from(backend.readSync!(out))).toEqual(Array.from(hostUniform([0x12345678, 0xfedcba98], length, stream)));
       backend.free(out.buffer);
     }

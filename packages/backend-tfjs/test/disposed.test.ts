@@ -31,11 +31,15 @@ describe.each(builds)('%s', (_, open) => {
       backend.free(operand.buffer);
       const uses = [
         () => backend.read(operand), () => backend.readSync!(operand), () => backend.write(operand, [1, 2, 3, 4]),
-        () => backend.kernels.fill(operand, { value: 1 }), () => backend.kernels.slice(operand, other, { begin: [0] }), () => backend.free(operand.buffer),
+        () => backend.kernels.fill(
+          {},
+          { out: operand },
+          { value: 1 },
+        ), () => backend.kernels.slice({ x: operand }, { out: other }, { begin: [0] }), () => backend.free(operand.buffer),
         () => toTf(operand, backend),
       ];
       for (const use of uses) expect(await codeOf(use), `${dtype} ${use}`).toBe(dtype === 'uint32' && use === uses[6] ? 'dtype' : 'disposed');
-      expect(await codeOf(() => backend.kernels.slice({ ...other, buffer: {} }, other, { begin: [0] }))).toBe('backend');
+      expect(await codeOf(() => backend.kernels.slice({ x: { ...other, buffer: {} } }, { out: other }, { begin: [0] }))).toBe('backend');
       backend.free(other.buffer);
     }
     backend.dispose();

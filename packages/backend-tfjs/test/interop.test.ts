@@ -40,7 +40,10 @@ describe.each(modes)('interop on %s', (_, selected, backend) => {
     const view = toTf(parameter);
     const hyper = engine.tensor([0.5, 0.9, 0.999, 1e-8, 0, 0.1, 0.001, 1, 0.1, 0.001]);
     const { adamStep } = core.createFallbacks(backend);
-    (backend.kernels.adamStep ?? adamStep)([parameter], [engine.ones([8192])], [m], [v], hyper, { decay: false });
+    (backend.kernels.adamStep ?? adamStep)(
+      { gradients: [engine.ones([8192])], hyper },
+      { parameters: [parameter], m: [m], v: [v] }, { decay: false },
+    );
     expect(view.dataSync()[5]).toBe(1);
     expect(parameter.dataSync()[5]).toBeCloseTo(0.5, 5);
     view.dispose();

@@ -1,5 +1,8 @@
 // createWebGpuBackend: puts device, runtime and kernels together behind the contract.
-import { formatShape, sizeOf, XMoEError, type Backend, type BackendKernels, type DType, type Operand, type TensorData, type TuneReport } from '@xmoe/core';
+import {
+  formatShape, sizeOf, XMoEError, type AnyKernel, type Backend, type BackendKernels, type DType, type Operand, type TensorData,
+  type TuneReport,
+} from '@xmoe/core';
 import { openDevice, type OpenDeviceOptions } from './device/open-device.js';
 import type { DeviceTraits } from './device/traits.js';
 import { decode, encode } from './host-data.js';
@@ -210,9 +213,9 @@ function profilerOf({ profiler, stream, failures }: Parts): NonNullable<Backend[
 
 /** The kernels, each freeing its scratch when it returns, and none after a failure. */
 function withCalls(kernels: BackendKernels, runtime: DeviceRuntime, failures: Failures): BackendKernels {
-  const wrap = (kernel: (...operands: unknown[]) => void) => (...operands: unknown[]): void => {
+  const wrap = (kernel: AnyKernel): AnyKernel => (inputs, outputs, attributes) => {
     failures.raise();
-    runtime.call(() => kernel(...operands));
+    runtime.call(() => kernel(inputs, outputs, attributes));
   };
-  return Object.fromEntries(Object.entries(kernels).map(([name, kernel]) => [name, wrap(kernel as (...operands: unknown[]) => void)])) as unknown as BackendKernels;
+  return Object.fromEntries(Object.entries(kernels).map(([name, kernel]) => [name, wrap(kernel as AnyKernel)])) as unknown as BackendKernels;
 }

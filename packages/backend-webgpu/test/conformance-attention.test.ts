@@ -28,8 +28,8 @@ async function everything(options: WebGpuBackendOptions): Promise<{ results: num
   const [out, dq, dk, dv] = [0, 0, 0, 0].map(() => operand(backend, [batch, T, D], 'float32'));
   const stats = operand(backend, [batch, T, 2], 'float32');
   const attributes = { heads: 4, causal: true, scale: 0.5, dropoutRate: 0.25, stream: 3 };
-  kernels.attention(q, k, v, keyMask, key, out, stats, attributes);
-  kernels.attentionGrad(q, k, v, keyMask, key, out, stats, dout, dq, dk, dv, attributes);
+  kernels.attention({ q, k, v, keyMask, key }, { out, stats }, attributes);
+  kernels.attentionGrad({ q, k, v, keyMask, key, out, stats, dout }, { dq, dk, dv }, attributes);
   const results = await Promise.all([out, stats, dq, dk, dv].map(async (item) => Array.from(await backend.read(item))));
   const { dispatches } = backend.statistics;
   backend.dispose();

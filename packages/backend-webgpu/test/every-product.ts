@@ -19,15 +19,24 @@ export function runEveryProduct(backend: WebGpuBackend, half: DType = 'float16')
   const make = (dtype: DType, ...shape: number[]) => ({ buffer: backend.allocate(dtype, shape.reduce((x, y) => x * y, 1)), shape, dtype });
   const { kernels } = backend;
   const out = make('float32', 2, 8, 12);
-  kernels.matmul(make(half, 2, 8, 4), make(half, 2, 4, 12), out, { transposeA: false, transposeB: false });
-  kernels.matmul(make(half, 2, 4, 8), make(half, 2, 12, 4), out, { transposeA: true, transposeB: true });
-  kernels.matmul(make(half, 2, 7, 5), make(half, 1, 5, 3), make(half, 2, 7, 3), { transposeA: false, transposeB: false });
+  kernels.matmul({ a: make(half, 2, 8, 4), b: make(half, 2, 4, 12) }, { out }, { transposeA: false, transposeB: false });
+  kernels.matmul({ a: make(half, 2, 4, 8), b: make(half, 2, 12, 4) }, { out }, { transposeA: true, transposeB: true });
+  kernels.matmul({ a: make(half, 2, 7, 5), b: make(half, 1, 5, 3) }, { out: make(half, 2, 7, 3) }, { transposeA: false, transposeB: false });
   const [offsets, rows, scale] = [make('int32', 3), make('int32', 9), make('float32', 9)];
-  kernels.groupedLinear!(make(half, 5, 8), rows, make(half, 2, 8, 12), make('float32', 2, 12), offsets, make(half, 9, 12), make(half, 9, 12), { transposeW: false, activation: 'gelu-tanh' });
-  kernels.groupedLinear!(make(half, 9, 7), null, make(half, 2, 3, 7), null, offsets, make(half, 9, 3), null, { transposeW: true, activation: 'none' });
-  kernels.groupedLinearWeightGrad!(make(half, 5, 8), rows, make(half, 5, 12), rows, scale, offsets, make('float32', 2, 8, 12), make('float32', 2, 12));
-  kernels.groupedMatmulWeightGrad(make(half, 9, 7), make(half, 9, 3), offsets, make('float32', 2, 7, 3));
+  kernels.groupedLinear!(
+    { x: make(half, 5, 8), rows, w: make(half, 2, 8, 12), bias: make('float32', 2, 12), offsets },
+    { out: make(half, 9, 12), pre: make(half, 9, 12) }, { transposeW: false, activation: 'gelu-tanh' },
+  );
+  kernels.groupedLinear!(
+    { x: make(half, 9, 7), rows: null, w: make(half, 2, 3, 7), bias: null, offsets },
+    { out: make(half, 9, 3), pre: null }, { transposeW: true, activation: 'none' },
+  );
+  kernels.groupedLinearWeightGrad!(
+    { x: make(half, 5, 8), xRows: rows, dy: make(half, 5, 12), dyRows: rows, scale, offsets },
+    { dw: make('float32', 2, 8, 12), dbias: make('float32', 2, 12) },
+  );
+  kernels.groupedMatmulWeightGrad({ x: make(half, 9, 7), dy: make(half, 9, 3), offsets }, { out: make('float32', 2, 7, 3) });
   // Cut into parts.
-  kernels.groupedMatmulWeightGrad(make(half, 9000, 8), make(half, 9000, 8), offsets, make('float32', 2, 8, 8));
+  kernels.groupedMatmulWeightGrad({ x: make(half, 9000, 8), dy: make(half, 9000, 8), offsets }, { out: make('float32', 2, 8, 8) });
   return out;
 }

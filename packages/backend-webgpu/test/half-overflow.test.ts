@@ -17,10 +17,10 @@ describe.skipIf(!available || !float16)(`float16 on ${reason}`, () => {
     const backend = await createWebGpuBackend(options);
     const x = operand(backend, [VALUES.length], VALUES);
     const half = operand(backend, [VALUES.length], undefined, 'float16');
-    backend.kernels.cast(x, half);
+    backend.kernels.cast({ x }, { out: half });
     expect(await contents(backend, half)).toEqual(STORED);
     const [a, b, out] = [operand(backend, [1, 2, 3], [300, 0, 0, 1, 2, 3], 'float16'), operand(backend, [1, 3, 2], [-400, 1, 0, 1, 0, 1], 'float16'), operand(backend, [1, 2, 2], undefined, 'float16')];
-    backend.kernels.matmul(a, b, out, { transposeA: false, transposeB: false });
+    backend.kernels.matmul({ a, b }, { out }, { transposeA: false, transposeB: false });
     expect(await contents(backend, out)).toEqual([-Infinity, 300, -400, 6]);
     backend.dispose();
   });

@@ -35,7 +35,7 @@ const failureOf = async (work: () => unknown): Promise<unknown> => {
 
 async function squares(backend: WebGpuBackend): Promise<number[]> {
   const [x, out] = [operand(backend, [3], [1, 2, 3]), operand(backend, [3])];
-  (backend.kernels as Kernels).unary(x, out, { op: 'square' });
+  (backend.kernels as Kernels).unary({ x }, { out }, { op: 'square' });
   const found = await contents(backend, out);
   release(backend, x, out);
   return found;
@@ -79,13 +79,13 @@ describe.skipIf(!available)(`failures, on ${reason}`, () => {
     const failure = await failureOf(() => backend.read(x));
     expect(failure).toBeInstanceOf(XMoEError);
     expect(failure).toMatchObject({ code: 'backend', op: 'webgpu' });
-    expect(() => kernels.fill(x, { value: 1 })).toThrow((failure as XMoEError).message);
+    expect(() => kernels.fill({}, { out: x }, { value: 1 })).toThrow((failure as XMoEError).message);
   });
 
   it('operands of another device are told apart', async () => {
     const [{ backend }, other] = [await create(), await create()];
     const foreign = operand(other.backend, [2], [1, 2]);
-    const failure = await failureOf(() => (backend.kernels as Kernels).unary(foreign, operand(backend, [2]), { op: 'negate' }));
+    const failure = await failureOf(() => (backend.kernels as Kernels).unary({ x: foreign }, { out: operand(backend, [2]) }, { op: 'negate' }));
     expect(failure).toMatchObject({ code: 'backend' });
     await expect(backend.read(foreign)).rejects.toThrow(/another backend/);
     expect(() => backend.write(foreign, [3, 4])).toThrow(/another backend/);
@@ -97,7 +97,7 @@ describe.skipIf(!available)(`failures, on ${reason}`, () => {
     const x = operand(backend, [2], [1, 2]);
     release(backend, x);
     expect(() => release(backend, x)).toThrow(/freed twice/);
-    expect(() => kernels.fill(x, { value: 1 })).toThrow(/after its buffer was freed/);
+    expect(() => kernels.fill({}, { out: x }, { value: 1 })).toThrow(/after its buffer was freed/);
     await expect(backend.read(x)).rejects.toThrow(/after its buffer was freed/);
     const y = operand(backend, [2], [1, 2]);
     expect(() => backend.write(y, [1, 2, 3])).toThrow(/3 values for \[2\]/);
@@ -110,12 +110,12 @@ describe.skipIf(!available)('a lost device', () => {
   it('fails reads under way and later ones, kernels, writes and replays, with an error that says what to do', async () => {
     const { backend, kernels } = await create();
     const x = operand(backend, [2], [1, 2]);
-    const recording = backend.record!(() => kernels.fill(x, { value: 3 }));
+    const recording = backend.record!(() => kernels.fill({}, { out: x }, { value: 3 }));
     const pending = failureOf(() => backend.read(x));
     backend.device.destroy();
     const failures = [await pending, await failureOf(() => backend.read(x))];
     for (const call of [
-      () => kernels.fill(x, { value: 1 }), () => backend.write(x, [3, 4]), () => backend.allocate('float32', 1),
+      () => kernels.fill({}, { out: x }, { value: 1 }), () => backend.write(x, [3, 4]), () => backend.allocate('float32', 1),
       () => 'replay' in recording && recording.replay(),
     ]) failures.push(await failureOf(call));
     for (const failure of failures) {
@@ -130,7 +130,7 @@ describe.skipIf(!available)('a lost device', () => {
   it('fails a read that begins in the same moment', async () => {
     const { backend, kernels } = await create();
     const x = operand(backend, [2], [1, 2]);
-    kernels.fill(x, { value: 2 });
+    kernels.fill({}, { out: x }, { value: 2 });
     backend.device.destroy();
     expect(await failureOf(() => backend.read(x))).toMatchObject(LOST);
   });
@@ -147,7 +147,7 @@ describe.skipIf(!available)('a lost device', () => {
     const { backend, kernels } = await create();
     if (!backend.profiler) return;
     backend.profiler.start();
-    kernels.fill(operand(backend, [2]), { value: 2 });
+    kernels.fill({}, { out: operand(backend, [2]) }, { value: 2 });
     backend.device.destroy();
     expect(await failureOf(() => backend.profiler!.stop())).toMatchObject(LOST);
   });
@@ -170,7 +170,8 @@ describe.skipIf(!available)('disposal', () => {
     backend.dispose();
     const disposed = { code: 'disposed', message: expect.stringContaining('the backend was disposed') as string };
     expect(await pending).toMatchObject(disposed);
-    for (const call of [() => backend.read(x), () => kernels.fill(x, { value: 1 }), () => backend.write(x, [1, 2]), () => backend.allocate('float32', 2)]) {
+    const fill = (): void => kernels.fill({}, { out: x }, { value: 1 });
+    for (const call of [() => backend.read(x), fill, () => backend.write(x, [1, 2]), () => backend.allocate('float32', 2)]) {
       expect(await failureOf(call)).toMatchObject(disposed);
     }
     release(backend, x);
@@ -207,10 +208,10 @@ describe.skipIf(!available)('the profiler', () => {
     const { backend, kernels } = await create();
     if (!backend.profiler) return;
     const [x, out] = [operand(backend, [4, 8], new Float32Array(32)), operand(backend, [4, 8])];
-    kernels.fill(x, { value: 1 });
+    kernels.fill({}, { out: x }, { value: 1 });
     backend.profiler.start();
-    for (let i = 0; i < 2500; i++) kernels.fill(x, { value: 1 });
-    for (let i = 0; i < 3; i++) kernels.softmax(x, out);
+    for (let i = 0; i < 2500; i++) kernels.fill({}, { out: x }, { value: 1 });
+    for (let i = 0; i < 3; i++) kernels.softmax({ x }, { out });
     const times = await backend.profiler.stop();
     const calls = (primitive: string): number[] => times.filter(({ name }) => name.startsWith(primitive)).map((time) => time.calls);
     expect([calls('fill'), calls('softmax')]).toEqual([[2500], [3]]);
@@ -218,7 +219,7 @@ describe.skipIf(!available)('the profiler', () => {
     expect(times.every(({ milliseconds }) => milliseconds > 0)).toBe(true);
     expect(await contents(backend, out)).toEqual(new Array(32).fill(0.125));
     // A second run starts from nothing, and outside of runs nothing is counted.
-    kernels.softmax(x, out);
+    kernels.softmax({ x }, { out });
     backend.profiler.start();
     expect(await backend.profiler.stop()).toEqual([]);
   });
@@ -230,7 +231,7 @@ describe.skipIf(!available)('a process', () => {
       import { createWebGpuBackend } from '@xmoe/backend-webgpu';
       const backend = await createWebGpuBackend();
       const x = { buffer: backend.allocate('float32', 3), shape: [3], dtype: 'float32' };
-      backend.kernels.fill(x, { value: 5 });
+      backend.kernels.fill({}, { out: x }, { value: 5 });
       console.log((await backend.read(x)).join());
       ${ending}`;
     const { stdout } = await promisify(execFile)(process.execPath, ['--conditions=@xmoe/source', '--import', 'tsx', '--input-type=module', '-e', script], { timeout: 50_000 });

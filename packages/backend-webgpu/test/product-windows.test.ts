@@ -30,7 +30,7 @@ function matmulOf(name: string, dtype: DType, [B, M, K, N]: readonly [number, nu
       const batches = sharedB ? 1 : B;
       const b = make(dtype, transposeB ? [batches, N, K] : [batches, K, N], wave(5));
       const out = make(dtype, [B, M, N]);
-      kernels.matmul(a, b, out, { transposeA, transposeB });
+      kernels.matmul({ a, b }, { out }, { transposeA, transposeB });
       return [out];
     },
   };
@@ -43,8 +43,8 @@ function linearOf(name: string, dtype: DType, X: number, R: number, [K, M]: read
       const G = offsets.length - 1;
       const [out, pre] = [make(dtype, [R, M]), make(dtype, [R, M])];
       kernels.groupedLinear(
-        make(dtype, [X, K], wave(3)), make('int32', [R], index(X)), make(dtype, transposeW ? [G, M, K] : [G, K, M], wave(5)), make('float32', [G, M], wave(7)),
-        make('int32', [G + 1], ends(...offsets)), out, pre, { transposeW, activation: 'relu' },
+        { x: make(dtype, [X, K], wave(3)), rows: make('int32', [R], index(X)), w: make(dtype, transposeW ? [G, M, K] : [G, K, M], wave(5)), bias: make('float32', [G, M], wave(7)),
+        offsets: make('int32', [G + 1], ends(...offsets)) }, { out, pre }, { transposeW, activation: 'relu' },
       );
       return [out, pre];
     },
@@ -58,8 +58,8 @@ function weightGradOf(name: string, dtype: DType, gradDType: DType, [X, Y, R]: r
       const G = offsets.length - 1;
       const [dw, dbias] = [make(gradDType, [G, K, M]), make(gradDType, [G, M])];
       kernels.groupedLinearWeightGrad(
-        make(dtype, [X ?? R, K], wave(3)), X === null ? null : make('int32', [R], index(X)), make(dtype, [Y ?? R, M], wave(5)), Y === null ? null : make('int32', [R], index(Y)),
-        make('float32', [R], wave(7)), make('int32', [G + 1], ends(...offsets)), dw, dbias,
+        { x: make(dtype, [X ?? R, K], wave(3)), xRows: X === null ? null : make('int32', [R], index(X)), dy: make(dtype, [Y ?? R, M], wave(5)), dyRows: Y === null ? null : make('int32', [R], index(Y)),
+        scale: make('float32', [R], wave(7)), offsets: make('int32', [G + 1], ends(...offsets)) }, { dw, dbias },
       );
       return [dw, dbias];
     },

@@ -35,11 +35,11 @@ function training(backend: WebGpuBackend, kernels: Kernels) {
   const loss = operand(backend, [1]);
   const step = (): void => {
     const [scores, p, gradient] = [operand(backend, [1, N, 1]), operand(backend, [N]), operand(backend, [1, 1, 8])];
-    kernels.matmul({ ...x, shape: [1, N, 8] }, { ...w, shape: [1, 8, 1] }, scores, { transposeA: false, transposeB: false });
-    kernels.unary({ ...scores, shape: [N] }, p, { op: 'sigmoid' });
-    kernels.sumSquares([p], loss);
-    kernels.matmul({ ...p, shape: [1, 1, N] }, { ...x, shape: [1, N, 8] }, gradient, { transposeA: false, transposeB: false });
-    kernels.adamStep([w], [{ ...gradient, shape: [8] }], [m], [v], hyper, { decay: true });
+    kernels.matmul({ a: { ...x, shape: [1, N, 8] }, b: { ...w, shape: [1, 8, 1] } }, { out: scores }, { transposeA: false, transposeB: false });
+    kernels.unary({ x: { ...scores, shape: [N] } }, { out: p }, { op: 'sigmoid' });
+    kernels.sumSquares({ parts: [p] }, { out: loss });
+    kernels.matmul({ a: { ...p, shape: [1, 1, N] }, b: { ...x, shape: [1, N, 8] } }, { out: gradient }, { transposeA: false, transposeB: false });
+    kernels.adamStep({ gradients: [{ ...gradient, shape: [8] }], hyper }, { parameters: [w], m: [m], v: [v] }, { decay: true });
     release(backend, scores, p, gradient);
   };
   /** What changes from step to step comes by upload. */
@@ -74,7 +74,7 @@ describe.skipIf(!available)(`a recording, on ${reason}`, () => {
   it('sees each upload before it, with steps and reads in one batch', async () => {
     const { backend, kernels } = await create();
     const [x, out] = [operand(backend, [2], [1, 2]), operand(backend, [2])];
-    const { replay } = recorded(backend, () => kernels.unary(x, out, { op: 'square' }));
+    const { replay } = recorded(backend, () => kernels.unary({ x }, { out }, { op: 'square' }));
     const found = [[3, 4], [5, 6]].map((values) => {
       backend.write(x, values);
       replay();
@@ -101,7 +101,7 @@ describe.skipIf(!available)(`a recording, on ${reason}`, () => {
     const { backend, kernels } = await create();
     if (!backend.profiler) return;
     const x = operand(backend, [4], [1, 2, 3, 4]);
-    const { replay } = recorded(backend, () => kernels.fill(x, { value: 1 }));
+    const { replay } = recorded(backend, () => kernels.fill({}, { out: x }, { value: 1 }));
     backend.profiler.start();
     replay();
     replay();
@@ -116,9 +116,9 @@ describe.skipIf(!available)('memory of a recording', () => {
     const [x, out] = [operand(backend, [64], new Float32Array(64).fill(2)), operand(backend, [64])];
     const { replay } = recorded(backend, () => {
       const [a, b] = [operand(backend, [64]), operand(backend, [64])];
-      kernels.unary(x, a, { op: 'square' });
-      kernels.unary(a, b, { op: 'square' });
-      kernels.unary(b, out, { op: 'square' });
+      kernels.unary({ x }, { out: a }, { op: 'square' });
+      kernels.unary({ x: a }, { out: b }, { op: 'square' });
+      kernels.unary({ x: b }, { out }, { op: 'square' });
       release(backend, a, b);
     });
     const others = Array.from({ length: 8 }, (_, index) => operand(backend, [64], new Float32Array(64).fill(index)));
@@ -126,7 +126,7 @@ describe.skipIf(!available)('memory of a recording', () => {
     const found = await Promise.all(others.map((item) => contents(backend, item)));
     expect(found.map((values) => new Set(values))).toEqual(others.map((_, index) => new Set([index])));
     // And other work does not disturb it.
-    others.forEach((item) => kernels.fill(item, { value: 99 }));
+    others.forEach((item) => kernels.fill({}, { out: item }, { value: 99 }));
     replay();
     expect(new Set(await contents(backend, out))).toEqual(new Set([256]));
   });
@@ -139,9 +139,9 @@ describe.skipIf(!available)('memory of a recording', () => {
       let kept: Operand | undefined;
       const recording = recorded(backend, () => {
         const temporary = operand(backend, [mebi]);
-        kernels.unary(x, temporary, { op });
+        kernels.unary({ x }, { out: temporary }, { op });
         kept = operand(backend, [4]);
-        kernels.slice(temporary, kept, { begin: [7] });
+        kernels.slice({ x: temporary }, { out: kept }, { begin: [7] });
         release(backend, temporary);
       });
       return { recording, kept: kept! };
@@ -164,9 +164,9 @@ describe.skipIf(!available)('memory of a recording', () => {
     let kept: Operand | undefined;
     const recording = recorded(backend, () => {
       const temporary = operand(backend, [1000]);
-      kernels.unary(x, temporary, { op: 'square' });
+      kernels.unary({ x }, { out: temporary }, { op: 'square' });
       kept = operand(backend, [1000]);
-      kernels.unary(temporary, kept, { op: 'negate' });
+      kernels.unary({ x: temporary }, { out: kept }, { op: 'negate' });
       release(backend, temporary);
     });
     expect(backend.memory().bytes).toBeGreaterThan(bytes + 7000);
@@ -201,13 +201,13 @@ describe.skipIf(!available)('work that cannot be repeated', () => {
     const [x, out] = [operand(backend, [2], [1, 2]), operand(backend, [2])];
     const written = backend.record!(() => {
       backend.write(x, [3, 4]);
-      kernels.unary(x, out, { op: 'negate' });
+      kernels.unary({ x }, { out }, { op: 'negate' });
     });
     expect(written).toEqual({ refused: 'a tensor is written by the host' });
     expect(await contents(backend, out)).toEqual([-3, -4]);
     let pending: Promise<number[]> | undefined;
     const read = backend.record!(() => {
-      kernels.unary(x, out, { op: 'square' });
+      kernels.unary({ x }, { out }, { op: 'square' });
       pending = contents(backend, out);
     });
     expect(read).toEqual({ refused: 'a tensor is read by the host' });
@@ -222,7 +222,7 @@ describe.skipIf(!available)('work that cannot be repeated', () => {
       let kept: Operand | undefined;
       const work = (): void => {
         const temporary = operand(backend, [500]);
-        kernels.unary(x, temporary, { op: 'square' });
+        kernels.unary({ x }, { out: temporary }, { op: 'square' });
         if (keeping) kept = operand(backend, [700]);
         release(backend, temporary);
         backend.write(x, new Float32Array(500));
@@ -235,7 +235,7 @@ describe.skipIf(!available)('work that cannot be repeated', () => {
     };
     for (const failing of [false, true]) for (const keeping of [false, true]) attempt(failing, keeping);
     // The next one works.
-    recorded(backend, () => kernels.fill(x, { value: 1 })).dispose();
+    recorded(backend, () => kernels.fill({}, { out: x }, { value: 1 })).dispose();
   });
 
   it('is also a recording within a recording', async () => {

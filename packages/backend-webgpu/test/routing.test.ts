@@ -65,7 +65,11 @@ function planOperands({ T, K, N, dispatch, share, scores, used, popular, seed }:
 }
 
 const plan = ({ dispatch, rankOnly }: PlanCase) => (kernels: Kernels, o: Record<string, Operand>): void =>
-  kernels.dispatchClaims(o.ids!, o.scores!, o.rowClaim!, o.rowToken!, o.claimRow!, o.offsets!, o.wanted!, o.load!, { dispatch, rankOnly });
+  kernels.dispatchClaims(
+    { expertIds: o.ids!, scores: o.scores! },
+    { rowClaim: o.rowClaim!, rowToken: o.rowToken!, claimRow: o.claimRow!, offsets: o.offsets!, wanted: o.wanted!, load: o.load! },
+    { dispatch, rankOnly },
+  );
 
 describe.skipIf(!available)(`on ${reason}`, async () => {
   const backend: WebGpuBackend = available ? await createWebGpuBackend() : (undefined as never);
@@ -94,12 +98,12 @@ describe.skipIf(!available)(`on ${reason}`, async () => {
   it('NaN comes last and hides nothing', async () => {
     const values = [3, NaN, -1, Infinity, NaN, -0, 0, -Infinity, 2];
     const sort = { keys: input([9], 'float32', values), permutation: output([9]) };
-    const sorted = await outputsOf(backend, sort, (kernels, o) => kernels.sortByKey(o.keys!, o.permutation!));
+    const sorted = await outputsOf(backend, sort, (kernels, o) => kernels.sortByKey({ keys: o.keys! }, { permutation: o.permutation! }));
     expect(sorted.permutation).toEqual([7, 2, 5, 6, 8, 0, 3, 1, 4]);
     const wide = Array.from({ length: 600 }, (_, index) => (index % 3 === 0 ? NaN : index % 7));
     for (const [row, k] of [[values, 9], [values, 3], [wide, 20]] as const) {
       const top = { x: input([1, row.length], 'float32', row), values: output([1, k], 'float32'), indices: output([1, k]) };
-      const best = (kernels: Kernels, o: Record<string, Operand>): void => kernels.topK(o.x!, o.values!, o.indices!);
+      const best = (kernels: Kernels, o: Record<string, Operand>): void => kernels.topK({ x: o.x! }, { values: o.values!, indices: o.indices! });
       expect(await outputsOf(backend, top, best)).toEqual(await outputsOf(cpu, top, best));
     }
   });
@@ -116,10 +120,13 @@ describe.skipIf(!available)(`on ${reason}`, async () => {
     }
     const p = new Float32Array(9 * 256).fill(1 / 256);
     const select = { p: input([9, 256], 'float32', p), values: output([9, 256], 'float32'), indices: output([9, 256]), counts: output([9]) };
-    expect(await launches(select, (kernels, o) => kernels.thresholdSelect(o.p!, null, o.values!, o.indices!, o.counts!, { threshold: 0.9 }))).toBe(1);
+    expect(await launches(select, (kernels, o) => kernels.thresholdSelect(
+      { p: o.p!, mask: null },
+      { values: o.values!, indices: o.indices!, counts: o.counts! }, { threshold: 0.9 },
+    ))).toBe(1);
     const best = { x: input([2, 700], 'float32', new Float32Array(1400)), values: output([2, 64], 'float32'), indices: output([2, 64]) };
-    expect(await launches(best, (kernels, o) => kernels.topK(o.x!, o.values!, o.indices!))).toBe(1);
+    expect(await launches(best, (kernels, o) => kernels.topK({ x: o.x! }, { values: o.values!, indices: o.indices! }))).toBe(1);
     const sort = { keys: input([5000], 'int32', new Int32Array(5000)), permutation: output([5000]) };
-    expect(await launches(sort, (kernels, o) => kernels.sortByKey(o.keys!, o.permutation!))).toBe(5);
+    expect(await launches(sort, (kernels, o) => kernels.sortByKey({ keys: o.keys! }, { permutation: o.permutation! }))).toBe(5);
   });
 });

@@ -1,6 +1,6 @@
 // What the runtime promises besides arithmetic: the order of uploads, kernels and reads, what is made once and used again, windows
 // and folds, and that memory stays flat. Recordings, failures and lifetimes have files of their own.
-import type { Kernels } from '@xmoe/core';
+import type { Kernels, Operand } from '@xmoe/core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createWebGpuBackend, type WebGpuBackend, type WebGpuBackendOptions } from '../src/index.js';
 import { traitsOf } from '../src/device/traits.js';
@@ -32,9 +32,9 @@ describe.skipIf(!available)(`order, on ${reason}`, () => {
     const { backend, kernels } = await create();
     const x = operand(backend, [length], new Float32Array(length).fill(1));
     const [before, after] = [operand(backend, [length]), operand(backend, [length])];
-    kernels.unary(x, before, { op: 'negate' });
+    kernels.unary({ x }, { out: before }, { op: 'negate' });
     backend.write(x, new Float32Array(length).fill(2));
-    kernels.unary(x, after, { op: 'negate' });
+    kernels.unary({ x }, { out: after }, { op: 'negate' });
     const [first, second] = await Promise.all([contents(backend, before), contents(backend, after)]);
     expect(new Set(first)).toEqual(new Set([-1]));
     expect(new Set(second)).toEqual(new Set([-2]));
@@ -48,7 +48,7 @@ describe.skipIf(!available)(`order, on ${reason}`, () => {
     let [sum, next] = [operand(backend, [1024], new Float32Array(1024)), operand(backend, [1024])];
     for (let i = 1; i <= 200; i++) {
       backend.write(x, new Float32Array(1024).fill(i));
-      kernels.binary(sum, x, next, { op: 'add' });
+      kernels.binary({ a: sum, b: x }, { out: next }, { op: 'add' });
       [sum, next] = [next, sum];
     }
     expect(new Set(await contents(backend, sum))).toEqual(new Set([(200 * 201) / 2]));
@@ -61,7 +61,7 @@ describe.skipIf(!available)(`order, on ${reason}`, () => {
     const results = [1, 2, 3].map((value) => {
       const x = operand(backend, [8], new Float32Array(8).fill(value));
       const out = operand(backend, [8]);
-      kernels.unary(x, out, { op: 'square' });
+      kernels.unary({ x }, { out }, { op: 'square' });
       release(backend, x);
       return out;
     });
@@ -74,7 +74,7 @@ describe.skipIf(!available)(`order, on ${reason}`, () => {
     const first = contents(backend, x);
     backend.write(x, [4, 5, 6]);
     const second = contents(backend, x);
-    kernels.fill(x, { value: 7 });
+    kernels.fill({}, { out: x }, { value: 7 });
     expect(await Promise.all([first, second, contents(backend, x)])).toEqual([[1, 2, 3], [4, 5, 6], [7, 7, 7]]);
   });
 
@@ -82,7 +82,7 @@ describe.skipIf(!available)(`order, on ${reason}`, () => {
     const { backend, kernels } = await create();
     const items = [1, 5, 1000, 30000, 30001, 7].map((length, index) => {
       const item = operand(backend, [length]);
-      kernels.fill(item, { value: index });
+      kernels.fill({}, { out: item }, { value: index });
       return item;
     });
     const found = await Promise.all(items.map((item) => contents(backend, item)));
@@ -107,7 +107,7 @@ describe.skipIf(!available)(`order, on ${reason}`, () => {
   it('a batch that grows long is submitted by itself', async () => {
     const { backend, kernels } = await create();
     const x = operand(backend, [1]);
-    for (let i = 0; i < 9000; i++) kernels.fill(x, { value: i % 7 });
+    for (let i = 0; i < 9000; i++) kernels.fill({}, { out: x }, { value: i % 7 });
     expect(backend.statistics.submits).toBe(Math.floor(9000 / 64));
     expect(await contents(backend, x)).toEqual([8999 % 7]);
   });
@@ -118,10 +118,10 @@ describe.skipIf(!available)('what is made once', () => {
     const { backend, kernels } = await create();
     const step = (): void => {
       const [a, b, out] = [operand(backend, [50]), operand(backend, [50]), operand(backend, [50])];
-      kernels.fill(a, { value: 2 });
-      kernels.fill(b, { value: 3 });
-      kernels.binary(a, b, out, { op: 'multiply' });
-      kernels.softmax({ ...out, shape: [5, 10] }, { ...a, shape: [5, 10] });
+      kernels.fill({}, { out: a }, { value: 2 });
+      kernels.fill({}, { out: b }, { value: 3 });
+      kernels.binary({ a, b }, { out }, { op: 'multiply' });
+      kernels.softmax({ x: { ...out, shape: [5, 10] } }, { out: { ...a, shape: [5, 10] } });
       release(backend, a, b, out);
     };
     // Freed buffers come back last first: their roles repeat every other step.
@@ -133,7 +133,7 @@ describe.skipIf(!available)('what is made once', () => {
     ];
     for (let i = 0; i < 20; i++) step();
     expect(spies.map(({ mock }) => mock.calls.length)).toEqual([0, 0, 0, 0]);
-    kernels.fill(operand(backend, [50]), { value: 4 });
+    kernels.fill({}, { out: operand(backend, [50]) }, { value: 4 });
     expect(spies[3]!.mock.calls.length).toBe(1);
   });
 
@@ -141,14 +141,14 @@ describe.skipIf(!available)('what is made once', () => {
     const { backend, kernels } = await create();
     const items = Array.from({ length: 600 }, (_, index) => {
       const item = operand(backend, [2]);
-      kernels.fill(item, { value: index / 4 });
+      kernels.fill({}, { out: item }, { value: index / 4 });
       return item;
     });
     const whole = operand(backend, [2], undefined, 'int32');
-    kernels.fill(whole, { value: -5 });
+    kernels.fill({}, { out: whole }, { value: -5 });
     const zeros = [0, -0].map((value) => {
       const item = operand(backend, [1]);
-      kernels.fill(item, { value });
+      kernels.fill({}, { out: item }, { value });
       return item;
     });
     const found = await Promise.all(items.map((item) => contents(backend, item)));
@@ -159,12 +159,12 @@ describe.skipIf(!available)('what is made once', () => {
 
   it('programs are compiled per variant, not per shape', async () => {
     const { backend, kernels } = await create();
-    const run = (rows: number): void => kernels.softmax(operand(backend, [rows, 12]), operand(backend, [rows, 12]));
+    const run = (rows: number): void => kernels.softmax({ x: operand(backend, [rows, 12]) }, { out: operand(backend, [rows, 12]) });
     run(1);
     const { programs } = backend;
     [2, 77, 1000].forEach(run);
     expect(backend.programs).toBe(programs);
-    kernels.softmax(operand(backend, [2, 13]), operand(backend, [2, 13]));
+    kernels.softmax({ x: operand(backend, [2, 13]) }, { out: operand(backend, [2, 13]) });
     expect(backend.programs).toBe(programs + 1);
   });
 });
@@ -174,7 +174,7 @@ describe.skipIf(!available)('the pool', () => {
     const { backend, kernels } = await create();
     const x = operand(backend, [MEBI], new Float32Array(MEBI).fill(3));
     const out = operand(backend, [MEBI]);
-    kernels.unary(x, out, { op: 'square' });
+    kernels.unary({ x }, { out }, { op: 'square' });
     const destroyed = vi.spyOn((x.buffer as unknown as { block: { gpu: GPUBuffer } }).block.gpu, 'destroy');
     release(backend, x);
     for (let i = 1; i < 60; i++) release(backend, operand(backend, [MEBI + 2 ** 17 * i]));
@@ -183,7 +183,7 @@ describe.skipIf(!available)('the pool', () => {
     expect(backend.memory().bytes).toBeLessThanOrEqual(110 * MEBI);
     const again = operand(backend, [MEBI], new Float32Array(MEBI).fill(5));
     const sum = operand(backend, [MEBI]);
-    kernels.binary(out, again, sum, { op: 'add' });
+    kernels.binary({ a: out, b: again }, { out: sum }, { op: 'add' });
     expect(new Set(await contents(backend, sum))).toEqual(new Set([14]));
   });
 
@@ -192,8 +192,8 @@ describe.skipIf(!available)('the pool', () => {
     const iteration = (i: number): void => {
       const rows = 3 + (i % 17);
       const [x, bias, dy, dx, dbias] = [operand(backend, [rows, 40]), operand(backend, [1, 40]), operand(backend, [rows, 40]), operand(backend, [rows, 40]), operand(backend, [1, 40])];
-      for (const item of [x, bias, dy]) kernels.fill(item, { value: i % 5 });
-      kernels.biasActivationGrad(x, bias, null, dy, dx, dbias, { activation: 'gelu-tanh' });
+      for (const item of [x, bias, dy]) kernels.fill({}, { out: item }, { value: i % 5 });
+      kernels.biasActivationGrad({ x, bias, offsets: null, dy }, { dx, dbias }, { activation: 'gelu-tanh' });
       release(backend, x, bias, dy, dx, dbias);
     };
     for (let i = 0; i < 100; i++) iteration(i);
@@ -213,7 +213,7 @@ describe.skipIf(!available)('the pool', () => {
     const [gamma, dgamma] = [operand(backend, [64], new Float32Array(64)), operand(backend, [64])];
     const [mean, rstd] = [operand(backend, [300], new Float32Array(300)), operand(backend, [300], new Float32Array(300))];
     const foreign = { buffer: {}, shape: [64], dtype: 'float32' as const };
-    const attempt = (): void => kernels.layerNormGrad(x!, gamma, mean, rstd, dy!, dx!, dgamma, foreign);
+    const attempt = (): void => kernels.layerNormGrad({ x: x!, gamma, mean, rstd, dy: dy! }, { dx: dx!, dgamma, dbeta: foreign });
     expect(attempt).toThrow(/belongs to another backend/);
     const { bytes } = backend.memory();
     for (let i = 0; i < 20; i++) expect(attempt).toThrow();
@@ -227,7 +227,7 @@ describe.skipIf(!available)('limits of the device', () => {
     const length = 3 * 16384 + 5;
     const x = operand(backend, [length], Float32Array.from({ length }, (_, index) => index));
     const out = operand(backend, [length]);
-    kernels.unary(x, out, { op: 'negate' });
+    kernels.unary({ x }, { out }, { op: 'negate' });
     expect(backend.statistics.dispatches).toBeGreaterThan(3);
     const found = await contents(backend, out);
     expect(found.findIndex((value, index) => value !== -index)).toBe(-1);
@@ -236,10 +236,10 @@ describe.skipIf(!available)('limits of the device', () => {
   it('say which operand is too large where there are no windows', async () => {
     const { backend, kernels } = await create({ traits: { bindingBytes: 65536 } });
     const [x, out] = [operand(backend, [1, 20000]), operand(backend, [1, 20000])];
-    expect(() => kernels.softmax(x, out)).toThrow(/softmax.*x float32 \[1, 20000\] has 80000 bytes, the device binds at most 65536/);
+    expect(() => kernels.softmax({ x }, { out })).toThrow(/softmax.*x float32 \[1, 20000\] has 80000 bytes, the device binds at most 65536/);
     const failure = (() => {
       try {
-        kernels.softmax(x, out);
+        kernels.softmax({ x }, { out });
       } catch (error) {
         return error;
       }
@@ -252,7 +252,7 @@ describe.skipIf(!available)('limits of the device', () => {
     const found = await Promise.all([{}, { maxGroupsPerDimension: 7 }].map(async (traits) => {
       const { backend, kernels } = await create({ traits });
       const [x, out] = [operand(backend, [6000, 3], values), operand(backend, [6000, 3])];
-      kernels.softmax(x, out);
+      kernels.softmax({ x }, { out });
       return contents(backend, out);
     }));
     expect(found[1]).toEqual(found[0]);
@@ -290,11 +290,11 @@ describe('other devices', () => {
       program: (name: string, spec: () => Parameters<typeof createProgram>[1]) => programs[programs.push(createProgram(name, spec())) - 1],
       run: () => undefined, fold: (count: number) => [count], scratch: () => x,
     } as unknown as Runtime;
-    const x = { buffer: {}, shape: [3], dtype: 'float32' } as unknown as Parameters<Kernels['random']>[1];
+    const x = { buffer: {}, shape: [3], dtype: 'float32' } as unknown as Operand;
     const kernels = optimizerKernels(runtime);
     const many = Array.from({ length: 100 }, () => x);
-    kernels.adamStep(many, many, many, many, x, { decay: true });
-    kernels.sumSquares(many, x);
+    kernels.adamStep({ gradients: many, hyper: x }, { parameters: many, m: many, v: many }, { decay: true });
+    kernels.sumSquares({ parts: many }, { out: x });
     expect(programs.length).toBeGreaterThan(8);
     for (const { name, argNames } of programs) expect(argNames.length, name).toBeLessThanOrEqual(64);
   });

@@ -87,7 +87,7 @@ describe.skipIf(!available || !float16)(`the check of subgroup matrices on ${rea
     expect(broken.description).toMatch(/neither tuned nor with subgroup matrices: .*[Ii]nvalid/);
     expect(broken.tilings.matrices).toEqual([]);
     const out = { buffer: broken.allocate('float16', 4), shape: [4], dtype: 'float16' } as const;
-    broken.kernels.fill(out, { value: 2 });
+    broken.kernels.fill({}, { out }, { value: 2 });
     expect(Array.from(await broken.read(out))).toEqual([2, 2, 2, 2]);
     broken.dispose();
     device.destroy();

@@ -42,7 +42,7 @@ describe.skipIf(!available)(`on ${reason}`, () => {
     const a = operand(on, 'float32', transposeA ? [1, K, M] : [1, M, K], 3);
     const b = operand(on, 'float32', transposeB ? [1, N, K] : [1, K, N], 5);
     const out = operand(on, 'float32', [1, M, N]);
-    on.kernels.matmul(a, b, out, { transposeA, transposeB });
+    on.kernels.matmul({ a, b }, { out }, { transposeA, transposeB });
     const values = Array.from(await on.read(out));
     for (const { buffer } of [a, b, out]) on.free(buffer);
     return values;

@@ -139,7 +139,7 @@ describe.skipIf(!available)(`on ${reason}`, () => {
 
   function multiply(backend: WebGpuBackend): void {
     const make = (...shape: number[]) => ({ buffer: backend.allocate('float32', shape.reduce((x, y) => x * y, 1)), shape, dtype: 'float32' as const });
-    backend.kernels.matmul(make(1, 5, 8), make(1, 8, 16), make(1, 5, 16), { transposeA: false, transposeB: false });
+    backend.kernels.matmul({ a: make(1, 5, 8), b: make(1, 8, 16) }, { out: make(1, 5, 16) }, { transposeA: false, transposeB: false });
   }
 
   for (const timestamps of [true, false]) {

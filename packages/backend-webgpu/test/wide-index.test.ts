@@ -37,8 +37,8 @@ describe.skipIf(!available)(`beyond 2³², on ${reason}`, () => {
     const [drawn, dropped] = [operand(backend, [261]), operand(backend, [261])];
     const [low, beyond] = wordsOf(first);
     insist({ first: low, firstBeyond: beyond });
-    backend.kernels.random(key, drawn, { stream: STREAM });
-    backend.kernels.dropout!(x, key, dropped, { rate: RATE, stream: STREAM });
+    backend.kernels.random({ key }, { out: drawn }, { stream: STREAM });
+    backend.kernels.dropout!({ x, key }, { out: dropped }, { rate: RATE, stream: STREAM });
     const expected = uniforms(first, 261);
     expect(await contents(backend, drawn)).toEqual([...expected]);
     expect(await contents(backend, dropped)).toEqual(Array.from(expected, (value) => (value < RATE ? 0 : 4)));
@@ -64,8 +64,8 @@ describe.skipIf(!available)(`beyond 2³², on ${reason}`, () => {
       const stats = operand(backend, [2, queries, 2]);
       const options = { heads: 2, causal: false, scale: 1, dropoutRate: RATE, stream: STREAM };
       insist({ first: firstHead });
-      backend.kernels.attention!(zeros, k, v, null, key, out!, stats, options);
-      backend.kernels.attentionGrad!(zeros, k, v, null, key, out!, stats, dout, dq!, dk!, dv!, options);
+      backend.kernels.attention!({ q: zeros, k, v, keyMask: null, key }, { out: out!, stats }, options);
+      backend.kernels.attentionGrad!({ q: zeros, k, v, keyMask: null, key, out: out!, stats, dout }, { dq: dq!, dk: dk!, dv: dv! }, options);
       const [keyRows, values, flows] = await Promise.all([k, v, dout].map((item) => contents(backend, item)));
       const kept = Array.from(uniforms(firstHead * queries * keys, 2 * queries * keys), (value) => (value < RATE ? 0 : 1 / (1 - RATE)));
       const expected = uniformAttention({ queries, keys, D, kept, k: keyRows!, v: values!, dout: flows! });
@@ -126,7 +126,7 @@ it('windows of more than 2³² elements say where they begin in whole', () => {
     fold: (count: number) => [count],
   } as unknown as Runtime;
   const x: Operand = { buffer: {}, shape: [2 ** 33 + 5], dtype: 'float16' };
-  randomKernels(runtime).dropout(x, { buffer: {}, shape: [2], dtype: 'uint32' }, x, { rate: RATE, stream: STREAM });
+  randomKernels(runtime).dropout({ x, key: { buffer: {}, shape: [2], dtype: 'uint32' } }, { out: x }, { rate: RATE, stream: STREAM });
   expect(begins.length).toBeGreaterThan(8);
   expect(begins.at(-1)).toBeGreaterThan(2 ** 32);
 });

@@ -1,8 +1,10 @@
 // The contract between core and backends: every primitive in one place. Signatures only; no code.
 //
 // Rules that hold for every row:
-// - Kernels write into *given* outputs, completely (stale contents never show through). Inputs are never changed,
-//   except by `adamStep`, whose operands say so. An output never shares a buffer with an input.
+// - A call is `kernel(inputs, outputs, attributes)`: operands by name, so that none can be taken for another. A field holds an operand, a
+//   list of them, or null where the row says so; whoever looks at kernels from outside (checks, recordings) walks these names.
+// - Kernels write into *given* outputs, completely (stale contents never show through). Inputs are never changed. An output never
+//   shares a buffer with an input. A row that changes operands in place has `updates` instead of outputs: they are read too.
 // - Operands are dense, row-major. A reshape is an alias, so kernels trust `shape` of the operand, not of the buffer.
 // - No kernel waits for the host. What changes per step (keys, learning rate) comes from a buffer, never an attribute.
 // - float: float32 or float16. All float operands of a call share one dtype unless the row says "float32 only".
@@ -75,70 +77,73 @@ export interface CrossEntropyChunk {
   readonly vocabulary: number;
 }
 
+/** The inputs of a primitive that reads nothing. */
+export type NoOperands = Readonly<Record<string, never>>;
+
 /** Primitives every backend implements. */
 export interface RequiredKernels {
   /** out[…] = value. Any dtype. */
-  fill(out: Operand, attributes: { value: number }): void;
+  fill(inputs: NoOperands, outputs: { out: Operand }, attributes: { value: number }): void;
   /** out[i] = start + i·step. int32, uint32 or float32; out [n]. */
-  iota(out: Operand, attributes: { start: number; step: number }): void;
+  iota(inputs: NoOperands, outputs: { out: Operand }, attributes: { start: number; step: number }): void;
   /**
    * Uniform [0, 1) by Threefry-2x32-20, bit-equal to `fillUniform` of core: element i by the whole of i, also beyond 2^32. key uint32 [2];
    * out float32.
    */
-  random(key: Operand, out: Operand, attributes: { stream: number }): void;
+  random(inputs: { key: Operand }, outputs: { out: Operand }, attributes: { stream: number }): void;
   /** Element-wise. float (negate, abs, sign also int32; logicalNot bool → bool). */
-  unary(x: Operand, out: Operand, attributes: { op: UnaryOp }): void;
+  unary(inputs: { x: Operand }, outputs: { out: Operand }, attributes: { op: UnaryOp }): void;
   /** NumPy broadcasting: a and b have the rank of out, each axis equal to out's or 1. logical*: bool. */
-  binary(a: Operand, b: Operand, out: Operand, attributes: { op: BinaryOp }): void;
+  binary(inputs: { a: Operand; b: Operand }, outputs: { out: Operand }, attributes: { op: BinaryOp }): void;
   /** As `binary`; out bool; a and b of one dtype, any. */
-  compare(a: Operand, b: Operand, out: Operand, attributes: { op: CompareOp }): void;
+  compare(inputs: { a: Operand; b: Operand }, outputs: { out: Operand }, attributes: { op: CompareOp }): void;
   /** out = condition ? a : b, broadcasting as `binary`. condition bool; a, b, out of one dtype, any. */
-  select(condition: Operand, a: Operand, b: Operand, out: Operand): void;
+  select(inputs: { condition: Operand; a: Operand; b: Operand }, outputs: { out: Operand }): void;
   /**
    * Converts between any two dtypes: float → int truncates, beyond the range to its nearest end, NaN to 0; int32 ↔ uint32 keeps the bits;
    * number → bool is ≠ 0, NaN included; bool → number is 0 or 1.
    */
-  cast(x: Operand, out: Operand): void;
+  cast(inputs: { x: Operand }, outputs: { out: Operand }): void;
   /** [outer, size, inner] → [outer, inner]. float or int32. Over size 0: sum 0, max −∞, min +∞ (int32: −2^31, 2^31 − 1). */
-  reduce(x: Operand, out: Operand, attributes: AxisView & { op: ReduceOp }): void;
+  reduce(inputs: { x: Operand }, outputs: { out: Operand }, attributes: AxisView & { op: ReduceOp }): void;
   /** Lowest index of the extreme: [outer, size, inner] → int32 [outer, inner]. x float or int32, size ≥ 1. NaN only among nothing else. */
-  argReduce(x: Operand, out: Operand, attributes: AxisView & { op: 'max' | 'min' }): void;
+  argReduce(inputs: { x: Operand }, outputs: { out: Operand }, attributes: AxisView & { op: 'max' | 'min' }): void;
   /** Running sum along the last axis of [rows, n]; exclusive: out[0] = 0. float32 or int32, summed left to right. */
-  cumsum(x: Operand, out: Operand, attributes: { exclusive: boolean }): void;
+  cumsum(inputs: { x: Operand }, outputs: { out: Operand }, attributes: { exclusive: boolean }): void;
   /**
    * out[b] = op(a[b]) · op(b[b]). a [B, M, K] ([B, K, M] if transposeA), b [B or 1, K, N] ([.., N, K] if transposeB),
    * out [B, M, N]. float in; out float16 or float32.
    */
-  matmul(a: Operand, b: Operand, out: Operand, attributes: { transposeA: boolean; transposeB: boolean }): void;
+  matmul(inputs: { a: Operand; b: Operand }, outputs: { out: Operand }, attributes: { transposeA: boolean; transposeB: boolean }): void;
   /** Axis i of out is axis permutation[i] of x. Any dtype. */
-  transpose(x: Operand, out: Operand, attributes: { permutation: readonly number[] }): void;
+  transpose(inputs: { x: Operand }, outputs: { out: Operand }, attributes: { permutation: readonly number[] }): void;
   /** out = x[begin[0] : begin[0] + out.shape[0], …]. Any dtype. */
-  slice(x: Operand, out: Operand, attributes: { begin: readonly number[] }): void;
+  slice(inputs: { x: Operand }, outputs: { out: Operand }, attributes: { begin: readonly number[] }): void;
   /** Repeats axes of size 1: x has the rank of out. Any dtype. */
-  broadcast(x: Operand, out: Operand): void;
+  broadcast(inputs: { x: Operand }, outputs: { out: Operand }): void;
   /** Joins along `axis`. At least one input. Any dtype. */
-  concat(inputs: readonly Operand[], out: Operand, attributes: { axis: number }): void;
+  concat(inputs: { parts: readonly Operand[] }, outputs: { out: Operand }, attributes: { axis: number }): void;
   /** out[i] = x[indices[i]]; a zero row where the index is outside 0 … R−1. x [R, D], indices [n], out [n, D]. Any dtype. */
-  gatherRows(x: Operand, indices: Operand, out: Operand): void;
+  gatherRows(inputs: { x: Operand; indices: Operand }, outputs: { out: Operand }): void;
   /** out[r] = Σ x[i] over i with indices[i] = r, ascending i; others ignored. x [n, D], indices [n], out [R, D]. float32, float16, int32. */
-  scatterAddRows(x: Operand, indices: Operand, out: Operand): void;
+  scatterAddRows(inputs: { x: Operand; indices: Operand }, outputs: { out: Operand }): void;
   /** out[r, j] = x[r, indices[r, j]], 0 where the index is outside. x [R, C], indices [R, k], out [R, k]. float, int32. */
-  takeAlongLast(x: Operand, indices: Operand, out: Operand): void;
+  takeAlongLast(inputs: { x: Operand; indices: Operand }, outputs: { out: Operand }): void;
   /** out[r, c] = Σ_j x[r, j] over j with indices[r, j] = c. x [R, k], indices [R, k], out [R, C]. float, int32. */
-  addAlongLast(x: Operand, indices: Operand, out: Operand): void;
+  addAlongLast(inputs: { x: Operand; indices: Operand }, outputs: { out: Operand }): void;
   /** The k largest of each row, descending, NaN last, ties by lowest index. x float [R, C]; values [R, k]; indices int32 [R, k]. */
-  topK(x: Operand, values: Operand, indices: Operand): void;
+  topK(inputs: { x: Operand }, outputs: { values: Operand; indices: Operand }): void;
   /** Stable ascending argsort: keys[permutation[i]] ≤ keys[permutation[i+1]], NaN last. keys float32 or int32 [n]; int32 [n]. */
-  sortByKey(keys: Operand, permutation: Operand): void;
+  sortByKey(inputs: { keys: Operand }, outputs: { permutation: Operand }): void;
   /** out[b] = how many x equal b; values outside 0 … bins−1 are ignored. x int32 [n], out int32 [bins]. */
-  bincount(x: Operand, out: Operand): void;
+  bincount(inputs: { x: Operand }, outputs: { out: Operand }): void;
   /**
    * Row r of segment g (offsets[g] ≤ r < offsets[g+1]) times w[g]. x [R, K], w [G, K, M] ([G, M, K] if transposeW),
    * offsets int32 [G + 1] ascending from 0, out [R, M]. Rows at or after offsets[G] become zero and cost nothing.
    */
-  groupedMatmul(x: Operand, w: Operand, offsets: Operand, out: Operand, attributes: { transposeW: boolean }): void;
+  groupedMatmul(inputs: { x: Operand; w: Operand; offsets: Operand }, outputs: { out: Operand }, attributes: { transposeW: boolean }): void;
   /** out[g] = x[segment g]ᵀ · dy[segment g]; zero for an empty segment. x [R, K], dy [R, M], out [G, K, M]. */
-  groupedMatmulWeightGrad(x: Operand, dy: Operand, offsets: Operand, out: Operand): void;
+  groupedMatmulWeightGrad(inputs: { x: Operand; dy: Operand; offsets: Operand }, outputs: { out: Operand }): void;
 }
 
 /** Primitives a backend may implement for speed. Core has a fallback for each, written in required ones. */
@@ -147,9 +152,9 @@ export interface FusedKernels {
    * Softmax of the last axis. x float [R, C], out float (may be float32 for float16 x). A row of −∞ gives zeros; a row that
    * holds NaN or +∞ has no softmax and becomes NaN.
    */
-  softmax(x: Operand, out: Operand): void;
+  softmax(inputs: { x: Operand }, outputs: { out: Operand }): void;
   /** dx = y · (dy − Σ y·dy). y, dy, dx [R, C]. */
-  softmaxGrad(y: Operand, dy: Operand, dx: Operand): void;
+  softmaxGrad(inputs: { y: Operand; dy: Operand }, outputs: { dx: Operand }): void;
   /**
    * Of one chunk of the vocabulary, per row: peak = the largest logit (`LOWEST_FLOAT32` if none is above), sum = Σ exp(logits − peak),
    * total = Σ (logits − peak), or null where nobody asks; all three NaN where a logit is NaN or +∞. picked = the target's logit, 0 if the target is
@@ -158,8 +163,8 @@ export interface FusedKernels {
    * logits [R, C], targets int32 [R] (ids in the whole vocabulary; negative: no target), others float32 [R].
    */
   crossEntropyStats(
-    logits: Operand, targets: Operand, peak: Operand, sum: Operand, picked: Operand, total: Operand | null,
-    attributes: { offset: number; vocabulary: number },
+    inputs: { logits: Operand; targets: Operand },
+    outputs: { peak: Operand; sum: Operand; picked: Operand; total: Operand | null }, attributes: { offset: number; vocabulary: number },
   ): void;
   /**
    * dlogits = (exp(logits − peak) / sum − (1 − ε)·[column is target] − ε/V) · scale, with peak (no logit is above it) and sum of the
@@ -167,39 +172,46 @@ export interface FusedKernels {
    * more, and where `sum` is NaN or 0. peak, sum, scale float32 [R].
    */
   crossEntropyGrad(
-    logits: Operand, targets: Operand, peak: Operand, sum: Operand, scale: Operand, dlogits: Operand, attributes: CrossEntropyChunk,
+    inputs: { logits: Operand; targets: Operand; peak: Operand; sum: Operand; scale: Operand },
+    outputs: { dlogits: Operand }, attributes: CrossEntropyChunk,
   ): void;
   /** (x − mean)·rstd·gamma + beta per row. x, out [R, D]; gamma, beta float32 [D]; mean, rstd float32 [R]. */
-  layerNorm(x: Operand, gamma: Operand, beta: Operand, out: Operand, mean: Operand, rstd: Operand, attributes: { epsilon: number }): void;
+  layerNorm(inputs: { x: Operand; gamma: Operand; beta: Operand }, outputs: { out: Operand; mean: Operand; rstd: Operand }, attributes: { epsilon: number }): void;
   /**
    * dx [R, D]; dgamma, dbeta float32 [D]. `mean` and `rstd` are those of `layerNorm`. The rounding of `mean` is measured and taken out again:
    * far from 0 it would be a part of the deviations.
    */
-  layerNormGrad(x: Operand, gamma: Operand, mean: Operand, rstd: Operand, dy: Operand, dx: Operand, dgamma: Operand, dbeta: Operand): void;
+  layerNormGrad(inputs: { x: Operand; gamma: Operand; mean: Operand; rstd: Operand; dy: Operand }, outputs: { dx: Operand; dgamma: Operand; dbeta: Operand }): void;
   /**
    * out = activation(x + bias[g]) for the rows of segment g. Of ±∞: 0 and ∞ for ReLU and GELU, whose slopes there are 0 and 1. x, out [R, C]; bias float32 or x's dtype [G, C] or null;
    * offsets int32 [G + 1], or null for one segment (G = 1). Rows at or after offsets[G] become zero.
    */
-  biasActivation(x: Operand, bias: Operand | null, offsets: Operand | null, out: Operand, attributes: { activation: Activation }): void;
+  biasActivation(inputs: { x: Operand; bias: Operand | null; offsets: Operand | null }, outputs: { out: Operand }, attributes: { activation: Activation }): void;
   /**
    * dx [R, C] and, if not null, dbias [G, C] (float32 or x's dtype). With activation none x and bias do not matter: core
    * passes dy for x and null for bias, dbias all the same.
    */
-  biasActivationGrad(x: Operand, bias: Operand | null, offsets: Operand | null, dy: Operand, dx: Operand, dbias: Operand | null, attributes: { activation: Activation }): void;
+  biasActivationGrad(
+    inputs: { x: Operand; bias: Operand | null; offsets: Operand | null; dy: Operand },
+    outputs: { dx: Operand; dbias: Operand | null }, attributes: { activation: Activation },
+  ): void;
   /**
    * softmax(scale·q·kᵀ + mask)·v. q [B·heads, Tq, D], k and v [B·heads, Tk, D], keyMask bool [B, Tk] (false: unseen, whatever k
    * and v hold there) or null,
    * key uint32 [2] (null when dropoutRate is 0), out as q. stats float32 [B·heads, Tq, 2]: of each query its largest score, and
    * 1 / Σ exp(score − largest). A query that sees no key gives zeros, and `LOWEST_FLOAT32` and 0.
    */
-  attention(q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, stats: Operand, attributes: AttentionOptions): void;
+  attention(
+    inputs: { q: Operand; k: Operand; v: Operand; keyMask: Operand | null; key: Operand | null },
+    outputs: { out: Operand; stats: Operand }, attributes: AttentionOptions,
+  ): void;
   /** Of `attention`, from its out and stats. Scores are computed as there, bit for bit: of large ones the rounding matters. */
   attentionGrad(
-    q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, stats: Operand, dout: Operand,
-    dq: Operand, dk: Operand, dv: Operand, attributes: AttentionOptions,
+    inputs: { q: Operand; k: Operand; v: Operand; keyMask: Operand | null; key: Operand | null; out: Operand; stats: Operand; dout: Operand },
+    outputs: { dq: Operand; dk: Operand; dv: Operand }, attributes: AttentionOptions,
   ): void;
   /** x / (1 − rate) where uniform(key, stream)[flat index] ≥ rate, else 0; the index as in `random`. Its gradient is itself on dy. */
-  dropout(x: Operand, key: Operand, out: Operand, attributes: { rate: number; stream: number }): void;
+  dropout(inputs: { x: Operand; key: Operand }, outputs: { out: Operand }, attributes: { rate: number; stream: number }): void;
   /**
    * AdamW (Loshchilov and Hutter 2019) in place on parameters, m and v: lists of one length with the gradients, float32, entry i of
    * each of one size.
@@ -209,11 +221,11 @@ export interface FusedKernels {
    * A gradient scale of 0 means "skip this step": nothing changes, whatever the gradient holds.
    */
   adamStep(
-    parameters: readonly Operand[], gradients: readonly Operand[], m: readonly Operand[], v: readonly Operand[], hyper: Operand,
-    attributes: { decay: boolean },
+    inputs: { gradients: readonly Operand[]; hyper: Operand },
+    updates: { parameters: readonly Operand[]; m: readonly Operand[]; v: readonly Operand[] }, attributes: { decay: boolean },
   ): void;
   /** out float32 [1] = Σ x² over every x of the list: all float32 or all float16, of any shapes. 0 for none. */
-  sumSquares(inputs: readonly Operand[], out: Operand): void;
+  sumSquares(inputs: { parts: readonly Operand[] }, outputs: { out: Operand }): void;
   /**
    * XMoE Algorithm 1: of the K largest p of each token, descending (ties by lowest id), those that it takes: the
    * first m with m the smallest whose sum reaches t, at least 1, at most K; t ≥ 1 takes all K. A token whose mask is false takes none.
@@ -222,7 +234,10 @@ export interface FusedKernels {
    * p [T, N], mask bool [T] or null; values float32 [T, K] and indices int32 [T, K] (0 and −1 from the count on), counts
    * int32 [T]; K ≤ N.
    */
-  thresholdSelect(p: Operand, mask: Operand | null, values: Operand, indices: Operand, counts: Operand, attributes: { threshold: number }): void;
+  thresholdSelect(
+    inputs: { p: Operand; mask: Operand | null },
+    outputs: { values: Operand; indices: Operand; counts: Operand }, attributes: { threshold: number },
+  ): void;
   /**
    * The dispatch plan of one routing group (XMoE, Section 3.2). Claim c = t·K + j is token t's choice j, unused where its id is
    * outside 0 … N−1. Priority: rank j, then larger score, then lower token; with `rankOnly` rank, then lower token.
@@ -233,7 +248,8 @@ export interface FusedKernels {
    * multiples of R/N; else empty rows come last), wanted int32 [N] (claims before dropping), load int32 [N] (claims with a row).
    */
   dispatchClaims(
-    expertIds: Operand, scores: Operand, rowClaim: Operand, rowToken: Operand, claimRow: Operand, offsets: Operand, wanted: Operand, load: Operand,
+    inputs: { expertIds: Operand; scores: Operand },
+    outputs: { rowClaim: Operand; rowToken: Operand; claimRow: Operand; offsets: Operand; wanted: Operand; load: Operand },
     attributes: { dispatch: DispatchPath; rankOnly: boolean },
   ): void;
   /**
@@ -244,8 +260,8 @@ export interface FusedKernels {
    * [G, M], or null; offsets int32 [G + 1] ascending from 0; out [R, M]; pre [R, M], or null: what the activation was applied to.
    */
   groupedLinear(
-    x: Operand, rows: Operand | null, w: Operand, bias: Operand | null, offsets: Operand, out: Operand, pre: Operand | null,
-    attributes: { transposeW: boolean; activation: Activation },
+    inputs: { x: Operand; rows: Operand | null; w: Operand; bias: Operand | null; offsets: Operand },
+    outputs: { out: Operand; pre: Operand | null }, attributes: { transposeW: boolean; activation: Activation },
   ): void;
   /**
    * dw[g] = Σ_r scale[r] · x[xRows[r]]ᵀ · dy[dyRows[r]] and dbias[g] = Σ_r scale[r] · dy[dyRows[r]] over the rows r of segment g,
@@ -254,7 +270,8 @@ export interface FusedKernels {
    * dw [G, K, M] and dbias [G, M] (or null) float32 or x's dtype.
    */
   groupedLinearWeightGrad(
-    x: Operand, xRows: Operand | null, dy: Operand, dyRows: Operand | null, scale: Operand | null, offsets: Operand, dw: Operand, dbias: Operand | null,
+    inputs: { x: Operand; xRows: Operand | null; dy: Operand; dyRows: Operand | null; scale: Operand | null; offsets: Operand },
+    outputs: { dw: Operand; dbias: Operand | null },
   ): void;
   /**
    * The middle of the experts' backward pass, from what goes into the activation instead of saved expert outputs. For row r of
@@ -266,17 +283,18 @@ export interface FusedKernels {
    * and b2, dy, claimRow and offsets are not read.
    */
   expertsGrad(
-    pre: Operand, dHidden: Operand, weights: Operand, b2: Operand, dy: Operand, rowClaim: Operand, claimRow: Operand, offsets: Operand,
-    dPre: Operand, hidden: Operand, dWeights: Operand | null, rowWeight: Operand, attributes: { activation: Activation },
+    inputs: { pre: Operand; dHidden: Operand; weights: Operand; b2: Operand; dy: Operand; rowClaim: Operand; claimRow: Operand; offsets: Operand },
+    outputs: { dPre: Operand; hidden: Operand; dWeights: Operand | null; rowWeight: Operand }, attributes: { activation: Activation },
   ): void;
   /**
    * out[t] = Σ_j weights[t, j] · expertOut[claimRow[t, j]] (skipping −1). expertOut [R, D], weights float32 [T, K],
    * claimRow int32 [T, K], rowClaim int32 [R] (its inverse: t·K + j of each row, −1 for an empty row), out [T, D].
    */
-  combineExperts(expertOut: Operand, weights: Operand, claimRow: Operand, rowClaim: Operand, out: Operand): void;
+  combineExperts(inputs: { expertOut: Operand; weights: Operand; claimRow: Operand; rowClaim: Operand }, outputs: { out: Operand }): void;
   /** dExpertOut[r] = weight · dy[token], zero for an empty row; dWeights[t, j] = expertOut[row]·dy[t], 0 where −1. */
   combineExpertsGrad(
-    expertOut: Operand, weights: Operand, claimRow: Operand, rowClaim: Operand, dy: Operand, dExpertOut: Operand, dWeights: Operand,
+    inputs: { expertOut: Operand; weights: Operand; claimRow: Operand; rowClaim: Operand; dy: Operand },
+    outputs: { dExpertOut: Operand; dWeights: Operand },
   ): void;
 }
 
@@ -285,6 +303,19 @@ export type Kernels = RequiredKernels & FusedKernels;
 /** What a backend implements: a fused primitive that it leaves out runs as core's fallback. */
 export type BackendKernels = RequiredKernels & Partial<FusedKernels>;
 export type KernelName = keyof Kernels;
+
+/** The operands that a primitive reads, by name. */
+export type KernelInputs<Name extends KernelName> = Parameters<Kernels[Name]>[0];
+/** The operands that a primitive writes, by name. */
+export type KernelOutputs<Name extends KernelName> = Parameters<Kernels[Name]>[1];
+export type KernelAttributes<Name extends KernelName> = Parameters<Kernels[Name]>[2];
+
+/** What a field of `inputs` or `outputs` holds. */
+export type OperandField = Operand | readonly Operand[] | null;
+/** `inputs` or `outputs` of any primitive, for those who look at kernels from outside. */
+export type Operands = Readonly<Record<string, OperandField>>;
+/** Any primitive, seen from outside. Without attributes the third argument is undefined. */
+export type AnyKernel = (inputs: Operands, outputs: Operands, attributes: unknown) => void;
 
 /** What a device can do, as data. */
 export interface BackendCapabilities {

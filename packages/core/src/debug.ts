@@ -1,17 +1,14 @@
 // The NaN watch: wraps a kernel table so that the first NaN is blamed on the kernel that made it, and an id outside its table or
 // vocabulary on the kernel that was given it. Not on by default.
-import type { Backend, KernelName, Kernels, Operand } from './contract.js';
+import type { AnyKernel, Backend, KernelAttributes, KernelInputs, KernelName, Kernels, Operand, OperandField, Operands } from './contract.js';
 import { isFloat } from './dtype.js';
 import { XMoEError } from './errors.js';
-import { KERNEL_OUTPUTS } from './kernel-outputs.js';
 
 export interface NonFiniteWatch {
   readonly kernels: Kernels;
   /** Waits for checks that the device has not answered yet; raises what they found. */
   settle(): Promise<void>;
 }
-
-type AnyKernel = (...operands: unknown[]) => void;
 
 /**
  * Checks every float output of every kernel for NaN, and ids before they are used. Backends that read synchronously raise at the
@@ -29,16 +26,13 @@ export function watchKernels(kernels: Kernels, backend: Backend): NonFiniteWatch
     }
   };
   const watched: Record<string, AnyKernel> = {};
-  for (const name of Object.keys(KERNEL_OUTPUTS) as KernelName[]) {
-    const kernel = kernels[name] as AnyKernel;
-    watched[name] = (...operands) => {
-      const given = ID_OPERANDS[name]?.(operands);
+  for (const [name, kernel] of Object.entries(kernels) as [KernelName, AnyKernel][]) {
+    watched[name] = (inputs, outputs, attributes) => {
+      const given = idsOf(name, inputs, attributes);
       if (given) check(given.ids, (data) => findForeignId(name, given, data));
-      kernel(...operands);
-      for (const position of KERNEL_OUTPUTS[name]) {
-        for (const output of [operands[position] as Operand | readonly Operand[] | null].flat()) {
-          if (output && isFloat(output.dtype)) check(output, (data) => findNaN(name, output, data));
-        }
+      kernel(inputs, outputs, attributes);
+      for (const output of Object.values(outputs).flatMap(operandsOf)) {
+        if (isFloat(output.dtype)) check(output, (data) => findNaN(name, output, data));
       }
     };
   }
@@ -61,11 +55,20 @@ interface GivenIds {
   readonly lowest: number;
 }
 
-/** Kernels whose indices are ids, and not offsets that may lie outside on purpose. */
-const ID_OPERANDS: Partial<Record<KernelName, (operands: readonly unknown[]) => GivenIds>> = {
-  gatherRows: ([x, ids]) => ({ ids: ids as Operand, count: (x as Operand).shape[0]!, lowest: -1 }),
-  crossEntropyStats: (operands) => ({ ids: operands[1] as Operand, count: (operands[6] as { vocabulary: number }).vocabulary, lowest: -Infinity }),
-};
+/** Of kernels whose indices are ids, and not offsets that may lie outside on purpose. */
+function idsOf(name: KernelName, inputs: Operands, attributes: unknown): GivenIds | undefined {
+  if (name === 'gatherRows') {
+    const { x, indices } = inputs as KernelInputs<'gatherRows'>;
+    return { ids: indices, count: x.shape[0]!, lowest: -1 };
+  }
+  if (name !== 'crossEntropyStats') return undefined;
+  const { targets } = inputs as KernelInputs<'crossEntropyStats'>;
+  return { ids: targets, count: (attributes as KernelAttributes<'crossEntropyStats'>).vocabulary, lowest: -Infinity };
+}
+
+function operandsOf(field: OperandField): readonly Operand[] {
+  return field === null ? [] : 'buffer' in field ? [field] : field;
+}
 
 function findForeignId(name: KernelName, { count, lowest }: GivenIds, data: ArrayLike<number>): XMoEError | undefined {
   for (let index = 0; index < data.length; index++) {

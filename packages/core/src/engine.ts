@@ -80,7 +80,7 @@ export class Engine {
       this.#requireOpen();
       const storage = this.#store(backend.allocate(dtype, 1), 0);
       const out = new Tensor(this, storage, [], dtype);
-      this.kernels.fill(out, { value });
+      this.kernels.fill({}, { out }, { value });
       return out;
     });
   }
@@ -149,7 +149,7 @@ export class Engine {
     requireDTypeName('full', dtype);
     requireElements('full', [value], dtype);
     const out = this.empty(shape, dtype);
-    this.kernels.fill(out, { value });
+    this.kernels.fill({}, { out }, { value });
     return out;
   }
 
@@ -169,7 +169,7 @@ export class Engine {
     if (dtype === 'float16' || dtype === 'bool') throw new XMoEError('dtype', `dtype is ${dtype}`, { op: 'iota', hint: 'int32, uint32 or float32; cast it afterwards' });
     requireElements('iota', [start, step], dtype === 'uint32' ? 'int32' : dtype);
     const out = this.empty([length], dtype);
-    this.kernels.iota(out, { start, step });
+    this.kernels.iota({}, { out }, { start, step });
     return out;
   }
 

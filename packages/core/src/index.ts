@@ -11,7 +11,6 @@ export { createFallbacks } from './fallbacks/index.js';
 export * from './grad.js';
 export { stableArgsort } from './host-sort.js';
 export { byTime } from './kernel-timer.js';
-export { KERNEL_OUTPUTS } from './kernel-outputs.js';
 export * from './module.js';
 export * from './ops/index.js';
 export * from './random.js';

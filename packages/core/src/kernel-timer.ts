@@ -1,6 +1,6 @@
 // Time per kernel on backends that compute while they are called. Devices that compute later measure by themselves: see
 // `profiler` of the contract.
-import type { Backend, Kernels, KernelTime } from './contract.js';
+import type { AnyKernel, Backend, Kernels, KernelTime } from './contract.js';
 
 export interface KernelTimer {
   readonly kernels: Kernels;
@@ -11,17 +11,17 @@ export interface KernelTimer {
 export function timeKernels(kernels: Kernels): KernelTimer {
   const times = new Map<string, { calls: number; milliseconds: number }>();
   let running = false;
-  const timed = (name: string, kernel: (...operands: unknown[]) => void) => (...operands: unknown[]): void => {
-    if (!running) return kernel(...operands);
+  const timed = (name: string, kernel: AnyKernel): AnyKernel => (inputs, outputs, attributes) => {
+    if (!running) return kernel(inputs, outputs, attributes);
     const started = performance.now();
-    kernel(...operands);
+    kernel(inputs, outputs, attributes);
     const entry = times.get(name) ?? { calls: 0, milliseconds: 0 };
     entry.calls++;
     entry.milliseconds += performance.now() - started;
     times.set(name, entry);
   };
   return {
-    kernels: Object.fromEntries(Object.entries(kernels).map(([name, kernel]) => [name, timed(name, kernel as (...operands: unknown[]) => void)])) as unknown as Kernels,
+    kernels: Object.fromEntries(Object.entries(kernels).map(([name, kernel]) => [name, timed(name, kernel as AnyKernel)])) as unknown as Kernels,
     profiler: {
       start() {
         times.clear();

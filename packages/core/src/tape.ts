@@ -96,7 +96,7 @@ export class Tape {
         return;
       }
       const sum = engine.empty(existing.shape, existing.dtype).keep();
-      engine.kernels.binary(existing, gradient, sum, { op: 'add' });
+      engine.kernels.binary({ a: existing, b: gradient }, { out: sum }, { op: 'add' });
       existing.dispose();
       gradients.set(id, sum);
     };

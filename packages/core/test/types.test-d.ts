@@ -1,8 +1,7 @@
 // What the type checker must know. Checked by tsc alone: nothing here runs.
 import {
-  attention, checkpoint, createEngine, customGradient, grad, sum, topK, valueAndGrad, XMoEError,
-  type Backend, type DType, type Engine, type ErrorCode, type FusedKernels, type KERNEL_OUTPUTS, type KernelName, type Kernels, type Operand, type RequiredKernels,
-  type Tensor, type TensorTree,
+  attention, checkpoint, createEngine, customGradient, grad, sum, topK, valueAndGrad, XMoEError, type Backend, type DType, type Engine,
+  type ErrorCode, type FusedKernels, type Kernels, type RequiredKernels, type Tensor, type TensorTree,
 } from '@xmoe/core';
 import { expectTypeOf } from 'vitest';
 
@@ -40,15 +39,24 @@ const { matmul: _matmul, ...incomplete } = required;
 // @ts-expect-error the kernel matmul is missing
 createEngine({ ...others, kernels: incomplete });
 // @ts-expect-error a kernel that takes other attributes is not that kernel
-createEngine({ ...others, kernels: { ...required, fill: (_out: Operand, _attributes: { colour: string }) => undefined } });
+createEngine({ ...others, kernels: { ...required, fill: (_inputs: object, _outputs: object, _attributes: { colour: string }) => undefined } });
 expectTypeOf(engine.kernels).toEqualTypeOf<Kernels>();
 expectTypeOf(engine.backend.kernels.softmax).toEqualTypeOf<FusedKernels['softmax'] | undefined>();
 
-// Tables are exhaustive.
-expectTypeOf<keyof typeof KERNEL_OUTPUTS>().toEqualTypeOf<KernelName>();
-// @ts-expect-error a table of outputs without most primitives
-const partial: Record<KernelName, readonly number[]> = { fill: [0] };
-void partial;
+// Operands go by name: none is taken for another.
+engine.kernels.softmaxGrad({ y: x, dy: x }, { dx: x });
+// @ts-expect-error positions say nothing
+engine.kernels.softmaxGrad(x, x, x);
+// @ts-expect-error softmaxGrad has no operand x
+engine.kernels.softmaxGrad({ x, dy: x }, { dx: x });
+// @ts-expect-error dx is an output
+engine.kernels.softmaxGrad({ y: x, dx: x }, { dy: x });
+// @ts-expect-error dy is missing
+engine.kernels.softmaxGrad({ y: x }, { dx: x });
+// @ts-expect-error an operand that may be left out is null, and said so
+engine.kernels.biasActivation({ x, bias: x }, { out: x }, { activation: 'relu' });
+// @ts-expect-error parameters are updated, not only read
+engine.kernels.adamStep({ parameters: [x], gradients: [x], hyper: x }, { m: [x], v: [x] }, { decay: true });
 
 // Names that do not exist are errors.
 expectTypeOf<DType>().toEqualTypeOf<'float32' | 'float16' | 'int32' | 'uint32' | 'bool'>();

@@ -35,10 +35,16 @@ function forward({ x, weights, plan, experts, activation, inspect }: FusedExpert
   const pre = recording ? engine.empty([R, hiddenSize], dtype) : null;
   const outputs = engine.scope(() => {
     const hidden = engine.empty([R, hiddenSize], dtype);
-    engine.kernels.groupedLinear(x, rowToken, cast(w1, dtype), b1, offsets, hidden, pre, { transposeW: false, activation });
+    engine.kernels.groupedLinear(
+      { x, rows: rowToken, w: cast(w1, dtype), bias: b1, offsets },
+      { out: hidden, pre }, { transposeW: false, activation },
+    );
     const inspected = inspect ? [inspect(hidden)] : [];
     const rows = engine.empty([R, width], dtype);
-    engine.kernels.groupedLinear(hidden, own, cast(w2, dtype), b2, offsets, rows, null, { transposeW: false, activation: 'none' });
+    engine.kernels.groupedLinear(
+      { x: hidden, rows: own, w: cast(w2, dtype), bias: b2, offsets },
+      { out: rows, pre: null }, { transposeW: false, activation: 'none' },
+    );
     hidden.dispose();
     return [combine(rows, weights, claimRow, rowClaim, x), ...inspected];
   });
@@ -60,20 +66,26 @@ function backwardOf(activation: Activation, { dtype: b1DType, shape: b1Shape }: 
     const perHidden = (): Tensor => engine.empty(pre.shape, dtype); // [R, s]
     const [dHidden, dPre, hidden, rowWeight] = [perHidden(), perHidden(), perHidden(), engine.empty([rowClaim.size])];
     const dWeights = forWeights ? engine.empty(weights.shape) : null;
-    engine.scope(() => engine.kernels.groupedLinear(dy, rowToken, cast(w2, dtype), null, offsets, dHidden, null, { transposeW: true, activation: 'none' }));
-    engine.kernels.expertsGrad(pre, dHidden, weights, b2, dy, rowClaim, claimRow, offsets, dPre, hidden, dWeights, rowWeight, { activation });
+    engine.scope(() => engine.kernels.groupedLinear(
+      { x: dy, rows: rowToken, w: cast(w2, dtype), bias: null, offsets },
+      { out: dHidden, pre: null }, { transposeW: true, activation: 'none' },
+    ));
+    engine.kernels.expertsGrad({ pre, dHidden, weights, b2, dy, rowClaim, claimRow, offsets }, { dPre, hidden, dWeights, rowWeight }, { activation });
     dHidden.dispose();
     const dw2 = forW2 || forB2 ? engine.empty(w2.shape, w2.dtype) : null;
     const db2 = forB2 ? engine.empty(b2.shape, b2.dtype) : null;
-    if (dw2) engine.kernels.groupedLinearWeightGrad(hidden, null, dy, rowToken, rowWeight, offsets, dw2, db2);
+    if (dw2) engine.kernels.groupedLinearWeightGrad({ x: hidden, xRows: null, dy, dyRows: rowToken, scale: rowWeight, offsets }, { dw: dw2, dbias: db2 });
     hidden.dispose();
     const dw1 = forW1 || forB1 ? engine.empty(w1.shape, w1.dtype) : null;
     const db1 = forB1 ? engine.empty(b1Shape, b1DType) : null;
-    if (dw1) engine.kernels.groupedLinearWeightGrad(x, rowToken, dPre, null, rowWeight, offsets, dw1, db1);
+    if (dw1) engine.kernels.groupedLinearWeightGrad({ x, xRows: rowToken, dy: dPre, dyRows: null, scale: rowWeight, offsets }, { dw: dw1, dbias: db1 });
     const dx = forX
       ? engine.scope(() => {
           const rows = engine.empty([rowClaim.size, x.shape[1]!], dtype);
-          engine.kernels.groupedLinear(dPre, own, cast(w1, dtype), null, offsets, rows, null, { transposeW: true, activation: 'none' });
+          engine.kernels.groupedLinear(
+            { x: dPre, rows: own, w: cast(w1, dtype), bias: null, offsets },
+            { out: rows, pre: null }, { transposeW: true, activation: 'none' },
+          );
           return combine(rows, weights, claimRow, rowClaim, x);
         })
       : null;
@@ -84,7 +96,7 @@ function backwardOf(activation: Activation, { dtype: b1DType, shape: b1Shape }: 
 /** Σ_j weights[t, j] · rows[claimRow[t, j]] in the shape and dtype of `like`. */
 function combine(rows: Tensor, weights: Tensor, claimRow: Tensor, rowClaim: Tensor, like: Tensor): Tensor {
   const out = like.engine.empty(like.shape, like.dtype);
-  like.engine.kernels.combineExperts(rows, weights, claimRow, rowClaim, out);
+  like.engine.kernels.combineExperts({ expertOut: rows, weights, claimRow, rowClaim }, { out });
   return out;
 }
 

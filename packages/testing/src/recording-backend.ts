@@ -1,6 +1,6 @@
 // A backend that records, made of one that does not: its recordings call the same kernels on the same buffers again. It shows on
 // any machine what a caller of `record` must get right; how a GPU backend records is tested there.
-import type { Backend, BackendBuffer, Kernels, Operand } from '@xmoe/core';
+import type { AnyKernel, Backend, BackendBuffer, BackendKernels, Operand, OperandField, Operands } from '@xmoe/core';
 
 export interface RecordingBackend extends Backend {
   /** Kernels called by host code, and by replays. */
@@ -21,14 +21,14 @@ export function createRecordingBackend(backend: Backend): RecordingBackend {
   const madeIn = new WeakMap<BackendBuffer, Recorded>();
   const calls = { host: 0, replayed: 0 };
   const kernels = Object.fromEntries(
-    Object.entries(backend.kernels).map(([name, kernel]) => [name, (...given: unknown[]) => {
-      const operands = given.map(withoutTensors);
-      const run = (): void => (kernel as (...rest: unknown[]) => void)(...operands);
+    Object.entries(backend.kernels).map(([name, kernel]) => [name, (...[inputs, outputs, attributes]: Parameters<AnyKernel>) => {
+      const [read, written] = [withoutTensors(inputs), withoutTensors(outputs)];
+      const run = (): void => (kernel as AnyKernel)(read, written, attributes);
       current?.work.push(run);
       calls.host++;
       run();
     }]),
-  ) as unknown as Kernels;
+  ) as unknown as BackendKernels;
   return {
     ...backend,
     readSync: undefined,
@@ -76,9 +76,8 @@ export function createRecordingBackend(backend: Backend): RecordingBackend {
 }
 
 /** Operands by their buffers: tensors are disposed before the replay. */
-function withoutTensors(argument: unknown): unknown {
-  if (Array.isArray(argument)) return argument.map(withoutTensors);
-  if (typeof argument !== 'object' || argument === null || !('buffer' in argument)) return argument;
-  const { buffer, shape, dtype } = argument as Operand;
-  return { buffer, shape, dtype };
+function withoutTensors(operands: Operands): Operands {
+  const plain = ({ buffer, shape, dtype }: Operand): Operand => ({ buffer, shape, dtype });
+  const copy = (field: OperandField): OperandField => (field === null ? null : 'buffer' in field ? plain(field) : field.map(plain));
+  return Object.fromEntries(Object.entries(operands).map(([name, field]) => [name, copy(field)]));
 }

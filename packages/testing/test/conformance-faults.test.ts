@@ -32,9 +32,9 @@ const FAULTS: readonly Fault[] = [
     what: 'an element that is never written',
     primitive: 'fill',
     kernels: {
-      fill: (out, attributes) => {
+      fill: (_inputs, { out }, attributes) => {
         const before = backend.readSync!(out).at(-1);
-        real.fill(out, attributes);
+        real.fill({}, { out }, attributes);
         tamper(out, (data) => { if (data.length > 0) data[data.length - 1] = before!; });
       },
     },
@@ -43,15 +43,15 @@ const FAULTS: readonly Fault[] = [
   {
     what: 'work done in the place of the input',
     primitive: 'unary',
-    kernels: { unary: (x, out, attributes) => { real.unary(x, out, attributes); real.fill(x, { value: 5 }); } },
+    kernels: { unary: ({ x }, { out }, attributes) => { real.unary({ x }, { out }, attributes); real.fill({}, { out: x }, { value: 5 }); } },
     symptom: /^input x after the call/,
   },
   {
     what: 'a different answer each time',
     primitive: 'dropout',
     kernels: {
-      dropout: (x, key, out, attributes) => {
-        real.dropout(x, key, out, attributes);
+      dropout: ({ x, key }, { out }, attributes) => {
+        real.dropout({ x, key }, { out }, attributes);
         // Within the tolerance of one answer, and never the same twice in a row.
         tamper(out, (data) => { for (let i = 0; i < data.length; i++) data[i] *= calls % 2 === 0 ? 1 : 1 + 5e-7; });
         calls++;
@@ -63,10 +63,10 @@ const FAULTS: readonly Fault[] = [
     what: 'an index clamped into the table',
     primitive: 'gatherRows',
     kernels: {
-      gatherRows: (x, indices, out) => {
+      gatherRows: ({ x, indices }, { out }) => {
         const clamped = { ...indices, buffer: backend.allocate('int32', indices.shape[0]) };
         backend.write(clamped, Array.from(backend.readSync!(indices), (index) => Math.max(0, Math.min(x.shape[0] - 1, index))));
-        real.gatherRows(x, clamped, out);
+        real.gatherRows({ x, indices: clamped }, { out });
         backend.free(clamped.buffer);
       },
     },
@@ -76,7 +76,7 @@ const FAULTS: readonly Fault[] = [
     what: 'a sort that is not stable',
     primitive: 'sortByKey',
     kernels: {
-      sortByKey: (keys, permutation) => {
+      sortByKey: ({ keys }, { permutation }) => {
         const values = backend.readSync!(keys);
         backend.write(permutation, Array.from(values.keys()).sort((a, b) => values[a] - values[b] || b - a));
       },
@@ -87,9 +87,9 @@ const FAULTS: readonly Fault[] = [
     what: 'rows beyond the last segment left alone',
     primitive: 'groupedMatmul',
     kernels: {
-      groupedMatmul: (x, w, offsets, out, attributes) => {
+      groupedMatmul: ({ x, w, offsets }, { out }, attributes) => {
         const before = backend.readSync!(out);
-        real.groupedMatmul(x, w, offsets, out, attributes);
+        real.groupedMatmul({ x, w, offsets }, { out }, attributes);
         const from = backend.readSync!(offsets).at(-1)! * out.shape[1];
         tamper(out, (data) => data.set(before.subarray(from), from));
       },
@@ -99,21 +99,21 @@ const FAULTS: readonly Fault[] = [
   {
     what: 'a random stream that is ignored',
     primitive: 'random',
-    kernels: { random: (key, out) => real.random(key, out, { stream: 0 }) },
+    kernels: { random: ({ key }, { out }) => real.random({ key }, { out }, { stream: 0 }) },
     symptom: /^out/,
   },
   {
     what: 'a transposition flag that is ignored',
     primitive: 'matmul',
-    kernels: { matmul: (a, b, out, { transposeA }) => real.matmul(a, b, out, { transposeA, transposeB: false }) },
+    kernels: { matmul: ({ a, b }, { out }, { transposeA }) => real.matmul({ a, b }, { out }, { transposeA, transposeB: false }) },
     symptom: /^out/,
   },
   {
     what: 'the expert that crosses the threshold left out',
     primitive: 'thresholdSelect',
     kernels: {
-      thresholdSelect: (p, mask, values, indices, counts, attributes) => {
-        real.thresholdSelect(p, mask, values, indices, counts, attributes);
+      thresholdSelect: ({ p, mask }, { values, indices, counts }, attributes) => {
+        real.thresholdSelect({ p, mask }, { values, indices, counts }, attributes);
         tamper(counts, (data) => data.forEach((count, token) => (data[token] = Math.max(1, count - 1))));
       },
     },
@@ -122,30 +122,33 @@ const FAULTS: readonly Fault[] = [
   {
     what: 'a key mask that is ignored',
     primitive: 'attention',
-    kernels: { attention: (q, k, v, _mask, key, out, stats, attributes) => real.attention(q, k, v, null, key, out, stats, attributes) },
+    kernels: { attention: ({ q, k, v, key }, { out, stats }, attributes) => real.attention(
+      { q, k, v, keyMask: null, key },
+      { out, stats }, attributes,
+    ) },
     symptom: /^out/,
   },
   {
     what: 'a gradient without its dropout',
     primitive: 'attentionGrad',
     kernels: {
-      attentionGrad: (q, k, v, mask, key, out, stats, dout, dq, dk, dv, attributes) =>
-        real.attentionGrad(q, k, v, mask, key, out, stats, dout, dq, dk, dv, { ...attributes, dropoutRate: 0 }),
+      attentionGrad: ({ q, k, v, keyMask: mask, key, out, stats, dout }, { dq, dk, dv }, attributes) =>
+        real.attentionGrad({ q, k, v, keyMask: mask, key, out, stats, dout }, { dq, dk, dv }, { ...attributes, dropoutRate: 0 }),
     },
     symptom: /^dv/,
   },
   {
     what: 'weight decay on everything',
     primitive: 'adamStep',
-    kernels: { adamStep: (parameters, gradients, m, v, hyper) => real.adamStep(parameters, gradients, m, v, hyper, { decay: true }) },
+    kernels: { adamStep: ({ gradients, hyper }, { parameters, m, v }) => real.adamStep({ gradients, hyper }, { parameters, m, v }, { decay: true }) },
     symptom: /^parameter/,
   },
   {
     what: 'targets counted from the start of the chunk',
     primitive: 'crossEntropyGrad',
     kernels: {
-      crossEntropyGrad: (logits, targets, peak, sum, scale, dlogits, attributes) =>
-        real.crossEntropyGrad(logits, targets, peak, sum, scale, dlogits, { ...attributes, offset: 0 }),
+      crossEntropyGrad: ({ logits, targets, peak, sum, scale }, { dlogits }, attributes) =>
+        real.crossEntropyGrad({ logits, targets, peak, sum, scale }, { dlogits }, { ...attributes, offset: 0 }),
     },
     symptom: /^dlogits/,
   },

@@ -94,9 +94,12 @@ describe('the mock GPU', () => {
     const backend = await createWebGpuBackend({ device: gpu.device, tuning: 'off' });
     gpu.reset();
     const make = (shape: readonly number[]) => ({ buffer: backend.allocate('float32', shape.reduce((a, b) => a * b)), shape, dtype: 'float32' as const });
-    backend.kernels.matmul(make([2, 30, 20]), make([2, 20, 50]), make([2, 30, 50]), { transposeA: false, transposeB: false });
+    backend.kernels.matmul({ a: make([2, 30, 20]), b: make([2, 20, 50]) }, { out: make([2, 30, 50]) }, { transposeA: false, transposeB: false });
     const [q, k, v, out] = Array.from({ length: 4 }, () => make([6, 40, 16]));
-    backend.kernels.attention!(q!, k!, v!, null, null, out!, make([6, 40]), { heads: 3, causal: true, scale: 1, dropoutRate: 0, stream: 0 });
+    backend.kernels.attention!(
+      { q: q!, k: k!, v: v!, keyMask: null, key: null },
+      { out: out!, stats: make([6, 40]) }, { heads: 3, causal: true, scale: 1, dropoutRate: 0, stream: 0 },
+    );
     await backend.read(make([1]));
     expect(gpu.submits.flat().map(flopsOf)).toEqual([2 * 2 * 30 * 20 * 50, 2 * 2 * 6 * 40 * 40 * 16 / 2]);
     backend.dispose();

@@ -41,11 +41,17 @@ function multiplyInAllWays(kernels: Kernels, make: (shape: readonly number[], va
   const products = Array.from({ length: 6 }, () => make([1, M, N], new Float32Array(M * N).fill(NaN)));
   for (const [index, out] of products.slice(0, 4).entries()) {
     const [transposeA, transposeB] = [index >= 2, index % 2 === 1];
-    kernels.matmul(a[Number(transposeA)], b[Number(transposeB)], out, { transposeA, transposeB });
+    kernels.matmul({ a: a[Number(transposeA)], b: b[Number(transposeB)] }, { out }, { transposeA, transposeB });
   }
   const flat = (operand: Operand): Operand => ({ ...operand, shape: operand.shape.slice(1) });
   const rows = make([M], Array.from({ length: M }, (_, row) => row), 'int32');
-  kernels.groupedLinear(flat(a[0]), rows, b[0], null, make([2], [0, M], 'int32'), flat(products[4]), null, { transposeW: false, activation: 'none' });
-  kernels.groupedLinearWeightGrad(flat(a[1]), null, flat(b[0]), null, null, make([2], [0, K], 'int32'), products[5], null);
+  kernels.groupedLinear(
+    { x: flat(a[0]), rows, w: b[0], bias: null, offsets: make([2], [0, M], 'int32') },
+    { out: flat(products[4]), pre: null }, { transposeW: false, activation: 'none' },
+  );
+  kernels.groupedLinearWeightGrad(
+    { x: flat(a[1]), xRows: null, dy: flat(b[0]), dyRows: null, scale: null, offsets: make([2], [0, K], 'int32') },
+    { dw: products[5], dbias: null },
+  );
   return products;
 }

@@ -1,6 +1,6 @@
 // biasActivation and its gradient: one activation over rows that belong to segments with a bias each.
 // GELU: Hendrycks and Gimpel 2016, exact (erf) and tanh form.
-import type { Activation, Operand } from '@xmoe/core';
+import type { Activation, KernelAttributes, KernelInputs, KernelOutputs, Operand } from '@xmoe/core';
 import { floats, int32s } from '../storage.js';
 import { erf } from './erf.js';
 
@@ -37,8 +37,9 @@ export const CURVES: Record<Activation, Curve> = {
 };
 
 export function biasActivation(
-  x: Operand, bias: Operand | null, offsets: Operand | null, out: Operand,
-  { activation }: { activation: Activation },
+  { x, bias, offsets }: KernelInputs<'biasActivation'>,
+  { out }: KernelOutputs<'biasActivation'>,
+  { activation }: KernelAttributes<'biasActivation'>,
 ): void {
   const [source, target] = [floats(x), floats(out)];
   const biases = bias === null ? undefined : floats(bias);
@@ -56,8 +57,9 @@ export function biasActivation(
 }
 
 export function biasActivationGrad(
-  x: Operand, bias: Operand | null, offsets: Operand | null, dy: Operand, dx: Operand, dbias: Operand | null,
-  { activation }: { activation: Activation },
+  { x, bias, offsets, dy }: KernelInputs<'biasActivationGrad'>,
+  { dx, dbias }: KernelOutputs<'biasActivationGrad'>,
+  { activation }: KernelAttributes<'biasActivationGrad'>,
 ): void {
   const [source, upstream, target] = [floats(x), floats(dy), floats(dx)];
   const biases = bias === null ? undefined : floats(bias);

@@ -1,6 +1,6 @@
 // attention and its gradient, block by block of query rows: never more than [32, Tk] scores at once. The backward pass makes
 // the probabilities again from stats (Dao et al. 2022, Algorithm 4) and the dropout mask from its key.
-import { fillUniform, LOWEST_FLOAT32, type AttentionOptions, type Operand } from '@xmoe/core';
+import { fillUniform, LOWEST_FLOAT32, type AttentionOptions, type KernelInputs, type KernelOutputs, type Operand } from '@xmoe/core';
 import { bools, floats, uint32s, type FloatArray } from '../storage.js';
 import { gemm, matrixAt, type Matrix } from './gemm.js';
 
@@ -34,7 +34,8 @@ function createPlan(q: Operand, k: Operand, keyMask: Operand | null, key: Operan
 }
 
 export function attention(
-  q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, stats: Operand,
+  { q, k, v, keyMask, key }: KernelInputs<'attention'>,
+  { out, stats }: KernelOutputs<'attention'>,
   attributes: AttentionOptions,
 ): void {
   const plan = createPlan(q, k, keyMask, key, stats, attributes);
@@ -53,8 +54,9 @@ export function attention(
 }
 
 export function attentionGrad(
-  q: Operand, k: Operand, v: Operand, keyMask: Operand | null, key: Operand | null, out: Operand, stats: Operand, dout: Operand,
-  dq: Operand, dk: Operand, dv: Operand, attributes: AttentionOptions,
+  { q, k, v, keyMask, key, out, stats, dout }: KernelInputs<'attentionGrad'>,
+  { dq, dk, dv }: KernelOutputs<'attentionGrad'>,
+  attributes: AttentionOptions,
 ): void {
   const plan = createPlan(q, k, keyMask, key, stats, attributes);
   const { Tq, Tk, D, scores } = plan;

@@ -1,6 +1,8 @@
 // Element-wise kernels of two or three operands that broadcast as NumPy does: binary, compare, select.
 // Axes that broadcast alike are merged first, so equal shapes and scalars are one flat loop.
-import { collapseBroadcast, stridesOf, type BinaryOp, type CompareOp, type Operand } from '@xmoe/core';
+import {
+  collapseBroadcast, stridesOf, type BinaryOp, type CompareOp, type KernelAttributes, type KernelInputs, type KernelOutputs, type Operand,
+} from '@xmoe/core';
 import { elements, type NumericArray } from '../storage.js';
 
 /** One run along the last merged axis: start position and step of each operand (step 0 repeats the element). */
@@ -71,12 +73,12 @@ const COMPARE: Record<CompareOp, Run> = {
   },
 };
 
-export function binary(a: Operand, b: Operand, out: Operand, { op }: { op: BinaryOp }): void {
+export function binary({ a, b }: KernelInputs<'binary'>, { out }: KernelOutputs<'binary'>, { op }: KernelAttributes<'binary'>): void {
   const integers = a.dtype === 'int32' || a.dtype === 'uint32';
   runPairs(a, b, out, op === 'multiply' && integers ? multiplyIntegers : BINARY[op]);
 }
 
-export function compare(a: Operand, b: Operand, out: Operand, { op }: { op: CompareOp }): void {
+export function compare({ a, b }: KernelInputs<'compare'>, { out }: KernelOutputs<'compare'>, { op }: KernelAttributes<'compare'>): void {
   runPairs(a, b, out, COMPARE[op]);
 }
 
@@ -87,7 +89,7 @@ function runPairs(a: Operand, b: Operand, out: Operand, run: Run): void {
   });
 }
 
-export function select(condition: Operand, a: Operand, b: Operand, out: Operand): void {
+export function select({ condition, a, b }: KernelInputs<'select'>, { out }: KernelOutputs<'select'>): void {
   const [test, left, right, target] = [elements(condition), elements(a), elements(b), elements(out)];
   eachRun(out.shape, [condition.shape, a.shape, b.shape], (from, to, starts, steps) => {
     let atTest = starts[0], atLeft = starts[1], atRight = starts[2];

@@ -1,10 +1,11 @@
 // Cross-entropy over one chunk of the vocabulary: its statistics per row, and the gradient of its logits.
-import { LOWEST_FLOAT32, type CrossEntropyChunk, type Operand } from '@xmoe/core';
+import { LOWEST_FLOAT32, type CrossEntropyChunk, type KernelAttributes, type KernelInputs, type KernelOutputs } from '@xmoe/core';
 import { floats, int32s } from '../storage.js';
 
 export function crossEntropyStats(
-  logits: Operand, targets: Operand, peak: Operand, sum: Operand, picked: Operand, total: Operand | null,
-  { offset, vocabulary }: { offset: number; vocabulary: number },
+  { logits, targets }: KernelInputs<'crossEntropyStats'>,
+  { peak, sum, picked, total }: KernelOutputs<'crossEntropyStats'>,
+  { offset, vocabulary }: KernelAttributes<'crossEntropyStats'>,
 ): void {
   const [x, ids] = [floats(logits), int32s(targets)];
   const [peaks, sums, targetLogits, totals] = [floats(peak), floats(sum), floats(picked), total && floats(total)];
@@ -29,7 +30,8 @@ export function crossEntropyStats(
 }
 
 export function crossEntropyGrad(
-  logits: Operand, targets: Operand, peak: Operand, sum: Operand, scale: Operand, dlogits: Operand,
+  { logits, targets, peak, sum, scale }: KernelInputs<'crossEntropyGrad'>,
+  { dlogits }: KernelOutputs<'crossEntropyGrad'>,
   { offset, labelSmoothing, vocabulary }: CrossEntropyChunk,
 ): void {
   const [x, ids, peaks, sums, factors, target] = [floats(logits), int32s(targets), floats(peak), floats(sum), floats(scale), floats(dlogits)];

@@ -1,12 +1,13 @@
 // dispatchClaims: which claims keep a row, and which row. Claims are sorted once by expert and once more by priority where
 // that decides; the rest is counting.
-import type { DispatchPath, Operand } from '@xmoe/core';
+import type { KernelAttributes, KernelInputs, KernelOutputs } from '@xmoe/core';
 import { floats, int32s, type FloatArray } from '../storage.js';
 import { argsort } from './sorting.js';
 
 export function dispatchClaims(
-  expertIds: Operand, scores: Operand, rowClaim: Operand, rowToken: Operand, claimRow: Operand, offsets: Operand, wanted: Operand, load: Operand,
-  { dispatch, rankOnly }: { dispatch: DispatchPath; rankOnly: boolean },
+  { expertIds, scores }: KernelInputs<'dispatchClaims'>,
+  { rowClaim, rowToken, claimRow, offsets, wanted, load }: KernelOutputs<'dispatchClaims'>,
+  { dispatch, rankOnly }: KernelAttributes<'dispatchClaims'>,
 ): void {
   const [ids, p] = [int32s(expertIds), floats(scores)];
   const [owners, tokens, rows, bounds, wants, kept] = [rowClaim, rowToken, claimRow, offsets, wanted, load].map(int32s);

@@ -1,9 +1,9 @@
 // dropout. The mask is a function of (key, stream, index): the backward pass makes it again instead of keeping it.
-import { fillUniform, type Operand } from '@xmoe/core';
+import { fillUniform, type KernelAttributes, type KernelInputs, type KernelOutputs } from '@xmoe/core';
 import { floats, uint32s } from '../storage.js';
 
 /** `x` / (1 − rate) or 0 per element. The rate is compared as float32, as every device does. */
-export function dropout(x: Operand, key: Operand, out: Operand, { rate, stream }: { rate: number; stream: number }): void {
+export function dropout({ x, key }: KernelInputs<'dropout'>, { out }: KernelOutputs<'dropout'>, { rate, stream }: KernelAttributes<'dropout'>): void {
   const [source, target, words] = [floats(x), floats(out), uint32s(key)];
   const limit = Math.fround(rate);
   const uniform = new Float64Array(Math.min(CHUNK, source.length));

@@ -1,18 +1,18 @@
 // Element-wise kernels: fill, iota, random, unary, cast. Those that broadcast are in broadcasting.ts.
-import { fillUniform, isFloat, toWhole, type Operand, type UnaryOp } from '@xmoe/core';
+import { fillUniform, isFloat, toWhole, type KernelAttributes, type KernelInputs, type KernelOutputs, type UnaryOp } from '@xmoe/core';
 import { bools, elements, floats, uint32s, type NumericArray } from '../storage.js';
 import { erf } from './erf.js';
 
-export function fill(out: Operand, { value }: { value: number }): void {
+export function fill(_inputs: KernelInputs<'fill'>, { out }: KernelOutputs<'fill'>, { value }: KernelAttributes<'fill'>): void {
   elements(out).fill(out.dtype === 'bool' && value !== 0 ? 1 : value);
 }
 
-export function iota(out: Operand, { start, step }: { start: number; step: number }): void {
+export function iota(_inputs: KernelInputs<'iota'>, { out }: KernelOutputs<'iota'>, { start, step }: KernelAttributes<'iota'>): void {
   const target = elements(out);
   for (let i = 0; i < target.length; i++) target[i] = start + i * step;
 }
 
-export function random(key: Operand, out: Operand, { stream }: { stream: number }): void {
+export function random({ key }: KernelInputs<'random'>, { out }: KernelOutputs<'random'>, { stream }: KernelAttributes<'random'>): void {
   const words = uint32s(key);
   fillUniform([words[0], words[1]], stream, floats(out));
 }
@@ -39,12 +39,12 @@ const UNARY: Record<UnaryOp, (x: NumericArray, y: NumericArray) => void> = {
   logicalNot: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = x[i] === 0 ? 1 : 0; },
 };
 
-export function unary(x: Operand, out: Operand, { op }: { op: UnaryOp }): void {
+export function unary({ x }: KernelInputs<'unary'>, { out }: KernelOutputs<'unary'>, { op }: KernelAttributes<'unary'>): void {
   UNARY[op](elements(x), elements(out));
 }
 
 /** Float → integer truncates and saturates, NaN is 0; anything → bool is "≠ 0", NaN included. */
-export function cast(x: Operand, out: Operand): void {
+export function cast({ x }: KernelInputs<'cast'>, { out }: KernelOutputs<'cast'>): void {
   const source = elements(x);
   if (out.dtype === 'int32' || out.dtype === 'uint32') {
     if (isFloat(x.dtype)) toWhole(source, elements(out) as Int32Array | Uint32Array);

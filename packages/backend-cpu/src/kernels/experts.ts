@@ -1,13 +1,14 @@
 // The experts over dispatched rows: groupedLinear, its weight gradient, and the middle of the backward pass. Only rows that are
 // used are computed; the arithmetic is in gemm.ts.
-import type { Activation, Operand } from '@xmoe/core';
+import type { KernelAttributes, KernelInputs, KernelOutputs, Operand } from '@xmoe/core';
 import { floats, int32s, type FloatArray } from '../storage.js';
 import { CURVES } from './activation.js';
 import { gemm, matrixAt } from './gemm.js';
 
 export function groupedLinear(
-  x: Operand, rows: Operand | null, w: Operand, bias: Operand | null, offsets: Operand, out: Operand, pre: Operand | null,
-  { transposeW, activation }: { transposeW: boolean; activation: Activation },
+  { x, rows, w, bias, offsets }: KernelInputs<'groupedLinear'>,
+  { out, pre }: KernelOutputs<'groupedLinear'>,
+  { transposeW, activation }: KernelAttributes<'groupedLinear'>,
 ): void {
   const [source, weights, target, bounds] = [rowsOf(x, rows), floats(w), floats(out), int32s(offsets)];
   const before = pre === null ? target : floats(pre); // what the activation is applied to
@@ -35,7 +36,8 @@ export function groupedLinear(
 }
 
 export function groupedLinearWeightGrad(
-  x: Operand, xRows: Operand | null, dy: Operand, dyRows: Operand | null, scale: Operand | null, offsets: Operand, dw: Operand, dbias: Operand | null,
+  { x, xRows, dy, dyRows, scale, offsets }: KernelInputs<'groupedLinearWeightGrad'>,
+  { dw, dbias }: KernelOutputs<'groupedLinearWeightGrad'>,
 ): void {
   const [target, bounds] = [floats(dw), int32s(offsets)];
   const biasSums = dbias === null ? undefined : floats(dbias);
@@ -55,9 +57,9 @@ export function groupedLinearWeightGrad(
 }
 
 export function expertsGrad(
-  pre: Operand, dHidden: Operand, weights: Operand, b2: Operand, dy: Operand, rowClaim: Operand, claimRow: Operand, offsets: Operand,
-  dPre: Operand, hidden: Operand, dWeights: Operand | null, rowWeight: Operand,
-  { activation }: { activation: Activation },
+  { pre, dHidden, weights, b2, dy, rowClaim, claimRow, offsets }: KernelInputs<'expertsGrad'>,
+  { dPre, hidden, dWeights, rowWeight }: KernelOutputs<'expertsGrad'>,
+  { activation }: KernelAttributes<'expertsGrad'>,
 ): void {
   const [before, u, factors, claims] = [floats(pre), floats(dHidden), floats(weights), int32s(rowClaim)];
   const [flow, h, weightOfRow] = [floats(dPre), floats(hidden), floats(rowWeight)];

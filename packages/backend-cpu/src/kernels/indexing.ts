@@ -1,10 +1,10 @@
 // Kernels that read or add at indices: gatherRows, scatterAddRows, takeAlongLast, addAlongLast.
 // An index outside the axis (−1 by convention) reads zero and adds nothing.
-import type { Operand } from '@xmoe/core';
+import type { KernelInputs, KernelOutputs } from '@xmoe/core';
 import { elements, int32s } from '../storage.js';
 import { copyRun } from './movement.js';
 
-export function gatherRows(x: Operand, indices: Operand, out: Operand): void {
+export function gatherRows({ x, indices }: KernelInputs<'gatherRows'>, { out }: KernelOutputs<'gatherRows'>): void {
   const [source, rows, target] = [elements(x), int32s(indices), elements(out)];
   const [R, D] = x.shape;
   for (let i = 0; i < rows.length; i++) {
@@ -15,7 +15,7 @@ export function gatherRows(x: Operand, indices: Operand, out: Operand): void {
 }
 
 /** Adds in the precision of the storage, in ascending source order. */
-export function scatterAddRows(x: Operand, indices: Operand, out: Operand): void {
+export function scatterAddRows({ x, indices }: KernelInputs<'scatterAddRows'>, { out }: KernelOutputs<'scatterAddRows'>): void {
   const [source, rows, target] = [elements(x), int32s(indices), elements(out)];
   const [R, D] = out.shape;
   target.fill(0);
@@ -26,7 +26,7 @@ export function scatterAddRows(x: Operand, indices: Operand, out: Operand): void
   }
 }
 
-export function takeAlongLast(x: Operand, indices: Operand, out: Operand): void {
+export function takeAlongLast({ x, indices }: KernelInputs<'takeAlongLast'>, { out }: KernelOutputs<'takeAlongLast'>): void {
   const [source, columns, target] = [elements(x), int32s(indices), elements(out)];
   const [R, C] = x.shape;
   const k = indices.shape[1];
@@ -38,7 +38,7 @@ export function takeAlongLast(x: Operand, indices: Operand, out: Operand): void 
   }
 }
 
-export function addAlongLast(x: Operand, indices: Operand, out: Operand): void {
+export function addAlongLast({ x, indices }: KernelInputs<'addAlongLast'>, { out }: KernelOutputs<'addAlongLast'>): void {
   const [source, columns, target] = [elements(x), int32s(indices), elements(out)];
   const [R, C] = out.shape;
   const k = indices.shape[1];

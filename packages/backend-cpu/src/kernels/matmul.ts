@@ -1,11 +1,12 @@
 // Matrix products over operands: matmul (batched) and the two of ragged segments. The arithmetic is in gemm.ts.
-import type { Operand } from '@xmoe/core';
+import type { KernelAttributes, KernelInputs, KernelOutputs } from '@xmoe/core';
 import { floats, int32s } from '../storage.js';
 import { gemm, matrixAt } from './gemm.js';
 
 export function matmul(
-  a: Operand, b: Operand, out: Operand,
-  { transposeA, transposeB }: { transposeA: boolean; transposeB: boolean },
+  { a, b }: KernelInputs<'matmul'>,
+  { out }: KernelOutputs<'matmul'>,
+  { transposeA, transposeB }: KernelAttributes<'matmul'>,
 ): void {
   const [batch, M, N] = out.shape;
   const K = a.shape[transposeA ? 1 : 2];
@@ -22,8 +23,9 @@ export function matmul(
 }
 
 export function groupedMatmul(
-  x: Operand, w: Operand, offsets: Operand, out: Operand,
-  { transposeW }: { transposeW: boolean },
+  { x, w, offsets }: KernelInputs<'groupedMatmul'>,
+  { out }: KernelOutputs<'groupedMatmul'>,
+  { transposeW }: KernelAttributes<'groupedMatmul'>,
 ): void {
   const [R, M] = out.shape;
   const K = x.shape[1];
@@ -41,7 +43,10 @@ export function groupedMatmul(
   target.fill(0, bounds[groups] * M, R * M);
 }
 
-export function groupedMatmulWeightGrad(x: Operand, dy: Operand, offsets: Operand, out: Operand): void {
+export function groupedMatmulWeightGrad(
+  { x, dy, offsets }: KernelInputs<'groupedMatmulWeightGrad'>,
+  { out }: KernelOutputs<'groupedMatmulWeightGrad'>,
+): void {
   const [groups, K, M] = out.shape;
   const [rows, gradients, target, bounds] = [floats(x), floats(dy), floats(out), int32s(offsets)];
   for (let group = 0; group < groups; group++) {

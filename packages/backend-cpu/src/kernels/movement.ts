@@ -1,29 +1,33 @@
 // Kernels that only move elements (of any dtype, bit for bit): transpose, slice, broadcast, concat.
-import { stridesOf, type Operand } from '@xmoe/core';
+import { stridesOf, type KernelAttributes, type KernelInputs, type KernelOutputs } from '@xmoe/core';
 import { elements, type NumericArray } from '../storage.js';
 
-export function transpose(x: Operand, out: Operand, { permutation }: { permutation: readonly number[] }): void {
+export function transpose(
+  { x }: KernelInputs<'transpose'>,
+  { out }: KernelOutputs<'transpose'>,
+  { permutation }: KernelAttributes<'transpose'>,
+): void {
   const strides = stridesOf(x.shape);
   copyStrided(elements(x), 0, permutation.map((axis) => strides[axis]), elements(out), out.shape);
 }
 
-export function slice(x: Operand, out: Operand, { begin }: { begin: readonly number[] }): void {
+export function slice({ x }: KernelInputs<'slice'>, { out }: KernelOutputs<'slice'>, { begin }: KernelAttributes<'slice'>): void {
   const strides = stridesOf(x.shape);
   const start = begin.reduce((sum, index, axis) => sum + index * strides[axis], 0);
   copyStrided(elements(x), start, strides, elements(out), out.shape);
 }
 
-export function broadcast(x: Operand, out: Operand): void {
+export function broadcast({ x }: KernelInputs<'broadcast'>, { out }: KernelOutputs<'broadcast'>): void {
   const strides = stridesOf(x.shape).map((stride, axis) => (x.shape[axis] === 1 ? 0 : stride));
   copyStrided(elements(x), 0, strides, elements(out), out.shape);
 }
 
-export function concat(inputs: readonly Operand[], out: Operand, { axis }: { axis: number }): void {
+export function concat({ parts }: KernelInputs<'concat'>, { out }: KernelOutputs<'concat'>, { axis }: KernelAttributes<'concat'>): void {
   const target = elements(out);
   const outer = out.shape.slice(0, axis).reduce((product, extent) => product * extent, 1);
   const outRow = target.length / Math.max(1, outer);
   let offset = 0;
-  for (const input of inputs) {
+  for (const input of parts) {
     const source = elements(input);
     const row = source.length / Math.max(1, outer);
     for (let block = 0; block < outer; block++) {

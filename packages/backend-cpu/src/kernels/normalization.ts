@@ -1,10 +1,11 @@
 // layerNorm and its gradient. Statistics are computed in two passes, in doubles.
-import type { Operand } from '@xmoe/core';
+import type { KernelAttributes, KernelInputs, KernelOutputs } from '@xmoe/core';
 import { floats } from '../storage.js';
 
 export function layerNorm(
-  x: Operand, gamma: Operand, beta: Operand, out: Operand, mean: Operand, rstd: Operand,
-  { epsilon }: { epsilon: number },
+  { x, gamma, beta }: KernelInputs<'layerNorm'>,
+  { out, mean, rstd }: KernelOutputs<'layerNorm'>,
+  { epsilon }: KernelAttributes<'layerNorm'>,
 ): void {
   const [source, scale, shift, target] = [floats(x), floats(gamma), floats(beta), floats(out)];
   const [means, rstds] = [floats(mean), floats(rstd)];
@@ -25,7 +26,8 @@ export function layerNorm(
 
 /** dx = rstd·(g − mean(g) − x̂·mean(g·x̂)) with g = dy·gamma and x̂ = (x − mean)·rstd. */
 export function layerNormGrad(
-  x: Operand, gamma: Operand, mean: Operand, rstd: Operand, dy: Operand, dx: Operand, dgamma: Operand, dbeta: Operand,
+  { x, gamma, mean, rstd, dy }: KernelInputs<'layerNormGrad'>,
+  { dx, dgamma, dbeta }: KernelOutputs<'layerNormGrad'>,
 ): void {
   const [source, scale, upstream, target] = [floats(x), floats(gamma), floats(dy), floats(dx)];
   const [means, rstds] = [floats(mean), floats(rstd)];

@@ -1,10 +1,11 @@
 // adamStep: decoupled weight decay, Loshchilov and Hutter 2019 (Algorithm 2), in place.
-import type { Operand } from '@xmoe/core';
+import type { KernelAttributes, KernelInputs, KernelOutputs } from '@xmoe/core';
 import { floats } from '../storage.js';
 
 export function adamStep(
-  parameters: readonly Operand[], gradients: readonly Operand[], m: readonly Operand[], v: readonly Operand[], hyper: Operand,
-  { decay }: { decay: boolean },
+  { gradients, hyper }: KernelInputs<'adamStep'>,
+  { parameters, m, v }: KernelOutputs<'adamStep'>,
+  { decay }: KernelAttributes<'adamStep'>,
 ): void {
   const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale, rest1, rest2] = floats(hyper);
   if (scale === 0) return;

@@ -1,9 +1,13 @@
 // Reductions and scans: reduce, argReduce, cumsum, bincount, sumSquares. Sums are kept in doubles until the end.
-import type { AxisView, Operand, ReduceOp } from '@xmoe/core';
+import type { KernelAttributes, KernelInputs, KernelOutputs, ReduceOp } from '@xmoe/core';
 import { elements, floats, int32s, type NumericArray } from '../storage.js';
 
 /** A NaN among the elements makes the extreme NaN. */
-export function reduce(x: Operand, out: Operand, { outer, size, inner, op }: AxisView & { op: ReduceOp }): void {
+export function reduce(
+  { x }: KernelInputs<'reduce'>,
+  { out }: KernelOutputs<'reduce'>,
+  { outer, size, inner, op }: KernelAttributes<'reduce'>,
+): void {
   const source = elements(x);
   const target = elements(out);
   const start = initialValue(op, x.dtype === 'int32');
@@ -42,7 +46,11 @@ function accumulateRow(source: NumericArray, from: number, accumulated: Float64A
 }
 
 /** NaN is the extreme only of nothing else. */
-export function argReduce(x: Operand, out: Operand, { outer, size, inner, op }: AxisView & { op: 'max' | 'min' }): void {
+export function argReduce(
+  { x }: KernelInputs<'argReduce'>,
+  { out }: KernelOutputs<'argReduce'>,
+  { outer, size, inner, op }: KernelAttributes<'argReduce'>,
+): void {
   const source = elements(x);
   const target = int32s(out);
   for (let block = 0; block < outer; block++) {
@@ -61,7 +69,7 @@ export function argReduce(x: Operand, out: Operand, { outer, size, inner, op }: 
 }
 
 /** Each partial sum is rounded to the storage, so that the result is the same to the bit on every backend. */
-export function cumsum(x: Operand, out: Operand, { exclusive }: { exclusive: boolean }): void {
+export function cumsum({ x }: KernelInputs<'cumsum'>, { out }: KernelOutputs<'cumsum'>, { exclusive }: KernelAttributes<'cumsum'>): void {
   const source = elements(x);
   const target = elements(out);
   const n = x.shape[x.shape.length - 1];
@@ -76,7 +84,7 @@ export function cumsum(x: Operand, out: Operand, { exclusive }: { exclusive: boo
   }
 }
 
-export function bincount(x: Operand, out: Operand): void {
+export function bincount({ x }: KernelInputs<'bincount'>, { out }: KernelOutputs<'bincount'>): void {
   const values = int32s(x);
   const counts = int32s(out).fill(0);
   for (let i = 0; i < values.length; i++) {
@@ -85,9 +93,9 @@ export function bincount(x: Operand, out: Operand): void {
   }
 }
 
-export function sumSquares(inputs: readonly Operand[], out: Operand): void {
+export function sumSquares({ parts }: KernelInputs<'sumSquares'>, { out }: KernelOutputs<'sumSquares'>): void {
   let sum = 0;
-  for (const x of inputs) {
+  for (const x of parts) {
     const source = floats(x);
     for (let i = 0; i < source.length; i++) sum += source[i] * source[i];
   }

@@ -1,19 +1,20 @@
 // Kernels of mixture-of-experts routing: thresholdSelect, combineExperts and its gradient.
-import { countToReach, massToReach, type Operand } from '@xmoe/core';
+import { countToReach, massToReach, type KernelAttributes, type KernelInputs, type KernelOutputs } from '@xmoe/core';
 import { bools, floats, int32s } from '../storage.js';
 import { topK } from './sorting.js';
 
 /** XMoE, Algorithm 1. */
 export function thresholdSelect(
-  p: Operand, mask: Operand | null, values: Operand, indices: Operand, counts: Operand,
-  { threshold }: { threshold: number },
+  { p, mask }: KernelInputs<'thresholdSelect'>,
+  { values, indices, counts }: KernelOutputs<'thresholdSelect'>,
+  { threshold }: KernelAttributes<'thresholdSelect'>,
 ): void {
   const [sorted, order, count] = [floats(values), int32s(indices), int32s(counts)];
   const real = mask === null ? undefined : bools(mask);
   const [T, K] = indices.shape;
   const N = p.shape[1];
   const limit = massToReach(threshold, N);
-  topK(p, values, indices);
+  topK({ x: p }, { values, indices });
   for (let token = 0; token < T; token++) {
     const base = token * K;
     const wanted = real?.[token] === 0 ? 0 : countToReach(sorted, base, base + Math.min(K, N), limit);
@@ -23,7 +24,7 @@ export function thresholdSelect(
   }
 }
 
-export function combineExperts(expertOut: Operand, weights: Operand, claimRow: Operand, _rowClaim: Operand, out: Operand): void {
+export function combineExperts({ expertOut, weights, claimRow }: KernelInputs<'combineExperts'>, { out }: KernelOutputs<'combineExperts'>): void {
   const [rows, factors, claims, target] = [floats(expertOut), floats(weights), int32s(claimRow), floats(out)];
   const [T, D] = out.shape;
   const K = weights.shape[1];
@@ -40,7 +41,8 @@ export function combineExperts(expertOut: Operand, weights: Operand, claimRow: O
 }
 
 export function combineExpertsGrad(
-  expertOut: Operand, weights: Operand, claimRow: Operand, rowClaim: Operand, dy: Operand, dExpertOut: Operand, dWeights: Operand,
+  { expertOut, weights, claimRow, rowClaim, dy }: KernelInputs<'combineExpertsGrad'>,
+  { dExpertOut, dWeights }: KernelOutputs<'combineExpertsGrad'>,
 ): void {
   const [rows, factors, upstream] = [floats(expertOut), floats(weights), floats(dy)];
   const [claims, owners, rowGrad, weightGrad] = [int32s(claimRow), int32s(rowClaim), floats(dExpertOut), floats(dWeights)];

@@ -1,8 +1,8 @@
 // softmax and its gradient over the last axis.
-import type { Operand } from '@xmoe/core';
+import type { KernelInputs, KernelOutputs } from '@xmoe/core';
 import { floats } from '../storage.js';
 
-export function softmax(x: Operand, out: Operand): void {
+export function softmax({ x }: KernelInputs<'softmax'>, { out }: KernelOutputs<'softmax'>): void {
   const [source, target] = [floats(x), floats(out)];
   const C = x.shape[1];
   for (let from = 0; from < source.length; from += C) {
@@ -19,7 +19,7 @@ export function softmax(x: Operand, out: Operand): void {
   }
 }
 
-export function softmaxGrad(y: Operand, dy: Operand, dx: Operand): void {
+export function softmaxGrad({ y, dy }: KernelInputs<'softmaxGrad'>, { dx }: KernelOutputs<'softmaxGrad'>): void {
   const [probabilities, upstream, target] = [floats(y), floats(dy), floats(dx)];
   const C = y.shape[1];
   for (let from = 0; from < target.length; from += C) {

@@ -1,9 +1,9 @@
 // Kernels that order: sortByKey and topK, and the stable merge sort that they share.
 // NaN comes after every number, in ascending and in descending order. −0 and +0 are equal.
-import { stableArgsort, type Operand } from '@xmoe/core';
+import { stableArgsort, type KernelInputs, type KernelOutputs } from '@xmoe/core';
 import { elements, floats, int32s, type NumericArray } from '../storage.js';
 
-export function sortByKey(keys: Operand, permutation: Operand): void {
+export function sortByKey({ keys }: KernelInputs<'sortByKey'>, { permutation }: KernelOutputs<'sortByKey'>): void {
   argsort(elements(keys), int32s(permutation));
 }
 
@@ -16,7 +16,7 @@ export function argsort(keys: NumericArray, order: Int32Array = new Int32Array(k
   return order;
 }
 
-export function topK(x: Operand, values: Operand, indices: Operand): void {
+export function topK({ x }: KernelInputs<'topK'>, { values, indices }: KernelOutputs<'topK'>): void {
   const [source, best, ids] = [floats(x), floats(values), int32s(indices)];
   const [R, C] = x.shape;
   const k = indices.shape[1];

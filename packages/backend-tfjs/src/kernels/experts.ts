@@ -13,8 +13,8 @@ type Temporary = (shape: readonly number[]) => Operand;
 /** An activation and its gradient as the two kernels of the contract. */
 export function separately(base: Base): ValueAndGradient {
   return (x, dy, value, dx, attributes) => {
-    base.biasActivation(x, null, null, value, attributes);
-    base.biasActivationGrad(x, null, null, dy, dx, null, attributes);
+    base.biasActivation({ x, bias: null, offsets: null }, { out: value }, attributes);
+    base.biasActivationGrad({ x, bias: null, offsets: null, dy }, { dx, dbias: null }, attributes);
   };
 }
 
@@ -37,39 +37,39 @@ export function expertKernels(base: Base, store: BoxStore, memory: Memory, value
   const gathered = (temporary: Temporary, x: Operand, rows: Operand | null): Operand => {
     if (!rows) return x;
     const out = temporary([rows.shape[0], x.shape[1]]);
-    base.gatherRows(x, rows, out);
+    base.gatherRows({ x, indices: rows }, { out });
     return out;
   };
 
   return {
-    groupedLinear: (x, rows, w, bias, offsets, out, pre, { transposeW, activation }) =>
+    groupedLinear: ({ x, rows, w, bias, offsets }, { out, pre }, { transposeW, activation }) =>
       withTemporaries((temporary) => {
         // Rows that are themselves or empty need no gather: what comes of the empty ones is cleared.
         const inPlace = rows !== null && rows.shape[0] === x.shape[0] && areOwnRows(memory, rows);
         const source = inPlace ? x : gathered(temporary, x, rows);
         const isProduct = !bias && !pre && activation === 'none';
         const product = isProduct ? out : temporary(out.shape);
-        base.groupedMatmul(source, w, offsets, product, { transposeW });
+        base.groupedMatmul({ x: source, w, offsets }, { out: product }, { transposeW });
         if (pre) {
-          base.biasActivation(product, bias, offsets, pre, { activation: 'none' });
-          base.biasActivation(pre, null, offsets, out, { activation });
-        } else if (!isProduct) base.biasActivation(product, bias, offsets, out, { activation });
+          base.biasActivation({ x: product, bias, offsets }, { out: pre }, { activation: 'none' });
+          base.biasActivation({ x: pre, bias: null, offsets }, { out }, { activation });
+        } else if (!isProduct) base.biasActivation({ x: product, bias, offsets }, { out }, { activation });
         if (rows && (bias || inPlace)) clearRows(memory, [out, ...present(pre)], rows, x.shape[0]);
       }),
 
-    groupedLinearWeightGrad: (x, xRows, dy, dyRows, scale, offsets, dw, dbias) =>
+    groupedLinearWeightGrad: ({ x, xRows, dy, dyRows, scale, offsets }, { dw, dbias }) =>
       withTemporaries((temporary) => {
         const upstream = gathered(temporary, dy, dyRows);
         const scaled = scale ? temporary(upstream.shape) : upstream;
-        if (scale) base.binary(upstream, column(scale), scaled, { op: 'multiply' });
-        base.groupedMatmulWeightGrad(gathered(temporary, x, xRows), scaled, offsets, dw);
+        if (scale) base.binary({ a: upstream, b: column(scale) }, { out: scaled }, { op: 'multiply' });
+        base.groupedMatmulWeightGrad({ x: gathered(temporary, x, xRows), dy: scaled, offsets }, { out: dw });
         if (dbias) sumSegments(memory, scaled, offsets, dbias);
       }),
 
-    expertsGrad(pre, dHidden, weights, b2, dy, rowClaim, claimRow, offsets, dPre, hidden, dWeights, rowWeight, { activation }) {
+    expertsGrad({ pre, dHidden, weights, b2, dy, rowClaim, claimRow, offsets }, { dPre, hidden, dWeights, rowWeight }, { activation }) {
       valueAndGradient(pre, dHidden, hidden, dPre, { activation });
       clearRows(memory, [hidden, dPre], rowClaim, Infinity);
-      base.gatherRows(column(weights), rowClaim, column(rowWeight));
+      base.gatherRows({ x: column(weights), indices: rowClaim }, { out: column(rowWeight) });
       if (dWeights) weightGradient(memory, [hidden, dHidden, b2, dy, claimRow, offsets], dWeights);
     },
   };

@@ -18,7 +18,7 @@ export function present(...operands: readonly (Operand | null)[]): Operand[] {
 
 export function hostActivation(memory: Memory): Pick<FusedKernels, 'biasActivation' | 'biasActivationGrad'> {
   return {
-    biasActivation: (x, bias, offsets, out, { activation }) =>
+    biasActivation: ({ x, bias, offsets }, { out }, { activation }) =>
       memory.run([out], [x, ...present(bias, offsets)], ([z], [source, ...rest]) => {
         const [R, C] = x.shape;
         const shift = bias ? rest[0] : null;
@@ -31,7 +31,7 @@ export function hostActivation(memory: Memory): Pick<FusedKernels, 'biasActivati
         });
         z.fill(0, (segments.at(-1)?.end ?? 0) * C);
       }),
-    biasActivationGrad: (x, bias, offsets, dy, dx, dbias, { activation }) =>
+    biasActivationGrad: ({ x, bias, offsets, dy }, { dx, dbias }, { activation }) =>
       memory.run([dx, ...present(dbias)], [x, dy, ...present(bias, offsets)], ([z, dShift], [source, upstream, ...rest]) => {
         const [R, C] = x.shape;
         const shift = bias ? rest[0] : null;

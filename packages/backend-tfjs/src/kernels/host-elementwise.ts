@@ -74,18 +74,18 @@ type Elementwise = 'fill' | 'iota' | 'unary' | 'binary' | 'compare' | 'select' |
 
 export function hostElementwise(memory: Memory): Pick<RequiredKernels, Elementwise> {
   return {
-    fill: (out, { value }) => memory.run([out], [], ([z]) => void z.fill(out.dtype === 'bool' && value !== 0 ? 1 : value)),
-    iota: (out, { start, step }) =>
+    fill: (_inputs, { out }, { value }) => memory.run([out], [], ([z]) => void z.fill(out.dtype === 'bool' && value !== 0 ? 1 : value)),
+    iota: (_inputs, { out }, { start, step }) =>
       memory.run([out], [], ([z]) => {
         for (let i = 0; i < z.length; i++) z[i] = start + i * step;
       }),
-    unary: (x, out, { op }) => memory.run([out], [x], ([z], [source]) => unaryLoops[op](z, source)),
-    binary: (a, b, out, { op }) => {
+    unary: ({ x }, { out }, { op }) => memory.run([out], [x], ([z], [source]) => unaryLoops[op](z, source)),
+    binary: ({ a, b }, { out }, { op }) => {
       const loop = op === 'multiply' && out.dtype !== 'float32' ? multiplyIntegers : binaryLoops[op];
       memory.run([out], [a, b], broadcastBinary(out, a, b, loop));
     },
-    compare: (a, b, out, { op }) => memory.run([out], [a, b], broadcastBinary(out, a, b, compareLoops[op])),
-    select: (condition, a, b, out) =>
+    compare: ({ a, b }, { out }, { op }) => memory.run([out], [a, b], broadcastBinary(out, a, b, compareLoops[op])),
+    select: ({ condition, a, b }, { out }) =>
       memory.run([out], [condition, a, b], ([z], [test, yes, no]) => {
         eachRun(out.shape, [condition.shape, a.shape, b.shape], (start, length, starts, strides) => {
           for (let i = 0; i < length; i++) {
@@ -93,7 +93,7 @@ export function hostElementwise(memory: Memory): Pick<RequiredKernels, Elementwi
           }
         });
       }),
-    cast: (x, out) =>
+    cast: ({ x }, { out }) =>
       memory.run([out], [x], ([z], [source]) => {
         if (out.dtype !== 'bool' && out.dtype !== 'float32' && x.dtype === 'float32') toWhole(source, z as Int32Array | Uint32Array);
         else if (out.dtype !== 'bool') z.set(source);

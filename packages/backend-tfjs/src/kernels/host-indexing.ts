@@ -7,7 +7,7 @@ type Indexing = 'gatherRows' | 'scatterAddRows' | 'takeAlongLast' | 'addAlongLas
 
 export function hostIndexing(memory: Memory): Pick<RequiredKernels, Indexing> {
   return {
-    gatherRows: (x, indices, out) =>
+    gatherRows: ({ x, indices }, { out }) =>
       memory.run([out], [x, indices], ([z], [source, index]) => {
         const [R, D] = x.shape;
         for (let i = 0; i < index.length; i++) {
@@ -16,7 +16,7 @@ export function hostIndexing(memory: Memory): Pick<RequiredKernels, Indexing> {
           else z.fill(0, i * D, (i + 1) * D);
         }
       }),
-    scatterAddRows: (x, indices, out) =>
+    scatterAddRows: ({ x, indices }, { out }) =>
       memory.run([out], [x, indices], ([z], [source, index]) => {
         const [R, D] = out.shape;
         z.fill(0);
@@ -26,7 +26,7 @@ export function hostIndexing(memory: Memory): Pick<RequiredKernels, Indexing> {
           for (let j = 0, to = row * D; j < D; j++) z[to + j] += source[from + j];
         }
       }),
-    takeAlongLast: (x, indices, out) =>
+    takeAlongLast: ({ x, indices }, { out }) =>
       memory.run([out], [x, indices], ([z], [source, index]) => {
         const [R, C] = x.shape;
         const k = indices.shape[1];
@@ -37,7 +37,7 @@ export function hostIndexing(memory: Memory): Pick<RequiredKernels, Indexing> {
           }
         }
       }),
-    addAlongLast: (x, indices, out) =>
+    addAlongLast: ({ x, indices }, { out }) =>
       memory.run([out], [x, indices], ([z], [source, index]) => {
         const [R, C] = out.shape;
         const k = indices.shape[1];
@@ -49,7 +49,7 @@ export function hostIndexing(memory: Memory): Pick<RequiredKernels, Indexing> {
           }
         }
       }),
-    bincount: (x, out) =>
+    bincount: ({ x }, { out }) =>
       memory.run([out], [x], ([z], [source]) => {
         z.fill(0);
         for (let i = 0; i < source.length; i++) {

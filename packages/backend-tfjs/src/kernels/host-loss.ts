@@ -12,7 +12,7 @@ export function pickedLogit(scores: HostArray, start: number, columns: number, i
 
 export function hostLoss(memory: Memory): Pick<FusedKernels, 'crossEntropyStats' | 'crossEntropyGrad' | 'adamStep'> {
   return {
-    crossEntropyStats: (logits, targets, peak, sum, picked, total, { offset, vocabulary }) =>
+    crossEntropyStats: ({ logits, targets }, { peak, sum, picked, total }, { offset, vocabulary }) =>
       memory.run([peak, sum, picked, ...(total ? [total] : [])], [logits, targets], ([peaks, sums, chosen, totals], [scores, ids]) => {
         const [R, C] = logits.shape;
         for (let r = 0, start = 0; r < R; r++, start += C) {
@@ -31,7 +31,7 @@ export function hostLoss(memory: Memory): Pick<FusedKernels, 'crossEntropyStats'
           chosen[r] = pickedLogit(scores, start, C, ids[r], offset, vocabulary);
         }
       }),
-    crossEntropyGrad: (logits, targets, peak, sum, scale, dlogits, { offset, labelSmoothing, vocabulary }) =>
+    crossEntropyGrad: ({ logits, targets, peak, sum, scale }, { dlogits }, { offset, labelSmoothing, vocabulary }) =>
       memory.run([dlogits], [logits, targets, peak, sum, scale], ([z], [scores, ids, peaks, sums, scales]) => {
         const [R, C] = logits.shape;
         const spread = labelSmoothing / vocabulary;
@@ -49,7 +49,7 @@ export function hostLoss(memory: Memory): Pick<FusedKernels, 'crossEntropyStats'
           }
         }
       }),
-    adamStep: (parameters, gradients, m, v, hyper, { decay }) => parameters.forEach((parameter, index) =>
+    adamStep: ({ gradients, hyper }, { parameters, m, v }, { decay }) => parameters.forEach((parameter, index) =>
       memory.update([parameter, m[index], v[index]], [gradients[index], hyper], ([p, first, second], [g, h]) => {
         const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale, rest1, rest2] = h;
         if (scale === 0) return;

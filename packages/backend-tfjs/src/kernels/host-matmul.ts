@@ -56,7 +56,7 @@ function matrix(data: HostArray, start: number, rows: number, columns: number, t
 
 export function hostMatmul(memory: Memory): Pick<RequiredKernels, 'matmul' | 'groupedMatmul' | 'groupedMatmulWeightGrad'> {
   return {
-    matmul: (a, b, out, { transposeA, transposeB }) =>
+    matmul: ({ a, b }, { out }, { transposeA, transposeB }) =>
       memory.run([out], [a, b], ([z], [x, y]) => {
         const [B, M, N] = out.shape;
         const K = a.shape[transposeA ? 1 : 2];
@@ -65,7 +65,7 @@ export function hostMatmul(memory: Memory): Pick<RequiredKernels, 'matmul' | 'gr
           gemm(matrix(x, i * M * K, M, K, transposeA), matrix(y, i * bStep, K, N, transposeB), z, i * M * N, M, K, N);
         }
       }),
-    groupedMatmul: (x, w, offsets, out, { transposeW }) =>
+    groupedMatmul: ({ x, w, offsets }, { out }, { transposeW }) =>
       memory.run([out], [x, w, offsets], ([z], [rows, weights, at]) => {
         const K = x.shape[1];
         const M = out.shape[1];
@@ -75,7 +75,7 @@ export function hostMatmul(memory: Memory): Pick<RequiredKernels, 'matmul' | 'gr
         }
         z.fill(0, at[at.length - 1] * M);
       }),
-    groupedMatmulWeightGrad: (x, dy, offsets, out) =>
+    groupedMatmulWeightGrad: ({ x, dy, offsets }, { out }) =>
       memory.run([out], [x, dy, offsets], ([z], [rows, upstream, at]) => {
         const [G, K, M] = out.shape;
         for (let g = 0; g < G; g++) {

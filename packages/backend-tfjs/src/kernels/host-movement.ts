@@ -40,29 +40,29 @@ export function copyStrided(z: HostArray, x: HostArray, shape: readonly number[]
 
 export function hostMovement(memory: Memory): Pick<RequiredKernels, 'transpose' | 'slice' | 'broadcast' | 'concat'> {
   return {
-    transpose: (x, out, { permutation }) =>
+    transpose: ({ x }, { out }, { permutation }) =>
       memory.run([out], [x], ([z], [source]) => {
         const strides = stridesOf(x.shape);
         copyStrided(z, source, out.shape, 0, permutation.map((axis) => strides[axis]));
       }),
-    slice: (x, out, { begin }) =>
+    slice: ({ x }, { out }, { begin }) =>
       memory.run([out], [x], ([z], [source]) => {
         const strides = stridesOf(x.shape);
         copyStrided(z, source, out.shape, begin.reduce((sum, at, axis) => sum + at * strides[axis], 0), strides);
       }),
-    broadcast: (x, out) =>
+    broadcast: ({ x }, { out }) =>
       memory.run([out], [x], ([z], [source]) => {
         eachRun(out.shape, [x.shape], (start, length, [from], [step]) => {
           if (step === 0) z.fill(source[from], start, start + length);
           else copyRun(z, start, source, from, length);
         });
       }),
-    concat: (inputs, out, { axis }) =>
-      memory.run([out], inputs, ([z], sources) => {
+    concat: ({ parts }, { out }, { axis }) =>
+      memory.run([out], parts, ([z], sources) => {
         const outer = sizeOf(out.shape.slice(0, axis));
         const row = sizeOf(out.shape.slice(axis));
         let start = 0;
-        inputs.forEach((input, index) => {
+        parts.forEach((input, index) => {
           const width = sizeOf(input.shape.slice(axis));
           for (let i = 0; i < outer; i++) copyRun(z, i * row + start, sources[index], i * width, width);
           start += width;

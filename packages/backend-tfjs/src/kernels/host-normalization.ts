@@ -55,12 +55,12 @@ type Normalization = 'softmax' | 'softmaxGrad' | 'layerNorm' | 'layerNormGrad' |
 
 export function hostNormalization(memory: Memory): Pick<FusedKernels, Normalization> {
   return {
-    softmax: (x, out) =>
+    softmax: ({ x }, { out }) =>
       memory.run([out], [x], ([z], [source]) => {
         const C = x.shape[1];
         for (let start = 0; C > 0 && start < z.length; start += C) softmaxRow(source, z, start, start + C);
       }),
-    softmaxGrad: (y, dy, dx) =>
+    softmaxGrad: ({ y, dy }, { dx }) =>
       memory.run([dx], [y, dy], ([z], [probability, upstream]) => {
         const C = y.shape[1];
         for (let start = 0; C > 0 && start < z.length; start += C) {
@@ -69,7 +69,7 @@ export function hostNormalization(memory: Memory): Pick<FusedKernels, Normalizat
           for (let i = start; i < start + C; i++) z[i] = probability[i] * (upstream[i] - dot);
         }
       }),
-    layerNorm: (x, gamma, beta, out, mean, rstd, { epsilon }) =>
+    layerNorm: ({ x, gamma, beta }, { out, mean, rstd }, { epsilon }) =>
       memory.run([out, mean, rstd], [x, gamma, beta], ([z, means, scales], [source, slope, shift]) => {
         const [R, D] = x.shape;
         for (let r = 0, start = 0; r < R; r++, start += D) {
@@ -87,7 +87,7 @@ export function hostNormalization(memory: Memory): Pick<FusedKernels, Normalizat
           for (let j = 0; j < D; j++) z[start + j] = (source[start + j] - center) * scale * slope[j] + shift[j];
         }
       }),
-    layerNormGrad: (x, gamma, mean, rstd, dy, dx, dgamma, dbeta) =>
+    layerNormGrad: ({ x, gamma, mean, rstd, dy }, { dx, dgamma, dbeta }) =>
       memory.run([dx, dgamma, dbeta], [x, gamma, mean, rstd, dy], ([z, dSlope, dShift], [source, slope, means, scales, upstream]) => {
         const [R, D] = x.shape;
         const slopes = new Float64Array(D);
@@ -96,8 +96,8 @@ export function hostNormalization(memory: Memory): Pick<FusedKernels, Normalizat
         dSlope.set(slopes);
         dShift.set(shifts);
       }),
-    sumSquares: (inputs, out) =>
-      memory.run([out], inputs, ([z], sources) => {
+    sumSquares: ({ parts }, { out }) =>
+      memory.run([out], parts, ([z], sources) => {
         let [even, odd] = [0, 0]; // two chains hide the latency of the addition
         for (const source of sources) {
           const paired = source.length & ~1;

@@ -101,8 +101,8 @@ export function dropoutRun(key: HostArray, stream: number, rate: number, start: 
 
 export function hostRandom(memory: Memory): Pick<RequiredKernels, 'random'> & Pick<FusedKernels, 'dropout'> {
   return {
-    random: (key, out, { stream }) => memory.run([out], [key], ([z], [pair]) => uniformRun(pair, stream, 0, z, 0, z.length)),
-    dropout: (x, key, out, { rate, stream }) =>
+    random: ({ key }, { out }, { stream }) => memory.run([out], [key], ([z], [pair]) => uniformRun(pair, stream, 0, z, 0, z.length)),
+    dropout: ({ x, key }, { out }, { rate, stream }) =>
       memory.run([out], [x, key], ([z], [source, pair]) => dropoutRun(pair, stream, rate, 0, source, z, z.length)),
   };
 }

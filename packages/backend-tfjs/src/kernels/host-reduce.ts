@@ -45,9 +45,9 @@ function reduceColumns(z: HostArray, x: HostArray, { outer, size, inner }: AxisV
 
 export function hostReduce(memory: Memory): Pick<RequiredKernels, 'reduce' | 'argReduce' | 'cumsum'> {
   return {
-    reduce: (x, out, view) =>
+    reduce: ({ x }, { out }, view) =>
       memory.run([out], [x], ([z], [source]) => (view.inner === 1 ? reduceRows : reduceColumns)(z, source, view, view.op)),
-    argReduce: (x, out, { outer, size, inner, op }) =>
+    argReduce: ({ x }, { out }, { outer, size, inner, op }) =>
       memory.run([out], [x], ([z], [source]) => {
         const sign = op === 'max' ? 1 : -1;
         for (let block = 0; block < outer; block++) {
@@ -65,7 +65,7 @@ export function hostReduce(memory: Memory): Pick<RequiredKernels, 'reduce' | 'ar
           }
         }
       }),
-    cumsum: (x, out, { exclusive }) =>
+    cumsum: ({ x }, { out }, { exclusive }) =>
       memory.run([out], [x], ([z], [source]) => {
         const n = x.shape[x.shape.length - 1];
         const float = out.dtype === 'float32';

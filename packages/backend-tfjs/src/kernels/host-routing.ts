@@ -6,7 +6,7 @@ import { largestOfRow } from './host-sorting.js';
 
 export function hostRouting(memory: Memory): Pick<FusedKernels, 'thresholdSelect' | 'combineExperts' | 'combineExpertsGrad'> {
   return {
-    thresholdSelect: (p, mask, values, indices, counts, { threshold }) =>
+    thresholdSelect: ({ p, mask }, { values, indices, counts }, { threshold }) =>
       memory.run([values, indices, counts], [p, ...present(mask)], ([sorted, order, wanted], [source, real]) => {
         const [T, K] = indices.shape;
         const N = p.shape[1];
@@ -20,7 +20,7 @@ export function hostRouting(memory: Memory): Pick<FusedKernels, 'thresholdSelect
           wanted[t] = m;
         }
       }),
-    combineExperts: (expertOut, weights, claimRow, _rowClaim, out) =>
+    combineExperts: ({ expertOut, weights, claimRow }, { out }) =>
       memory.run([out], [expertOut, weights, claimRow], ([z], [rows, weight, claims]) => {
         const [T, D] = out.shape;
         const K = weights.shape[1];
@@ -35,7 +35,7 @@ export function hostRouting(memory: Memory): Pick<FusedKernels, 'thresholdSelect
           z.set(sums, t * D);
         }
       }),
-    combineExpertsGrad: (expertOut, weights, _claimRow, rowClaim, dy, dExpertOut, dWeights) =>
+    combineExpertsGrad: ({ expertOut, weights, rowClaim, dy }, { dExpertOut, dWeights }) =>
       memory.run([dExpertOut, dWeights], [expertOut, weights, rowClaim, dy], ([z, dWeight], [rows, weight, owners, upstream]) => {
         const [R, D] = expertOut.shape;
         const K = weights.shape[1];

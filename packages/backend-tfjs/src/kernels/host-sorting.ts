@@ -56,7 +56,7 @@ export function argsort(keys: HostArray, permutation: HostArray): void {
 
 export function hostSorting(memory: Memory): Pick<RequiredKernels, 'topK' | 'sortByKey'> {
   return {
-    topK: (x, values, indices) =>
+    topK: ({ x }, { values, indices }) =>
       memory.run([values, indices], [x], ([best, order], [source]) => {
         const [R, C] = x.shape;
         const k = values.shape[1];
@@ -66,6 +66,6 @@ export function hostSorting(memory: Memory): Pick<RequiredKernels, 'topK' | 'sor
           for (let j = r * k; j < (r + 1) * k; j++) best[j] = source[r * C + order[j]];
         }
       }),
-    sortByKey: (keys, permutation) => memory.run([permutation], [keys], ([order], [source]) => argsort(source, order)),
+    sortByKey: ({ keys }, { permutation }) => memory.run([permutation], [keys], ([order], [source]) => argsort(source, order)),
   };
 }

@@ -1,5 +1,5 @@
 // Calls of public TensorFlow.js kernels for builds whose memory is on a device: names, shapes, disposal. No primitives.
-import { sameShape, sizeOf, XMoEError, type Operand } from '@xmoe/core';
+import { sameShape, sizeOf, XMoEError, type Operand, type OperandField } from '@xmoe/core';
 import { boxOf, type BoxStore } from '../box.js';
 import type { TfTensor, TfTensorInfo, Tfjs } from '../tfjs-module.js';
 
@@ -78,9 +78,7 @@ export function createNativeCalls(tf: Tfjs, backendName: string, store: BoxStore
 }
 
 /** Whether an operand cannot go to a TensorFlow.js kernel: uint32 lives on the host, and many kernels refuse size 0. */
-export function needsHost(argument: unknown): boolean {
-  if (Array.isArray(argument)) return argument.some(needsHost);
-  if (typeof argument !== 'object' || argument === null || !('buffer' in argument)) return false;
-  const operand = argument as Operand;
-  return operand.dtype === 'uint32' || sizeOf(operand.shape) === 0;
+export function needsHost(field: OperandField): boolean {
+  if (field === null) return false;
+  return 'buffer' in field ? field.dtype === 'uint32' || sizeOf(field.shape) === 0 : field.some(needsHost);
 }

@@ -37,56 +37,56 @@ export function nativeElementwise(calls: NativeCalls, host: RequiredKernels, exa
   /** An axis between two others is moved to the end first, and the WebGPU build cannot transpose int32. */
   const wouldTranspose = (x: Operand, inner: number): boolean => inner > 1 && x.dtype !== 'float32' && !exact.functions;
   return {
-    fill(out, { value }) {
-      if (out.dtype === 'bool') return host.fill(out, { value });
+    fill(_inputs, { out }, { value }) {
+      if (out.dtype === 'bool') return host.fill({}, { out }, { value });
       put(out, run('Fill', {}, { shape: [...out.shape], value, dtype: out.dtype }));
     },
-    unary(x, out, attributes) {
+    unary({ x }, { out }, attributes) {
       const inexact = attributes.op === 'erf' || (attributes.op === 'abs' && x.dtype === 'int32');
-      if (inexact && !exact.functions) return host.unary(x, out, attributes);
+      if (inexact && !exact.functions) return host.unary({ x }, { out }, attributes);
       const result = run(UNARY[attributes.op], { x: tensor(x) });
       // Of NaN some builds give 0 for its sign.
       put(out, attributes.op === 'sign' && x.dtype === 'float32' ? run('Select', { condition: isNumber(calls, tensor(x)), t: result, e: tensor(x) }) : result);
     },
-    binary(a, b, out, attributes) {
-      if (attributes.op === 'multiply' && out.dtype === 'int32' && !exact.integers) return host.binary(a, b, out, attributes);
+    binary({ a, b }, { out }, attributes) {
+      if (attributes.op === 'multiply' && out.dtype === 'int32' && !exact.integers) return host.binary({ a, b }, { out }, attributes);
       put(out, run(BINARY[attributes.op], { a: tensor(a), b: tensor(b) }));
     },
-    compare(a, b, out, attributes) {
+    compare({ a, b }, { out }, attributes) {
       const plain = a.dtype !== 'bool';
       const [left, right] = [a, b].map((x) => (plain ? tensor(x) : run('Cast', { x: tensor(x) }, { dtype: 'int32' })));
       put(out, run(COMPARE[attributes.op], { a: left, b: right }));
     },
-    select: (condition, a, b, out) =>
+    select: ({ condition, a, b }, { out }) =>
       put(out, run('Select', { condition: spread(condition, out.shape), t: spread(a, out.shape), e: spread(b, out.shape) })),
-    cast(x, out) {
+    cast({ x }, { out }) {
       if (x.dtype === 'float32' && out.dtype === 'int32') put(out, toWhole(calls, tensor(x)));
       else put(out, run('Cast', { x: tensor(x) }, { dtype: out.dtype }));
     },
-    reduce(x, out, attributes) {
+    reduce({ x }, { out }, attributes) {
       const { op, outer, size, inner } = attributes;
-      if (wouldTranspose(x, inner)) return host.reduce(x, out, attributes);
+      if (wouldTranspose(x, inner)) return host.reduce({ x }, { out }, attributes);
       const view = calls.reshape(tensor(x), inner === 1 ? [outer, size] : [outer, size, inner]);
       const kernel = op === 'sum' ? 'Sum' : op === 'max' ? 'Max' : 'Min';
       put(out, run(kernel, { x: view }, { axis: [1], reductionIndices: [1], keepDims: false }));
     },
-    argReduce(x, out, attributes) {
+    argReduce({ x }, { out }, attributes) {
       const { op, outer, size, inner } = attributes;
-      if (wouldTranspose(x, inner)) return host.argReduce(x, out, attributes);
+      if (wouldTranspose(x, inner)) return host.argReduce({ x }, { out }, attributes);
       const view = calls.reshape(tensor(x), inner === 1 ? [outer, size] : [outer, size, inner]);
       put(out, x.dtype === 'float32' ? argExtreme(calls, view, op) : run(op === 'max' ? 'ArgMax' : 'ArgMin', { x: view }, { axis: 1 }));
     },
-    cumsum(x, out, { exclusive }) {
+    cumsum({ x }, { out }, { exclusive }) {
       const n = x.shape[x.shape.length - 1];
       const rows = calls.reshape(tensor(x), [sizeOf(x.shape) / n, n]);
       put(out, run('Cumsum', { x: rows }, { axis: 1, exclusive, reverse: false }));
     },
-    transpose: (x, out, { permutation }) => put(out, run('Transpose', { x: tensor(x) }, { perm: [...permutation] })),
-    slice: (x, out, { begin }) => put(out, run('Slice', { x: tensor(x) }, { begin: [...begin], size: [...out.shape] })),
-    broadcast: (x, out) => put(out, spread(x, out.shape)),
+    transpose: ({ x }, { out }, { permutation }) => put(out, run('Transpose', { x: tensor(x) }, { perm: [...permutation] })),
+    slice: ({ x }, { out }, { begin }) => put(out, run('Slice', { x: tensor(x) }, { begin: [...begin], size: [...out.shape] })),
+    broadcast: ({ x }, { out }) => put(out, spread(x, out.shape)),
     // TensorFlow's own Concat takes two tensors or more.
-    concat: (inputs, out, { axis }) =>
-      put(out, inputs.length === 1 ? run('Identity', { x: tensor(inputs[0]) }) : run('Concat', inputs.map(tensor), { axis })),
+    concat: ({ parts }, { out }, { axis }) =>
+      put(out, parts.length === 1 ? run('Identity', { x: tensor(parts[0]) }) : run('Concat', parts.map(tensor), { axis })),
   };
 }
 

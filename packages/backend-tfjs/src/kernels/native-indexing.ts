@@ -77,27 +77,27 @@ export function nativeIndexing(calls: NativeCalls, traits: IndexingTraits): Pick
   const { run, tensor, put, constant, reshape } = calls;
   const { filled, gather, scatter, flatPositions, largest } = indexingSteps(calls, traits);
   return {
-    gatherRows(x, indices, out) {
+    gatherRows({ x, indices }, { out }) {
       const [R, D] = x.shape;
       put(out, gather(tensor(x), tensor(indices), R, D));
     },
-    scatterAddRows: (x, indices, out) => put(out, scatter(tensor(x), tensor(indices), out.shape[0])),
-    takeAlongLast(x, indices, out) {
+    scatterAddRows: ({ x, indices }, { out }) => put(out, scatter(tensor(x), tensor(indices), out.shape[0])),
+    takeAlongLast({ x, indices }, { out }) {
       const [R, C] = x.shape;
       put(out, gather(reshape(tensor(x), [R * C, 1]), flatPositions(tensor(indices), R, C), R * C, 1));
     },
-    addAlongLast(x, indices, out) {
+    addAlongLast({ x, indices }, { out }) {
       const [R, C] = out.shape;
       put(out, scatter(reshape(tensor(x), [sizeOf(x.shape)]), flatPositions(tensor(indices), R, C), R * C));
     },
-    topK(x, values, indices) {
+    topK({ x }, { values, indices }) {
       const [R, C] = x.shape;
       const order = largest(tensor(x), values.shape[1]);
       const flat = flatPositions(order, R, C);
       put(values, gather(reshape(tensor(x), [R * C, 1]), flat, R * C, 1));
       put(indices, order);
     },
-    sortByKey(keys, permutation) {
+    sortByKey({ keys }, { permutation }) {
       // The largest of −key, lowest index first, is the stable ascending order; −1 − key cannot overflow int32.
       const flipped =
         keys.dtype === 'int32'
@@ -105,6 +105,6 @@ export function nativeIndexing(calls: NativeCalls, traits: IndexingTraits): Pick
           : run('Neg', { x: tensor(keys) });
       put(permutation, largest(flipped, keys.shape[0]));
     },
-    bincount: (x, out) => put(out, scatter(filled([sizeOf(x.shape)], 1, 'int32'), tensor(x), out.shape[0])),
+    bincount: ({ x }, { out }) => put(out, scatter(filled([sizeOf(x.shape)], 1, 'int32'), tensor(x), out.shape[0])),
   };
 }

@@ -27,7 +27,7 @@ export function nativeMatmul(calls: NativeCalls, store: BoxStore): Pick<Required
   const join = (parts: TfTensor[], axis: number): TfTensor => (parts.length === 1 ? parts[0] : run('Concat', parts, { axis }));
 
   return {
-    matmul(a, b, out, { transposeA, transposeB }) {
+    matmul({ a, b }, { out }, { transposeA, transposeB }) {
       const [B, M] = out.shape;
       if (b.shape[0] === B) return put(out, product(tensor(a), tensor(b), transposeA, transposeB));
       if (transposeA) {
@@ -35,7 +35,7 @@ export function nativeMatmul(calls: NativeCalls, store: BoxStore): Pick<Required
       }
       put(out, product(calls.reshape(tensor(a), [1, B * M, a.shape[2]]), tensor(b), false, transposeB));
     },
-    groupedMatmul(x, w, offsets, out, { transposeW }) {
+    groupedMatmul({ x, w, offsets }, { out }, { transposeW }) {
       const at = readOffsets(offsets);
       const [R, M] = out.shape;
       const [rows, weights] = [tensor(x), tensor(w)];
@@ -49,7 +49,7 @@ export function nativeMatmul(calls: NativeCalls, store: BoxStore): Pick<Required
       if (end < R) parts.push(zeros([R - end, M]));
       put(out, join(parts, 0));
     },
-    groupedMatmulWeightGrad(x, dy, offsets, out) {
+    groupedMatmulWeightGrad({ x, dy, offsets }, { out }) {
       const at = readOffsets(offsets);
       const [G, K, M] = out.shape;
       const [rows, upstream] = [tensor(x), tensor(dy)];
@@ -58,7 +58,7 @@ export function nativeMatmul(calls: NativeCalls, store: BoxStore): Pick<Required
       );
       put(out, join(parts, 0));
     },
-    softmax(x, out) {
+    softmax({ x }, { out }) {
       const [R, C] = x.shape;
       const logits = tensor(x);
       const peak = run('Max', { x: logits }, { reductionIndices: [1], keepDims: false });

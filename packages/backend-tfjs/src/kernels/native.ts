@@ -1,6 +1,6 @@
 // The kernels of device builds (node, CUDA): TensorFlow.js kernels, with host loops through a copy for what those refuse
 // (uint32, empty operands, random numbers). Fused primitives come from core's fallbacks.
-import type { FusedKernels, RequiredKernels } from '@xmoe/core';
+import type { AnyKernel, FusedKernels, Operands, RequiredKernels } from '@xmoe/core';
 import type { BoxStore } from '../box.js';
 import type { Tfjs } from '../tfjs-module.js';
 import type { HostKernels } from './host.js';
@@ -10,7 +10,6 @@ import { nativeIndexing } from './native-indexing.js';
 import { nativeMatmul } from './native-matmul.js';
 
 type NativeTable = RequiredKernels & Pick<FusedKernels, 'softmax'>;
-type AnyKernel = (...operands: readonly unknown[]) => void;
 
 export function nativeKernels(tf: Tfjs, backendName: string, store: BoxStore, host: HostKernels): NativeTable {
   const calls = createNativeCalls(tf, backendName, store);
@@ -29,10 +28,14 @@ export function nativeKernels(tf: Tfjs, backendName: string, store: BoxStore, ho
   const table: Record<string, AnyKernel> = { iota: host.iota as AnyKernel, random: host.random as AnyKernel };
   for (const [name, kernel] of Object.entries(native) as [keyof NativeTable, AnyKernel][]) {
     const onHost = host[name] as AnyKernel;
-    table[name] = (...operands) => {
-      if (operands.some(needsHost)) onHost(...operands);
-      else calls.step(() => kernel(...operands));
+    table[name] = (inputs, outputs, attributes) => {
+      if (anyNeedsHost(inputs) || anyNeedsHost(outputs)) onHost(inputs, outputs, attributes);
+      else calls.step(() => kernel(inputs, outputs, attributes));
     };
   }
   return table as unknown as NativeTable;
+}
+
+function anyNeedsHost(operands: Operands): boolean {
+  return Object.values(operands).some(needsHost);
 }

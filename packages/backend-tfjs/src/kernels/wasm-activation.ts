@@ -97,8 +97,8 @@ export function wasmActivation(context: WasmContext, host: Activations): Activat
   };
 
   return {
-    biasActivation(x, bias, offsets, out, attributes) {
-      if (!takes(attributes.activation, x)) return host.biasActivation(x, bias, offsets, out, attributes);
+    biasActivation({ x, bias, offsets }, { out }, attributes) {
+      if (!takes(attributes.activation, x)) return host.biasActivation({ x, bias, offsets }, { out }, attributes);
       const [R, C] = x.shape;
       const target = context.output(out);
       const [source, shift] = [context.input(x), bias ? context.input(bias) : null];
@@ -115,8 +115,8 @@ export function wasmActivation(context: WasmContext, host: Activations): Activat
       const end = (segments.at(-1)?.end ?? 0) * C;
       heap.floats(target + end * FLOAT, R * C - end).fill(0);
     },
-    biasActivationGrad(x, bias, offsets, dy, dx, dbias, attributes) {
-      if (!takes(attributes.activation, x)) return host.biasActivationGrad(x, bias, offsets, dy, dx, dbias, attributes);
+    biasActivationGrad({ x, bias, offsets, dy }, { dx, dbias }, attributes) {
+      if (!takes(attributes.activation, x)) return host.biasActivationGrad({ x, bias, offsets, dy }, { dx, dbias }, attributes);
       const [R, C] = x.shape;
       const target = context.output(dx);
       const shiftGradient = dbias ? context.output(dbias) : null;

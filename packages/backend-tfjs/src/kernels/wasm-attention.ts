@@ -160,7 +160,7 @@ function clear(context: WasmContext, ...outputs: readonly Operand[]): void {
 export function wasmAttention(context: WasmContext): Pick<FusedKernels, 'attention' | 'attentionGrad'> {
   const { heap } = context;
   return {
-    attention(q, k, v, keyMask, key, out, stats, options) {
+    attention({ q, k, v, keyMask, key }, { out, stats }, options) {
       const [BH, Tq, D] = q.shape;
       const Tk = k.shape[1];
       if (BH * Tq * D * Tk === 0) {
@@ -178,7 +178,7 @@ export function wasmAttention(context: WasmContext): Pick<FusedKernels, 'attenti
         heap.gemm(probability, seen, target + head.index * Tq * D * FLOAT, Tq, Tk, D);
       }
     },
-    attentionGrad(q, k, v, keyMask, key, out, _stats, dout, dq, dk, dv, options) {
+    attentionGrad({ q, k, v, keyMask, key, out, dout }, { dq, dk, dv }, options) {
       const [BH, Tq, D] = q.shape;
       const Tk = k.shape[1];
       if (BH * Tq * D * Tk === 0) return clear(context, dq, dk, dv);

@@ -30,28 +30,28 @@ type Elementwise = 'unary' | 'binary' | 'transpose';
 
 export function wasmElementwise({ heap, ...context }: WasmContext, host: Pick<RequiredKernels, Elementwise>): Pick<RequiredKernels, Elementwise> {
   return {
-    unary(x, out, attributes) {
+    unary({ x }, { out }, attributes) {
       const op = UNARY[attributes.op];
       const length = sizeOf(out.shape);
-      if (!op || length < SHORT || x.dtype !== 'float32') return host.unary(x, out, attributes);
+      if (!op || length < SHORT || x.dtype !== 'float32') return host.unary({ x }, { out }, attributes);
       const target = context.output(out);
       heap.unary(op, context.input(x), target, length);
     },
-    binary(a, b, out, attributes) {
+    binary({ a, b }, { out }, attributes) {
       const op = BINARY[attributes.op];
       const length = sizeOf(out.shape);
-      if (!op || length < SHORT || out.dtype !== 'float32') return host.binary(a, b, out, attributes);
+      if (!op || length < SHORT || out.dtype !== 'float32') return host.binary({ a, b }, { out }, attributes);
       const [left, right] = collapseBroadcast(out.shape, a.shape, b.shape).inputs;
-      if (left.length > MAX_RANK) return host.binary(a, b, out, attributes);
+      if (left.length > MAX_RANK) return host.binary({ a, b }, { out }, attributes);
       const target = context.output(out);
       heap.binary(op, { address: context.input(a), shape: left }, { address: context.input(b), shape: right }, target, length);
     },
-    transpose(x, out, attributes) {
+    transpose({ x }, { out }, attributes) {
       const kept = attributes.permutation.filter((axis) => x.shape[axis] !== 1);
       const moved = kept.some((axis, index) => index > 0 && axis < kept[index - 1]);
       const length = sizeOf(out.shape);
       if (!moved || length < SHORT || x.dtype === 'uint32' || x.dtype === 'bool' || kept.length > MAX_TRANSPOSED_AXES) {
-        return host.transpose(x, out, attributes);
+        return host.transpose({ x }, { out }, attributes);
       }
       const order = [...kept].sort((i, j) => i - j);
       const target = context.output(out);

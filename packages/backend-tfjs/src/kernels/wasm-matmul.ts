@@ -22,7 +22,7 @@ function plainAddresses(heap: WasmHeap) {
 function weightGradient(context: WasmContext): RequiredKernels['groupedMatmulWeightGrad'] {
   const { heap } = context;
   const plain = plainAddresses(heap);
-  return (x, dy, offsets, out) => {
+  return ({ x, dy, offsets }, { out }) => {
     const [G, K, M] = out.shape;
     if (G * K * M === 0) return;
     const target = context.output(out);
@@ -43,7 +43,7 @@ export function wasmMatmul(context: WasmContext): Pick<RequiredKernels, 'matmul'
   const zero = (out: Operand): void => void heap.floats(context.output(out), sizeOf(out.shape)).fill(0);
 
   return {
-    matmul(a, b, out, { transposeA, transposeB }) {
+    matmul({ a, b }, { out }, { transposeA, transposeB }) {
       const [B, M, N] = out.shape;
       const K = a.shape[transposeA ? 1 : 2];
       if (B * M * N === 0) return;
@@ -61,7 +61,7 @@ export function wasmMatmul(context: WasmContext): Pick<RequiredKernels, 'matmul'
         heap.gemm(x, y, target + i * M * N * FLOAT, M, K, N);
       }
     },
-    groupedMatmul(x, w, offsets, out, { transposeW }) {
+    groupedMatmul({ x, w, offsets }, { out }, { transposeW }) {
       const K = x.shape[1];
       const [R, M] = out.shape;
       if (R * M === 0) return;

@@ -9,13 +9,13 @@ const SHORT = 4096;
 
 export function wasmOptimizer(context: WasmContext, host: Pick<FusedKernels, 'adamStep'>): Pick<FusedKernels, 'adamStep'> {
   return {
-    adamStep(parameters, gradients, m, v, hyper, attributes) {
+    adamStep({ gradients, hyper }, { parameters, m, v }, attributes) {
       // What needs memory comes first: where there is no room, no parameter has moved.
       for (const operand of [...parameters, ...m, ...v]) context.inout(operand);
       for (const slot of [0, 1]) context.heap.scratch(slot, PIECE);
       parameters.forEach((parameter, index) => {
         const [g, first, second] = [gradients[index], m[index], v[index]];
-        if (sizeOf(parameter.shape) < SHORT) host.adamStep([parameter], [g], [first], [second], hyper, attributes);
+        if (sizeOf(parameter.shape) < SHORT) host.adamStep({ gradients: [g], hyper }, { parameters: [parameter], m: [first], v: [second] }, attributes);
         else stepLong(context, parameter, g, first, second, hyper, attributes.decay);
       });
     },

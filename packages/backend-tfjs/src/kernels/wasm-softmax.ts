@@ -52,7 +52,7 @@ type Softmaxes = Pick<FusedKernels, 'softmax' | 'crossEntropyStats' | 'crossEntr
 
 function statistics(context: WasmContext): FusedKernels['crossEntropyStats'] {
   const { heap } = context;
-  return (logits, targets, peak, sum, picked, total, { offset, vocabulary }) => {
+  return ({ logits, targets }, { peak, sum, picked, total }, { offset, vocabulary }) => {
     const [R, C] = logits.shape;
     const [peaks, sums, chosen] = [context.output(peak), context.output(sum), context.output(picked)];
     const totals = total && context.output(total);
@@ -79,7 +79,7 @@ function statistics(context: WasmContext): FusedKernels['crossEntropyStats'] {
 
 function gradient(context: WasmContext): FusedKernels['crossEntropyGrad'] {
   const { heap } = context;
-  return (logits, targets, peak, sum, scale, dlogits, { offset, labelSmoothing, vocabulary }) => {
+  return ({ logits, targets, peak, sum, scale }, { dlogits }, { offset, labelSmoothing, vocabulary }) => {
     const [R, C] = logits.shape;
     const target = context.output(dlogits);
     const [scores, ids, scales] = [context.input(logits), context.integers(targets), context.input(scale)];
@@ -118,12 +118,12 @@ export function wasmSoftmax(context: WasmContext, host: Softmaxes): Softmaxes {
   const [stats, grad] = [statistics(context), gradient(context)];
   const short = ({ shape: [R, C] }: Operand): boolean => R * C < SHORT;
   return {
-    softmax(x, out) {
-      if (short(x)) return host.softmax(x, out);
+    softmax({ x }, { out }) {
+      if (short(x)) return host.softmax({ x }, { out });
       const target = context.output(out);
       softmaxRows(context, context.input(x), target, x.shape[0], x.shape[1]);
     },
-    crossEntropyStats: (logits, ...rest) => (short(logits) ? host.crossEntropyStats : stats)(logits, ...rest),
-    crossEntropyGrad: (logits, ...rest) => (short(logits) ? host.crossEntropyGrad : grad)(logits, ...rest),
+    crossEntropyStats: (inputs, outputs, chunk) => (short(inputs.logits) ? host.crossEntropyStats : stats)(inputs, outputs, chunk),
+    crossEntropyGrad: (inputs, outputs, chunk) => (short(inputs.logits) ? host.crossEntropyGrad : grad)(inputs, outputs, chunk),
   };
 }

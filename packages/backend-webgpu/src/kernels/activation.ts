@@ -10,7 +10,7 @@ import { SEGMENT_OF } from './segments-wgsl.js';
 
 export function activationKernels(runtime: Runtime) {
   return {
-    biasActivation(x, bias, offsets, out, { activation }) {
+    biasActivation({ x, bias, offsets }, { out }, { activation }) {
       const inputs: Inputs = { x, bias, offsets };
       const { plan, label, buffers, whole, segments } = layoutOf(inputs);
       const type = unitType(plan, out.dtype);
@@ -21,7 +21,7 @@ export function activationKernels(runtime: Runtime) {
       }));
       runRows(runtime, program, plan, { x, out }, whole, { segments });
     },
-    biasActivationGrad(x, bias, offsets, dy, dx, dbias, { activation }) {
+    biasActivationGrad({ x, bias, offsets, dy }, { dx, dbias }, { activation }) {
       // Without an activation x and bias do not matter.
       const inputs: Inputs = activation === 'none' ? { x: dy, bias: null, offsets } : { x, bias, offsets };
       if (dbias === null) gradient(runtime, inputs, dy, dx, activation);

@@ -19,7 +19,7 @@ interface ArgVariant {
 
 export function argReduceKernel(runtime: Runtime) {
   return {
-    argReduce(x, out, { outer, size, inner, op }) {
+    argReduce({ x }, { out }, { outer, size, inner, op }) {
       const alongRows = inner === 1;
       const team = size < 16 ? 1 : size < 128 ? 8 : size < 1024 ? 32 : GROUP;
       const variant: ArgVariant = { from: wgslType(x.dtype), op, alongRows, team };

@@ -16,7 +16,7 @@ const ARGS = {
 
 export function attentionKernels(runtime: Runtime) {
   return {
-    attention(q, k, v, keyMask, key, out, stats, options) {
+    attention({ q, k, v, keyMask, key }, { out, stats }, options) {
       const variant = variantOf(q, k, keyMask, key, options);
       const tiling = tileHead(q.shape[2]!, q.shape[1]!, 2, 1);
       const type = headType(tiling, q.dtype);
@@ -31,7 +31,7 @@ export function attentionKernels(runtime: Runtime) {
       const whole = { ...(keyMask && { keyMask }), ...(variant.dropout && key ? { key } : {}) };
       launch(runtime, program, tiling, 'q', { q, k, v, out, stats }, whole, options);
     },
-    attentionGrad(q, k, v, keyMask, key, out, stats, dout, dq, dk, dv, options) {
+    attentionGrad({ q, k, v, keyMask, key, out, stats, dout }, { dq, dk, dv }, options) {
       const variant = variantOf(q, k, keyMask, key, options);
       const numbers = queryNumbers(runtime, out, stats, dout, variant.dropout ? key : null);
       // A lane of the first holds rows of q, dout and dq; of the second rows of k, v, dk and dv.

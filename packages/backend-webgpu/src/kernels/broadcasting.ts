@@ -74,7 +74,7 @@ function compareBody(op: CompareOp, dtype: DType, types: Lanes): StridedBody {
 
 export function broadcastingKernels(runtime: Runtime) {
   return {
-    binary(a, b, out, { op }) {
+    binary({ a, b }, { out }, { op }) {
       runStrided(runtime, {
         name: `binary ${op} ${a.dtype}`,
         inputs: { a: repeated(a), b: repeated(b) },
@@ -83,7 +83,7 @@ export function broadcastingKernels(runtime: Runtime) {
         body: (types) => binaryBody(op, a.dtype, types),
       });
     },
-    compare(a, b, out, { op }) {
+    compare({ a, b }, { out }, { op }) {
       runStrided(runtime, {
         name: `compare ${op} ${a.dtype}`,
         inputs: { a: repeated(a), b: repeated(b) },
@@ -92,7 +92,7 @@ export function broadcastingKernels(runtime: Runtime) {
         body: (types) => compareBody(op, a.dtype, types),
       });
     },
-    select(condition, a, b, out) {
+    select({ condition, a, b }, { out }) {
       runStrided(runtime, {
         name: `select ${out.dtype}`,
         inputs: { condition: repeated(condition), a: repeated(a), b: repeated(b) },

@@ -18,7 +18,7 @@ const COMBINE_ARGS = { ...ROW_ARGS, choices: 'u32', sourceFirst: 'i32', sourceLa
 
 export function combineKernels(runtime: Runtime) {
   return {
-    combineExperts(expertOut, weights, claimRow, _rowClaim, out) {
+    combineExperts({ expertOut, weights, claimRow }, { out }) {
       const [rows, columns] = expertOut.shape as [number, number];
       const sources = rangesOf(rows, rowsPerBinding(runtime.traits, expertOut, columns));
       // Sums over several windows stay in float32 between them.
@@ -26,7 +26,7 @@ export function combineKernels(runtime: Runtime) {
       sources.forEach((source, index) => combine(runtime, { expertOut, weights, claimRow, total }, source, index > 0));
       if (total !== out) narrow(runtime, 'combineExperts', total, out);
     },
-    combineExpertsGrad(expertOut, weights, claimRow, rowClaim, dy, dExpertOut, dWeights) {
+    combineExpertsGrad({ expertOut, weights, claimRow, rowClaim, dy }, { dExpertOut, dWeights }) {
       const plan = planRows(dy.shape[1]!);
       const type = unitType(plan, dy.dtype);
       const program = runtime.program(`combineExpertsGrad ${dy.dtype} ${plan.label}`, () => ({

@@ -7,7 +7,7 @@ import { planRows, ROW_ARGS, runRows, unitType, type RowPlan } from './rows.js';
 
 export function crossEntropyKernels(runtime: Runtime) {
   return {
-    crossEntropyStats(logits, targets, peak, sum, picked, total, { offset, vocabulary }) {
+    crossEntropyStats({ logits, targets }, { peak, sum, picked, total }, { offset, vocabulary }) {
       const plan = walkedPlan(logits.shape[1]!);
       const program = runtime.program(`crossEntropyStats ${logits.dtype}${total ? ' total' : ''} ${plan.label}`, () => ({
         buffers: {
@@ -19,7 +19,7 @@ export function crossEntropyKernels(runtime: Runtime) {
       }));
       runRows(runtime, program, plan, { logits, targets, peak, sum, picked, ...(total && { total }) }, {}, { offset, vocabulary });
     },
-    crossEntropyGrad(logits, targets, peak, sum, scale, dlogits, { offset, labelSmoothing, vocabulary }) {
+    crossEntropyGrad({ logits, targets, peak, sum, scale }, { dlogits }, { offset, labelSmoothing, vocabulary }) {
       const plan = walkedPlan(logits.shape[1]!);
       const type = unitType(plan, logits.dtype);
       const program = runtime.program(`crossEntropyGrad ${logits.dtype} ${plan.label}`, () => ({

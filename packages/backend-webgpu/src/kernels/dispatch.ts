@@ -21,7 +21,7 @@ const WORKERS = 512;
 
 export function dispatchKernels(runtime: Runtime) {
   return {
-    dispatchClaims(expertIds, scores, rowClaim, rowToken, claimRow, offsets, wanted, load, { dispatch, rankOnly }) {
+    dispatchClaims({ expertIds, scores }, { rowClaim, rowToken, claimRow, offsets, wanted, load }, { dispatch, rankOnly }) {
       const [tokens, choices] = expertIds.shape as [number, number];
       const claims = tokens * choices;
       // Without experts: one to whom nothing belongs.

@@ -65,7 +65,7 @@ function castBody(from: DType, to: DType, types: Lanes): StridedBody {
 
 export function elementwiseKernels(runtime: Runtime) {
   return {
-    fill(out, { value }) {
+    fill(_inputs, { out }, { value }) {
       // The value travels as an f32, which holds every float16 and bool; whole numbers have their own types.
       const type: ScalarType = out.dtype === 'int32' ? 'i32' : out.dtype === 'uint32' || out.dtype === 'bool' ? 'u32' : 'f32';
       runStrided(runtime, {
@@ -77,7 +77,7 @@ export function elementwiseKernels(runtime: Runtime) {
         body: (types) => ({ value: `${storageType(out.dtype, types)}(${wgslType(out.dtype)}(args.value))` }),
       });
     },
-    iota(out, { start, step }) {
+    iota(_inputs, { out }, { start, step }) {
       const type: ScalarType = out.dtype === 'float32' ? 'f32' : out.dtype === 'int32' ? 'i32' : 'u32';
       runStrided(runtime, {
         name: `iota ${out.dtype}`,
@@ -89,7 +89,7 @@ export function elementwiseKernels(runtime: Runtime) {
         body: () => ({ value: `args.origin + vec4<${type}>(at + vec4u(0, 1, 2, 3)) * args.step` }),
       });
     },
-    unary(x, out, { op }) {
+    unary({ x }, { out }, { op }) {
       runStrided(runtime, {
         name: `unary ${op} ${x.dtype}`,
         inputs: { x: flat(x) },
@@ -98,7 +98,7 @@ export function elementwiseKernels(runtime: Runtime) {
         body: (types) => unaryBody(op, x.dtype, types),
       });
     },
-    cast(x, out) {
+    cast({ x }, { out }) {
       runStrided(runtime, {
         name: `cast ${x.dtype} ${out.dtype}`,
         inputs: { x: flat(x) },

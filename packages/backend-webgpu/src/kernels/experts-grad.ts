@@ -1,6 +1,6 @@
 // expertsGrad: the middle of the experts' backward pass, row by row. With the weights' gradient it takes two launches, because one
 // may bind eight buffers only: what W2's bias gives is added in the second.
-import type { Kernels } from '@xmoe/core';
+import type { Kernels, Operand } from '@xmoe/core';
 import { reads, writes } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { activationWgsl } from './activation-wgsl.js';
@@ -11,7 +11,7 @@ import { SEGMENT_OF } from './segments-wgsl.js';
 
 export function expertsGradKernel(runtime: Runtime) {
   return {
-    expertsGrad(pre, dHidden, weights, b2, dy, rowClaim, claimRow, offsets, dPre, hidden, dWeights, rowWeight, { activation }) {
+    expertsGrad({ pre, dHidden, weights, b2, dy, rowClaim, claimRow, offsets }, { dPre, hidden, dWeights, rowWeight }, { activation }) {
       const plan = planRows(pre.shape[1]!);
       const type = unitType(plan, pre.dtype);
       const program = runtime.program(`expertsGrad ${activation} ${pre.dtype} ${plan.label}${dWeights ? ' weights' : ''}`, () => ({
@@ -44,10 +44,10 @@ export function expertsGradKernel(runtime: Runtime) {
   } satisfies Partial<Kernels>;
 }
 
-type Operands = Readonly<Record<'b2' | 'dy' | 'rowClaim' | 'claimRow' | 'offsets' | 'dWeights', Parameters<Kernels['expertsGrad']>[0]>>;
+type BiasOperands = Readonly<Record<'b2' | 'dy' | 'rowClaim' | 'claimRow' | 'offsets' | 'dWeights', Operand>>;
 
 /** dWeights[c] += b2[g]·dy[t] for claims with a row, 0 for the others. */
-function addBias(runtime: Runtime, { b2, dy, rowClaim, claimRow, offsets, dWeights }: Operands): void {
+function addBias(runtime: Runtime, { b2, dy, rowClaim, claimRow, offsets, dWeights }: BiasOperands): void {
   const plan = planRows(dy.shape[1]!);
   const program = runtime.program(`expertsGrad bias ${b2.dtype} ${dy.dtype} ${plan.label}`, () => ({
     buffers: {

@@ -27,9 +27,9 @@ interface Call {
 
 export function groupedLinearKernels(runtime: Runtime, tilings: Tilings) {
   return {
-    groupedMatmul: (x, w, offsets, out, { transposeW }) =>
+    groupedMatmul: ({ x, w, offsets }, { out }, { transposeW }) =>
       multiply(runtime, tilings, { primitive: 'groupedMatmul', x, rows: null, w, bias: null, offsets, out, pre: null, transposeW, activation: 'none' }),
-    groupedLinear: (x, rows, w, bias, offsets, out, pre, { transposeW, activation }) =>
+    groupedLinear: ({ x, rows, w, bias, offsets }, { out, pre }, { transposeW, activation }) =>
       multiply(runtime, tilings, { primitive: 'groupedLinear', x, rows, w, bias, offsets, out, pre, transposeW, activation }),
   } satisfies Partial<Kernels>;
 }

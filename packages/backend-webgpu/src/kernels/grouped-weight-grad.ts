@@ -30,9 +30,9 @@ interface Call {
 
 export function groupedWeightGradKernels(runtime: Runtime, tilings: Tilings) {
   return {
-    groupedMatmulWeightGrad: (x, dy, offsets, out) =>
+    groupedMatmulWeightGrad: ({ x, dy, offsets }, { out }) =>
       weightGrad(runtime, tilings, { primitive: 'groupedMatmulWeightGrad', x, xRows: null, dy, dyRows: null, scale: null, offsets, dw: out, dbias: null, R: x.shape[0]! }),
-    groupedLinearWeightGrad: (x, xRows, dy, dyRows, scale, offsets, dw, dbias) => {
+    groupedLinearWeightGrad: ({ x, xRows, dy, dyRows, scale, offsets }, { dw, dbias }) => {
       const R = xRows ? xRows.shape[0]! : x.shape[0]!;
       weightGrad(runtime, tilings, { primitive: 'groupedLinearWeightGrad', x, xRows, dy, dyRows, scale, offsets, dw, dbias, R });
     },

@@ -9,10 +9,10 @@ import { fits, rowsOfWindow, windowOf } from './strided.js';
 
 export function indexingKernels(runtime: Runtime) {
   return {
-    gatherRows(x, indices, out) {
+    gatherRows({ x, indices }, { out }) {
       gatherRows(runtime, asBits(x), indices, asBits(out));
     },
-    takeAlongLast(x, indices, out) {
+    takeAlongLast({ x, indices }, { out }) {
       const type = wgslType(asBits(x).dtype) as BufferType;
       const program = runtime.program(`takeAlongLast ${type}`, () => ({
         buffers: { x: reads(type), indices: reads('i32'), out: writes(type) },
@@ -28,7 +28,7 @@ fn element(i: u32) {
       }));
       alongLast(runtime, program, { x: asBits(x), indices, out: asBits(out) }, out, { taken: out.shape[1]!, columns: x.shape[1]! });
     },
-    addAlongLast(x, indices, out) {
+    addAlongLast({ x, indices }, { out }) {
       const type = wgslType(x.dtype);
       const sum = x.dtype === 'int32' ? 'i32' : 'f32';
       const program = runtime.program(`addAlongLast ${type}`, () => ({

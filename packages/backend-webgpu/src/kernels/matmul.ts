@@ -14,7 +14,7 @@ import { fitsBinding, rangesOf, rowsPerBinding, viewOf, type Range } from './til
 
 export function matmulKernels(runtime: Runtime, tilings: Tilings) {
   return {
-    matmul(a, b, out, flags) {
+    matmul({ a, b }, { out }, flags) {
       const call = describe(a, b, out, flags);
       if (call.B * call.M * call.N === 0) return;
       if ([a, b, out].every((operand) => fitsBinding(runtime.traits, operand))) multiplyWhole(runtime, tilings, call);

@@ -18,22 +18,22 @@ function copy(runtime: Runtime, name: string, x: View, out: View, shape: readonl
 
 export function movementKernels(runtime: Runtime) {
   return {
-    transpose(x, out, { permutation }) {
+    transpose({ x }, { out }, { permutation }) {
       const strides = stridesOf(x.shape);
       const source: View = { operand: asBits(x), start: 0, strides: permutation.map((axis) => strides[axis]!) };
       const target = dense(asBits(out));
       if (!transposeThroughTiles(runtime, source, target)) copy(runtime, 'transpose', source, target, out.shape);
     },
-    slice(x, out, { begin }) {
+    slice({ x }, { out }, { begin }) {
       const strides = stridesOf(x.shape);
       const start = begin.reduce((sum, index, axis) => sum + index * strides[axis]!, 0);
       copy(runtime, 'slice', { operand: asBits(x), start, strides }, dense(asBits(out)), out.shape);
     },
-    broadcast(x, out) {
+    broadcast({ x }, { out }) {
       copy(runtime, 'broadcast', repeated(asBits(x)), dense(asBits(out)), out.shape);
     },
-    concat(inputs, out, { axis }) {
-      concat(runtime, inputs.filter(({ shape }) => !shape.includes(0)).map(asBits), asBits(out), axis);
+    concat({ parts }, { out }, { axis }) {
+      concat(runtime, parts.filter(({ shape }) => !shape.includes(0)).map(asBits), asBits(out), axis);
     },
   } satisfies Partial<Kernels>;
 }

@@ -8,7 +8,7 @@ import { planRows, ROW_ARGS, runRows, unitType, type RowPlan } from './rows.js';
 
 export function normalizationKernels(runtime: Runtime) {
   return {
-    layerNorm(x, gamma, beta, out, mean, rstd, { epsilon }) {
+    layerNorm({ x, gamma, beta }, { out, mean, rstd }, { epsilon }) {
       const plan = planRows(x.shape[1]!);
       const [type, scaleType] = [unitType(plan, x.dtype), unitType(plan, 'float32')];
       const program = runtime.program(`layerNorm ${x.dtype} ${plan.label}`, () => ({
@@ -21,7 +21,7 @@ export function normalizationKernels(runtime: Runtime) {
       }));
       runRows(runtime, program, plan, { x, out, mean, rstd }, { gamma, beta }, { epsilon });
     },
-    layerNormGrad(x, gamma, mean, rstd, dy, dx, dgamma, dbeta) {
+    layerNormGrad({ x, gamma, mean, rstd, dy }, { dx, dgamma, dbeta }) {
       const plan = planRows(x.shape[1]!);
       const type = unitType(plan, x.dtype);
       const drift = runtime.scratch('float32', mean.shape);

@@ -15,19 +15,19 @@ const MOST_TENSORS = 24;
 
 export function optimizerKernels(runtime: Runtime) {
   return {
-    adamStep(parameters, gradients, m, v, hyper, { decay }) {
+    adamStep({ gradients, hyper }, { parameters, m, v }, { decay }) {
       const tensors = parameters.map((parameter, index) => [parameter, gradients[index]!, m[index]!, v[index]!]);
       const most = Math.min(Math.floor((runtime.traits.maxStorageBuffers - 1) / 4), MOST_TENSORS);
       for (const bundle of bundles(tensors, runtime.traits.bindingBytes, most)) adamBundle(runtime, bundle, hyper, decay);
     },
-    sumSquares(inputs, out) {
+    sumSquares({ parts }, { out }) {
       const { bindingBytes, maxStorageBuffers } = runtime.traits;
       const most = Math.min(maxStorageBuffers - 1, MOST_TENSORS);
-      const parts = bundles(inputs.map((x) => [x]), bindingBytes, most);
-      const total = parts.flat().reduce((sum, { length }) => sum + Math.ceil(length / CHUNK), 0);
+      const pieces = bundles(parts.map((x) => [x]), bindingBytes, most);
+      const total = pieces.flat().reduce((sum, { length }) => sum + Math.ceil(length / CHUNK), 0);
       const partial = total === 1 ? out : runtime.scratch('float32', [total]);
       let chunk = 0;
-      for (const bundle of parts) chunk += squaresBundle(runtime, bundle, wgslType(inputs[0]!.dtype), partial, chunk);
+      for (const bundle of pieces) chunk += squaresBundle(runtime, bundle, wgslType(parts[0]!.dtype), partial, chunk);
       if (total !== 1) reduceInto(runtime, 'sumSquares total', 'sum', partial, out, { outer: 1, size: total, inner: 1 });
     },
   } satisfies Partial<Kernels>;

@@ -21,7 +21,7 @@ interface SortOptions {
 
 export function sortByKeyKernel(runtime: Runtime) {
   return {
-    sortByKey(keys, permutation) {
+    sortByKey({ keys }, { permutation }) {
       sortWords(runtime, 'sortByKey', keys, permutation, { order: 'ascending' });
     },
   } satisfies Partial<Kernels>;

@@ -17,7 +17,7 @@ const AT = 'vec2u(at, atBeyond)';
 
 export function randomKernels(runtime: Runtime) {
   return {
-    random(key, out, { stream }) {
+    random({ key }, { out }, { stream }) {
       runStrided(runtime, {
         name: 'random',
         inputs: {},
@@ -29,7 +29,7 @@ export function randomKernels(runtime: Runtime) {
         body: () => ({ head: FOUR_BITS, value: `vec4f(fourBits(${KEY}, args.stream, ${AT})) * ${2 ** -24}` }),
       });
     },
-    dropout(x, key, out, { rate, stream }) {
+    dropout({ x, key }, { out }, { rate, stream }) {
       runStrided(runtime, {
         name: `dropout ${x.dtype}`,
         inputs: { x: flat(x) },

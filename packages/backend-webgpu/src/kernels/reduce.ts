@@ -15,7 +15,7 @@ const CHUNK_ROWS = 64;
 
 export function reduceKernels(runtime: Runtime) {
   return {
-    reduce(x, out, { outer, size, inner, op }) {
+    reduce({ x }, { out }, { outer, size, inner, op }) {
       reduceInto(runtime, 'reduce', op, x, out, { outer, size, inner });
     },
   } satisfies Partial<Kernels>;

@@ -17,11 +17,11 @@ const FEW_BINS = 2048;
 
 export function scanKernels(runtime: Runtime) {
   return {
-    cumsum(x, out, { exclusive }) {
+    cumsum({ x }, { out }, { exclusive }) {
       const length = x.shape.at(-1)!;
       cumsum(runtime, x, out, { rows: length === 0 ? 0 : sizeOf(x.shape) / length, length, exclusive });
     },
-    bincount(x, out) {
+    bincount({ x }, { out }) {
       const [length, bins] = [sizeOf(x.shape), sizeOf(out.shape)];
       const clear = runtime.program('bincount clear', () => ({
         buffers: { out: writes('u32') },

@@ -13,7 +13,7 @@ const GROUP = 64;
 
 export function scatterKernel(runtime: Runtime) {
   return {
-    scatterAddRows(x, indices, out) {
+    scatterAddRows({ x, indices }, { out }) {
       scatterAddRows(runtime, x, indices, out);
     },
   } satisfies Partial<Kernels>;

@@ -7,7 +7,7 @@ import { planRows, ROW_ARGS, runRows, unitType, type RowPlan } from './rows.js';
 
 export function softmaxKernels(runtime: Runtime) {
   return {
-    softmax(x, out) {
+    softmax({ x }, { out }) {
       const plan = planRows(x.shape[1]!);
       const program = runtime.program(`softmax ${x.dtype} ${out.dtype} ${plan.label}`, () => ({
         buffers: { x: reads(unitType(plan, x.dtype)), out: writes(unitType(plan, out.dtype)) },
@@ -16,7 +16,7 @@ export function softmaxKernels(runtime: Runtime) {
       }));
       runRows(runtime, program, plan, { x, out });
     },
-    softmaxGrad(y, dy, dx) {
+    softmaxGrad({ y, dy }, { dx }) {
       const plan = planRows(y.shape[1]!);
       const type = unitType(plan, y.dtype);
       const program = runtime.program(`softmaxGrad ${y.dtype} ${plan.label}`, () => ({

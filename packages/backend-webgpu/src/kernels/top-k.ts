@@ -14,10 +14,10 @@ const bitsType = (dtype: DType): BufferType | DType => (dtype === 'float32' ? 'u
 
 export function topKKernels(runtime: Runtime) {
   return {
-    topK(x, values, indices) {
+    topK({ x }, { values, indices }) {
       selectTop(runtime, 'topK', x, values, indices);
     },
-    thresholdSelect(p, mask, values, indices, counts, { threshold }) {
+    thresholdSelect({ p, mask }, { values, indices, counts }, { threshold }) {
       const [rows, columns] = p.shape as [number, number];
       const choices = indices.shape[1]!;
       const reach = massToReach(threshold, columns);

@@ -87,12 +87,15 @@ function prepareTrials(backend: CheckedBackend): Trial[] {
     return { operands: [a, b, out, offsets], out, run: () => multiply(a, b, out, offsets) };
   };
   const dense = ([transposeA, transposeB]: readonly [boolean, boolean]): Trial =>
-    trial([transposeA ? [1, K, M] : [1, M, K], transposeB ? [1, N, K] : [1, K, N]], [1, M, N], (a, b, out) => kernels.matmul(a, b, out, { transposeA, transposeB }));
+    trial([transposeA ? [1, K, M] : [1, M, K], transposeB ? [1, N, K] : [1, K, N]], [1, M, N], (a, b, out) => kernels.matmul(
+      { a, b },
+      { out }, { transposeA, transposeB },
+    ));
   return [
     ...([[false, false], [true, false], [false, true]] as const).map(dense),
-    trial([[M, K], [3, K, N]], [M, N], (x, w, out, offsets) => kernels.groupedMatmul(x, w, offsets, out, { transposeW: false })),
-    trial([[M, K], [3, N, K]], [M, N], (x, w, out, offsets) => kernels.groupedMatmul(x, w, offsets, out, { transposeW: true })),
-    trial([[M, K], [M, N]], [3, K, N], (x, dy, out, offsets) => kernels.groupedMatmulWeightGrad(x, dy, offsets, out)),
+    trial([[M, K], [3, K, N]], [M, N], (x, w, out, offsets) => kernels.groupedMatmul({ x, w, offsets }, { out }, { transposeW: false })),
+    trial([[M, K], [3, N, K]], [M, N], (x, w, out, offsets) => kernels.groupedMatmul({ x, w, offsets }, { out }, { transposeW: true })),
+    trial([[M, K], [M, N]], [3, K, N], (x, dy, out, offsets) => kernels.groupedMatmulWeightGrad({ x, dy, offsets }, { out })),
   ];
 }
 

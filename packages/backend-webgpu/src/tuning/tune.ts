@@ -116,9 +116,9 @@ function prepareTrial(backend: TunedBackend, { kind, half, layout, M: wantedM, N
   const random = (shape: readonly number[]): Operand => {
     const operand = make(dtype, shape);
     const drawn = half ? make('float32', shape) : operand;
-    backend.kernels.random(key, drawn, { stream: made.length });
+    backend.kernels.random({ key }, { out: drawn }, { stream: made.length });
     if (half) {
-      backend.kernels.cast(drawn, operand);
+      backend.kernels.cast({ x: drawn }, { out: operand });
       backend.free(made.pop()!.buffer);
     }
     return operand;
@@ -130,20 +130,20 @@ function prepareTrial(backend: TunedBackend, { kind, half, layout, M: wantedM, N
   };
   const end = (): void => made.forEach(({ buffer }) => backend.free(buffer));
   const probe = make('float32', [1]);
-  backend.kernels.fill(probe, { value: 0 });
+  backend.kernels.fill({}, { out: probe }, { value: 0 });
   if (kind === 'matmul') {
     const [transposeA, transposeB] = [layout[0] === 'i', layout[1] === 'o'];
     const a = random(transposeA ? [count, K, M] : [count, M, K]);
     const b = random(transposeB ? [count, N, K] : [count, K, N]);
     const out = make(dtype, [count, M, N]);
-    return { run: () => backend.kernels.matmul(a, b, out, { transposeA, transposeB }), probe, end };
+    return { run: () => backend.kernels.matmul({ a, b }, { out }, { transposeA, transposeB }), probe, end };
   }
   if (kind === 'linear') {
     const [x, w, bounds] = [random([count * M, K]), random(layout === 'oo' ? [count, N, K] : [count, K, N]), offsets(M)];
     const out = make(dtype, [count * M, N]);
-    return { run: () => backend.kernels.groupedMatmul(x, w, bounds, out, { transposeW: layout === 'oo' }), probe, end };
+    return { run: () => backend.kernels.groupedMatmul({ x, w, offsets: bounds }, { out }, { transposeW: layout === 'oo' }), probe, end };
   }
   const [x, dy, bounds] = [random([count * K, M]), random([count * K, N]), offsets(K)];
   const out = make('float32', [count, M, N]);
-  return { run: () => backend.kernels.groupedMatmulWeightGrad(x, dy, bounds, out), probe, end };
+  return { run: () => backend.kernels.groupedMatmulWeightGrad({ x, dy, offsets: bounds }, { out }), probe, end };
 }

@@ -1,5 +1,5 @@
 // Fallbacks of bias + activation per segment, its gradient, and dropout.
-import type { Activation, Operand } from '../contract.js';
+import type { Activation, KernelAttributes, KernelInputs, KernelOutputs, Operand } from '../contract.js';
 import { reshape, type Scratch } from './scratch.js';
 
 const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
@@ -9,11 +9,9 @@ const FAR = 20;
 
 export function biasActivation(
   scratch: Scratch,
-  x: Operand,
-  bias: Operand | null,
-  offsets: Operand | null,
-  out: Operand,
-  { activation }: { activation: Activation },
+  { x, bias, offsets }: KernelInputs<'biasActivation'>,
+  { out }: KernelOutputs<'biasActivation'>,
+  { activation }: KernelAttributes<'biasActivation'>,
 ): void {
   const segments = segmentsOf(scratch, x, offsets);
   const activated = activate(scratch, withBias(scratch, x, bias, segments), activation);
@@ -22,13 +20,9 @@ export function biasActivation(
 
 export function biasActivationGrad(
   scratch: Scratch,
-  x: Operand,
-  bias: Operand | null,
-  offsets: Operand | null,
-  dy: Operand,
-  dx: Operand,
-  dbias: Operand | null,
-  { activation }: { activation: Activation },
+  { x, bias, offsets, dy }: KernelInputs<'biasActivationGrad'>,
+  { dx, dbias }: KernelOutputs<'biasActivationGrad'>,
+  { activation }: KernelAttributes<'biasActivationGrad'>,
 ): void {
   const segments = segmentsOf(scratch, x, offsets);
   const slope = derivative(scratch, withBias(scratch, x, bias, segments), activation);
@@ -38,20 +32,19 @@ export function biasActivationGrad(
   scratch.copy(gradient, dx);
   if (!dbias) return;
   const sum = scratch.empty(dbias.shape);
-  if (segments) scratch.kernels.scatterAddRows(gradient, segments.groups, sum);
+  if (segments) scratch.kernels.scatterAddRows({ x: gradient, indices: segments.groups }, { out: sum });
   else scratch.reduce('sum', gradient, 0, sum);
   scratch.copy(sum, dbias);
 }
 
 export function dropout(
   scratch: Scratch,
-  x: Operand,
-  key: Operand,
-  out: Operand,
-  { rate, stream }: { rate: number; stream: number },
+  { x, key }: KernelInputs<'dropout'>,
+  { out }: KernelOutputs<'dropout'>,
+  { rate, stream }: KernelAttributes<'dropout'>,
 ): void {
   const uniform = scratch.empty(x.shape);
-  scratch.kernels.random(key, uniform, { stream });
+  scratch.kernels.random({ key }, { out: uniform }, { stream });
   const kept = scratch.cast(scratch.compare('greaterEqual', uniform, rate), 'float32');
   const scale = scratch.binary('multiply', kept, 1 / (1 - rate));
   scratch.copy(scratch.binary('multiply', scratch.cast(x, 'float32'), scale), out);
@@ -70,7 +63,7 @@ export function segmentsOf(scratch: Scratch, x: Operand, offsets: Operand | null
   const rows = x.shape[0]!;
   const count = offsets.shape[0]! - 1;
   const ends = scratch.empty([count], 'int32');
-  scratch.kernels.slice(offsets, ends, { begin: [1] });
+  scratch.kernels.slice({ x: offsets }, { out: ends }, { begin: [1] });
   const row = reshape(scratch.iota(rows), [rows, 1]);
   const passed = scratch.cast(scratch.compare('greaterEqual', row, reshape(ends, [1, count])), 'int32');
   const groups = scratch.reduce('sum', passed, 1);

@@ -1,18 +1,13 @@
 // Fallbacks of attention and its gradient. They do materialise [Tq, Tk]; native kernels must not.
-import type { AttentionOptions, Operand } from '../contract.js';
+import type { AttentionOptions, KernelInputs, KernelOutputs, Operand } from '../contract.js';
 import { LOWEST_FLOAT32 } from '../dtype.js';
 import { softmaxGrad } from './softmax.js';
 import { reshape, type Scratch } from './scratch.js';
 
 export function attention(
   scratch: Scratch,
-  q: Operand,
-  k: Operand,
-  v: Operand,
-  keyMask: Operand | null,
-  key: Operand | null,
-  out: Operand,
-  stats: Operand,
+  { q, k, v, keyMask, key }: KernelInputs<'attention'>,
+  { out, stats }: KernelOutputs<'attention'>,
   options: AttentionOptions,
 ): void {
   const scores = maskedScores(scratch, q, k, keyMask, options);
@@ -21,7 +16,7 @@ export function attention(
   const sum = scratch.reduce('sum', exponentials, 2);
   // A sum is 1 or more, or, of nothing, 0.
   const inverse = scratch.binary('minimum', sum, scratch.unary('reciprocal', scratch.binary('maximum', sum, 1)));
-  scratch.kernels.concat([peak, inverse], stats, { axis: 2 });
+  scratch.kernels.concat({ parts: [peak, inverse] }, { out: stats }, { axis: 2 });
   const probabilities = scratch.binary('multiply', exponentials, inverse);
   const weights = applyDropout(scratch, probabilities, key, options);
   scratch.copy(scratch.matmul(weights, seenRows(scratch, v, keyMask), false, false), out);
@@ -29,24 +24,15 @@ export function attention(
 
 export function attentionGrad(
   scratch: Scratch,
-  q: Operand,
-  k: Operand,
-  v: Operand,
-  keyMask: Operand | null,
-  key: Operand | null,
-  _out: Operand,
-  stats: Operand,
-  dout: Operand,
-  dq: Operand,
-  dk: Operand,
-  dv: Operand,
+  { q, k, v, keyMask, key, stats, dout }: KernelInputs<'attentionGrad'>,
+  { dq, dk, dv }: KernelOutputs<'attentionGrad'>,
   options: AttentionOptions,
 ): void {
   const scores = maskedScores(scratch, q, k, keyMask, options);
   const [batch, queries, keys] = scores.shape as [number, number, number];
   const [peak, inverse] = [scratch.empty([batch, queries, 1]), scratch.empty([batch, queries, 1])];
-  scratch.kernels.slice(stats, peak, { begin: [0, 0, 0] });
-  scratch.kernels.slice(stats, inverse, { begin: [0, 0, 1] });
+  scratch.kernels.slice({ x: stats }, { out: peak }, { begin: [0, 0, 0] });
+  scratch.kernels.slice({ x: stats }, { out: inverse }, { begin: [0, 0, 1] });
   const probabilities = scratch.binary('multiply', scratch.unary('exp', scratch.binary('subtract', scores, peak)), inverse);
   const upstream = scratch.cast(dout, 'float32');
   const weights = applyDropout(scratch, probabilities, key, options);
@@ -55,7 +41,7 @@ export function attentionGrad(
   const dProbabilities = applyDropout(scratch, dWeights, key, options);
   const dScores = scratch.empty(scores.shape);
   const rows = [batch * queries, keys];
-  softmaxGrad(scratch, reshape(probabilities, rows), reshape(dProbabilities, rows), reshape(dScores, rows));
+  softmaxGrad(scratch, { y: reshape(probabilities, rows), dy: reshape(dProbabilities, rows) }, { dx: reshape(dScores, rows) });
   const scaled = scratch.binary('multiply', dScores, options.scale);
   scratch.copy(scratch.matmul(scaled, seenRows(scratch, k, keyMask), false, false), dq);
   scratch.copy(scratch.matmul(scaled, scratch.cast(q, 'float32'), true, false), dk);
@@ -94,7 +80,7 @@ function seenRows(scratch: Scratch, x: Operand, keyMask: Operand | null): Operan
 function applyDropout(scratch: Scratch, x: Operand, key: Operand | null, options: AttentionOptions): Operand {
   if (!key || options.dropoutRate === 0) return x;
   const uniform = scratch.empty(x.shape);
-  scratch.kernels.random(key, uniform, { stream: options.stream });
+  scratch.kernels.random({ key }, { out: uniform }, { stream: options.stream });
   const kept = scratch.compare('greaterEqual', uniform, options.dropoutRate);
   return scratch.select(kept, scratch.binary('multiply', x, 1 / (1 - options.dropoutRate)), 0);
 }

@@ -1,17 +1,13 @@
 // Fallbacks of the two cross-entropy primitives, each over one chunk of the vocabulary.
-import type { CrossEntropyChunk, Operand } from '../contract.js';
+import type { CrossEntropyChunk, KernelAttributes, KernelInputs, KernelOutputs, Operand } from '../contract.js';
 import { LOWEST_FLOAT32 } from '../dtype.js';
 import { reshape, type Scratch } from './scratch.js';
 
 export function crossEntropyStats(
   scratch: Scratch,
-  logits: Operand,
-  targets: Operand,
-  peak: Operand,
-  sum: Operand,
-  picked: Operand,
-  total: Operand | null,
-  { offset, vocabulary }: { offset: number; vocabulary: number },
+  { logits, targets }: KernelInputs<'crossEntropyStats'>,
+  { peak, sum, picked, total }: KernelOutputs<'crossEntropyStats'>,
+  { offset, vocabulary }: KernelAttributes<'crossEntropyStats'>,
 ): void {
   const rows = logits.shape[0]!;
   const values = scratch.cast(logits, 'float32');
@@ -23,18 +19,14 @@ export function crossEntropyStats(
   scratch.binary('add', reshape(top, [rows]), spoiled, peak);
   if (total) scratch.binary('add', reshape(scratch.reduce('sum', shifted, 1), [rows]), spoiled, total);
   const found = scratch.empty([rows, 1]);
-  scratch.kernels.takeAlongLast(values, localTargets(scratch, targets, offset), found);
+  scratch.kernels.takeAlongLast({ x: values, indices: localTargets(scratch, targets, offset) }, { out: found });
   scratch.select(scratch.compare('less', targets, vocabulary), reshape(found, [rows]), NaN, picked);
 }
 
 export function crossEntropyGrad(
   scratch: Scratch,
-  logits: Operand,
-  targets: Operand,
-  peak: Operand,
-  sum: Operand,
-  scale: Operand,
-  dlogits: Operand,
+  { logits, targets, peak, sum, scale }: KernelInputs<'crossEntropyGrad'>,
+  { dlogits }: KernelOutputs<'crossEntropyGrad'>,
   { offset, labelSmoothing, vocabulary }: CrossEntropyChunk,
 ): void {
   const rows = logits.shape[0]!;
@@ -42,7 +34,7 @@ export function crossEntropyGrad(
   const exponentials = scratch.unary('exp', scratch.binary('subtract', values, reshape(peak, [rows, 1])));
   const probabilities = scratch.binary('divide', exponentials, reshape(sum, [rows, 1]));
   const hot = scratch.empty(values.shape);
-  scratch.kernels.addAlongLast(scratch.full([rows, 1], 1 - labelSmoothing), localTargets(scratch, targets, offset), hot);
+  scratch.kernels.addAlongLast({ x: scratch.full([rows, 1], 1 - labelSmoothing), indices: localTargets(scratch, targets, offset) }, { out: hot });
   const smoothed = scratch.binary('add', hot, labelSmoothing / vocabulary);
   const difference = scratch.binary('subtract', probabilities, smoothed);
   const factor = scratch.select(scratch.compare('less', targets, vocabulary), scale, NaN);

@@ -1,5 +1,5 @@
 // Fallback of dispatchClaims: stable sorts by several keys (the last key first), counts and running sums. Integers only.
-import type { DispatchPath, Operand } from '../contract.js';
+import type { KernelAttributes, KernelInputs, KernelOutputs, Operand } from '../contract.js';
 import { reshape, type Scratch } from './scratch.js';
 
 /** A claim is the flat index t·K + j of token t's choice j; the arrays over claims are flat. */
@@ -15,22 +15,16 @@ interface Claims {
 
 export function dispatchClaims(
   scratch: Scratch,
-  expertIds: Operand,
-  scores: Operand,
-  rowClaim: Operand,
-  rowToken: Operand,
-  claimRow: Operand,
-  offsets: Operand,
-  wanted: Operand,
-  load: Operand,
-  { dispatch, rankOnly }: { dispatch: DispatchPath; rankOnly: boolean },
+  { expertIds, scores }: KernelInputs<'dispatchClaims'>,
+  { rowClaim, rowToken, claimRow, offsets, wanted, load }: KernelOutputs<'dispatchClaims'>,
+  { dispatch, rankOnly }: KernelAttributes<'dispatchClaims'>,
 ): void {
   const [tokens, choices] = expertIds.shape as [number, number];
   const [count, experts, rows] = [tokens * choices, load.shape[0]!, rowClaim.shape[0]!];
   const given = reshape(expertIds, [count]);
   const ids = unusedLast(scratch, given, experts);
   const claims: Claims = { count, choices, experts, ids, scores: rankOnly ? null : reshape(scores, [count]) };
-  scratch.kernels.bincount(given, wanted);
+  scratch.kernels.bincount({ x: given }, { out: wanted });
   if (dispatch === 'padded') padRows(scratch, claims, wanted, rowClaim, offsets, load);
   else if (dispatch === 'grouped') {
     offsetsOf(scratch, ids, offsets);
@@ -41,7 +35,7 @@ export function dispatchClaims(
   // The inverse of rowClaim: rows counted from 1 land on their claims, the others stay 0.
   const numbers = scratch.binary('add', scratch.iota(rows), 1);
   const fromOne = scratch.empty([count, 1], 'int32');
-  scratch.kernels.scatterAddRows(reshape(numbers, [rows, 1]), rowClaim, fromOne);
+  scratch.kernels.scatterAddRows({ x: reshape(numbers, [rows, 1]), indices: rowClaim }, { out: fromOne });
   scratch.binary('subtract', reshape(fromOne, [tokens, choices]), 1, claimRow);
 }
 
@@ -57,13 +51,13 @@ function padRows(scratch: Scratch, claims: Claims, wanted: Operand, rowClaim: Op
   const capacity = Math.floor(rowClaim.shape[0]! / Math.max(1, experts));
   const order = byPriority(scratch, claims, scratch.binary('multiply', ids, choices)); // by expert, then priority
   const starts = scratch.empty([1, experts], 'int32');
-  scratch.kernels.cumsum(reshape(wanted, [1, experts]), starts, { exclusive: true });
+  scratch.kernels.cumsum({ x: reshape(wanted, [1, experts]) }, { out: starts }, { exclusive: true });
   const slots = reshape(scratch.iota(capacity), [1, capacity]);
   const places = scratch.binary('add', reshape(starts, [experts, 1]), slots); // [N, C] in the sorted claims
   const used = scratch.compare('less', slots, reshape(wanted, [experts, 1])); // [N, C]
   const placed = pick(scratch, order, reshape(places, [experts * capacity]));
   scratch.select(used, reshape(placed, [experts, capacity]), -1, reshape(rowClaim, [experts, capacity]));
-  scratch.kernels.iota(offsets, { start: 0, step: capacity });
+  scratch.kernels.iota({}, { out: offsets }, { start: 0, step: capacity });
   scratch.binary('minimum', wanted, capacity, load);
 }
 
@@ -73,9 +67,9 @@ function budgetRows(scratch: Scratch, claims: Claims, rowClaim: Operand, offsets
   const unused = scratch.compare('equal', ids, experts);
   const order = byPriority(scratch, claims, scratch.binary('multiply', scratch.cast(unused, 'int32'), choices)); // unused ones last
   const best = scratch.empty([Math.min(count, rowClaim.shape[0]!)], 'int32');
-  scratch.kernels.slice(order, best, { begin: [0] });
+  scratch.kernels.slice({ x: order }, { out: best }, { begin: [0] });
   const bestIds = pick(scratch, ids, best);
-  scratch.kernels.bincount(bestIds, load);
+  scratch.kernels.bincount({ x: bestIds }, { out: load });
   offsetsOf(scratch, bestIds, offsets);
   placeRows(scratch, pick(scratch, best, sortByKey(scratch, bestIds)), offsets, rowClaim);
 }
@@ -91,22 +85,22 @@ function byPriority(scratch: Scratch, { count, choices, scores }: Claims, major:
 
 function sortByKey(scratch: Scratch, keys: Operand): Operand {
   const permutation = scratch.empty(keys.shape, 'int32');
-  scratch.kernels.sortByKey(keys, permutation);
+  scratch.kernels.sortByKey({ keys }, { permutation });
   return permutation;
 }
 
 /** Where each expert begins among ids sorted with N last. */
 function offsetsOf(scratch: Scratch, ids: Operand, offsets: Operand): void {
   const counts = scratch.empty(offsets.shape, 'int32'); // [N + 1]: the unused ones too
-  scratch.kernels.bincount(ids, counts);
+  scratch.kernels.bincount({ x: ids }, { out: counts });
   const row = [1, offsets.shape[0]!];
-  scratch.kernels.cumsum(reshape(counts, row), reshape(offsets, row), { exclusive: true });
+  scratch.kernels.cumsum({ x: reshape(counts, row) }, { out: reshape(offsets, row) }, { exclusive: true });
 }
 
 /** The first offsets[N] of `order` in their rows, then −1. */
 function placeRows(scratch: Scratch, order: Operand, offsets: Operand, rowClaim: Operand): void {
   const used = scratch.empty([1], 'int32');
-  scratch.kernels.slice(offsets, used, { begin: [offsets.shape[0]! - 1] });
+  scratch.kernels.slice({ x: offsets }, { out: used }, { begin: [offsets.shape[0]! - 1] });
   const row = scratch.iota(rowClaim.shape[0]!);
   scratch.select(scratch.compare('less', row, used), pick(scratch, order, row), -1, rowClaim);
 }

@@ -1,23 +1,18 @@
 // Fallbacks of the experts' linear layers over dispatched rows, their weight gradient, and the middle of the backward pass.
 // They do materialise gathered rows; native kernels must not.
-import type { Activation, Operand } from '../contract.js';
+import type { KernelAttributes, KernelInputs, KernelOutputs, Operand } from '../contract.js';
 import { activate, derivative, onlyRouted, segmentsOf, withBias } from './activation.js';
 import { reshape, type Scratch } from './scratch.js';
 
 export function groupedLinear(
   scratch: Scratch,
-  x: Operand,
-  rows: Operand | null,
-  w: Operand,
-  bias: Operand | null,
-  offsets: Operand,
-  out: Operand,
-  pre: Operand | null,
-  { transposeW, activation }: { transposeW: boolean; activation: Activation },
+  { x, rows, w, bias, offsets }: KernelInputs<'groupedLinear'>,
+  { out, pre }: KernelOutputs<'groupedLinear'>,
+  { transposeW, activation }: KernelAttributes<'groupedLinear'>,
 ): void {
   const gathered = rows ? scratch.gatherRows(x, rows) : x; // [R, K], zero where the index is outside
   const product = bias || pre || activation !== 'none' ? scratch.empty(out.shape, out.dtype) : out;
-  scratch.kernels.groupedMatmul(gathered, w, offsets, product, { transposeW });
+  scratch.kernels.groupedMatmul({ x: gathered, w, offsets }, { out: product }, { transposeW });
   if (product === out) return;
   const segments = segmentsOf(scratch, product, offsets);
   const biased = onlyRouted(scratch, withBias(scratch, product, bias, segments), segments);
@@ -28,42 +23,26 @@ export function groupedLinear(
 
 export function groupedLinearWeightGrad(
   scratch: Scratch,
-  x: Operand,
-  xRows: Operand | null,
-  dy: Operand,
-  dyRows: Operand | null,
-  scale: Operand | null,
-  offsets: Operand,
-  dw: Operand,
-  dbias: Operand | null,
+  { x, xRows, dy, dyRows, scale, offsets }: KernelInputs<'groupedLinearWeightGrad'>,
+  { dw, dbias }: KernelOutputs<'groupedLinearWeightGrad'>,
 ): void {
   const inputs = rowsOf(scratch, x, xRows); // [R, K]
   const upstream = rowsOf(scratch, dy, dyRows); // [R, M]
   const scaled = scale ? scratch.binary('multiply', upstream, reshape(scale, [scale.shape[0]!, 1])) : upstream;
   const sum = dw.dtype === 'float32' ? dw : scratch.empty(dw.shape);
-  scratch.kernels.groupedMatmulWeightGrad(inputs, scaled, offsets, sum);
+  scratch.kernels.groupedMatmulWeightGrad({ x: inputs, dy: scaled, offsets }, { out: sum });
   if (sum !== dw) scratch.copy(sum, dw);
   if (!dbias) return;
   const biasSum = dbias.dtype === 'float32' ? dbias : scratch.empty(dbias.shape);
-  scratch.kernels.scatterAddRows(scaled, segmentsOf(scratch, scaled, offsets)!.groups, biasSum);
+  scratch.kernels.scatterAddRows({ x: scaled, indices: segmentsOf(scratch, scaled, offsets)!.groups }, { out: biasSum });
   if (biasSum !== dbias) scratch.copy(biasSum, dbias);
 }
 
 export function expertsGrad(
   scratch: Scratch,
-  pre: Operand,
-  dHidden: Operand,
-  weights: Operand,
-  b2: Operand,
-  dy: Operand,
-  rowClaim: Operand,
-  claimRow: Operand,
-  offsets: Operand,
-  dPre: Operand,
-  hidden: Operand,
-  dWeights: Operand | null,
-  rowWeight: Operand,
-  { activation }: { activation: Activation },
+  { pre, dHidden, weights, b2, dy, rowClaim, claimRow, offsets }: KernelInputs<'expertsGrad'>,
+  { dPre, hidden, dWeights, rowWeight }: KernelOutputs<'expertsGrad'>,
+  { activation }: KernelAttributes<'expertsGrad'>,
 ): void {
   const [rows, claims, choices] = [pre.shape[0]!, weights.shape[0]! * weights.shape[1]!, weights.shape[1]!];
   const used = reshape(scratch.compare('greaterEqual', rowClaim, 0), [rows, 1]);

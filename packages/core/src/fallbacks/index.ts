@@ -1,5 +1,5 @@
 // The table of fallbacks: every fused primitive written in required ones, for backends without a kernel of their own.
-import type { Backend, FusedKernels } from '../contract.js';
+import type { AnyKernel, Backend, FusedKernels, KernelAttributes, KernelInputs, KernelName, KernelOutputs } from '../contract.js';
 import { biasActivation, biasActivationGrad, dropout } from './activation.js';
 import { attention, attentionGrad } from './attention.js';
 import { crossEntropyGrad, crossEntropyStats } from './cross-entropy.js';
@@ -12,9 +12,11 @@ import { Scratch } from './scratch.js';
 import { softmax, softmaxGrad } from './softmax.js';
 
 /** A fallback gets temporaries from `scratch`, which the table frees when it returns. */
-type Fallback<Arguments extends readonly unknown[]> = (scratch: Scratch, ...operands: Arguments) => void;
+type Fallback<Name extends KernelName> = (
+  scratch: Scratch, inputs: KernelInputs<Name>, outputs: KernelOutputs<Name>, attributes: KernelAttributes<Name>,
+) => void;
 
-const FALLBACKS: { [Name in keyof FusedKernels]: Fallback<Parameters<FusedKernels[Name]>> } = {
+const FALLBACKS: { [Name in keyof FusedKernels]: Fallback<Name> } = {
   softmax,
   softmaxGrad,
   crossEntropyStats,
@@ -39,15 +41,15 @@ const FALLBACKS: { [Name in keyof FusedKernels]: Fallback<Parameters<FusedKernel
 
 /** Every fused primitive for `backend`, written in its required ones. */
 export function createFallbacks(backend: Backend): FusedKernels {
-  const bind = (fallback: Fallback<never>) => (...operands: unknown[]) => {
+  const bind = (fallback: (scratch: Scratch, ...call: Parameters<AnyKernel>) => void): AnyKernel => (inputs, outputs, attributes) => {
     const scratch = new Scratch(backend);
     try {
-      (fallback as Fallback<unknown[]>)(scratch, ...operands);
+      fallback(scratch, inputs, outputs, attributes);
     } finally {
       scratch.free();
     }
   };
   return Object.fromEntries(
-    Object.entries(FALLBACKS).map(([name, fallback]) => [name, bind(fallback as Fallback<never>)]),
+    Object.entries(FALLBACKS).map(([name, fallback]) => [name, bind(fallback as Parameters<typeof bind>[0])]),
   ) as unknown as FusedKernels;
 }

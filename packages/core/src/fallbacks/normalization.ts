@@ -1,22 +1,18 @@
 // Fallbacks of layer normalisation and its gradient.
-import type { Operand } from '../contract.js';
+import type { KernelAttributes, KernelInputs, KernelOutputs } from '../contract.js';
 import { reshape, type Scratch } from './scratch.js';
 
 export function layerNorm(
   scratch: Scratch,
-  x: Operand,
-  gamma: Operand,
-  beta: Operand,
-  out: Operand,
-  mean: Operand,
-  rstd: Operand,
-  { epsilon }: { epsilon: number },
+  { x, gamma, beta }: KernelInputs<'layerNorm'>,
+  { out, mean, rstd }: KernelOutputs<'layerNorm'>,
+  { epsilon }: KernelAttributes<'layerNorm'>,
 ): void {
   const [rows, width] = x.shape as [number, number];
   const values = scratch.cast(x, 'float32');
   // Measured from the first number of the row: far from 0 the mean itself has too few digits.
   const origin = scratch.empty([rows, 1]);
-  scratch.kernels.slice(values, origin, { begin: [0, 0] });
+  scratch.kernels.slice({ x: values }, { out: origin }, { begin: [0, 0] });
   const distance = scratch.binary('subtract', values, origin);
   const shift = scratch.binary('divide', scratch.reduce('sum', distance, 1), width);
   scratch.binary('add', reshape(origin, [rows]), reshape(shift, [rows]), mean);
@@ -31,14 +27,8 @@ export function layerNorm(
 
 export function layerNormGrad(
   scratch: Scratch,
-  x: Operand,
-  gamma: Operand,
-  mean: Operand,
-  rstd: Operand,
-  dy: Operand,
-  dx: Operand,
-  dgamma: Operand,
-  dbeta: Operand,
+  { x, gamma, mean, rstd, dy }: KernelInputs<'layerNormGrad'>,
+  { dx, dgamma, dbeta }: KernelOutputs<'layerNormGrad'>,
 ): void {
   const [rows, width] = x.shape as [number, number];
   const rough = scratch.binary('subtract', scratch.cast(x, 'float32'), reshape(mean, [rows, 1]));

@@ -1,20 +1,17 @@
 // Fallbacks of the AdamW step and the sum of squares.
-import type { Operand } from '../contract.js';
+import type { KernelAttributes, KernelInputs, KernelOutputs, Operand } from '../contract.js';
 import { sizeOf } from '../shape.js';
 import { reshape, type Scratch } from './scratch.js';
 
 export function adamStep(
   scratch: Scratch,
-  parameters: readonly Operand[],
-  gradients: readonly Operand[],
-  m: readonly Operand[],
-  v: readonly Operand[],
-  hyper: Operand,
-  { decay }: { decay: boolean },
+  { gradients, hyper }: KernelInputs<'adamStep'>,
+  { parameters, m, v }: KernelOutputs<'adamStep'>,
+  { decay }: KernelAttributes<'adamStep'>,
 ): void {
   const scalars = Array.from({ length: 10 }, (_, index) => {
     const out = scratch.empty([1]);
-    scratch.kernels.slice(hyper, out, { begin: [index] });
+    scratch.kernels.slice({ x: hyper }, { out }, { begin: [index] });
     return out;
   });
   const skip = scratch.compare('equal', scalars[7]!, 0);
@@ -46,8 +43,8 @@ function step(
   }
 }
 
-export function sumSquares(scratch: Scratch, inputs: readonly Operand[], out: Operand): void {
-  const sums = inputs.map((x) => {
+export function sumSquares(scratch: Scratch, { parts }: KernelInputs<'sumSquares'>, { out }: KernelOutputs<'sumSquares'>): void {
+  const sums = parts.map((x) => {
     const sum = scratch.empty([1]);
     scratch.scope(() => {
       const squares = scratch.unary('square', scratch.cast(reshape(x, [sizeOf(x.shape)]), 'float32'));
@@ -55,8 +52,8 @@ export function sumSquares(scratch: Scratch, inputs: readonly Operand[], out: Op
     });
     return sum;
   });
-  if (sums.length === 0) return scratch.kernels.fill(out, { value: 0 });
+  if (sums.length === 0) return scratch.kernels.fill({}, { out }, { value: 0 });
   const joined = scratch.empty([sums.length]);
-  scratch.kernels.concat(sums, joined, { axis: 0 });
+  scratch.kernels.concat({ parts: sums }, { out: joined }, { axis: 0 });
   scratch.reduce('sum', joined, 0, out);
 }

@@ -1,22 +1,19 @@
 // Fallbacks of the routing primitives: threshold selection and the per-token combination of expert outputs.
-import type { Operand } from '../contract.js';
+import type { KernelAttributes, KernelInputs, KernelOutputs, Operand } from '../contract.js';
 import { MASS_ONE, massToReach } from '../threshold-mass.js';
 import { reshape, type Scratch } from './scratch.js';
 
 /** XMoE Algorithm 1 by sort and running sum, in whole units. */
 export function thresholdSelect(
   scratch: Scratch,
-  p: Operand,
-  mask: Operand | null,
-  values: Operand,
-  indices: Operand,
-  counts: Operand,
-  { threshold }: { threshold: number },
+  { p, mask }: KernelInputs<'thresholdSelect'>,
+  { values, indices, counts }: KernelOutputs<'thresholdSelect'>,
+  { threshold }: KernelAttributes<'thresholdSelect'>,
 ): void {
   const [tokens, choices] = indices.shape as [number, number];
   const sorted = scratch.empty(indices.shape, 'int32');
   const largest = scratch.empty(indices.shape, p.dtype);
-  scratch.kernels.topK(p, largest, sorted);
+  scratch.kernels.topK({ x: p }, { values: largest, indices: sorted });
   const wide = scratch.cast(largest, 'float32');
   const limit = massToReach(threshold, p.shape[1]!);
   const all = scratch.full([tokens], choices, 'int32');
@@ -34,11 +31,11 @@ function countsOf(scratch: Scratch, values: Operand, limit: number, all: Operand
   const inside = scratch.select(scratch.compare('greater', values, 0), scratch.binary('minimum', values, 1), 0); // not NaN
   const units = scratch.cast(scratch.binary('multiply', inside, MASS_ONE), 'int32');
   const mass = scratch.empty([tokens, choices], 'int32');
-  scratch.kernels.cumsum(units, mass, { exclusive: false });
+  scratch.kernels.cumsum({ x: units }, { out: mass }, { exclusive: false });
   // The first one is right even if later sums pass 2^31.
   const reached = scratch.cast(scratch.compare('greaterEqual', mass, limit), 'int32');
   const first = scratch.empty([tokens], 'int32');
-  scratch.kernels.argReduce(reached, first, { op: 'max', outer: tokens, size: choices, inner: 1 });
+  scratch.kernels.argReduce({ x: reached }, { out: first }, { op: 'max', outer: tokens, size: choices, inner: 1 });
   const any = scratch.compare('greater', reshape(scratch.reduce('max', reached, 1), [tokens]), 0);
   return scratch.select(any, scratch.binary('add', first, 1), all);
 }
@@ -46,28 +43,20 @@ function countsOf(scratch: Scratch, values: Operand, limit: number, all: Operand
 /** Weighs each row, then adds rows to their tokens. The order per token is by row, where a native kernel goes by rank. */
 export function combineExperts(
   scratch: Scratch,
-  expertOut: Operand,
-  weights: Operand,
-  claimRow: Operand,
-  rowClaim: Operand,
-  out: Operand,
+  { expertOut, weights, claimRow, rowClaim }: KernelInputs<'combineExperts'>,
+  { out }: KernelOutputs<'combineExperts'>,
 ): void {
   const { token, weight } = rowsOf(scratch, weights, claimRow, rowClaim);
   const weighted = scratch.binary('multiply', scratch.cast(expertOut, 'float32'), weight);
   const sum = scratch.empty(out.shape);
-  scratch.kernels.scatterAddRows(weighted, token, sum);
+  scratch.kernels.scatterAddRows({ x: weighted, indices: token }, { out: sum });
   scratch.copy(sum, out);
 }
 
 export function combineExpertsGrad(
   scratch: Scratch,
-  expertOut: Operand,
-  weights: Operand,
-  claimRow: Operand,
-  rowClaim: Operand,
-  dy: Operand,
-  dExpertOut: Operand,
-  dWeights: Operand,
+  { expertOut, weights, claimRow, rowClaim, dy }: KernelInputs<'combineExpertsGrad'>,
+  { dExpertOut, dWeights }: KernelOutputs<'combineExpertsGrad'>,
 ): void {
   const { token, weight } = rowsOf(scratch, weights, claimRow, rowClaim);
   const upstream = scratch.gatherRows(scratch.cast(dy, 'float32'), token); // [R, D]

@@ -40,12 +40,12 @@ export class Scratch {
 
   full(shape: readonly number[], value: number, dtype: DType = 'float32'): Operand {
     const out = this.empty(shape, dtype);
-    this.kernels.fill(out, { value });
+    this.kernels.fill({}, { out }, { value });
     return out;
   }
 
   unary(op: UnaryOp, x: Operand, out = this.empty(x.shape, x.dtype)): Operand {
-    this.kernels.unary(x, out, { op });
+    this.kernels.unary({ x }, { out }, { op });
     return out;
   }
 
@@ -54,7 +54,7 @@ export class Scratch {
     const right = typeof b === 'number' ? this.full([1], b, a.dtype) : b;
     const out = into ?? this.empty(broadcastShapes(a.shape, right.shape, op), a.dtype);
     const [left, other, target] = aligned(a, right, out);
-    this.kernels.binary(left, other, target, { op });
+    this.kernels.binary({ a: left, b: other }, { out: target }, { op });
     return out;
   }
 
@@ -62,7 +62,7 @@ export class Scratch {
     const right = typeof b === 'number' ? this.full([1], b, a.dtype) : b;
     const out = this.empty(broadcastShapes(a.shape, right.shape, op), 'bool');
     const [left, other, target] = aligned(a, right, out);
-    this.kernels.compare(left, other, target, { op });
+    this.kernels.compare({ a: left, b: other }, { out: target }, { op });
     return out;
   }
 
@@ -72,14 +72,14 @@ export class Scratch {
     const out = into ?? this.empty(a.shape, a.dtype);
     const rank = out.shape.length;
     const pad = (x: Operand): Operand => reshape(x, padRank(x.shape, rank));
-    this.kernels.select(pad(condition), pad(a), pad(other), out);
+    this.kernels.select({ condition: pad(condition), a: pad(a), b: pad(other) }, { out });
     return out;
   }
 
   cast(x: Operand, dtype: DType, into?: Operand): Operand {
     if (!into && x.dtype === dtype) return x;
     const out = into ?? this.empty(x.shape, dtype);
-    this.kernels.cast(x, out);
+    this.kernels.cast({ x }, { out });
     return out;
   }
 
@@ -87,7 +87,7 @@ export class Scratch {
   reduce(op: ReduceOp, x: Operand, axis: number, into?: Operand): Operand {
     const shape = x.shape.map((extent, index) => (index === axis ? 1 : extent));
     const out = into ?? this.empty(shape, x.dtype);
-    this.kernels.reduce(x, out, { op, ...axisView(x.shape, axis) });
+    this.kernels.reduce({ x }, { out }, { op, ...axisView(x.shape, axis) });
     return out;
   }
 
@@ -95,25 +95,25 @@ export class Scratch {
     const rows = transposeA ? a.shape[2]! : a.shape[1]!;
     const columns = transposeB ? b.shape[1]! : b.shape[2]!;
     const out = into ?? this.empty([a.shape[0]!, rows, columns]);
-    this.kernels.matmul(a, b, out, { transposeA, transposeB });
+    this.kernels.matmul({ a, b }, { out }, { transposeA, transposeB });
     return out;
   }
 
   gatherRows(x: Operand, indices: Operand, into?: Operand): Operand {
     const out = into ?? this.empty([indices.shape[0]!, x.shape[1]!], x.dtype);
-    this.kernels.gatherRows(x, indices, out);
+    this.kernels.gatherRows({ x, indices }, { out });
     return out;
   }
 
   iota(length: number, dtype: DType = 'int32'): Operand {
     const out = this.empty([length], dtype);
-    this.kernels.iota(out, { start: 0, step: 1 });
+    this.kernels.iota({}, { out }, { start: 0, step: 1 });
     return out;
   }
 
   /** Writes x into out, converting if the dtypes differ. */
   copy(x: Operand, out: Operand): void {
-    this.kernels.cast(reshape(x, out.shape), out);
+    this.kernels.cast({ x: reshape(x, out.shape) }, { out });
   }
 }
 

@@ -3,7 +3,10 @@ import type { Activation } from '../contract.js';
 import { XMoEError } from '../errors.js';
 import { sizeOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { engineOf, requireDType, requireExtent, requireFloat, requireKey, requireName, requireNumber, requireOptions, requireRank, requireSameEngine, requireTensor } from './check.js';
+import {
+  engineOf, requireDType, requireExtent, requireFloat, requireKey, requireName, requireNumber, requireOptions, requireRank,
+  requireSameEngine, requireTensor,
+} from './check.js';
 import { reshape } from './movement.js';
 import { view } from './view.js';
 
@@ -18,7 +21,7 @@ export function biasActivation(x: Tensor, bias: Tensor | null, activation: Activ
   requireName(op, 'the activation', activation, ACTIVATIONS);
   const biasView = [offsets ? offsets.size - 1 : 1, x.shape[1]!]; // [G, C]
   const out = engine.empty(x.shape, x.dtype);
-  engine.kernels.biasActivation(x, bias && view(bias, biasView), offsets, out, { activation });
+  engine.kernels.biasActivation({ x, bias: bias && view(bias, biasView), offsets }, { out }, { activation });
   const saved = activation === 'none' ? [] : bias ? [x, bias] : [x];
   const [biasShape, biasDType] = [bias?.shape, bias?.dtype];
   engine.tape?.record({
@@ -32,7 +35,10 @@ export function biasActivation(x: Tensor, bias: Tensor | null, activation: Activ
       const biasIn = activation === 'none' || !bias ? null : view(kept[1]!, biasView);
       const dx = engine.empty(dy!.shape, dy!.dtype);
       const dbias = biasShape && needs[1] ? engine.empty(biasShape, biasDType) : null;
-      engine.kernels.biasActivationGrad(input, biasIn, offsets ? kept[kept.length - 1]! : null, dy!, dx, dbias && view(dbias, biasView), { activation });
+      engine.kernels.biasActivationGrad(
+        { x: input, bias: biasIn, offsets: offsets ? kept[kept.length - 1]! : null, dy: dy! },
+        { dx, dbias: dbias && view(dbias, biasView) }, { activation },
+      );
       return [dx, dbias];
     },
   });
@@ -82,7 +88,7 @@ export function dropout(x: Tensor, key: Tensor, options: { rate: number; stream:
   if (options.rate === 0) return reshape(x, x.shape);
   const apply = (input: Tensor, keyTensor: Tensor): Tensor => {
     const out = x.engine.empty(input.shape, input.dtype);
-    x.engine.kernels.dropout(input, keyTensor, out, options);
+    x.engine.kernels.dropout({ x: input, key: keyTensor }, { out }, options);
     return out;
   };
   const out = apply(x, key);

@@ -2,7 +2,10 @@
 import { XMoEError } from '../errors.js';
 import { formatShape, sameShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { engineOf, requireDType, requireExtent, requireFloat, requireKey, requireNumber, requireOptions, requireRank, requireSameDType, requireSameEngine, requireInteger } from './check.js';
+import {
+  engineOf, requireDType, requireExtent, requireFloat, requireKey, requireNumber, requireOptions, requireRank, requireSameDType,
+  requireSameEngine, requireInteger,
+} from './check.js';
 
 export interface AttentionArguments {
   /** Heads per batch row. */
@@ -36,7 +39,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionArg
   const keyMask = options.keyMask ?? null;
   const out = engine.empty(q.shape, q.dtype);
   const stats = engine.empty([q.shape[0]!, q.shape[1]!, 2]);
-  engine.kernels.attention(q, k, v, keyMask, dropout?.key ?? null, out, stats, attributes);
+  engine.kernels.attention({ q, k, v, keyMask, key: dropout?.key ?? null }, { out, stats }, attributes);
   engine.tape?.record({
     op,
     inputs: [q, k, v],
@@ -47,7 +50,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionArg
       const mask = keyMask ? saved[5]! : null;
       const key = dropout ? saved[saved.length - 1]! : null;
       const [dq, dk, dv] = [sq, sk, sv].map((tensor) => engine.empty(tensor.shape, tensor.dtype)) as [Tensor, Tensor, Tensor];
-      engine.kernels.attentionGrad(sq, sk, sv, mask, key, sout, sstats, dy!, dq, dk, dv, attributes);
+      engine.kernels.attentionGrad({ q: sq, k: sk, v: sv, keyMask: mask, key, out: sout, stats: sstats, dout: dy! }, { dq, dk, dv }, attributes);
       return [dq, dk, dv];
     },
   });

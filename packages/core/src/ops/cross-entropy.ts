@@ -155,7 +155,10 @@ function chunkStats(logits: Tensor, targets: Tensor, { offset, labelSmoothing, v
   const [rows, columns] = logits.shape as [number, number];
   const make = (): Tensor => logits.engine.empty([rows]);
   const stats: Stats = { peak: make(), sum: make(), picked: make(), total: labelSmoothing === 0 ? null : make(), columns };
-  logits.engine.kernels.crossEntropyStats(logits, targets, stats.peak, stats.sum, stats.picked, stats.total, { offset, vocabulary });
+  logits.engine.kernels.crossEntropyStats(
+    { logits, targets },
+    { peak: stats.peak, sum: stats.sum, picked: stats.picked, total: stats.total }, { offset, vocabulary },
+  );
   return stats;
 }
 
@@ -182,7 +185,7 @@ function lossOf({ peak, sum, picked, total }: Stats, targets: Tensor, labelSmoot
 function chunkGradient(logits: Tensor, { targets, peak, sum, scale }: Rows, chunk: CrossEntropyChunk): Tensor {
   const { engine } = logits;
   const out = engine.empty(logits.shape, logits.dtype);
-  engine.kernels.crossEntropyGrad(logits, targets, peak, sum, scale, out, chunk);
+  engine.kernels.crossEntropyGrad({ logits, targets, peak, sum, scale }, { dlogits: out }, chunk);
   return out;
 }
 

@@ -55,6 +55,6 @@ export function dispatchClaims(expertIds: Tensor, scores: Tensor, options: Dispa
   const whole = (...shape: number[]): Tensor => engine.empty(shape, 'int32');
   const claims = { rowClaim: whole(rows), rowToken: whole(rows), claimRow: whole(...expertIds.shape), offsets: whole(experts + 1), wanted: whole(experts), load: whole(experts) };
   const { rowClaim, rowToken, claimRow, offsets, wanted, load } = claims;
-  engine.kernels.dispatchClaims(expertIds, scores, rowClaim, rowToken, claimRow, offsets, wanted, load, { dispatch, rankOnly });
+  engine.kernels.dispatchClaims({ expertIds, scores }, { rowClaim, rowToken, claimRow, offsets, wanted, load }, { dispatch, rankOnly });
   return claims;
 }

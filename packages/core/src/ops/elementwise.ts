@@ -42,8 +42,8 @@ function runBinary(kernel: 'binary' | 'compare', op: BinaryOp | CompareOp, a: Te
   const collapsed = collapseBroadcast(shape, padRank(a.shape, shape.length), padRank(b.shape, shape.length));
   const left = view(a, collapsed.inputs[0]!);
   const right = view(b, collapsed.inputs[1]!);
-  if (kernel === 'binary') engine.kernels.binary(left, right, view(out, collapsed.out), { op: op as BinaryOp });
-  else engine.kernels.compare(left, right, view(out, collapsed.out), { op: op as CompareOp });
+  if (kernel === 'binary') engine.kernels.binary({ a: left, b: right }, { out: view(out, collapsed.out) }, { op: op as BinaryOp });
+  else engine.kernels.compare({ a: left, b: right }, { out: view(out, collapsed.out) }, { op: op as CompareOp });
   return out;
 }
 
@@ -159,7 +159,7 @@ function unaryOp(op: UnaryOp, dtypes: readonly DType[], reads: 'nothing' | 'inpu
   return (x: Tensor): Tensor => {
     requireDType(op, 'x', x, ...dtypes);
     const out = x.engine.empty(x.shape, x.dtype);
-    x.engine.kernels.unary(x, out, { op });
+    x.engine.kernels.unary({ x }, { out }, { op });
     if (gradient) {
       const saved = reads === 'nothing' ? [] : reads === 'input' ? [x] : reads === 'output' ? [out] : [x, out];
       x.engine.tape?.record({
@@ -217,7 +217,7 @@ export function select(condition: Tensor, a: TensorLike, b: TensorLike): Tensor 
   const inputs = [condition, yes, no].map((tensor) => padRank(tensor.shape, shape.length));
   const collapsed = collapseBroadcast(shape, ...inputs);
   const [viewC, viewA, viewB] = [condition, yes, no].map((tensor, index) => view(tensor, collapsed.inputs[index]!));
-  engine.kernels.select(viewC!, viewA!, viewB!, view(out, collapsed.out));
+  engine.kernels.select({ condition: viewC!, a: viewA!, b: viewB! }, { out: view(out, collapsed.out) });
   const [shapeA, shapeB] = [yes.shape, no.shape];
   engine.tape?.record({
     op: 'select',
@@ -238,7 +238,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   requireDTypeName('cast', dtype);
   if (x.dtype === dtype) return reshape(x, x.shape);
   const out = x.engine.empty(x.shape, dtype);
-  x.engine.kernels.cast(x, out);
+  x.engine.kernels.cast({ x }, { out });
   const from = x.dtype;
   if (!isFloat(from) || !isFloat(dtype)) return out; // whole numbers carry no gradient
   x.engine.tape?.record({ op: 'cast', inputs: [x], outputs: [out], saved: [], backward: ([dy]) => [cast(dy!, from)] });

@@ -31,7 +31,7 @@ export function groupedLinear(x: Tensor, w: Tensor, offsets: Tensor, options: Gr
   const shape = [rows ? rows.size : x.shape[0]!, w.shape[transposeW ? 1 : 2]!]; // [R, M]
   const out = engine.empty(shape, x.dtype);
   const pre = engine.tape && activation !== 'none' ? engine.empty(shape, x.dtype) : null;
-  engine.kernels.groupedLinear(x, rows, w, bias, offsets, out, pre, { transposeW, activation });
+  engine.kernels.groupedLinear({ x, rows, w, bias, offsets }, { out, pre }, { transposeW, activation });
   const [inputs, biasDType] = [x.shape[0]!, bias?.dtype];
   const saved = [x, w, offsets, ...(pre ? [pre] : []), ...(rows ? [rows] : [])];
   engine.tape?.record({
@@ -48,8 +48,11 @@ export function groupedLinear(x: Tensor, w: Tensor, offsets: Tensor, options: Gr
       const dw = engine.empty(weight.shape, weight.dtype);
       const dbias = needs[2] ? engine.empty([weight.shape[0]!, dPre.shape[1]!], biasDType) : null;
       const transposed = transposeW ? engine.empty([weight.shape[0]!, source.shape[1]!, dPre.shape[1]!], weight.dtype) : dw;
-      engine.kernels.groupedLinearWeightGrad(source, gathered, dPre, null, null, ends, transposed, dbias);
-      if (transposeW) engine.kernels.transpose(transposed, dw, { permutation: [0, 2, 1] });
+      engine.kernels.groupedLinearWeightGrad(
+        { x: source, xRows: gathered, dy: dPre, dyRows: null, scale: null, offsets: ends },
+        { dw: transposed, dbias },
+      );
+      if (transposeW) engine.kernels.transpose({ x: transposed }, { out: dw }, { permutation: [0, 2, 1] });
       return [dx, dw, dbias];
     },
   });
@@ -61,7 +64,7 @@ function slopeTimes(dy: Tensor, pre: Tensor | null, activation: Activation, insi
   let dPre = dy;
   if (pre) {
     dPre = dy.engine.empty(dy.shape, dy.dtype);
-    dy.engine.kernels.biasActivationGrad(pre, null, null, dy, dPre, null, { activation });
+    dy.engine.kernels.biasActivationGrad({ x: pre, bias: null, offsets: null, dy }, { dx: dPre, dbias: null }, { activation });
   }
   return inside ? select(inside, dPre, 0) : dPre;
 }
@@ -76,8 +79,11 @@ function inputGradient(dPre: Tensor, x: Tensor, w: Tensor, offsets: Tensor, rows
   const { engine } = x;
   const dx = engine.empty(x.shape, x.dtype);
   const perRow = rows ? engine.empty([rows.size, x.shape[1]!], x.dtype) : dx;
-  engine.kernels.groupedLinear(dPre, null, w, null, offsets, perRow, null, { transposeW: !transposeW, activation: 'none' });
-  if (rows) engine.kernels.scatterAddRows(perRow, rows, dx);
+  engine.kernels.groupedLinear(
+    { x: dPre, rows: null, w, bias: null, offsets },
+    { out: perRow, pre: null }, { transposeW: !transposeW, activation: 'none' },
+  );
+  if (rows) engine.kernels.scatterAddRows({ x: perRow, indices: rows }, { out: dx });
   return dx;
 }
 

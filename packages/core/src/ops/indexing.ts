@@ -20,7 +20,7 @@ export function gatherRows(x: Tensor, indices: Tensor): Tensor {
   const width = sizeOf(x.shape.slice(1));
   const count = indices.size;
   const out = engine.empty([...indices.shape, ...x.shape.slice(1)], x.dtype);
-  engine.kernels.gatherRows(view(x, [rows, width]), view(indices, [count]), view(out, [count, width]));
+  engine.kernels.gatherRows({ x: view(x, [rows, width]), indices: view(indices, [count]) }, { out: view(out, [count, width]) });
   const { shape } = x;
   engine.tape?.record({
     op,
@@ -29,7 +29,7 @@ export function gatherRows(x: Tensor, indices: Tensor): Tensor {
     saved: [indices],
     backward: ([dy], [at]) => {
       const dx = engine.empty(shape, dy!.dtype);
-      engine.kernels.scatterAddRows(view(dy!, [count, width]), view(at!, [count]), view(dx, [rows, width]));
+      engine.kernels.scatterAddRows({ x: view(dy!, [count, width]), indices: view(at!, [count]) }, { out: view(dx, [rows, width]) });
       return [dx];
     },
   });
@@ -49,7 +49,7 @@ export function scatterAddRows(x: Tensor, indices: Tensor, rows: number): Tensor
   requireDType(op, 'indices', indices, 'int32');
   requireExtent(op, 'the number of indices', indices.size, x.shape[0]!);
   const out = x.engine.empty([rows, x.shape[1]!], x.dtype);
-  x.engine.kernels.scatterAddRows(x, indices, out);
+  x.engine.kernels.scatterAddRows({ x, indices }, { out });
   x.engine.tape?.record({ op, inputs: [x], outputs: [out], saved: [indices], backward: ([dy], [at]) => [gatherRows(dy!, at!)] });
   return out;
 }
@@ -59,7 +59,7 @@ export function takeAlongLast(x: Tensor, indices: Tensor): Tensor {
   const op = 'takeAlongLast';
   checkAlong(op, x, indices);
   const out = x.engine.empty(indices.shape, x.dtype);
-  x.engine.kernels.takeAlongLast(x, indices, out);
+  x.engine.kernels.takeAlongLast({ x, indices }, { out });
   const columns = x.shape[1]!;
   x.engine.tape?.record({ op, inputs: [x], outputs: [out], saved: [indices], backward: ([dy], [at]) => [addAlongLast(dy!, at!, columns)] });
   return out;
@@ -71,7 +71,7 @@ export function addAlongLast(x: Tensor, indices: Tensor, columns: number): Tenso
   checkAlong(op, x, indices);
   requireExtent(op, 'the width of indices', indices.shape[1]!, x.shape[1]!);
   const out = x.engine.empty([x.shape[0]!, columns], x.dtype);
-  x.engine.kernels.addAlongLast(x, indices, out);
+  x.engine.kernels.addAlongLast({ x, indices }, { out });
   x.engine.tape?.record({ op, inputs: [x], outputs: [out], saved: [indices], backward: ([dy], [at]) => [takeAlongLast(dy!, at!)] });
   return out;
 }

@@ -30,7 +30,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const { batch, M, N } = layout;
   const rows = a.shape[a.rank - (transposeA ? 1 : 2)]!;
   const out = engine.empty([...a.shape.slice(0, -2), rows, N], options.dtype ?? a.dtype);
-  engine.kernels.matmul(view(a, layout.a), view(b, layout.b), view(out, [batch, M, N]), { transposeA, transposeB });
+  engine.kernels.matmul({ a: view(a, layout.a), b: view(b, layout.b) }, { out: view(out, [batch, M, N]) }, { transposeA, transposeB });
   engine.tape?.record({
     op: 'matmul',
     inputs: [a, b],
@@ -111,13 +111,13 @@ function leftGradient(dy: Tensor, a: Tensor, b: Tensor, layout: Layout, transpos
   const bView = view(b, layout.b);
   const da = engine.empty(a.shape, a.dtype);
   if (!transposeA) {
-    engine.kernels.matmul(dyView, bView, view(da, layout.a), { transposeA: false, transposeB: !transposeB });
+    engine.kernels.matmul({ a: dyView, b: bView }, { out: view(da, layout.a) }, { transposeA: false, transposeB: !transposeB });
   } else if (layout.b[0] === layout.batch) {
-    engine.kernels.matmul(bView, dyView, view(da, layout.a), { transposeA: transposeB, transposeB: true });
+    engine.kernels.matmul({ a: bView, b: dyView }, { out: view(da, layout.a) }, { transposeA: transposeB, transposeB: true });
   } else {
     const flipped = engine.empty([layout.batch, layout.M, layout.a[1]!], a.dtype);
-    engine.kernels.matmul(dyView, bView, flipped, { transposeA: false, transposeB: !transposeB });
-    engine.kernels.transpose(flipped, view(da, layout.a), { permutation: [0, 2, 1] });
+    engine.kernels.matmul({ a: dyView, b: bView }, { out: flipped }, { transposeA: false, transposeB: !transposeB });
+    engine.kernels.transpose({ x: flipped }, { out: view(da, layout.a) }, { permutation: [0, 2, 1] });
   }
   return da;
 }
@@ -130,9 +130,9 @@ function rightGradient(dy: Tensor, a: Tensor, b: Tensor, layout: Layout, transpo
   const db = engine.empty(b.shape, dtype);
   const shared = layout.b[0] !== layout.batch;
   const target = shared ? engine.empty([layout.batch, ...b.shape.slice(-2)], dtype) : view(db, layout.b);
-  if (transposeB) engine.kernels.matmul(dyView, aView, target, { transposeA: true, transposeB: transposeA });
-  else engine.kernels.matmul(aView, dyView, target, { transposeA: !transposeA, transposeB: false });
-  if (shared) engine.kernels.reduce(target, db, { op: 'sum', outer: 1, size: layout.batch, inner: b.size });
+  if (transposeB) engine.kernels.matmul({ a: dyView, b: aView }, { out: target }, { transposeA: true, transposeB: transposeA });
+  else engine.kernels.matmul({ a: aView, b: dyView }, { out: target }, { transposeA: !transposeA, transposeB: false });
+  if (shared) engine.kernels.reduce({ x: target }, { out: db }, { op: 'sum', outer: 1, size: layout.batch, inner: b.size });
   return db;
 }
 
@@ -178,7 +178,7 @@ export function groupedMatmul(x: Tensor, w: Tensor, offsets: Tensor, options: { 
   requireExtent(op, 'the length of offsets', offsets.size, w.shape[0]! + 1);
   requireExtent(op, 'the inner dimension of w', w.shape[transposeW ? 2 : 1]!, x.shape[1]!);
   const out = engine.empty([x.shape[0]!, w.shape[transposeW ? 1 : 2]!], x.dtype);
-  engine.kernels.groupedMatmul(x, w, offsets, out, { transposeW });
+  engine.kernels.groupedMatmul({ x, w, offsets }, { out }, { transposeW });
   engine.tape?.record({
     op,
     inputs: [x, w],
@@ -197,6 +197,6 @@ export function groupedMatmul(x: Tensor, w: Tensor, offsets: Tensor, options: { 
 
 function groupedWeightGradient(x: Tensor, dy: Tensor, offsets: Tensor, w: Tensor, transposeW: boolean): Tensor {
   const out = x.engine.empty(w.shape, w.dtype);
-  x.engine.kernels.groupedMatmulWeightGrad(transposeW ? dy : x, transposeW ? x : dy, offsets, out);
+  x.engine.kernels.groupedMatmulWeightGrad({ x: transposeW ? dy : x, dy: transposeW ? x : dy, offsets }, { out });
   return out;
 }

@@ -43,7 +43,7 @@ export function transpose(x: Tensor, permutation: readonly number[] = swapLast(x
     });
   }
   const out = x.engine.empty(permutation.map((axis) => x.shape[axis]!), x.dtype);
-  x.engine.kernels.transpose(x, out, { permutation });
+  x.engine.kernels.transpose({ x }, { out }, { permutation });
   const inverse = permutation.map((_, axis) => permutation.indexOf(axis));
   x.engine.tape?.record({ op: 'transpose', inputs: [x], outputs: [out], saved: [], backward: ([dy]) => [transpose(dy!, inverse)] });
   return out;
@@ -72,7 +72,7 @@ export function slice(x: Tensor, begin: readonly number[], size: readonly number
     });
   }
   const out = x.engine.empty(size, x.dtype);
-  x.engine.kernels.slice(x, out, { begin });
+  x.engine.kernels.slice({ x }, { out }, { begin });
   const shape = x.shape;
   x.engine.tape?.record({ op: 'slice', inputs: [x], outputs: [out], saved: [], backward: ([dy]) => [pad(dy!, begin, shape)] });
   return out;
@@ -110,7 +110,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
     throw new XMoEError('shape', `${formatShape(x.shape)} does not broadcast to ${formatShape(shape)}`, { op: 'broadcastTo', hint: 'only axes of size 1 repeat' });
   }
   const out = x.engine.empty(shape, x.dtype);
-  x.engine.kernels.broadcast(view(x, padRank(x.shape, shape.length)), out);
+  x.engine.kernels.broadcast({ x: view(x, padRank(x.shape, shape.length)) }, { out });
   const original = x.shape;
   x.engine.tape?.record({ op: 'broadcast', inputs: [x], outputs: [out], saved: [], backward: ([dy]) => [sumTo(dy!, original)] });
   return out;
@@ -136,7 +136,7 @@ export function concat(inputs: readonly Tensor[], axis: number): Tensor {
   }
   const shape = first.shape.map((extent, index) => (index === along ? inputs.reduce((sum, input) => sum + input.shape[along]!, 0) : extent));
   const out = first.engine.empty(shape, first.dtype);
-  first.engine.kernels.concat(inputs, out, { axis: along });
+  first.engine.kernels.concat({ parts: inputs }, { out }, { axis: along });
   const shapes = inputs.map((input) => input.shape);
   first.engine.tape?.record({
     op: 'concat',

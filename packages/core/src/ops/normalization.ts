@@ -18,7 +18,7 @@ export function softmax(x: Tensor, options: { dtype?: FloatDType } = {}): Tensor
   requireOptions('softmax', options);
   if (options.dtype !== undefined) requireName('softmax', 'dtype', options.dtype, ['float32', 'float16']);
   const out = x.engine.empty(x.shape, options.dtype ?? x.dtype);
-  x.engine.kernels.softmax(viewRows(x), viewRows(out));
+  x.engine.kernels.softmax({ x: viewRows(x) }, { out: viewRows(out) });
   const { dtype } = x;
   x.engine.tape?.record({
     op: 'softmax',
@@ -27,7 +27,7 @@ export function softmax(x: Tensor, options: { dtype?: FloatDType } = {}): Tensor
     saved: [out],
     backward: ([dy], [y]) => {
       const dx = x.engine.empty(y!.shape, dtype);
-      x.engine.kernels.softmaxGrad(viewRows(y!), viewRows(dy!), viewRows(dx));
+      x.engine.kernels.softmaxGrad({ y: viewRows(y!), dy: viewRows(dy!) }, { dx: viewRows(dx) });
       return [dx];
     },
   });
@@ -102,7 +102,7 @@ export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, options: { eps
   const out = engine.empty(x.shape, x.dtype);
   const mean = engine.empty([rows]);
   const rstd = engine.empty([rows]);
-  engine.kernels.layerNorm(viewRows(x), gamma, beta, viewRows(out), mean, rstd, { epsilon });
+  engine.kernels.layerNorm({ x: viewRows(x), gamma, beta }, { out: viewRows(out), mean, rstd }, { epsilon });
   engine.tape?.record({
     op,
     inputs: [x, gamma, beta],
@@ -112,7 +112,10 @@ export function layerNorm(x: Tensor, gamma: Tensor, beta: Tensor, options: { eps
       const dx = engine.empty(input!.shape, input!.dtype);
       const dgamma = engine.empty([width]);
       const dbeta = engine.empty([width]);
-      engine.kernels.layerNormGrad(viewRows(input!), scale!, average!, inverse!, viewRows(dy!), viewRows(dx), dgamma, dbeta);
+      engine.kernels.layerNormGrad(
+        { x: viewRows(input!), gamma: scale!, mean: average!, rstd: inverse!, dy: viewRows(dy!) },
+        { dx: viewRows(dx), dgamma, dbeta },
+      );
       return [dx, dgamma, dbeta];
     },
   });

@@ -26,7 +26,7 @@ export function adamStep(
   }
   requireDType(op, 'hyper', hyper, 'float32');
   requireExtent(op, 'the size of hyper', hyper.size, 10);
-  hyper.engine.kernels.adamStep(parameters, gradients, m, v, hyper, options);
+  hyper.engine.kernels.adamStep({ gradients, hyper }, { parameters, m, v }, options);
 }
 
 /** Σ x² over all elements of all inputs (at least one), floats of one dtype: float32 []. */
@@ -38,7 +38,7 @@ export function sumSquares(inputs: readonly Tensor[]): Tensor {
   for (const input of inputs) requireSameDType('sumSquares', first, input);
   requireSameEngine('sumSquares', first, ...inputs);
   const out = first.engine.empty([]);
-  first.engine.kernels.sumSquares(inputs, view(out, [1]));
+  first.engine.kernels.sumSquares({ parts: inputs }, { out: view(out, [1]) });
   first.engine.tape?.record({
     op: 'sumSquares',
     inputs,

@@ -8,7 +8,7 @@ export function randomUniform(key: Tensor, shape: readonly number[], stream = 0)
   requireKey('randomUniform', key);
   requireInteger('randomUniform', 'stream', stream, -(2 ** 31), 2 ** 32 - 1); // as bits
   const out = key.engine.empty(shape);
-  key.engine.kernels.random(key, out, { stream });
+  key.engine.kernels.random({ key }, { out }, { stream });
   return out;
 }
 

@@ -90,7 +90,7 @@ function argExtreme(op: 'max' | 'min') {
       throw new XMoEError('shape', `axis ${along} of ${formatShape(x.shape)} is empty`, { op: name, hint: 'an empty axis has no extreme' });
     }
     const out = x.engine.empty(without(x.shape, [along]), 'int32');
-    x.engine.kernels.argReduce(x, out, { op, ...axisView(x.shape, along) });
+    x.engine.kernels.argReduce({ x }, { out }, { op, ...axisView(x.shape, along) });
     return out;
   };
 }
@@ -106,7 +106,7 @@ export function cumsum(x: Tensor, options: { exclusive?: boolean } = {}): Tensor
   requireOptions('cumsum', options);
   const exclusive = options.exclusive ?? false;
   const out = x.engine.empty(x.shape, x.dtype);
-  x.engine.kernels.cumsum(viewRows(x), viewRows(out), { exclusive });
+  x.engine.kernels.cumsum({ x: viewRows(x) }, { out: viewRows(out) }, { exclusive });
   x.engine.tape?.record({
     op: 'cumsum',
     inputs: [x],

@@ -46,7 +46,7 @@ export function thresholdSelect(p: Tensor, threshold: number, options: Threshold
   const values = engine.empty([tokens, choices]);
   const indices = engine.empty([tokens, choices], 'int32');
   const counts = engine.empty([tokens], 'int32');
-  engine.kernels.thresholdSelect(p, mask && view(mask, [tokens]), values, indices, counts, { threshold });
+  engine.kernels.thresholdSelect({ p, mask: mask ? view(mask, [tokens]) : null }, { values, indices, counts }, { threshold });
   engine.tape?.record({ op, inputs: [p], outputs: [values], saved: [indices], backward: ([dy], [at]) => [addAlongLast(dy!, at!, experts)] });
   return { values, indices, counts };
 }
@@ -71,7 +71,7 @@ export function combineExperts(expertOut: Tensor, weights: Tensor, claimRow: Ten
   requireDType(op, 'rowClaim', rowClaim, 'int32');
   requireExtent(op, 'the size of rowClaim', rowClaim.size, expertOut.shape[0]!);
   const out = engine.empty([weights.shape[0]!, expertOut.shape[1]!], expertOut.dtype);
-  engine.kernels.combineExperts(expertOut, weights, claimRow, rowClaim, out);
+  engine.kernels.combineExperts({ expertOut, weights, claimRow, rowClaim }, { out });
   engine.tape?.record({
     op,
     inputs: [expertOut, weights],
@@ -80,7 +80,10 @@ export function combineExperts(expertOut: Tensor, weights: Tensor, claimRow: Ten
     backward: ([dy], [rows, w, rowOfClaim, claimOfRow]) => {
       const dRows = engine.empty(rows!.shape, rows!.dtype);
       const dWeights = engine.empty(w!.shape);
-      engine.kernels.combineExpertsGrad(rows!, w!, rowOfClaim!, claimOfRow!, dy!, dRows, dWeights);
+      engine.kernels.combineExpertsGrad(
+        { expertOut: rows!, weights: w!, claimRow: rowOfClaim!, rowClaim: claimOfRow!, dy: dy! },
+        { dExpertOut: dRows, dWeights },
+      );
       return [dRows, dWeights];
     },
   });

@@ -22,7 +22,7 @@ export function topK(x: Tensor, k: number): TopK {
   }
   const values = x.engine.empty([x.shape[0]!, k], x.dtype);
   const indices = x.engine.empty([x.shape[0]!, k], 'int32');
-  x.engine.kernels.topK(x, values, indices);
+  x.engine.kernels.topK({ x }, { values, indices });
   x.engine.tape?.record({ op: 'topK', inputs: [x], outputs: [values], saved: [indices], backward: ([dy], [at]) => [addAlongLast(dy!, at!, columns)] });
   return { values, indices };
 }
@@ -32,7 +32,7 @@ export function sortByKey(keys: Tensor): Tensor {
   requireRank('sortByKey', 'keys', keys, 1);
   requireDType('sortByKey', 'keys', keys, 'float32', 'int32');
   const permutation = keys.engine.empty(keys.shape, 'int32');
-  keys.engine.kernels.sortByKey(keys, permutation);
+  keys.engine.kernels.sortByKey({ keys }, { permutation });
   return permutation;
 }
 
@@ -40,6 +40,6 @@ export function sortByKey(keys: Tensor): Tensor {
 export function bincount(x: Tensor, bins: number): Tensor {
   requireDType('bincount', 'x', x, 'int32');
   const out = x.engine.empty([bins], 'int32');
-  x.engine.kernels.bincount(view(x, [x.size]), out);
+  x.engine.kernels.bincount({ x: view(x, [x.size]) }, { out });
   return out;
 }

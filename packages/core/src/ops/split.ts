@@ -19,7 +19,7 @@ export function split(x: Tensor, sizes: readonly number[], axis = 0): Tensor[] {
   let start = 0;
   const parts = sizes.map((size) => {
     const part = engine.empty(x.shape.map((extent, index) => (index === along ? size : extent)), x.dtype);
-    engine.kernels.slice(x, part, { begin: x.shape.map((_, index) => (index === along ? start : 0)) });
+    engine.kernels.slice({ x }, { out: part }, { begin: x.shape.map((_, index) => (index === along ? start : 0)) });
     start += size;
     return part;
   });
@@ -33,7 +33,7 @@ export function split(x: Tensor, sizes: readonly number[], axis = 0): Tensor[] {
     backward: (gradients) => {
       const pieces = gradients.map((gradient, index) => gradient ?? engine.zeros(shapes[index]!, dtype));
       const dx = engine.empty(shape, dtype);
-      engine.kernels.concat(pieces, dx, { axis: along });
+      engine.kernels.concat({ parts: pieces }, { out: dx }, { axis: along });
       return [dx];
     },
   });

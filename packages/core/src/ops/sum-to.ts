@@ -24,7 +24,7 @@ export function reduceAxes(x: Tensor, axes: readonly number[], op: ReduceOp): Te
     while (start > 0 && axes[start - 1] === axes[start]! - 1) start--;
     const run = axes.slice(start, end);
     const out = engine.empty(withOnes(current.shape, run), x.dtype);
-    engine.kernels.reduce(current, out, { op, ...axisView(current.shape, run[0]!, run[run.length - 1]!) });
+    engine.kernels.reduce({ x: current }, { out }, { op, ...axisView(current.shape, run[0]!, run[run.length - 1]!) });
     current = out;
     end = start;
   }
@@ -33,7 +33,7 @@ export function reduceAxes(x: Tensor, axes: readonly number[], op: ReduceOp): Te
 
 function converted(x: Tensor, dtype: DType): Tensor {
   const out = x.engine.empty(x.shape, dtype);
-  x.engine.kernels.cast(x, out);
+  x.engine.kernels.cast({ x }, { out });
   return out;
 }
 

@@ -11,7 +11,7 @@ export const KINDS: Record<Activation, readonly [code: number, cost: number]> = 
 export function createActivation(runtime: WasmRuntime): Pick<Kernels, 'biasActivation' | 'biasActivationGrad'> {
   const { pointer } = runtime;
   return {
-    biasActivation(x, bias, offsets, out, { activation }) {
+    biasActivation({ x, bias, offsets }, { out }, { activation }) {
       const [R, C] = x.shape;
       const [code, cost] = KINDS[activation];
       const groups = offsets === null ? 1 : offsets.shape[0] - 1;
@@ -20,7 +20,7 @@ export function createActivation(runtime: WasmRuntime): Pick<Kernels, 'biasActiv
       ]);
     },
 
-    biasActivationGrad(x, bias, offsets, dy, dx, dbias, { activation }) {
+    biasActivationGrad({ x, bias, offsets, dy }, { dx, dbias }, { activation }) {
       const [R, C] = x.shape;
       const [code, cost] = KINDS[activation];
       const groups = offsets === null ? 1 : offsets.shape[0] - 1;

@@ -47,9 +47,9 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
   }
 
   return {
-    attention(q, k, v, keyMask, key, out, stats, attributes) {
+    attention({ q, k, v, keyMask, key }, { out, stats }, attributes) {
       const plan = planOf(q, k);
-      if (plan === undefined) return plain.attention(q, k, v, keyMask, key, out, stats, attributes);
+      if (plan === undefined) return plain.attention({ q, k, v, keyMask, key }, { out, stats }, attributes);
       const { heads, Tq, Tk, D } = plan;
       const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
       runtime.parallel('attention', heads * Math.ceil(Tq / BLOCK), grainOf(BLOCK * Tk * (D / 4 + 4)), [
@@ -58,9 +58,9 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
       ]);
     },
 
-    attentionGrad(q, k, v, keyMask, key, out, stats, dout, dq, dk, dv, attributes) {
+    attentionGrad({ q, k, v, keyMask, key, out, stats, dout }, { dq, dk, dv }, attributes) {
       const plan = planOf(q, k);
-      if (plan === undefined) return plain.attentionGrad(q, k, v, keyMask, key, out, stats, dout, dq, dk, dv, attributes);
+      if (plan === undefined) return plain.attentionGrad({ q, k, v, keyMask, key, out, stats, dout }, { dq, dk, dv }, attributes);
       const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
       const [keys, values] = [k, v].map((x) => seenRows(x, keyMask, plan, attributes.heads));
       runtime.parallel('attentionGrad', plan.heads, 1, [

@@ -7,7 +7,7 @@ import { sortWords } from './sorting.js';
 export function createDispatch(runtime: WasmRuntime): Pick<Kernels, 'dispatchClaims'> {
   const { pointer } = runtime;
   return {
-    dispatchClaims(expertIds, scores, rowClaim, rowToken, claimRow, offsets, wanted, load, { dispatch, rankOnly }) {
+    dispatchClaims({ expertIds, scores }, { rowClaim, rowToken, claimRow, offsets, wanted, load }, { dispatch, rankOnly }) {
       const [T, K] = expertIds.shape;
       const [R, N] = [rowClaim.shape[0], load.shape[0]];
       const ids = pointer(expertIds);

@@ -10,11 +10,11 @@ const BLOCK_COST = 80;
 export function createDropout(runtime: WasmRuntime): Pick<Kernels, 'random' | 'dropout'> {
   const { pointer } = runtime;
   return {
-    random(key, out, { stream }) {
+    random({ key }, { out }, { stream }) {
       const count = sizeOf(out.shape);
       runtime.parallel('random', Math.ceil(count / BLOCK), grainOf(BLOCK_COST), [pointer(key), pointer(out), count, stream]);
     },
-    dropout(x, key, out, { rate, stream }) {
+    dropout({ x, key }, { out }, { rate, stream }) {
       const count = sizeOf(x.shape);
       runtime.parallel('dropout', Math.ceil(count / BLOCK), grainOf(BLOCK_COST), [
         pointer(x), pointer(key), pointer(out), count, stream, rate, 1 / (1 - rate),

@@ -14,17 +14,17 @@ const BINARY: Partial<Record<BinaryOp, number>> = { add: 0, subtract: 1, multipl
 
 export function createElementwise(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'unary' | 'binary'> {
   return {
-    unary(x, out, attributes) {
+    unary({ x }, { out }, attributes) {
       const cost = UNARY[attributes.op];
-      if (cost === undefined || x.dtype !== 'float32') return plain.unary(x, out, attributes);
+      if (cost === undefined || x.dtype !== 'float32') return plain.unary({ x }, { out }, attributes);
       runtime.parallel(attributes.op, sizeOf(out.shape), grainOf(cost), [runtime.pointer(x), runtime.pointer(out)]);
     },
 
-    binary(a, b, out, attributes) {
+    binary({ a, b }, { out }, attributes) {
       const code = BINARY[attributes.op];
-      if (code === undefined || out.dtype !== 'float32') return plain.binary(a, b, out, attributes);
+      if (code === undefined || out.dtype !== 'float32') return plain.binary({ a, b }, { out }, attributes);
       const { out: extents, inputs: [left, right] } = collapseBroadcast(out.shape, a.shape, b.shape);
-      if (extents.length > 2) return plain.binary(a, b, out, attributes);
+      if (extents.length > 2) return plain.binary({ a, b }, { out }, attributes);
       const [from, other, to] = [runtime.pointer(a), runtime.pointer(b), runtime.pointer(out)];
       const columns = extents[extents.length - 1];
       const [stepA, stepB] = [stepOf(left, columns), stepOf(right, columns)];

@@ -8,7 +8,7 @@ import { grainOf } from './grain.js';
 export function createExperts(runtime: WasmRuntime): Pick<Kernels, 'expertsGrad'> {
   const { pointer } = runtime;
   return {
-    expertsGrad(pre, dHidden, weights, b2, dy, rowClaim, _claimRow, offsets, dPre, hidden, dWeights, rowWeight, { activation }) {
+    expertsGrad({ pre, dHidden, weights, b2, dy, rowClaim, offsets }, { dPre, hidden, dWeights, rowWeight }, { activation }) {
       const [R, S] = pre.shape;
       const D = dy.shape[1];
       const [code, cost] = KINDS[activation];

@@ -12,7 +12,7 @@ export function createGrouped(runtime: WasmRuntime, plain: Kernels): GroupedKern
   const { pointer } = runtime;
   const pointerOr0 = (operand: Operand | null): number => (operand === null ? 0 : pointer(operand));
 
-  const groupedLinear: Kernels['groupedLinear'] = (x, rows, w, bias, offsets, out, pre, { transposeW, activation }) => {
+  const groupedLinear: Kernels['groupedLinear'] = ({ x, rows, w, bias, offsets }, { out, pre }, { transposeW, activation }) => {
     const [R, M] = out.shape;
     const [X, K] = x.shape;
     if (R * M === 0) return;
@@ -28,9 +28,9 @@ export function createGrouped(runtime: WasmRuntime, plain: Kernels): GroupedKern
     ]);
   };
 
-  const groupedLinearWeightGrad: Kernels['groupedLinearWeightGrad'] = (x, xRows, dy, dyRows, scale, offsets, dw, dbias) => {
+  const groupedLinearWeightGrad: Kernels['groupedLinearWeightGrad'] = ({ x, xRows, dy, dyRows, scale, offsets }, { dw, dbias }) => {
     const [groups, K, M] = dw.shape;
-    if (groups * K * M === 0) return plain.groupedLinearWeightGrad(x, xRows, dy, dyRows, scale, offsets, dw, dbias);
+    if (groups * K * M === 0) return plain.groupedLinearWeightGrad({ x, xRows, dy, dyRows, scale, offsets }, { dw, dbias });
     const [fromX, fromDy, factors] = [xRows && int32s(xRows), dyRows && int32s(dyRows), scale && floats(scale)];
     const addsNothing = (row: number): boolean =>
       factors?.[row] === 0 || (fromDy !== null && fromDy[row] < 0) || (dbias === null && fromX !== null && fromX[row] < 0);
@@ -48,8 +48,10 @@ export function createGrouped(runtime: WasmRuntime, plain: Kernels): GroupedKern
   return {
     groupedLinear,
     groupedLinearWeightGrad,
-    groupedMatmul: (x, w, offsets, out, { transposeW }) => groupedLinear(x, null, w, null, offsets, out, null, { transposeW, activation: 'none' }),
-    groupedMatmulWeightGrad: (x, dy, offsets, out) => groupedLinearWeightGrad(x, null, dy, null, null, offsets, out, null),
+    groupedMatmul: ({ x, w, offsets }, { out }, { transposeW }) =>
+      groupedLinear({ x, rows: null, w, bias: null, offsets }, { out, pre: null }, { transposeW, activation: 'none' }),
+    groupedMatmulWeightGrad: ({ x, dy, offsets }, { out }) =>
+      groupedLinearWeightGrad({ x, xRows: null, dy, dyRows: null, scale: null, offsets }, { dw: out, dbias: null }),
   };
 }
 

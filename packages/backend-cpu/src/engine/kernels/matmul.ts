@@ -5,7 +5,7 @@ import { chooseBlocks, grainOfBlocks } from './blocks.js';
 
 export function createMatmul(runtime: WasmRuntime): Pick<Kernels, 'matmul'> {
   return {
-    matmul(a, b, out, { transposeA, transposeB }) {
+    matmul({ a, b }, { out }, { transposeA, transposeB }) {
       const [matrices, rows, N] = out.shape;
       const K = a.shape[transposeA ? 1 : 2];
       const shared = b.shape[0] === 1;

@@ -63,30 +63,30 @@ function transposeMatrices(runtime: WasmRuntime, x: Operand, { extents, strides 
 export function createMovement(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'transpose' | 'slice' | 'broadcast' | 'concat'> {
   const { pointer } = runtime;
   return {
-    transpose(x, out, attributes) {
+    transpose({ x }, { out }, attributes) {
       if (sizeOf(out.shape) === 0) return;
       const strides = stridesOf(x.shape);
       const view = mergeAxes(out.shape, attributes.permutation.map((axis) => strides[axis]));
-      if (!copyRuns(runtime, x, 0, view, out) && !transposeMatrices(runtime, x, view, out)) plain.transpose(x, out, attributes);
+      if (!copyRuns(runtime, x, 0, view, out) && !transposeMatrices(runtime, x, view, out)) plain.transpose({ x }, { out }, attributes);
     },
-    slice(x, out, attributes) {
+    slice({ x }, { out }, attributes) {
       if (sizeOf(out.shape) === 0) return;
       const strides = stridesOf(x.shape);
       const start = attributes.begin.reduce((sum, index, axis) => sum + index * strides[axis], 0);
-      if (!copyRuns(runtime, x, start, mergeAxes(out.shape, strides), out)) plain.slice(x, out, attributes);
+      if (!copyRuns(runtime, x, start, mergeAxes(out.shape, strides), out)) plain.slice({ x }, { out }, attributes);
     },
-    broadcast(x, out) {
+    broadcast({ x }, { out }) {
       if (sizeOf(out.shape) === 0) return;
       const strides = stridesOf(x.shape).map((stride, axis) => (x.shape[axis] === 1 ? 0 : stride));
-      if (!copyRuns(runtime, x, 0, mergeAxes(out.shape, strides), out)) plain.broadcast(x, out);
+      if (!copyRuns(runtime, x, 0, mergeAxes(out.shape, strides), out)) plain.broadcast({ x }, { out });
     },
-    concat(inputs, out, { axis }) {
+    concat({ parts }, { out }, { axis }) {
       const outer = sizeOf(out.shape.slice(0, axis));
       if (outer === 0) return;
       const size = bytesPerElement(out.dtype);
       const outBytes = (sizeOf(out.shape) / outer) * size;
       let to = pointer(out);
-      for (const input of inputs) {
+      for (const input of parts) {
         const bytes = (sizeOf(input.shape) / outer) * size;
         runtime.parallel('copyRows', bytes === 0 ? 0 : outer, grainOf(bytes / 4), [pointer(input), bytes, to, outBytes, bytes]);
         to += bytes;

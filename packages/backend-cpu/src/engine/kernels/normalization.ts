@@ -6,13 +6,13 @@ import { chunksOf, grainOf } from './grain.js';
 export function createNormalization(runtime: WasmRuntime): Pick<Kernels, 'layerNorm' | 'layerNormGrad'> {
   const { pointer } = runtime;
   return {
-    layerNorm(x, gamma, beta, out, mean, rstd, { epsilon }) {
+    layerNorm({ x, gamma, beta }, { out, mean, rstd }, { epsilon }) {
       const [R, D] = x.shape;
       runtime.parallel('layerNorm', R, grainOf(3 * D), [
         pointer(x), pointer(gamma), pointer(beta), pointer(out), pointer(mean), pointer(rstd), D, epsilon,
       ]);
     },
-    layerNormGrad(x, gamma, mean, rstd, dy, dx, dgamma, dbeta) {
+    layerNormGrad({ x, gamma, mean, rstd, dy }, { dx, dgamma, dbeta }) {
       const [R, D] = x.shape;
       const chunks = chunksOf(R);
       const partial = runtime.scratch(4 * chunks.count * 2 * D);

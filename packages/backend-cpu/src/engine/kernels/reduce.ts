@@ -33,27 +33,27 @@ export function createReduce(runtime: WasmRuntime, plain: Kernels): Pick<Kernels
   }
 
   return {
-    reduce(x, out, attributes) {
+    reduce({ x }, { out }, attributes) {
       const { outer, size, inner, op } = attributes;
-      if (x.dtype !== 'float32') return plain.reduce(x, out, attributes);
+      if (x.dtype !== 'float32') return plain.reduce({ x }, { out }, attributes);
       if (outer * inner === 0) return;
       if (inner === 1) reduceRows(pointer(x), pointer(out), outer, size, op);
       else reduceColumns(pointer(x), pointer(out), outer, size, inner, op);
     },
-    argReduce(x, out, attributes) {
+    argReduce({ x }, { out }, attributes) {
       const { outer, size, inner, op } = attributes;
-      if (x.dtype !== 'float32' || inner !== 1) return plain.argReduce(x, out, attributes);
+      if (x.dtype !== 'float32' || inner !== 1) return plain.argReduce({ x }, { out }, attributes);
       runtime.parallel('argReduceRows', outer, grainOf(size + 8), [pointer(x), pointer(out), size, Number(op === 'min')]);
     },
-    sumSquares(inputs, out) {
-      if (inputs.length === 1) return reduceRows(pointer(inputs[0]), pointer(out), 1, sizeOf(inputs[0].shape), 'squares');
-      const sums = runtime.scratch(4 * inputs.length);
-      inputs.forEach((x, index) => reduceRows(pointer(x), sums + 4 * index, 1, sizeOf(x.shape), 'squares'));
-      reduceRows(sums, pointer(out), 1, inputs.length, 'sum');
+    sumSquares({ parts }, { out }) {
+      if (parts.length === 1) return reduceRows(pointer(parts[0]), pointer(out), 1, sizeOf(parts[0].shape), 'squares');
+      const sums = runtime.scratch(4 * parts.length);
+      parts.forEach((x, index) => reduceRows(pointer(x), sums + 4 * index, 1, sizeOf(x.shape), 'squares'));
+      reduceRows(sums, pointer(out), 1, parts.length, 'sum');
     },
-    cumsum(x, out, attributes) {
+    cumsum({ x }, { out }, attributes) {
       const columns = x.shape[x.shape.length - 1];
-      if (x.dtype !== 'float32' || columns === 0) return plain.cumsum(x, out, attributes);
+      if (x.dtype !== 'float32' || columns === 0) return plain.cumsum({ x }, { out }, attributes);
       runtime.parallel('cumsum', sizeOf(x.shape) / columns, grainOf(4 * columns), [
         pointer(x), pointer(out), columns, Number(attributes.exclusive),
       ]);

@@ -14,31 +14,31 @@ type RoutingKernels = Pick<Kernels, 'topK' | 'thresholdSelect' | 'combineExperts
 export function createRouting(runtime: WasmRuntime, plain: Kernels): RoutingKernels {
   const { pointer } = runtime;
   return {
-    topK(x, values, indices) {
+    topK({ x }, { values, indices }) {
       const [R, C] = x.shape;
       const k = indices.shape[1];
-      if (C > RANKED_COLUMNS && k > FEW_CHOICES) return plain.topK(x, values, indices);
+      if (C > RANKED_COLUMNS && k > FEW_CHOICES) return plain.topK({ x }, { values, indices });
       if (k === 0) return;
       runtime.parallel('topK', R, grainOf(k <= FEW_CHOICES ? 2 * C : (C * C) / 4), [pointer(x), pointer(values), pointer(indices), C, k]);
     },
-    thresholdSelect(p, mask, values, indices, counts, attributes) {
+    thresholdSelect({ p, mask }, { values, indices, counts }, attributes) {
       const [T, K] = indices.shape;
       const N = p.shape[1];
-      if (N > RANKED_COLUMNS && K > FEW_CHOICES) return plain.thresholdSelect(p, mask, values, indices, counts, attributes);
+      if (N > RANKED_COLUMNS && K > FEW_CHOICES) return plain.thresholdSelect({ p, mask }, { values, indices, counts }, attributes);
       if (K === 0) return void int32s(counts).fill(0);
       const limit = massToReach(attributes.threshold, N);
       runtime.parallel('thresholdSelect', T, grainOf((K <= FEW_CHOICES ? 2 * N : (N * N) / 4) + 4 * K), [
         pointer(p), mask === null ? 0 : pointer(mask), pointer(values), pointer(indices), pointer(counts), N, K, limit === Infinity ? 0 : limit, Number(limit === Infinity),
       ]);
     },
-    combineExperts(expertOut, weights, claimRow, _rowClaim, out) {
+    combineExperts({ expertOut, weights, claimRow }, { out }) {
       const [T, D] = out.shape;
       const K = weights.shape[1];
       runtime.parallel('combineExperts', T, grainOf(K * (D + 2)), [
         pointer(expertOut), pointer(weights), pointer(claimRow), pointer(out), D, K,
       ]);
     },
-    combineExpertsGrad(expertOut, weights, claimRow, rowClaim, dy, dExpertOut, dWeights) {
+    combineExpertsGrad({ expertOut, weights, claimRow, rowClaim, dy }, { dExpertOut, dWeights }) {
       const [R, D] = expertOut.shape;
       const [T, K] = weights.shape;
       runtime.parallel('combineExpertsRowGrad', R, grainOf(D), [

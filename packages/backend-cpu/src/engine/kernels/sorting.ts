@@ -32,7 +32,7 @@ export function sortWords(runtime: WasmRuntime, words: readonly [number, number]
 
 export function createSorting(runtime: WasmRuntime): Pick<Kernels, 'sortByKey'> {
   return {
-    sortByKey(keys, permutation) {
+    sortByKey({ keys }, { permutation }) {
       const length = sizeOf(keys.shape);
       if (length === 0) return;
       const words = [runtime.scratch(4 * length), runtime.scratch(4 * length)] as const;

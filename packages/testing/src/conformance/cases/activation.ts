@@ -74,7 +74,10 @@ export const biasActivation: readonly ConformanceCase[] = FLOATS.flatMap((dtype)
       operands: { ...inputsOf(variant, dtype), out: output([variant.R, variant.C], dtype) } as Record<string, OperandSpec>,
       tolerance: sumTolerance(dtype, 10),
       run: (kernel, operands) =>
-        kernel(operands.x, orNull(operands, 'bias'), orNull(operands, 'offsets'), operands.out, { activation: variant.activation }),
+        kernel(
+          { x: operands.x, bias: orNull(operands, 'bias'), offsets: orNull(operands, 'offsets') },
+          { out: operands.out }, { activation: variant.activation },
+        ),
     }),
   ),
 );
@@ -95,7 +98,10 @@ function gradCase(variant: Variant, dtype: FloatDType, wantsBias: boolean): Conf
     operands,
     tolerance: dtype === 'float16' ? { relative: 4e-3, absolute: 4e-3 } : sumTolerance(dtype, 10 + R),
     run: (kernel, given) =>
-      kernel(given.x, orNull(given, 'bias'), orNull(given, 'offsets'), given.dy, given.dx, orNull(given, 'dbias'), { activation }),
+      kernel(
+        { x: given.x, bias: orNull(given, 'bias'), offsets: orNull(given, 'offsets'), dy: given.dy },
+        { dx: given.dx, dbias: orNull(given, 'dbias') }, { activation },
+      ),
   });
 }
 

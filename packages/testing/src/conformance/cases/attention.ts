@@ -103,7 +103,7 @@ export const attention: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
       operands,
       tolerance: sumTolerance(dtype, 20),
       run: (kernel, o) =>
-        kernel(o.q, o.k, o.v, orNull(o, 'keyMask'), orNull(o, 'key'), o.out, o.stats, optionsOf(variant)),
+        kernel({ q: o.q, k: o.k, v: o.v, keyMask: orNull(o, 'keyMask'), key: orNull(o, 'key') }, { out: o.out, stats: o.stats }, optionsOf(variant)),
     });
   }),
 );
@@ -128,10 +128,13 @@ export const attentionGrad: readonly ConformanceCase[] = FLOATS.flatMap((dtype) 
       // A sum of gradients that cancel, times large keys.
       tolerance: dtype === 'float16' ? { relative: 1e-2, absolute: 8e-3 } : { relative: 2e-5, absolute: 2e-5 + 5e-8 * (variant.common ?? 0) },
       prepare: (kernels, o) =>
-        kernels.attention(o.q, o.k, o.v, orNull(o, 'keyMask'), orNull(o, 'key'), o.out, o.stats, optionsOf(variant)),
+        kernels.attention(
+          { q: o.q, k: o.k, v: o.v, keyMask: orNull(o, 'keyMask'), key: orNull(o, 'key') },
+          { out: o.out, stats: o.stats }, optionsOf(variant),
+        ),
       run: (kernel, o) =>
         kernel(
-          o.q, o.k, o.v, orNull(o, 'keyMask'), orNull(o, 'key'), o.out, o.stats, o.dout, o.dq, o.dk, o.dv, optionsOf(variant),
+          { q: o.q, k: o.k, v: o.v, keyMask: orNull(o, 'keyMask'), key: orNull(o, 'key'), out: o.out, stats: o.stats, dout: o.dout }, { dq: o.dq, dk: o.dk, dv: o.dv }, optionsOf(variant),
         ),
     });
   }),

@@ -30,7 +30,7 @@ function binaryCase(op: BinaryOp, dtype: DType, shapes: Pair, a: DataGenerator, 
     label: `${op} ${shapeLabel(...shapes)}`,
     dtype,
     operands: { a: input(shapes[0], dtype, a), b: input(shapes[1], dtype, b), out: output(broadcastOf(shapes), dtype) },
-    run: (kernel, { a, b, out }) => kernel(a, b, out, { op }),
+    run: (kernel, { a, b, out }) => kernel({ a, b }, { out }, { op }),
   });
 }
 
@@ -81,7 +81,7 @@ function compareCase(op: CompareOp, dtype: DType, shapes: Pair): ConformanceCase
     dtype,
     operands: { a: input(shapes[0], dtype, data), b: input(shapes[1], dtype, data), out: output(broadcastOf(shapes), 'bool') },
     tolerance: 'exact',
-    run: (kernel, { a, b, out }) => kernel(a, b, out, { op }),
+    run: (kernel, { a, b, out }) => kernel({ a, b }, { out }, { op }),
   });
 }
 
@@ -113,6 +113,6 @@ function selectCase(dtype: DType, condition: readonly number[], a: readonly numb
       out: output(shape, dtype),
     },
     tolerance: 'exact',
-    run: (kernel, { condition: test, a: left, b: right, out }) => kernel(test, left, right, out),
+    run: (kernel, { condition: test, a: left, b: right, out }) => kernel({ condition: test, a: left, b: right }, { out }),
   });
 }

@@ -50,7 +50,7 @@ function statsCase(chunk: Chunk, dtype: FloatDType, note: string, logits: DataGe
     } as Record<'logits' | 'targets' | 'peak' | 'sum' | 'picked' | 'total', OperandSpec>,
     tolerance: { relative: 1e-5, absolute },
     run: (kernel, { logits, targets, peak, sum, picked, total }) =>
-      kernel(logits, targets, peak, sum, picked, total ?? null, { offset: chunk.offset, vocabulary: chunk.vocabulary }),
+      kernel({ logits, targets }, { peak, sum, picked, total: total ?? null }, { offset: chunk.offset, vocabulary: chunk.vocabulary }),
   });
 }
 
@@ -77,7 +77,7 @@ function gradCase(chunk: Chunk, dtype: FloatDType, note: string, labelSmoothing:
       dlogits: output([chunk.R, chunk.C], dtype),
     },
     run: (kernel, { logits, targets, peak, sum, scale, dlogits }) =>
-      kernel(logits, targets, peak, sum, scale, dlogits, { offset: chunk.offset, labelSmoothing, vocabulary: chunk.vocabulary }),
+      kernel({ logits, targets, peak, sum, scale }, { dlogits }, { offset: chunk.offset, labelSmoothing, vocabulary: chunk.vocabulary }),
   });
 }
 

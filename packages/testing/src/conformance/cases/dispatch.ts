@@ -37,7 +37,7 @@ function dispatchCase({ T, K, N, R, note, dispatch, ids, scores = eighths, rankO
       load: whole(N),
     },
     run: (kernel, { ids: expertIds, scores: p, rowClaim, rowToken, claimRow, offsets, wanted, load }) =>
-      kernel(expertIds, p, rowClaim, rowToken, claimRow, offsets, wanted, load, { dispatch, rankOnly }),
+      kernel({ expertIds, scores: p }, { rowClaim, rowToken, claimRow, offsets, wanted, load }, { dispatch, rankOnly }),
   });
 }
 

@@ -12,7 +12,7 @@ export const dropout: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
         key: input([2], 'uint32', words),
         out: output(shape as number[], dtype),
       },
-      run: (kernel, { x, key, out }) => kernel(x, key, out, { rate: rate as number, stream: 3 }),
+      run: (kernel, { x, key, out }) => kernel({ x, key }, { out }, { rate: rate as number, stream: 3 }),
     }),
   ),
 );

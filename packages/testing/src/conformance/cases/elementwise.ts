@@ -10,7 +10,7 @@ export const fill: readonly ConformanceCase[] = DTYPES.flatMap((dtype) =>
       dtype,
       operands: { out: output(shape, dtype) },
       tolerance: 'exact',
-      run: (kernel, { out }) => kernel(out, { value: dtype === 'bool' ? 1 : 3 }),
+      run: (kernel, { out }) => kernel({}, { out }, { value: dtype === 'bool' ? 1 : 3 }),
     }),
   ),
 ).concat(
@@ -20,7 +20,7 @@ export const fill: readonly ConformanceCase[] = DTYPES.flatMap((dtype) =>
       dtype,
       operands: { out: output([7], dtype) },
       tolerance: 'exact',
-      run: (kernel, { out }) => kernel(out, { value: -Infinity }),
+      run: (kernel, { out }) => kernel({}, { out }, { value: -Infinity }),
     }),
   ),
 );
@@ -32,7 +32,7 @@ export const iota: readonly ConformanceCase[] = (['int32', 'uint32', 'float32'] 
       dtype,
       operands: { out: output([n], dtype) },
       tolerance: 'exact',
-      run: (kernel, { out }) => kernel(out, { start, step }),
+      run: (kernel, { out }) => kernel({}, { out }, { start, step }),
     }),
   ),
 );
@@ -42,7 +42,7 @@ export const random: readonly ConformanceCase[] = [[0, 0], [1, 0], [7, 5], [64, 
     label: `[${n}], stream ${stream}`,
     operands: { key: input([2], 'uint32', words), out: output([n], 'float32') },
     tolerance: 'exact',
-    run: (kernel, { key, out }) => kernel(key, out, { stream }),
+    run: (kernel, { key, out }) => kernel({ key }, { out }, { stream }),
   }),
 );
 
@@ -96,7 +96,7 @@ function unaryCase(op: UnaryOp, dtype: DType, shape: readonly number[], data: Da
     dtype,
     operands: { x: input(shape, dtype, data), out: output(shape, dtype) },
     tolerance: EXACT_UNARY.includes(op) ? 'exact' : undefined,
-    run: (kernel, { x, out }) => kernel(x, out, { op }),
+    run: (kernel, { x, out }) => kernel({ x }, { out }, { op }),
   });
 }
 
@@ -131,7 +131,7 @@ function oddCast(from: DType, to: DType, data: DataGenerator): ConformanceCase {
     label: `beyond the range, from ${from} to`,
     dtype: to,
     operands: { x: input([BEYOND.length * 3], from, data), out: output([BEYOND.length * 3], to) },
-    run: (kernel, { x, out }) => kernel(x, out),
+    run: (kernel, { x, out }) => kernel({ x }, { out }),
   });
 }
 
@@ -143,7 +143,7 @@ export const cast: readonly ConformanceCase[] = [
         dtype: to,
         operands: { x: input([7, 9], from, castData(from, to)), out: output([7, 9], to) },
         tolerance: from === 'float32' && to === 'float16' ? undefined : 'exact',
-        run: (kernel, { x, out }) => kernel(x, out),
+        run: (kernel, { x, out }) => kernel({ x }, { out }),
       }),
     ),
   ),
@@ -155,7 +155,7 @@ export const cast: readonly ConformanceCase[] = [
       label: `${shapeLabel(shape)} from float32 to`,
       dtype: 'int32',
       operands: { x: input(shape, 'float32', uniform(-1e5, 1e5)), out: output(shape, 'int32') },
-      run: (kernel, { x, out }) => kernel(x, out),
+      run: (kernel, { x, out }) => kernel({ x }, { out }),
     }),
   ),
 ];

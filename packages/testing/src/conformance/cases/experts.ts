@@ -59,8 +59,8 @@ function linearCase(definition: LinearCase): ConformanceCase {
     tolerance: sumTolerance(dtype, K + 1),
     run: (kernel, operands) =>
       kernel(
-        operands.x, gathered === undefined ? null : operands.rows, operands.w, bias ? operands.bias : null, operands.offsets,
-        operands.out, pre ? operands.pre : null, { transposeW, activation },
+        { x: operands.x, rows: gathered === undefined ? null : operands.rows, w: operands.w, bias: bias ? operands.bias : null, offsets: operands.offsets },
+        { out: operands.out, pre: pre ? operands.pre : null }, { transposeW, activation },
       ),
   });
 }
@@ -127,8 +127,8 @@ function weightGradCase({ segments, sizes = [7, 5], xCount, yCount, scaled = fal
     tolerance: sumTolerance(dtype, R),
     run: (kernel, operands) =>
       kernel(
-        operands.x, xCount === undefined ? null : operands.xRows, operands.dy, yCount === undefined ? null : operands.dyRows,
-        scaled ? operands.scale : null, operands.offsets, operands.dw, bias ? operands.dbias : null,
+        { x: operands.x, xRows: xCount === undefined ? null : operands.xRows, dy: operands.dy, dyRows: yCount === undefined ? null : operands.dyRows,
+        scale: scaled ? operands.scale : null, offsets: operands.offsets }, { dw: operands.dw, dbias: bias ? operands.dbias : null },
       ),
   });
 }
@@ -190,8 +190,8 @@ function expertsGradCase({ T, K, S, D, offsets, extra = 0, activation = 'gelu-ta
     tolerance: sumTolerance(dtype, 3 * S + D),
     run: (kernel, o) =>
       kernel(
-        o.pre, o.dHidden, o.weights, o.b2, o.dy, o.rowClaim, o.claimRow, o.offsets,
-        o.dPre, o.hidden, weightGradient ? o.dWeights : null, o.rowWeight, { activation },
+        { pre: o.pre, dHidden: o.dHidden, weights: o.weights, b2: o.b2, dy: o.dy, rowClaim: o.rowClaim, claimRow: o.claimRow, offsets: o.offsets },
+        { dPre: o.dPre, hidden: o.hidden, dWeights: weightGradient ? o.dWeights : null, rowWeight: o.rowWeight }, { activation },
       ),
   });
 }

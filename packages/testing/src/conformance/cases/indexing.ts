@@ -15,7 +15,7 @@ function gatherCase(R: number, D: number, n: number, dtype: DType): ConformanceC
       out: output([n, D], dtype),
     },
     tolerance: 'exact',
-    run: (kernel, { x, indices, out }) => kernel(x, indices, out),
+    run: (kernel, { x, indices, out }) => kernel({ x, indices }, { out }),
   });
 }
 
@@ -43,7 +43,7 @@ function scatterCase(R: number, D: number, n: number, dtype: DType): Conformance
       out: output([R, D], dtype),
     },
     tolerance: tolerance(dtype),
-    run: (kernel, { x, indices, out }) => kernel(x, indices, out),
+    run: (kernel, { x, indices, out }) => kernel({ x, indices }, { out }),
   });
 }
 
@@ -67,7 +67,7 @@ function takeCase(R: number, C: number, k: number, dtype: DType): ConformanceCas
       out: output([R, k], dtype),
     },
     tolerance: 'exact',
-    run: (kernel, { x, indices, out }) => kernel(x, indices, out),
+    run: (kernel, { x, indices, out }) => kernel({ x, indices }, { out }),
   });
 }
 
@@ -88,7 +88,7 @@ function addCase(R: number, C: number, k: number, dtype: DType): ConformanceCase
       out: output([R, C], dtype),
     },
     tolerance: tolerance(dtype),
-    run: (kernel, { x, indices, out }) => kernel(x, indices, out),
+    run: (kernel, { x, indices, out }) => kernel({ x, indices }, { out }),
   });
 }
 

@@ -19,7 +19,7 @@ function matmulCase(
       out: output([B, M, N], outDType),
     },
     tolerance: sumTolerance(outDType, K),
-    run: (kernel, { a, b, out }) => kernel(a, b, out, { transposeA, transposeB }),
+    run: (kernel, { a, b, out }) => kernel({ a, b }, { out }, { transposeA, transposeB }),
   });
 }
 
@@ -73,7 +73,7 @@ function groupedMatmulCase(segments: Segments, K: number, M: number, transposeW:
       out: output([segments.R, M], dtype),
     },
     tolerance: sumTolerance(dtype, K),
-    run: (kernel, { x, w, offsets, out }) => kernel(x, w, offsets, out, { transposeW }),
+    run: (kernel, { x, w, offsets, out }) => kernel({ x, w, offsets }, { out }, { transposeW }),
   });
 }
 
@@ -98,7 +98,7 @@ function weightGradCase(segments: Segments, K: number, M: number, dtype: FloatDT
       out: output([G, K, M], dtype),
     },
     tolerance: sumTolerance(dtype, segments.R),
-    run: (kernel, { x, dy, offsets, out }) => kernel(x, dy, offsets, out),
+    run: (kernel, { x, dy, offsets, out }) => kernel({ x, dy, offsets }, { out }),
   });
 }
 

@@ -16,7 +16,7 @@ function transposeCase(shape: readonly number[], permutation: readonly number[],
     dtype,
     operands: { x: input(shape, dtype, anyValues(dtype)), out: output(permutation.map((axis) => shape[axis]), dtype) },
     tolerance: 'exact',
-    run: (kernel, { x, out }) => kernel(x, out, { permutation }),
+    run: (kernel, { x, out }) => kernel({ x }, { out }, { permutation }),
   });
 }
 
@@ -36,7 +36,7 @@ function sliceCase(shape: readonly number[], begin: readonly number[], size: rea
     dtype,
     operands: { x: input(shape, dtype, anyValues(dtype)), out: output(size, dtype) },
     tolerance: 'exact',
-    run: (kernel, { x, out }) => kernel(x, out, { begin }),
+    run: (kernel, { x, out }) => kernel({ x }, { out }, { begin }),
   });
 }
 
@@ -54,7 +54,7 @@ function broadcastCase(shape: readonly number[], to: readonly number[], dtype: D
     dtype,
     operands: { x: input(shape, dtype, anyValues(dtype)), out: output(to, dtype) },
     tolerance: 'exact',
-    run: (kernel, { x, out }) => kernel(x, out),
+    run: (kernel, { x, out }) => kernel({ x }, { out }),
   });
 }
 
@@ -80,7 +80,7 @@ function concatCase(shapes: readonly (readonly number[])[], axis: number, dtype:
     tolerance: 'exact',
     run: (kernel, operands) => {
       const named = operands as Record<string, typeof operands.out>;
-      kernel(shapes.map((_, index) => named[`x${index}`]), operands.out, { axis });
+      kernel({ parts: shapes.map((_, index) => named[`x${index}`]) }, { out: operands.out }, { axis });
     },
   });
 }

@@ -25,7 +25,7 @@ function layerNormCase(shape: readonly number[], dtype: FloatDType, data: DataGe
       rstd: output([R], 'float32'),
     },
     tolerance: looser(dtype, factor),
-    run: (kernel, { x, gamma, beta, out, mean, rstd }) => kernel(x, gamma, beta, out, mean, rstd, { epsilon: EPSILON }),
+    run: (kernel, { x, gamma, beta, out, mean, rstd }) => kernel({ x, gamma, beta }, { out, mean, rstd }, { epsilon: EPSILON }),
   });
 }
 
@@ -67,7 +67,7 @@ function gradOperands(shape: readonly number[], dtype: FloatDType, data: DataGen
 }
 
 function prepareStatistics(kernels: Kernels, { x, gamma, beta, unused, mean, rstd }: Record<keyof GradOperands, Operand>): void {
-  kernels.layerNorm(x, gamma, beta, unused, mean, rstd, { epsilon: 0.1 });
+  kernels.layerNorm({ x, gamma, beta }, { out: unused, mean, rstd }, { epsilon: 0.1 });
 }
 
 function layerNormGradCase(shape: readonly number[], dtype: FloatDType, data = uniform(-2, 2), note = ''): ConformanceCase {
@@ -77,7 +77,7 @@ function layerNormGradCase(shape: readonly number[], dtype: FloatDType, data = u
     operands: { ...gradOperands(shape, dtype, data) },
     tolerance: dtype === 'float16' ? { relative: 4e-3, absolute: 4e-3 } : sumTolerance(dtype, 30 + shape[0]),
     prepare: prepareStatistics,
-    run: (kernel, { x, gamma, mean, rstd, dy, dx, dgamma, dbeta }) => kernel(x, gamma, mean, rstd, dy, dx, dgamma, dbeta),
+    run: (kernel, { x, gamma, mean, rstd, dy, dx, dgamma, dbeta }) => kernel({ x, gamma, mean, rstd, dy }, { dx, dgamma, dbeta }),
   });
 }
 

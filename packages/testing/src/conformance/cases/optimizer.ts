@@ -44,7 +44,7 @@ export const adamStep: readonly ConformanceCase[] = VARIANTS.map(({ note, shapes
     tolerance: scale === 0 ? 'exact' : { relative: 1e-5, absolute: 1e-6 },
     run: (kernel, operands) => {
       const all = (name: string): Operand[] => shapes.map((_, index) => (operands as Record<string, Operand>)[`${name}${index}`]);
-      kernel(all('parameter'), all('gradient'), all('m'), all('v'), operands.hyper, { decay });
+      kernel({ gradients: all('gradient'), hyper: operands.hyper }, { parameters: all('parameter'), m: all('m'), v: all('v') }, { decay });
     },
   }),
 );

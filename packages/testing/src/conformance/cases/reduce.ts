@@ -15,7 +15,7 @@ function reduceCase(op: ReduceOp, dtype: DType, [outer, size, inner]: View, data
     dtype,
     operands: { x: input([outer, size, inner], dtype, data), out: output([outer, inner], dtype) },
     tolerance: op === 'sum' ? sumTolerance(dtype, size) : 'exact',
-    run: (kernel, { x, out }) => kernel(x, out, { outer, size, inner, op }),
+    run: (kernel, { x, out }) => kernel({ x }, { out }, { outer, size, inner, op }),
   });
 }
 
@@ -47,7 +47,7 @@ const oddArgReduce: readonly ConformanceCase[] = (['max', 'min'] as const).flatM
           x: input([outer, size, inner], dtype, () => rows.flat().flatMap((value) => new Array<number>(inner).fill(value))),
           out: output([outer, inner], 'int32'),
         },
-        run: (kernel, { x, out }) => kernel(x, out, { outer, size, inner, op }),
+        run: (kernel, { x, out }) => kernel({ x }, { out }, { outer, size, inner, op }),
       });
     }),
   ),
@@ -60,7 +60,7 @@ export const argReduce: readonly ConformanceCase[] = (['max', 'min'] as const).f
         label: `${op} [${outer}, ${size}, ${inner}] with ties`,
         dtype,
         operands: { x: input([outer, size, inner], dtype, integers(-3, 3)), out: output([outer, inner], 'int32') },
-        run: (kernel, { x, out }) => kernel(x, out, { outer, size, inner, op }),
+        run: (kernel, { x, out }) => kernel({ x }, { out }, { outer, size, inner, op }),
       }),
     ),
   ),
@@ -74,7 +74,7 @@ export const cumsum: readonly ConformanceCase[] = [false, true].flatMap((exclusi
         dtype,
         operands: { x: input(shape, dtype, dtype === 'int32' ? integers(-9, 9) : dyadic), out: output(shape, dtype) },
         tolerance: 'exact',
-        run: (kernel, { x, out }) => kernel(x, out, { exclusive }),
+        run: (kernel, { x, out }) => kernel({ x }, { out }, { exclusive }),
       }),
     ),
   ),
@@ -83,7 +83,7 @@ export const cumsum: readonly ConformanceCase[] = [false, true].flatMap((exclusi
     label: '[5, 64], rounded left to right',
     operands: { x: input([5, 64], 'float32', uniform(0, 1)), out: output([5, 64], 'float32') },
     tolerance: 'exact',
-    run: (kernel, { x, out }) => kernel(x, out, { exclusive: false }),
+    run: (kernel, { x, out }) => kernel({ x }, { out }, { exclusive: false }),
   }),
 );
 
@@ -92,7 +92,7 @@ export const bincount: readonly ConformanceCase[] = [[0, 4], [13, 1], [13, 0], [
     label: `[${n}] into ${bins}`,
     dtype: 'int32',
     operands: { x: input([n], 'int32', integers(-2, bins + 1)), out: output([bins], 'int32') },
-    run: (kernel, { x, out }) => kernel(x, out),
+    run: (kernel, { x, out }) => kernel({ x }, { out }),
   }),
 );
 
@@ -108,7 +108,7 @@ function listOfSquares(shapes: readonly (readonly number[])[], dtype: DType): Co
     tolerance: { relative: 1e-5, absolute: 1e-6 },
     run: (kernel, operands) => {
       const named = operands as Record<string, Operand>;
-      kernel(names.map((name) => named[name]), operands.out);
+      kernel({ parts: names.map((name) => named[name]) }, { out: operands.out });
     },
   });
 }
@@ -120,7 +120,7 @@ export const sumSquares: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
       dtype,
       operands: { x: input(shape, dtype, uniform(-1, 1)), out: output([1], 'float32') },
       tolerance: { relative: 1e-5, absolute: 1e-6 },
-      run: (kernel, { x, out }) => kernel([x], out),
+      run: (kernel, { x, out }) => kernel({ parts: [x] }, { out }),
     }),
   ),
 ).concat(
@@ -129,6 +129,6 @@ export const sumSquares: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
   defineCase('sumSquares', {
     label: 'an infinite gradient shows',
     operands: { x: input([13], 'float32', cycle(1, Infinity, 2)), out: output([1], 'float32') },
-    run: (kernel, { x, out }) => kernel([x], out),
+    run: (kernel, { x, out }) => kernel({ parts: [x] }, { out }),
   }),
 );

@@ -27,8 +27,11 @@ function thresholdCase({ T, N, K = N, threshold, dtype = 'float32', real }: Thre
       counts: output([T], 'int32'),
     },
     tolerance: 'exact',
-    prepare: (kernels, { logits, p }) => kernels.softmax(logits, p),
-    run: (kernel, { p, mask, values, indices, counts }) => kernel(p, real === undefined ? null : mask, values, indices, counts, { threshold }),
+    prepare: (kernels, { logits, p }) => kernels.softmax({ x: logits }, { out: p }),
+    run: (kernel, { p, mask, values, indices, counts }) => kernel(
+      { p, mask: real === undefined ? null : mask },
+      { values, indices, counts }, { threshold },
+    ),
   });
 }
 
@@ -44,8 +47,8 @@ function equalThresholdCase(N: number, threshold: number): ConformanceCase {
       counts: output([5], 'int32'),
     },
     tolerance: 'exact',
-    prepare: (kernels, { logits, p }) => kernels.softmax(logits, p),
-    run: (kernel, { p, values, indices, counts }) => kernel(p, null, values, indices, counts, { threshold }),
+    prepare: (kernels, { logits, p }) => kernels.softmax({ x: logits }, { out: p }),
+    run: (kernel, { p, values, indices, counts }) => kernel({ p, mask: null }, { values, indices, counts }, { threshold }),
   });
 }
 
@@ -60,7 +63,7 @@ function oddThresholdCase(threshold: number): ConformanceCase {
       counts: output([5], 'int32'),
     },
     tolerance: 'exact',
-    run: (kernel, { p, values, indices, counts }) => kernel(p, null, values, indices, counts, { threshold }),
+    run: (kernel, { p, values, indices, counts }) => kernel({ p, mask: null }, { values, indices, counts }, { threshold }),
   });
 }
 
@@ -137,7 +140,7 @@ export const combineExperts: readonly ConformanceCase[] = FLOATS.flatMap((dtype)
       dtype,
       operands,
       tolerance: sumTolerance(dtype, sizes[1]),
-      run: (kernel, { expertOut, weights, claimRow, rowClaim, out }) => kernel(expertOut, weights, claimRow, rowClaim, out),
+      run: (kernel, { expertOut, weights, claimRow, rowClaim, out }) => kernel({ expertOut, weights, claimRow, rowClaim }, { out }),
     });
   }),
 );
@@ -157,7 +160,7 @@ export const combineExpertsGrad: readonly ConformanceCase[] = FLOATS.flatMap((dt
       operands,
       tolerance: sumTolerance(dtype, D),
       run: (kernel, { expertOut, weights, claimRow, rowClaim, dy, dExpertOut, dWeights }) =>
-        kernel(expertOut, weights, claimRow, rowClaim, dy, dExpertOut, dWeights),
+        kernel({ expertOut, weights, claimRow, rowClaim, dy }, { dExpertOut, dWeights }),
     });
   }),
 );

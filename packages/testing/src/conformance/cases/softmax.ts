@@ -12,7 +12,7 @@ function softmaxCase(
     label: `${shapeLabel(shape)} ${note}, ${dtype} to`,
     dtype: outDType,
     operands: { x: input(shape, dtype, data), out: output(shape, outDType) },
-    run: (kernel, { x, out }) => kernel(x, out),
+    run: (kernel, { x, out }) => kernel({ x }, { out }),
   });
 }
 
@@ -43,8 +43,8 @@ export const softmaxGrad: readonly ConformanceCase[] = FLOATS.flatMap((dtype) =>
         dy: input(shape, dtype, uniform(-1, 1)),
         dx: output(shape, dtype),
       },
-      prepare: (kernels, { x, y }) => kernels.softmax(x, y),
-      run: (kernel, { y, dy, dx }) => kernel(y, dy, dx),
+      prepare: (kernels, { x, y }) => kernels.softmax({ x }, { out: y }),
+      run: (kernel, { y, dy, dx }) => kernel({ y, dy }, { dx }),
     }),
   ),
 );

@@ -13,7 +13,7 @@ function topKCase(R: number, C: number, k: number, dtype: DType, data: DataGener
       indices: output([R, k], 'int32'),
     },
     tolerance: 'exact',
-    run: (kernel, { x, values, indices }) => kernel(x, values, indices),
+    run: (kernel, { x, values, indices }) => kernel({ x }, { values, indices }),
   });
 }
 
@@ -44,7 +44,7 @@ function sortCase(n: number, dtype: DType, data: DataGenerator, note: string): C
     dtype,
     operands: { keys: input([n], dtype, data), permutation: output([n], 'int32') },
     tolerance: 'exact',
-    run: (kernel, { keys, permutation }) => kernel(keys, permutation),
+    run: (kernel, { keys, permutation }) => kernel({ keys }, { permutation }),
   });
 }
 
