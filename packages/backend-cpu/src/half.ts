@@ -46,7 +46,7 @@ function hasHalf(operands: Operands): boolean {
 }
 
 function isHalf(field: OperandField): field is Operand {
-  return field !== null && 'dtype' in field && field.dtype === 'float16';
+  return (field as Partial<Operand> | null)?.dtype === 'float16';
 }
 
 /** Lists are of inputs. */
