@@ -8,45 +8,16 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-const importing = (specifier: string) => `import { a } from '${specifier}';\nexport const b = a;\n`;
-const BOUNDARY = 'eslint(no-restricted-imports)';
 
 /** File → the rule it must break, or none. */
 const CASES: Record<string, { text: string; rule?: string }> = {
-  'packages/core/src/a.ts': { text: importing('@xmoe/routers'), rule: BOUNDARY },
-  'packages/core/src/b.ts': { text: importing('zod'), rule: BOUNDARY },
-  'packages/core/src/c.ts': { text: importing('./d.js') },
-  'packages/core/src/d.ts': { text: 'export const a = 1;\n' },
-  'packages/routers/src/a.ts': { text: importing('@xmoe/moe'), rule: BOUNDARY },
-  'packages/routers/src/b.ts': { text: importing('@tensorflow/tfjs-core'), rule: BOUNDARY },
-  'packages/routers/src/c.ts': { text: importing('@xmoe/core') },
-  'packages/moe/src/a.ts': { text: importing('@xmoe/nn'), rule: BOUNDARY },
-  'packages/moe/src/b.ts': { text: importing('@xmoe/routers/reference') },
-  'packages/moe/src/c.ts': { text: importing(`${'../'.repeat(2)}core/src/shape.js`), rule: BOUNDARY },
-  'packages/nn/src/a.ts': { text: importing('@xmoe/backend-cpu'), rule: BOUNDARY },
-  'packages/nn/src/b.ts': { text: importing('node:fs'), rule: 'import(no-nodejs-modules)' },
   'packages/nn/src/c.ts': { text: 'export const a = process.pid;\n', rule: 'eslint(no-restricted-globals)' },
-  'packages/nn/test/a.test.ts': { text: importing('@xmoe/backend-cpu') },
-  'packages/train/src/a.ts': { text: importing('@xmoe/moe'), rule: BOUNDARY },
-  'packages/train/src/b.ts': { text: importing('@xmoe/nn') },
-  'packages/train/src/c.ts': { text: importing('node:fs') },
-  'packages/train/src/d.ts': { text: importing('@xmoe/text'), rule: BOUNDARY },
-  'packages/train/src/e.ts': { text: importing('@xmoe/files/node') },
-  'packages/files/src/a.ts': { text: importing('@xmoe/nn'), rule: BOUNDARY },
-  'packages/text/src/a.ts': { text: importing('@xmoe/nn'), rule: BOUNDARY },
-  'packages/text/src/b.ts': { text: importing('@xmoe/files') },
-  'packages/program/src/a.ts': { text: importing('@xmoe/moe'), rule: BOUNDARY },
-  'packages/program/src/b.ts': { text: importing('@xmoe/text') },
-  'packages/backend-tfjs/src/a.ts': { text: importing('@xmoe/backend-cpu'), rule: BOUNDARY },
-  'apps/nmt/src/a.ts': { text: importing('@xmoe/backend-cpu') },
   'apps/nmt/src/b.ts': { text: 'const a = 1;\nexport default a;\n', rule: 'import(no-default-export)' },
   'apps/nmt/tsup.config.ts': { text: 'const a = 1;\nexport default a;\n' },
   'apps/nmt/src/c.ts': { text: 'export const a = (b: any) => b;\n', rule: 'typescript(no-explicit-any)' },
   'apps/nmt/src/d.ts': { text: '// @ts-ignore\nexport const a: number = 1;\n', rule: 'typescript(ban-ts-comment)' },
-  'apps/nmt/src/e.ts': { text: 'export const a = 1;\n'.padEnd(500, '\n'), rule: 'eslint(max-lines)' },
   'apps/nmt/src/f.ts': { text: `export function a() {${'\n'.repeat(70)}}\n`, rule: 'eslint(max-lines-per-function)' },
   'apps/nmt/test/f.test.ts': { text: `export function a() {${'\n'.repeat(70)}}\n` },
-  'apps/nmt/src/someName.ts': { text: 'export const a = 1;\n', rule: 'unicorn(filename-case)' },
   'apps/nmt/src/g.ts': { text: "import { h } from './h.js';\nexport const g = () => h;\n", rule: 'import(no-cycle)' },
   'apps/nmt/src/h.ts': { text: "import { g } from './g.js';\nexport const h = () => g;\n", rule: 'import(no-cycle)' },
   'apps/nmt/test/i.test.ts': {

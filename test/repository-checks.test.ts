@@ -1,8 +1,9 @@
 // Every repository check fires on what it forbids and stays silent on what it allows. Not a check of this repository:
 // scripts/checks/main.mjs is that.
+import { readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { describe, expect, it } from 'vitest';
-import { browserEntries, imports, manifests, specifiers } from '../scripts/checks/boundaries.mjs';
+import { browserEntries, imports, manifests, specifiers, TABLE, uses } from '../scripts/checks/boundaries.mjs';
 import { references } from '../scripts/checks/references.mjs';
 import { firstComments, names, noDrawers, noLeftovers, sizes } from '../scripts/checks/style.mjs';
 
@@ -78,6 +79,7 @@ describe('boundaries', () => {
     ['packages/nn', '@xmoe/moe'], ['packages/nn', 'node:path'],
     ['packages/train', '@xmoe/moe'], ['packages/train', '@xmoe/backend-cpu'],
     ['packages/backend-cpu', '@xmoe/nn'], ['packages/backend-cpu', 'node:os'],
+    ['packages/train', '@xmoe/text'], ['packages/files', '@xmoe/nn'], ['packages/text', '@xmoe/nn'],
     ['packages/backend-tfjs', '@xmoe/backend-cpu'],
     ['packages/unheard-of', '@xmoe/core'],
   ])('%s may not import %s', (folder, specifier) => {
@@ -108,6 +110,28 @@ describe('boundaries', () => {
     expect(manifests(manifest({ '@xmoe/moe': 'workspace:*' }))).toHaveLength(1);
     expect(manifests(manifest({ lodash: '^4.0.0' }))).toHaveLength(1);
   });
+
+  it('wants what tests use declared, in the manifest or where a dependency would be a circle', () => {
+    const manifest = (name: string, more: object = {}) => file(`packages/${name}/package.json`, JSON.stringify({ name: `@xmoe/${name}`, ...more }));
+    const tests = [
+      ...file('packages/nn/test/a.test.ts', "import { a } from '@xmoe/backend-cpu';\n"),
+      ...file('packages/nn/test/b/b.test.ts', `import { b } from '${up(3)}core/test/b.js';\n`),
+    ];
+    const core = manifest('core');
+    expect(uses([...core, ...manifest('nn'), ...tests])).toEqual([
+      'packages/nn/package.json: @xmoe/backend-cpu is used outside src but neither a dependency nor in packages/nn/turbo.json',
+      'packages/nn/package.json: @xmoe/core is used outside src but neither a dependency nor in packages/nn/turbo.json',
+    ]);
+    const task = file('packages/nn/turbo.json', JSON.stringify({ tasks: { 'tests-use': { dependsOn: ['@xmoe/backend-cpu#sources'] } } }));
+    expect(uses([...core, ...manifest('nn', { devDependencies: { '@xmoe/core': 'workspace:*' } }), ...task, ...tests])).toEqual([]);
+  });
+});
+
+it('the linter refuses the globals of Node where the table refuses its modules', () => {
+  const config = readFileSync(new URL('../.oxlintrc.json', import.meta.url), 'utf8');
+  const [, listed] = /"packages\/\{([^}]*)\}\/src\/\*\*"\],\s*"rules": \{\s*"eslint\/no-restricted-globals"/.exec(config)!;
+  const browser = Object.entries(TABLE).filter(([, { node }]) => !node).map(([folder]) => folder.replace('packages/', ''));
+  for (const name of browser) expect(listed!.split(',')).toContain(name);
 });
 
 describe('browser entries', () => {

@@ -1,5 +1,6 @@
-// Which package may import which. The linter holds the same table for static imports; this one also sees dynamic
-// imports, re-exports, `require` and the manifests, and does not need a rule written per package.
+// Which package may import which: static and dynamic imports, re-exports, `require`, the manifests, and what tests use. The linter holds
+// none of this.
+import { posix } from 'node:path';
 
 import { posix } from 'node:path';
 
@@ -19,8 +20,8 @@ export const TABLE = {
   'packages/program': { uses: ['core', 'nn', 'files', 'text', 'train'], npm: true, node: true },
   'packages/backend-cpu': { uses: ['core'], npm: false, node: false },
   'packages/backend-tfjs': { uses: ['core'], npm: true, node: true },
-  'packages/backend-webgpu': { uses: ['core'], npm: true, node: true },
-  'packages/backends': { uses: ['core', 'backend-cpu', 'backend-tfjs', 'backend-webgpu'], npm: false, node: false },
+  'packages/backend-webgpu': { uses: ['core'], npm: true, node: false },
+  'packages/backends': { uses: ['core', 'backend-cpu', 'backend-tfjs', 'backend-webgpu'], npm: false, node: true },
   'packages/metrics': { uses: [], npm: false, node: false },
   'packages/testing': { uses: ALL, npm: true, node: true },
 };
@@ -29,6 +30,8 @@ export const TABLE = {
 const BROWSER_ENTRIES = { 'packages/files': ['.'], 'packages/text': ['.', './gpt2'], 'packages/train': ['.'] };
 
 const APP = { uses: ALL, npm: true, node: true };
+/** bench, examples, faults, test. */
+const OUTSIDE = { uses: [...ALL, 'lm-pretrain', 'nmt', 'bench', 'examples', 'faults'], npm: true, node: true };
 
 const IMPORTED = [
   /^\s*(?:import|export)\b[^;'"]*\bfrom\s*['"]([^'"]+)['"]/gm,
@@ -54,8 +57,11 @@ function violation(specifier, rule, builtins) {
   return rule.npm ? undefined : 'no npm packages here';
 }
 
-const packageOf = (path) => /^(packages|apps)\/[^/]+/.exec(path)?.[0];
-const ruleOf = (folder) => (folder.startsWith('apps/') ? APP : TABLE[folder]);
+const packageOf = (path) => /^((packages|apps)\/[^/]+|bench|examples|faults|test)\//.exec(path)?.[1];
+const ruleOf = (folder) => {
+  if (folder.startsWith('packages/')) return TABLE[folder];
+  return folder.startsWith('apps/') ? APP : OUTSIDE;
+};
 
 /** @param {TextFile[]} files @param {Set<string>} builtins Node's module names */
 export function imports(files, builtins) {
@@ -115,21 +121,45 @@ export function browserEntries(files, builtins) {
 
 /** Run-time dependencies keep to the table, and what a source imports is declared. @param {TextFile[]} files */
 export function manifests(files) {
-  return files.filter(({ path }) => /^(packages|apps)\/[^/]+\/package\.json$/.test(path)).flatMap(({ path, text }) => {
-    const folder = packageOf(path);
-    const manifest = JSON.parse(text);
+  return packagesIn(files).flatMap(({ folder, path, manifest }) => {
     const dependencies = Object.keys(manifest.dependencies ?? {});
     const rule = ruleOf(folder) ?? APP;
-    const declared = new Set([manifest.name, ...dependencies, ...Object.keys(manifest.peerDependencies ?? {})]);
     const forbidden = dependencies.flatMap((name) => {
       const problem = violation(name, rule, new Set());
       return problem ? [`${path}: depends on ${name}: ${problem}`] : [];
     });
-    const used = new Set(files.filter((file) => file.path.startsWith(`${folder}/src/`) && file.path.endsWith('.ts'))
-      .flatMap((file) => specifiers(file.text))
-      .map((specifier) => /^@xmoe\/[^/]+/.exec(specifier)?.[0]).filter(Boolean));
-    const undeclared = [...used].filter((name) => !declared.has(name))
+    const declared = new Set([manifest.name, ...dependencies, ...Object.keys(manifest.peerDependencies ?? {})]);
+    const sources = files.filter((file) => file.path.startsWith(`${folder}/src/`) && file.path.endsWith('.ts'));
+    const undeclared = [...ownPackages(sources, () => undefined)].filter((name) => !declared.has(name))
       .map((name) => `${path}: ${name} is imported but not a dependency`);
     return [...forbidden, ...undeclared];
   });
+}
+
+/**
+ * What code outside `src` uses is declared, so that a change there makes its tests run again: in the manifest or, where a dependency would
+ * be a circle, in the package's turbo.json under `tests-use`. @param {TextFile[]} files
+ */
+export function uses(files) {
+  const packages = packagesIn(files);
+  const nameOf = new Map(packages.map(({ folder, manifest }) => [folder, manifest.name]));
+  return packages.flatMap(({ folder, path, manifest }) => {
+    const task = files.find((file) => file.path === `${folder}/turbo.json`);
+    const besides = task ? JSON.parse(task.text).tasks['tests-use'].dependsOn.map((name) => name.replace(/#sources$/, '')) : [];
+    const declared = new Set([manifest.name, ...besides, ...Object.keys({ ...manifest.dependencies, ...manifest.devDependencies })]);
+    const outside = files.filter((file) => file.path.startsWith(`${folder}/`) && !file.path.startsWith(`${folder}/src/`) && /\.(ts|mjs)$/.test(file.path));
+    return [...ownPackages(outside, (folderOfImport) => nameOf.get(folderOfImport))].filter((name) => !declared.has(name))
+      .map((name) => `${path}: ${name} is used outside src but neither a dependency nor in ${folder}/turbo.json`);
+  });
+}
+
+const packagesIn = (files) => files.filter(({ path }) => path.endsWith('package.json') && packageOf(path) === posix.dirname(path))
+  .map(({ path, text }) => ({ folder: posix.dirname(path), path, manifest: JSON.parse(text) }));
+
+/** Names of our packages that files import, by name or by a path into their folder. */
+function ownPackages(files, nameOfFolder) {
+  const named = files.flatMap(({ path, text }) => specifiers(text).map((specifier) => (
+    specifier.startsWith('.') ? nameOfFolder(packageOf(posix.join(posix.dirname(path), specifier))) : /^@xmoe\/[a-z-]+/.exec(specifier)?.[0]
+  )));
+  return new Set(named.filter(Boolean));
 }

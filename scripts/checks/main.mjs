@@ -14,6 +14,7 @@ const problems = [
   ...boundaries.imports(files, builtins),
   ...boundaries.browserEntries(files, builtins),
   ...boundaries.manifests(files),
+  ...boundaries.uses(files),
 ];
 for (const problem of problems) console.log(problem);
 console.log(`${files.length} files checked, ${problems.length} problems`);
