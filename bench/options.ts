@@ -2,15 +2,15 @@
 import { XMoEError } from '@xmoe/core';
 import { list, readFlags, requireName } from './flags.js';
 
-export const SECTIONS = ['gemm', 'router', 'moe', 'step', 'generation'] as const;
+const SECTIONS = ['gemm', 'router', 'moe', 'step', 'generation'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 /** Our backends that --peers sets beside other libraries. */
-export const PEER_BACKENDS = ['cpu', 'webgpu'] as const;
+const PEER_BACKENDS = ['cpu', 'webgpu'] as const;
 export type PeerBackend = (typeof PEER_BACKENDS)[number];
 
 /** Those that --peers has; it takes turns within each. */
-export const PEER_SECTIONS = ['gemm', 'step', 'moe'] as const satisfies readonly Section[];
+const PEER_SECTIONS = ['gemm', 'step', 'moe'] as const satisfies readonly Section[];
 export type PeerSection = (typeof PEER_SECTIONS)[number];
 
 export interface BenchOptions {

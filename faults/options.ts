@@ -22,7 +22,7 @@ const FLAGS = {
 } as const;
 
 /** What `--short` does. */
-export const SHORT = 0.02;
+const SHORT = 0.02;
 
 export const helpText = (sections: Readonly<Record<string, string>>): string => `npm run faults -- [options]
   --only LIST    sections, separated by commas (default: all):

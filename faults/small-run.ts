@@ -102,6 +102,6 @@ function differencesFrom(expected: Contents, out: string, except: readonly (keyo
 }
 
 /** Locks, drafts and temporary files in a run directory. */
-export function leftoversOf(out: string): string[] {
+function leftoversOf(out: string): string[] {
   return (readdirSync(out, { recursive: true }) as string[]).filter((name) => /(^|\/)(lock|\.temporary|\.partial|.*\.temporary)/.test(name));
 }

@@ -13,6 +13,7 @@ export const LANES = [
   [
     { name: 'types', about: 'type-check', ...node(bin('typescript', 'bin', 'tsc'), '--noEmit', '-p', 'tsconfig.json') },
     { name: 'lint', about: 'lint', ...node(bin('oxlint', 'bin', 'oxlint'), '--deny-warnings', '--report-unused-disable-directives') },
+    { name: 'unused', about: 'unused exports and dependencies', ...node(bin('knip', 'bin', 'knip.js'), '--no-progress', '--no-config-hints') },
     { name: 'repository', about: 'repository checks', ...node(join(root, 'scripts', 'checks', 'main.mjs')) },
   ],
   [

@@ -28,7 +28,7 @@ export function toolEnvironment(extra = {}) {
 }
 
 /** The pinned pnpm: the one in node_modules if it is there, else through npx (which needs the registry once). */
-export function pnpmCommand() {
+function pnpmCommand() {
   const version = pinnedPnpm();
   const manifest = join(modules, 'pnpm', 'package.json');
   if (existsSync(manifest) && readJson(manifest).version === version) {

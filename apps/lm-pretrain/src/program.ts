@@ -1,5 +1,5 @@
 // The command line of xmoe-lm: options and help. What the commands do is in commands/.
-import { BACKEND_NAMES, openBackend } from '@xmoe/backends';
+import { BACKEND_NAMES, defaultBackend, openBackend } from '@xmoe/backends';
 import {
   backendOption, countFromOne, countOrAll, cpuEngine, doctorCommand, finite, locateVersion, newProgram, runCommandLine, wholeNumber,
   withConfigOptions, withTrainOptions, type CommandLineStreams, type Terminal,
@@ -13,7 +13,7 @@ import { sampleCommand } from './commands/sample.js';
 import { trainCommand } from './commands/train.js';
 
 const NAME = 'xmoe-lm';
-const backend = backendOption(BACKEND_NAMES);
+const backend = backendOption(BACKEND_NAMES, defaultBackend());
 const configOptions = { preset: 'tiny', dataHelp: 'text, JSON lines or Parquet files, or directories of them, instead of the preset’s text' };
 
 function trainOptions(command: Command): Command {

@@ -2,12 +2,13 @@
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { copyOldRun, differences, outcomesOfThen } from '@xmoe/testing/programs';
-import { expect, it } from 'vitest';
-import { metricsOf, mustRun, temporaryFolder } from './support.js';
+import { afterEach, expect, it, vi } from 'vitest';
+import { metricsOf, mustRun, startProcess, temporaryFolder } from './support.js';
 
 const path = temporaryFolder();
 const run = copyOldRun('lm', path('lm'));
 const plain = ['--backend', 'cpu:plain'];
+afterEach(() => void vi.unstubAllEnvs());
 const then = outcomesOfThen('lm') as Record<string, unknown>;
 
 it.each(['best', 'latest', 'step-00000020'])('eval of %s', async (checkpoint) => {
@@ -32,4 +33,15 @@ it('resume, to the end', async () => {
   const rows = metricsOf(copy).filter(({ step }) => step > 40);
   const summary = JSON.parse(readFileSync(join(copy, 'summary.json'), 'utf8'));
   expect(differences({ rows, ...summary }, then.resumed, 1e-5)).toEqual([]);
+});
+
+// A deployment's choice: read when the program starts.
+it.each([
+  ['cpu:plain', [], { code: 0, output: expect.stringMatching(/^The /), messages: '' }],
+  ['cpu:plian', ['--backend', 'cpu:plain'], { code: 0, messages: '' }],
+  ['cpu:plian', [], { code: 2, output: '', messages: expect.stringMatching(/^error: XMOE_BACKEND: there is no backend "cpu:plian", did you mean cpu:plain\?/) }],
+] as [string, string[], object][])('XMOE_BACKEND=%s %j', async (name, flags, expected) => {
+  vi.stubEnv('XMOE_BACKEND', name);
+  const { code, output, messages } = await startProcess('sample', run, '--max-tokens', '1', ...flags).ended;
+  expect({ code, output, messages }).toMatchObject(expected);
 });

@@ -9,7 +9,7 @@ const count = whole(0, 1e9);
 /** A field of a row: a name (JSON, Parquet, CSV, TSV with a header; `a.b` goes into objects) or a TSV column from 1. */
 const fieldSchema = z.union([z.string().min(1), positive]);
 
-export const pairSourceSchema = z.object({
+const pairSourceSchema = z.object({
   /** A file, directory or name with `*`; with `target`, the source side of two line-aligned files or of a test set in SGML. */
   path: z.string().min(1),
   /** The target side, line by line. */
@@ -25,7 +25,7 @@ export const pairSourceSchema = z.object({
 /** `path`, or `sourcePath::targetPath` for two line-aligned files, or an object. */
 const filesSchema = z.array(z.union([z.string().min(1), pairSourceSchema])).default([]);
 
-export const cleaningSchema = z.object({
+const cleaningSchema = z.object({
   /** Least and most characters of a side. */
   minCharacters: positive.default(1),
   maxCharacters: positive.default(1000),

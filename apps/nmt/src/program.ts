@@ -1,6 +1,6 @@
 // The command line of xmoe-nmt: options and help. What the commands do is in commands/.
 import type { Readable } from 'node:stream';
-import { BACKEND_NAMES, openBackend } from '@xmoe/backends';
+import { BACKEND_NAMES, defaultBackend, openBackend } from '@xmoe/backends';
 import { tokenizerNames } from '@xmoe/metrics';
 import {
   backendOption, countFromOne, cpuEngine, doctorCommand, facts, finite, locateVersion, newProgram, runCommandLine, wholeNumber,
@@ -15,7 +15,7 @@ import { translateCommand } from './commands/translate.js';
 import { configs } from './config.js';
 
 const NAME = 'xmoe-nmt';
-const backend = backendOption(BACKEND_NAMES);
+const backend = backendOption(BACKEND_NAMES, defaultBackend());
 const configOptions = {
   preset: 'tiny',
   dataHelp: 'parallel text instead of the language packs: TSV, JSON lines, Parquet or TMX, or SOURCE::TARGET for two line-aligned files; also gzipped or zstd',

@@ -124,7 +124,7 @@ async function trainOn<R>(request: TrainRequest, device: Device, dataset: Parall
 }
 
 /** The trainer of a translation model. */
-export function createTranslationTrainer(engine: Engine, config: Config, model: XMoETranslator, parameters: Record<string, Tensor>): Trainer<ParallelBatch> {
+function createTranslationTrainer(engine: Engine, config: Config, model: XMoETranslator, parameters: Record<string, Tensor>): Trainer<ParallelBatch> {
   const { train } = config;
   return createTrainer<ParallelBatch, TranslationBatch, RoutingTrace>({
     engine,

@@ -95,7 +95,7 @@ export function createTranslator({ engine, config, model, parameters, tokens }: 
 }
 
 /** The most target tokens that the positions of the model allow. */
-export function longestTarget({ model }: Config): number {
+function longestTarget({ model }: Config): number {
   return model.positions === 'learned' ? model.contextLength - 1 : Infinity; // the begin of sentence takes one
 }
 

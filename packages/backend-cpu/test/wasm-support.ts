@@ -22,7 +22,7 @@ export function output(shape: readonly number[], dtype: DType = 'float32'): Give
 }
 
 /** All outputs of one call on `backend`. */
-export function outputsOf<Names extends string>(backend: Backend, given: Record<Names, Given>, call: Call<Names>): Record<string, TensorData> {
+function outputsOf<Names extends string>(backend: Backend, given: Record<Names, Given>, call: Call<Names>): Record<string, TensorData> {
   const operands = {} as Record<Names, Operand>;
   const entries = Object.entries(given) as [Names, Given][];
   for (const [name, { shape, data = 0, dtype = 'float32', isOutput }] of entries) {

@@ -33,11 +33,21 @@ export interface ChosenBackend {
   reason: string;
 }
 
-/** Opens the backend `name`; `auto`, `cpu` and `tfjs` take the fastest that works here. */
-export async function openBackend(name: string): Promise<ChosenBackend> {
+/** The environment variable that names the backend of a deployment, for whoever names none. */
+const VARIABLE = 'XMOE_BACKEND';
+
+/** What the environment variable XMOE_BACKEND names; `auto` where it is unset or empty. {@link openBackend} says whether there is such a backend. */
+export const defaultBackend = (): string => process.env[VARIABLE] || 'auto';
+
+/**
+ * Opens the backend `name`; `auto`, `cpu` and `tfjs` take the fastest that works here. Without a name: that of XMOE_BACKEND, or `auto`.
+ * @throws XMoEError `config` where there is no such backend, `backend` where it does not work here
+ */
+export async function openBackend(name: string = defaultBackend()): Promise<ChosenBackend> {
   if (!isBackendName(name)) {
     const near = nearestName(name, BACKEND_NAMES);
-    throw new XMoEError('config', `there is no backend ${JSON.stringify(name)}${near ? `, did you mean ${near}?` : ''}`, {
+    const where = name === process.env[VARIABLE] ? `${VARIABLE}: ` : '';
+    throw new XMoEError('config', `${where}there is no backend ${JSON.stringify(name)}${near ? `, did you mean ${near}?` : ''}`, {
       hint: `one of ${BACKEND_NAMES.join(', ')}`,
     });
   }

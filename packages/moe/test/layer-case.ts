@@ -14,16 +14,17 @@ export interface LayerCase {
   masked: boolean;
 }
 
-export const [T, N, d, s] = [13, 5, 4, 6];
-export const coefficients: Required<LossCoefficients> = { balance: 0.3, z: 0.05 };
-export const capacityFactor = 1.2;
+export const [T, N, d] = [13, 5, 4];
+const s = 6;
+const coefficients: Required<LossCoefficients> = { balance: 0.3, z: 0.05 };
+const capacityFactor = 1.2;
 export const mask = Array.from({ length: T }, (_, token) => token !== 2 && token !== 9);
-export const tokenIds = Array.from(hostPermutation(randomKey(8), T), (id) => id % 7);
+const tokenIds = Array.from(hostPermutation(randomKey(8), T), (id) => id % 7);
 
 const normal = (name: string, length: number): Float64Array => Float64Array.from(hostNormal(foldIn(randomKey(5), name), length));
 
-export const upstream = normal('upstream', T * d);
-export const numbers = {
+const upstream = normal('upstream', T * d);
+const numbers = {
   x: normal('x', T * d),
   routerWeight: normal('router', d * N),
   w1: normal('w1', N * d * s),
@@ -35,7 +36,7 @@ const shapes = { x: [T, d], routerWeight: [d, N], w1: [N, d, s], b1: [N, s], w2:
 export type NumberName = keyof typeof numbers;
 export const NAMES = Object.keys(numbers) as NumberName[];
 
-export function plainInput({ router, dispatch, activation, masked }: LayerCase): MoeLayerInput {
+function plainInput({ router, dispatch, activation, masked }: LayerCase): MoeLayerInput {
   const { x, ...parameters } = numbers;
   const group = { tokenIds, mask: masked ? mask : undefined, precision: 'float64', training: true } as const;
   const { reference } = routerRow('the case', 'router', router.type);

@@ -63,8 +63,8 @@ export function withTrainOptions(command: Command, backendOption: readonly [stri
     .option('--profile', 'print the time of each kernel after training; slower while it measures');
 }
 
-/** --backend, for `command.option(...backendOption(names))`. */
-export const backendOption = (names: readonly string[]) => ['--backend <name>', `one of ${names.join(', ')}`, 'auto'] as const;
+/** --backend, for `command.option(...backendOption(names, fallback))`. */
+export const backendOption = (names: readonly string[], fallback: string) => ['--backend <name>', `one of ${names.join(', ')}`, fallback] as const;
 
 /** The configuration that the options, on top of `base` or the preset, and the flags unknown to commander ask for. */
 export function configOf<Config>(resolver: ConfigResolver<Config>, options: ConfigOptions, command: Command, base?: Config): Promise<Config> {

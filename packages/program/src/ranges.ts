@@ -17,7 +17,7 @@ export const expertCount = whole(1, 65_536);
 export const batchCount = whole(1, 2 ** 20);
 
 /** What float32 can hold. */
-export const LARGEST_FLOAT = 3.4e38;
+const LARGEST_FLOAT = 3.4e38;
 export const positiveFloat = z.number().positive().max(LARGEST_FLOAT);
 export const floatFromZero = z.number().min(0).max(LARGEST_FLOAT);
 export const share = z.number().min(0).max(1);

@@ -150,7 +150,7 @@ export async function loadRunCheckpoint(directory: string, { checkpoint: which, 
 }
 
 /** The path of a checkpoint by its name in the run or by a path. @throws XMoEError `checkpoint` that says which there are */
-export async function locateCheckpoint(directory: string, which: string, store: Pick<CheckpointStore, 'list'>): Promise<string> {
+async function locateCheckpoint(directory: string, which: string, store: Pick<CheckpointStore, 'list'>): Promise<string> {
   for (const path of [join(directory, RUN_FILES.checkpoints, which), which]) if (existsSync(path)) return path;
   const names = (await store.list()).map(({ name }) => name);
   throw new XMoEError('checkpoint', `there is no checkpoint ${JSON.stringify(which)}`, {

@@ -14,7 +14,7 @@ export function copyRun(to: HostArray, toStart: number, from: HostArray, fromSta
 }
 
 /** Fills `z` (row-major `shape`) from `x` at `start` with one stride per axis of `shape`. */
-export function copyStrided(z: HostArray, x: HostArray, shape: readonly number[], start: number, strides: readonly number[]): void {
+function copyStrided(z: HostArray, x: HostArray, shape: readonly number[], start: number, strides: readonly number[]): void {
   const total = sizeOf(shape);
   const rank = shape.length;
   if (total === 0) return;

@@ -40,7 +40,7 @@ function countingSort(keys: HostArray, permutation: HostArray, low: number, rang
   for (let i = 0; i < keys.length; i++) permutation[next[keys[i] - low]++] = i;
 }
 
-export function argsort(keys: HostArray, permutation: HostArray): void {
+function argsort(keys: HostArray, permutation: HostArray): void {
   const n = keys.length;
   if (keys instanceof Int32Array && n > 0) {
     let low = keys[0];

@@ -38,7 +38,7 @@ export function activationOf(name: ExpertActivation): ActivationPair {
  * The error function to about 1e-15: 2/√π · e^(−x²) · Σ 2^n x^(2n+1) / (2n+1)!! (Abramowitz & Stegun 7.1.6), whose terms are
  * all of one sign; 1 to double precision beyond |x| = 6.
  */
-export function erf(x: number): number {
+function erf(x: number): number {
   if (Math.abs(x) >= 6) return Math.sign(x);
   let [term, sum] = [x, x];
   for (let n = 1; Math.abs(term) > Math.abs(sum) * 1e-17; n++) {

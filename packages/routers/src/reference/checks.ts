@@ -1,5 +1,5 @@
 // Checks of arguments that only routers have; the general ones are core's.
-import { XMoEError, describeArgument, requireFinite } from '@xmoe/core';
+import { XMoEError, describeArgument } from '@xmoe/core';
 
 /** Flat logits [T, N] are T·N numbers. @throws XMoEError `shape`. */
 export function requireLength(op: string, logits: unknown, length: number): void {
@@ -15,11 +15,4 @@ export const MOST_EXPERTS = 2 ** 24;
 export function requireRoom(op: string, T: number, N: number): void {
   if (T * N <= 2 ** 27) return; // 1 GiB
   throw new XMoEError('memory', `${T} tokens by ${N} experts are ${T * N} probabilities`, { op, hint: 'route fewer tokens at once' });
-}
-
-/** A threshold of a configuration. Routers themselves take any finite t (Section 4: t ≤ 0 is top-1, t ≥ 1 all N). */
-export function requireConfiguredThreshold(op: string, threshold: unknown): void {
-  const t = requireFinite(op, 'threshold', threshold, 'pass t as a number, for example 0.9');
-  if (t >= 0 && t <= 1) return;
-  throw new XMoEError('value', `threshold is ${t}, outside 0 … 1`, { op, hint: 'it is a share of probability: 0 takes one expert, 1 takes all' });
 }

@@ -106,7 +106,7 @@ function isSame(a: Omit<Stamp, 'changedMs'>, b: Omit<Stamp, 'changedMs'>): boole
 }
 
 /** One pass over a file. `width` as in {@link ContentRecord.contentOf}; bytes after the last whole number are hashed only. */
-export async function readContent(path: string, width?: 2 | 4): Promise<FileContent> {
+async function readContent(path: string, width?: 2 | 4): Promise<FileContent> {
   const hash = createHash('sha256');
   const piece = Buffer.from(new ArrayBuffer(PIECE_BYTES));
   let largest = -1;

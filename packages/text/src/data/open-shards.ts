@@ -123,7 +123,7 @@ export function createPageCache(directory: string, cacheBytes = 1 << 26) {
 }
 
 /** Throws unless every shard has the size the index says. */
-export async function checkShardSizes(directory: string, index: TokenLayout): Promise<void> {
+async function checkShardSizes(directory: string, index: TokenLayout): Promise<void> {
   for (const shard of allShards(index)) {
     const path = join(directory, shard.file);
     const entry = await stat(path).catch((cause: unknown) => {

@@ -97,7 +97,7 @@ export function createHoldOut({ validation, test }: HoldOutCounts, salt: string)
 }
 
 /** Integer shares of `total` in proportion to the counts (largest remainders). */
-export function shareOut(total: number, counts: ReadonlyMap<string, number>): Map<string, number> {
+function shareOut(total: number, counts: ReadonlyMap<string, number>): Map<string, number> {
   const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
   const exact = [...counts].map(([name, count]) => ({ name, share: (total * count) / Math.max(1, all) }));
   const shares = new Map(exact.map(({ name, share }) => [name, Math.floor(share)]));

@@ -23,7 +23,7 @@ export interface XmlFormat {
 }
 
 /** What is wrong with a file, and what to do. */
-export class XmlError extends Error {
+class XmlError extends Error {
   constructor(message: string, readonly hint = 'mend the file there, or fetch it again') {
     super(message);
   }

@@ -3,7 +3,7 @@
 import { XMoEError } from '@xmoe/core';
 
 /** Character of each byte: printable Latin-1 stands for itself, the other 68 bytes take U+0100 and up. */
-export const byteToCharacter: readonly string[] = buildAlphabet();
+const byteToCharacter: readonly string[] = buildAlphabet();
 
 /** The 256 bytes ordered by their character: the order of ids 0 … 255 in GPT-2's vocabulary. */
 export const alphabetOrder: readonly number[] = Array.from({ length: 256 }, (_, byte) => byte).sort((a, b) =>

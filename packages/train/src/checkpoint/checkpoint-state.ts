@@ -7,7 +7,7 @@ import { parseConfig } from '../config/parse-config.js';
 import type { StoredTensor } from './tensor-format.js';
 
 /** Raise it when the meaning of state.json changes, and convert older ones in {@link decodeState}. */
-export const STATE_VERSION = 1;
+const STATE_VERSION = 1;
 
 const stateSchema = z.object({
   version: z.literal(STATE_VERSION),

@@ -61,13 +61,13 @@ function reason(issue: z.core.$ZodIssue): string {
 }
 
 /** `model.layers[2].size`, or `(the whole value)` for the root. */
-export function formatPath(path: readonly (string | number)[]): string {
+function formatPath(path: readonly (string | number)[]): string {
   if (path.length === 0) return '(the whole value)';
   return path.map((part, i) => (typeof part === 'number' ? `[${part}]` : i === 0 ? part : `.${part}`)).join('');
 }
 
 /** `value` as short JSON, at most about 60 characters. */
-export function formatValue(value: unknown): string {
+function formatValue(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -91,7 +91,7 @@ export const PADDING = 1;
 export const HALF_PADDING = 8;
 
 /** Workgroup memory: both operands of one step, one matrix of results per subgroup, and a few words for finding the tile's place. */
-export function tileBytes(tile: Tile): number {
+function tileBytes(tile: Tile): number {
   const { tileM, tileN, tileK } = tile;
   if (tile.kind === 'plain') return tileK * (tileM / 4 + tileN / 4 + 2 * PADDING) * 16 + 64;
   const longest = (size: number): number => Math.max(size * (tileK + HALF_PADDING), tileK * (size + HALF_PADDING));

@@ -96,7 +96,7 @@ function named(candidates: readonly Tile[], name: string | undefined): Tile | un
 }
 
 /** The least time by a crude model. */
-export function guessTile(candidates: readonly Tile[], shape: ProductShape, software: boolean): Tile {
+function guessTile(candidates: readonly Tile[], shape: ProductShape, software: boolean): Tile {
   const times = candidates.map((tile) => modelTime(tile, shape, software));
   return candidates[times.indexOf(Math.min(...times))]!;
 }
