@@ -2,8 +2,6 @@
 // none of this.
 import { posix } from 'node:path';
 
-import { posix } from 'node:path';
-
 /** @typedef {import('./files.mjs').TextFile} TextFile */
 
 const ALL = ['core', 'routers', 'moe', 'nn', 'files', 'text', 'train', 'program', 'backend-cpu', 'backend-tfjs', 'backend-webgpu', 'backends', 'metrics', 'testing'];
