@@ -227,8 +227,9 @@ async function evaluateNow<Host>(session: Session<Host>, evaluate: () => Promise
   const { options, outputs } = session;
   const { step } = options.trainer.state;
   const { loss, perplexity, scores, metric = loss } = await evaluate();
-  session.totals = countEvaluation(session.totals, step, metric);
   outputs.record([{ kind: 'evaluation', step, split: 'validation', loss, perplexity, scores }]);
+  // Counted once its row is there: the checkpoint of a run whose disk is full must not know of an evaluation that the log lacks.
+  session.totals = countEvaluation(session.totals, step, metric);
   const shown = [`validation loss ${loss.toFixed(4)}`, ...(perplexity === undefined ? [] : [`perplexity ${perplexity.toFixed(2)}`])];
   const others = Object.entries(scores ?? {}).map(([name, value]) => `${name} ${value.toFixed(2)}`);
   outputs.progress.message(`step ${step}: ${[...shown, ...others].join(', ')}`);

@@ -315,6 +315,16 @@ describe('an evaluation that fails', () => {
     expect(resumed.evaluations).toEqual(whole.evaluations);
   });
 
+  it('F9: is repeated when its row could not be written', async () => {
+    const whole = await runTiny({ directory: runDirectory(), evaluateEvery: 5, checkpointEvery: 3 });
+    const directory = runDirectory();
+    const unwritable = async () => ({ loss: 1, scores: { bleu: 1n as never } });
+    await expect(runTiny({ directory, evaluateEvery: 5, checkpointEvery: 3, evaluate: unwritable })).rejects.toThrow('BigInt');
+    expect(await savedSteps(directory)).toEqual([3, 5]);
+    const resumed = await runTiny({ directory, evaluateEvery: 5, checkpointEvery: 3, resume: true });
+    expect(resumed.evaluations).toEqual(whole.evaluations);
+  });
+
   it('by killing the process finds a checkpoint there: the first is saved before the first evaluation', async () => {
     const directory = runDirectory();
     const seen: number[][] = [];
