@@ -7,38 +7,41 @@ import { createBytePairTokenizer, type BytePairTokenizer } from './byte-pair-tok
 import { MAXIMUM_VOCABULARY, pairKey } from './pair-merger.js';
 import { END_OF_TEXT } from './tokenizer.js';
 
-const absent = z.union([z.null(), z.literal('')]).optional();
-const off = z.literal(false).optional();
-const flag = z.boolean().default(false);
-const tokenId = z
-  .int()
-  .min(0)
-  .max(MAXIMUM_VOCABULARY - 1);
+/** Made when it is asked for: who only learns a vocabulary has no use for it, and no need of zod. */
+function tokenizerFileSchema() {
+  const absent = z.union([z.null(), z.literal('')]).optional();
+  const off = z.literal(false).optional();
+  const flag = z.boolean().default(false);
+  const tokenId = z
+    .int()
+    .min(0)
+    .max(MAXIMUM_VOCABULARY - 1);
 
-const byteLevel = z.object({ type: z.literal('ByteLevel') });
-const schema = z.object({
-  added_tokens: z.array(
-    z.object({ id: tokenId, content: z.string().min(1), single_word: off, lstrip: off, rstrip: off, special: flag, normalized: flag }),
-  ),
-  normalizer: z.null().optional(),
-  pre_tokenizer: byteLevel.extend({ add_prefix_space: z.literal(false), use_regex: z.literal(true).optional() }),
-  post_processor: z.union([z.null(), byteLevel]).optional(), // ByteLevel there moves offsets only, never ids
-  decoder: byteLevel,
-  truncation: z.null().optional(),
-  padding: z.null().optional(),
-  model: z.object({
-    type: z.literal('BPE'),
-    dropout: z.union([z.null(), z.literal(0)]).optional(),
-    unk_token: absent,
-    continuing_subword_prefix: absent,
-    end_of_word_suffix: absent,
-    byte_fallback: off,
-    ignore_merges: off,
-    vocab: z.record(z.string(), tokenId),
-    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
-  }),
-});
-type TokenizerFile = z.infer<typeof schema>;
+  const byteLevel = z.object({ type: z.literal('ByteLevel') });
+  return z.object({
+    added_tokens: z.array(
+      z.object({ id: tokenId, content: z.string().min(1), single_word: off, lstrip: off, rstrip: off, special: flag, normalized: flag }),
+    ),
+    normalizer: z.null().optional(),
+    pre_tokenizer: byteLevel.extend({ add_prefix_space: z.literal(false), use_regex: z.literal(true).optional() }),
+    post_processor: z.union([z.null(), byteLevel]).optional(), // ByteLevel there moves offsets only, never ids
+    decoder: byteLevel,
+    truncation: z.null().optional(),
+    padding: z.null().optional(),
+    model: z.object({
+      type: z.literal('BPE'),
+      dropout: z.union([z.null(), z.literal(0)]).optional(),
+      unk_token: absent,
+      continuing_subword_prefix: absent,
+      end_of_word_suffix: absent,
+      byte_fallback: off,
+      ignore_merges: off,
+      vocab: z.record(z.string(), tokenId),
+      merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
+    }),
+  });
+}
+type TokenizerFile = z.infer<ReturnType<typeof tokenizerFileSchema>>;
 
 /** The tokenizer as the text of a `tokenizer.json` that Hugging Face `tokenizers` loads and that gives the same ids. */
 export function tokenizerToJson(tokenizer: BytePairTokenizer): string {
@@ -127,7 +130,7 @@ function parseFile(json: string, name: string): TokenizerFile {
   } catch (cause) {
     fail(name, 'not valid JSON', 'the file is damaged or cut short: make or copy it again', cause);
   }
-  const result = schema.safeParse(value);
+  const result = tokenizerFileSchema().safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   return fail(
