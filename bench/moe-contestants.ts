@@ -111,7 +111,7 @@ export function routingWork({ engine, shape, x, kept }: Setting, { split, recipe
 export async function countClaims({ engine, x }: Setting, { layer, parameters }: Layer): Promise<{ wanted: number; kept: number }> {
   const context: ForwardContext = { ...TRAINING, computeDType: x.dtype as FloatDType, collect: 'statistics' };
   const trace = engine.scope(() => layer.apply(parameters, x, context).trace!);
-  const { expertsWantedPerToken, expertsKeptPerToken } = await summarizeTrace(trace);
+  const { expertsPerToken, keptPerToken } = await summarizeTrace(trace);
   disposeTrace(trace);
-  return { wanted: expertsWantedPerToken, kept: expertsKeptPerToken };
+  return { wanted: expertsPerToken, kept: keptPerToken };
 }

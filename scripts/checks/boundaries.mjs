@@ -15,7 +15,7 @@ export const TABLE = {
   'packages/files': { uses: ['core'], npm: false, node: true },
   'packages/text': { uses: ['core', 'files'], npm: true, node: true },
   'packages/train': { uses: ['core', 'nn', 'files'], npm: true, node: true },
-  'packages/program': { uses: ['core', 'nn', 'files', 'text', 'train'], npm: true, node: true },
+  'packages/program': { uses: ['core', 'routers', 'moe', 'nn', 'files', 'text', 'train'], npm: true, node: true },
   'packages/backend-cpu': { uses: ['core'], npm: false, node: false },
   'packages/backend-tfjs': { uses: ['core'], npm: true, node: true },
   'packages/backend-webgpu': { uses: ['core'], npm: true, node: false },

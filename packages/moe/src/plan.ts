@@ -38,7 +38,7 @@ export interface DispatchPlan {
   /** int32 [N]: claims before dropping. */
   readonly wantedPerExpert: Tensor;
   /** int32 [N]: claims kept. */
-  readonly load: Tensor;
+  readonly keptPerExpert: Tensor;
 }
 
 const PATHS: readonly DispatchPath[] = ['padded', 'grouped', 'budget'];
@@ -64,8 +64,8 @@ export function planDispatch(routing: Routing, options: PlanOptions): DispatchPl
       let rows = N * capacity;
       if (dispatch === 'grouped') rows = rowsForClaims(routing);
       else if (dispatch === 'budget') rows = Math.min(T * K, budgetOf({ T, capacityFactor }));
-      const { wanted, ...indices } = dispatchClaims(expertIds, scores, { dispatch, experts: N, rows, rankOnly: priority === 'rank' });
-      return { dispatch, tokens: T, experts: N, capacity, rows, ...indices, wantedPerExpert: wanted };
+      const { wanted, load, ...indices } = dispatchClaims(expertIds, scores, { dispatch, experts: N, rows, rankOnly: priority === 'rank' });
+      return { dispatch, tokens: T, experts: N, capacity, rows, ...indices, wantedPerExpert: wanted, keptPerExpert: load };
     }),
   );
 }
@@ -79,6 +79,6 @@ function rowsForClaims({ counts, full, tokens, maxChoices }: Routing): number {
 }
 
 /** How many claims the plan wanted and kept: int32 [] each. */
-export function claimTotals({ wantedPerExpert, load }: DispatchPlan): { wanted: Tensor; kept: Tensor } {
-  return { wanted: sum(wantedPerExpert), kept: sum(load) };
+export function claimTotals({ wantedPerExpert, keptPerExpert }: DispatchPlan): { wanted: Tensor; kept: Tensor } {
+  return { wanted: sum(wantedPerExpert), kept: sum(keptPerExpert) };
 }

@@ -20,7 +20,7 @@ export interface RoutingTrace {
   /** int32 [N]: claims before dropping. */
   readonly wantedPerExpert: Tensor;
   /** int32 [N]: claims kept. */
-  readonly load: Tensor;
+  readonly keptPerExpert: Tensor;
   /** Unscaled, float32 []. */
   readonly balanceLoss: Tensor | null;
   readonly zLoss: Tensor | null;
@@ -49,12 +49,12 @@ export interface RoutingSummary {
   readonly kept: number;
   readonly dropped: number;
   /** Experts per real token, wanted by the router and kept by capacity. */
-  readonly expertsWantedPerToken: number;
-  readonly expertsKeptPerToken: number;
+  readonly expertsPerToken: number;
+  readonly keptPerToken: number;
   /** dropped / wanted */
   readonly dropRate: number;
   /** [N]: each expert's share of the kept claims. */
-  readonly loadShare: readonly number[];
+  readonly load: readonly number[];
   /** The busiest expert's kept claims over the mean: 1 when balanced, N at worst. */
   readonly loadImbalance: number;
   /**
@@ -82,7 +82,7 @@ export interface TraceParts {
 /** Gathers a layer's trace. */
 export function traceRouting({ routing, plan, mask, hidden, positive, perToken }: TraceParts): RoutingTrace {
   const { expertIds, counts, probabilities, balanceLoss, zLoss } = routing;
-  const { dispatch, experts, capacity, rows, wantedPerExpert, load, claimRow } = plan;
+  const { dispatch, experts, capacity, rows, wantedPerExpert, keptPerExpert, claimRow } = plan;
   const { engine } = expertIds;
   return {
     dispatch,
@@ -93,7 +93,7 @@ export function traceRouting({ routing, plan, mask, hidden, positive, perToken }
     hidden,
     tokens: mask ? sum(cast(mask, 'int32')) : engine.scalar(plan.tokens, 'int32'),
     wantedPerExpert,
-    load,
+    keptPerExpert,
     balanceLoss,
     zLoss,
     positive,
@@ -111,9 +111,9 @@ function skippedOn({ backend, fallbackNames }: Engine): RoutingTrace['skipsEmpty
 /** Reads the small tensors of a trace. */
 export async function summarizeTrace(trace: RoutingTrace): Promise<RoutingSummary> {
   const item = async (tensor: Tensor | null): Promise<number | null> => (tensor ? tensor.item() : null);
-  const [tokens, wantedPerExpert, load] = await Promise.all([trace.tokens.item(), trace.wantedPerExpert.data(), trace.load.data()]);
+  const [tokens, wantedPerExpert, keptPerExpert] = await Promise.all([trace.tokens.item(), trace.wantedPerExpert.data(), trace.keptPerExpert.data()]);
   const wanted = total(wantedPerExpert);
-  const kept = total(load);
+  const kept = total(keptPerExpert);
   const positive = await item(trace.positive);
   const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
   return {
@@ -121,11 +121,11 @@ export async function summarizeTrace(trace: RoutingTrace): Promise<RoutingSummar
     wanted,
     kept,
     dropped: wanted - kept,
-    expertsWantedPerToken: ratio(wanted, tokens),
-    expertsKeptPerToken: ratio(kept, tokens),
+    expertsPerToken: ratio(wanted, tokens),
+    keptPerToken: ratio(kept, tokens),
     dropRate: ratio(wanted - kept, wanted),
-    loadShare: Array.from(load, (claims) => ratio(claims, kept)),
-    loadImbalance: ratio(Math.max(0, ...load) * trace.experts, kept),
+    load: Array.from(keptPerExpert, (claims) => ratio(claims, kept)),
+    loadImbalance: ratio(Math.max(0, ...keptPerExpert) * trace.experts, kept),
     executedRows: trace.dispatch === 'padded' && trace.skipsEmptyRows === 'none' ? trace.rows : kept,
     executedGradientRows: trace.dispatch === 'padded' && trace.skipsEmptyRows !== 'all' ? trace.rows : kept,
     balanceLoss: await item(trace.balanceLoss),
@@ -136,8 +136,8 @@ export async function summarizeTrace(trace: RoutingTrace): Promise<RoutingSummar
 
 /** Frees every tensor of a trace. */
 export function disposeTrace(trace: RoutingTrace): void {
-  const { tokens, wantedPerExpert, load, balanceLoss, zLoss, positive, perToken } = trace;
-  const own = [tokens, wantedPerExpert, load, balanceLoss, zLoss, positive, ...(perToken ? Object.values(perToken) as (Tensor | null)[] : [])];
+  const { tokens, wantedPerExpert, keptPerExpert, balanceLoss, zLoss, positive, perToken } = trace;
+  const own = [tokens, wantedPerExpert, keptPerExpert, balanceLoss, zLoss, positive, ...(perToken ? Object.values(perToken) as (Tensor | null)[] : [])];
   for (const tensor of own) tensor?.dispose();
 }
 

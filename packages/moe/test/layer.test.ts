@@ -73,7 +73,7 @@ describe.each(Object.entries(SETTINGS))('the layer equals the triple loop on %s'
     const statistics = planStatistics(forward.plan);
     const { wanted, kept, dropped, dropRate } = statistics;
     expect(summary).toMatchObject({ wanted, kept, dropped, dropRate, tokens: item.masked ? mask.filter(Boolean).length : T });
-    expect([...(await trace.load.data())]).toEqual([...statistics.keptPerExpert]);
+    expect([...(await trace.keptPerExpert.data())]).toEqual([...statistics.keptPerExpert]);
     expect([...(await trace.wantedPerExpert.data())]).toEqual([...statistics.wantedPerExpert]);
     expect(summary.positiveShare).toBeCloseTo(forward.positiveShare, 12);
     expectClose('balance loss', [summary.balanceLoss ?? 0], [forward.routing.balanceLoss], tolerance);

@@ -36,13 +36,13 @@ interface HostPlan {
   claimRow: number[];
   offsets: number[];
   wantedPerExpert: number[];
-  load: number[];
+  keptPerExpert: number[];
 }
 
 async function toHost(plan: DispatchPlan): Promise<HostPlan> {
   const read = async (name: keyof HostPlan): Promise<number[]> => Array.from(await plan[name]!.data());
   const [rowClaim, rowToken, claimRow] = [await read('rowClaim'), await read('rowToken'), await read('claimRow')];
-  return { rowClaim, rowToken, claimRow, offsets: await read('offsets'), wantedPerExpert: await read('wantedPerExpert'), load: await read('load') };
+  return { rowClaim, rowToken, claimRow, offsets: await read('offsets'), wantedPerExpert: await read('wantedPerExpert'), keptPerExpert: await read('keptPerExpert') };
 }
 
 const scenario = fc.record({
@@ -123,7 +123,7 @@ function keptOf({ dispatch, capacity }: DispatchPlan, { rowClaim, offsets, rowTo
 }
 
 function expectConsistent(plan: DispatchPlan, host: HostPlan, { expertIds, maxChoices: K, tokens }: PlainRouting, engine: Engine): void {
-  const { rowClaim, rowToken, claimRow, offsets, load } = host;
+  const { rowClaim, rowToken, claimRow, offsets, keptPerExpert } = host;
   expect([rowClaim.length, rowToken.length, claimRow.length, offsets.length]).toEqual([plan.rows, plan.rows, tokens * K, plan.experts + 1]);
   rowClaim.forEach((claim, row) => {
     expect(rowToken[row]).toBe(claim < 0 ? -1 : Math.floor(claim / K));
@@ -134,8 +134,8 @@ function expectConsistent(plan: DispatchPlan, host: HostPlan, { expertIds, maxCh
   });
   claimRow.forEach((row, claim) => row >= 0 && expect(rowClaim[row]).toBe(claim));
   const used = rowClaim.filter((claim) => claim >= 0);
-  expect(load.reduce((sum, claims) => sum + claims, 0)).toBe(used.length);
-  load.forEach((claims, expert) => expect(used.filter((claim) => expertIds[claim] === expert).length).toBe(claims));
+  expect(keptPerExpert.reduce((sum, claims) => sum + claims, 0)).toBe(used.length);
+  keptPerExpert.forEach((claims, expert) => expect(used.filter((claim) => expertIds[claim] === expert).length).toBe(claims));
   if (plan.dispatch === 'padded') return expect(offsets).toEqual(Array.from({ length: plan.experts + 1 }, (_, expert) => expert * plan.capacity));
   // Used rows come first, by expert; the grouped path leaves less than a row multiple empty where it may read.
   expect(rowClaim.slice(0, used.length).every((claim) => claim >= 0)).toBe(true);

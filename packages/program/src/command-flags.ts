@@ -3,6 +3,7 @@
 import { XMoEError } from '@xmoe/core';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { JsonObject } from '@xmoe/files';
+import { ROUTER_NAMES } from './expert-config.js';
 import type { ConfigFlags, ConfigResolver } from './resolve-config.js';
 
 export function wholeNumber(text: string): number {
@@ -42,7 +43,7 @@ export interface ConfigOptions {
 export function withConfigOptions(command: Command, { preset, dataHelp }: { preset: string; dataHelp: string }): Command {
   return command
     .option('--preset <name>', 'configuration to start from: a name (see: presets) or a JSON file', preset)
-    .option('--router <name>', 'threshold, topk, switch, hash, base, uniform or dense')
+    .option('--router <name>', `${ROUTER_NAMES.slice(0, -1).join(', ')} or ${ROUTER_NAMES.at(-1)}`)
     .option('--data <path...>', dataHelp)
     .option('--set <key=value>', 'sets any key of the configuration, e.g. moe.experts=16; repeatable', collect)
     .option('--data-root <dir>', 'where prepared data is kept', 'runs/data')

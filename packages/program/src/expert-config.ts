@@ -2,20 +2,35 @@
 // layers have experts is the program's to say.
 import { nearestName, XMoEError } from '@xmoe/core';
 import { z } from 'zod';
-import type { JsonObject } from '@xmoe/files';
+import type { JsonObject, JsonValue } from '@xmoe/files';
+import { MIN_CAPACITY, type RoutingSummary } from '@xmoe/moe';
+import { givenByModel, ROUTER_TYPES, routerRow, type ModelFacts, type Option, type RouterConfig } from '@xmoe/routers/by-name';
 import type { LayerRouting } from '@xmoe/train';
-import { count, expertCount, floatFromZero, layerCount, layerSize, share } from './ranges.js';
+import { count, expertCount, floatFromZero, layerCount, layerSize } from './ranges.js';
+import { trainingShape } from './training-config.js';
 
-const routerSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('threshold'), threshold: share, maxExpertsPerToken: expertCount.optional() }),
-  z.object({ type: z.literal('topk'), k: expertCount, noise: z.boolean().optional(), rankOnlyPriority: z.boolean().optional() }),
-  z.object({ type: z.literal('switch') }),
-  z.object({ type: z.literal('hash'), balanced: z.boolean().optional() }),
-  z.object({ type: z.literal('base') }),
-  z.object({ type: z.literal('uniform'), k: expertCount }),
-]);
+const rowOf = (type: string) => routerRow('configuration', 'router', type);
 
-export const ROUTER_NAMES = ['threshold', 'topk', 'switch', 'hash', 'base', 'uniform', 'dense'] as const;
+/** An option of a router as a key: left out, it stays out, so that configurations say what their authors said. */
+function optionSchema({ kind, least, most, above, presence }: Option): z.ZodType {
+  const bounded = (schema: z.ZodNumber): z.ZodNumber => {
+    const from = above ? schema.gt(least) : schema.min(least);
+    return most === Infinity ? from : from.max(most);
+  };
+  const schemas = { real: () => bounded(z.number()), integer: () => bounded(z.int()), integers: () => z.array(bounded(z.int())), flag: () => z.boolean() };
+  return presence === 'required' ? schemas[kind]() : schemas[kind]().optional();
+}
+
+const routerShapes = ROUTER_TYPES.map((type) => {
+  const options = Object.entries(rowOf(type).options).map(([name, option]) => [name, optionSchema(option)]);
+  return z.object({ type: z.literal(type), ...Object.fromEntries(options) as Record<string, z.ZodType> });
+});
+
+/** From the table of routers: what a row accepts, a configuration accepts. */
+const routerSchema = z.discriminatedUnion('type', routerShapes as [typeof routerShapes[number]]) as unknown as z.ZodType<RouterConfig>;
+
+/** What --router takes. */
+export const ROUTER_NAMES: readonly string[] = [...ROUTER_TYPES, 'dense'];
 
 /** What a dense model has not. */
 export const expertsSchema = z.object({
@@ -28,10 +43,12 @@ export const expertsSchema = z.object({
   dispatch: z.enum(['padded', 'grouped', 'budget']).default('padded'),
   /** γ of C = max(minCapacity, ⌈γ·T/N⌉) and of the budget γ·T. */
   capacityFactor: z.number().positive().max(65_536),
-  minCapacity: count.default(4),
+  minCapacity: count.default(MIN_CAPACITY),
   balanceCoefficient: floatFromZero.default(0.01),
   zCoefficient: floatFromZero.default(0),
   init: z.enum(['independent', 'copy']).default('independent'),
+  /** Count hidden units above 0 where routing is collected; the rows of routing then have `positiveShare`. */
+  trackPositive: z.boolean().optional(),
 });
 
 /** Something in a configuration that does not go together. */
@@ -42,30 +59,48 @@ export interface ConfigProblem {
 
 export type ExpertsConfig = z.output<typeof expertsSchema>;
 
+const flagOf = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** Options of routers have flags of their names, but for what the model gives, and for names that training has. */
+const routerFlags = ROUTER_TYPES.flatMap((type) =>
+  Object.entries(rowOf(type).options)
+    .filter(([name, { given }]) => !given && !Object.hasOwn(trainingShape, name))
+    .map(([name]) => [flagOf(name), `moe.router.${name}`] as const),
+);
+
 /** Flags that stand for a key of the section. */
-export const EXPERT_FLAG_ALIASES = {
+export const EXPERT_FLAG_ALIASES: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(routerFlags),
   'capacity-factor': 'moe.capacityFactor',
-  threshold: 'moe.router.threshold',
-  k: 'moe.router.k',
-  noise: 'moe.router.noise',
-  'rank-only-priority': 'moe.router.rankOnlyPriority',
-  'max-experts-per-token': 'moe.router.maxExpertsPerToken',
-  balanced: 'moe.router.balanced',
   dispatch: 'moe.dispatch',
   experts: 'moe.experts',
-} as const;
+  'track-positive': 'moe.trackPositive',
+};
 
 /** What is wrong with the section beyond its schema. */
 export function expertsProblems({ router, experts }: ExpertsConfig): ConfigProblem[] {
-  if ((router.type !== 'topk' && router.type !== 'uniform') || router.k <= experts) return [];
-  return [{ problem: `moe.router.k ${router.k} exceeds moe.experts ${experts}`, hint: 'lower k' }];
+  const values = router as unknown as JsonObject;
+  return Object.entries(rowOf(router.type).options).flatMap(([name, { ofExperts }]) => (ofExperts ? tooManyExperts(name, values[name], experts) : []));
 }
 
-/** What `createMoeFeedForward` takes from the section. `layer` tells the random maps of hash routers apart. */
-export function expertSettings(moe: ExpertsConfig, { vocabularySize, layer, seed }: { vocabularySize: number; layer: number; seed: number }) {
-  const { experts, expertHidden, dispatch, capacityFactor, minCapacity, balanceCoefficient, zCoefficient, init } = moe;
-  const router = moe.router.type === 'hash' ? { ...moe.router, vocabularySize, layer, seed } : moe.router;
-  return { experts, hidden: expertHidden, router, dispatch, capacityFactor, minCapacity, balanceCoefficient, zCoefficient, init };
+/** A number of experts, or their numbers in a list. */
+function tooManyExperts(name: string, value: JsonValue | undefined, experts: number): ConfigProblem[] {
+  if (typeof value === 'number' && value > experts) return [{ problem: `moe.router.${name} ${value} exceeds moe.experts ${experts}`, hint: `lower ${name}` }];
+  const beyond = Array.isArray(value) ? value.findIndex((expert) => (expert as number) >= experts) : -1;
+  if (beyond < 0) return [];
+  return [{ problem: `moe.router.${name}[${beyond}] is ${String((value as JsonValue[])[beyond])}, there are ${experts} experts`, hint: `they are numbered from 0 to ${experts - 1}` }];
+}
+
+/** What `createMoeFeedForward` takes from the section. */
+export function expertSettings(moe: ExpertsConfig, facts: Required<ModelFacts>) {
+  const { experts, expertHidden, dispatch, capacityFactor, minCapacity, balanceCoefficient, zCoefficient, init, trackPositive } = moe;
+  const router = givenByModel(moe.router, facts);
+  return { experts, hidden: expertHidden, router, dispatch, capacityFactor, minCapacity, balanceCoefficient, zCoefficient, init, trackPositive };
+}
+
+/** Of the gate, where the router has one. */
+function gateWeights({ experts, router }: ExpertsConfig, width: number): number {
+  return (rowOf(router.type).usesGate?.(router) ?? true) ? width * experts : 0;
 }
 
 /** Parameters of a dense feed-forward layer: two matrices and their biases. */
@@ -74,13 +109,13 @@ export function denseParameters(width: number, hidden: number): number {
 }
 
 /** Parameters of a layer with experts: theirs, and the gate's unless the router has none. */
-export function expertParameters({ experts, expertHidden, router }: ExpertsConfig, width: number): number {
-  return experts * denseParameters(width, expertHidden) + (router.type === 'hash' ? 0 : width * experts);
+export function expertParameters(moe: ExpertsConfig, width: number): number {
+  return moe.experts * denseParameters(width, moe.expertHidden) + gateWeights(moe, width);
 }
 
 /** Weights of one layer with experts that a token meets: γ·s hidden units, and the gate unless the router has none. */
-export function activeExpertWeights({ expertHidden, capacityFactor, experts, router }: ExpertsConfig, width: number): number {
-  return 2 * width * expertHidden * capacityFactor + (router.type === 'hash' ? 0 : width * experts);
+export function activeExpertWeights(moe: ExpertsConfig, width: number): number {
+  return 2 * width * moe.expertHidden * moe.capacityFactor + gateWeights(moe, width);
 }
 
 /** The section with nothing dropped, as evaluation wants it; null stays null. */
@@ -90,7 +125,7 @@ export function droplessExperts<M extends ExpertsConfig>(moe: M | null): M | nul
 
 /** A configuration with another router; `dense` takes the experts out. */
 export function replaceRouter(base: JsonObject, router: string): JsonObject {
-  if (!(ROUTER_NAMES as readonly string[]).includes(router)) {
+  if (!ROUTER_NAMES.includes(router)) {
     const near = nearestName(router, ROUTER_NAMES);
     throw new XMoEError('config', `there is no router ${JSON.stringify(router)}${near ? `, did you mean ${near}?` : ''}`, { hint: `one of ${ROUTER_NAMES.join(', ')}` });
   }
@@ -101,11 +136,8 @@ export function replaceRouter(base: JsonObject, router: string): JsonObject {
   const moe = base.moe as JsonObject;
   const current = moe.router as JsonObject;
   if (current.type === router) return base;
-  const settings: JsonObject = { type: router };
-  if (router === 'threshold') settings.threshold = 0.9;
-  // Equal FLOPs: as many choices as the capacity factor pays for (γ·s constant).
-  if (router === 'topk' || router === 'uniform') settings.k = Math.max(1, Math.round(moe.capacityFactor as number));
-  return { ...base, moe: { ...moe, router: settings } };
+  const filled = rowOf(router).whenNamed?.({ capacityFactor: moe.capacityFactor as number });
+  return { ...base, moe: { ...moe, router: { type: router, ...(filled as JsonObject | undefined) } } };
 }
 
 export interface LayerCost {
@@ -117,27 +149,17 @@ export interface LayerCost {
   readonly training: boolean;
 }
 
+/** What metrics show of a summary. */
+type RoutingFigures = Pick<RoutingSummary, 'tokens' | 'expertsPerToken' | 'keptPerToken' | 'dropRate' | 'load' | 'executedRows' | 'executedGradientRows' | 'positiveShare'>;
+
 /** The routing of one layer as metrics show it, from a summary of its trace. */
 export function layerRoutingOf(summary: RoutingFigures, { capacityFactor, flopsPerClaim, training }: LayerCost): LayerRouting {
+  const { tokens, expertsPerToken, keptPerToken, dropRate, load, positiveShare } = summary;
   const executedRows = training ? 2 * summary.executedRows + summary.executedGradientRows : summary.executedRows;
   return {
-    tokens: summary.tokens,
-    expertsPerToken: summary.expertsWantedPerToken,
-    keptPerToken: summary.expertsKeptPerToken,
-    dropRate: summary.dropRate,
-    load: summary.loadShare,
-    budgetedFlops: capacityFactor * summary.tokens * flopsPerClaim * (training ? 3 : 1),
+    tokens, expertsPerToken, keptPerToken, dropRate, load,
+    budgetedFlops: capacityFactor * tokens * flopsPerClaim * (training ? 3 : 1),
     executedFlops: executedRows * flopsPerClaim,
+    ...(positiveShare === null ? {} : { positiveShare }),
   };
-}
-
-/** Of `RoutingSummary` of @xmoe/moe. */
-interface RoutingFigures {
-  readonly tokens: number;
-  readonly expertsWantedPerToken: number;
-  readonly expertsKeptPerToken: number;
-  readonly dropRate: number;
-  readonly loadShare: readonly number[];
-  readonly executedRows: number;
-  readonly executedGradientRows: number;
 }

@@ -55,7 +55,7 @@ export interface ConfigFlags<Config> {
 
 export function createConfigResolver<Config extends Common>(rules: ConfigRules<Config>): ConfigResolver<Config> {
   const { schema, presetDirectory } = rules;
-  const aliases = { ...rules.aliases, ...EXPERT_FLAG_ALIASES };
+  const aliases = { ...EXPERT_FLAG_ALIASES, ...rules.aliases };
   return {
     async presets() {
       const names = await listPresets(presetDirectory);

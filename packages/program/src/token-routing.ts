@@ -1,5 +1,5 @@
 // The experts that every token of a text took, on the host and as text for a terminal. Running a model is the program's.
-import type { Tensor } from '@xmoe/core';
+import type { TokenTrace } from '@xmoe/moe';
 import { facts } from './terminal.js';
 
 export interface TokenRouting {
@@ -17,20 +17,8 @@ export interface InspectedText {
   layers: { name: string; experts: number; perToken: TokenRouting[] }[];
 }
 
-/** What a layer traces at collect level `tokens`: `TokenTrace` of @xmoe/moe. */
-export interface TokenTraceTensors {
-  /** int32 [T, K] */
-  readonly expertIds: Tensor;
-  /** int32 [T] */
-  readonly counts: Tensor;
-  /** int32 [T, K]: −1 where dropped. */
-  readonly claimRow: Tensor;
-  /** float32 [T, N] or null. */
-  readonly probabilities: Tensor | null;
-}
-
 /** Reads the routing of each of `tokens` tokens. */
-export async function readTokenRouting(trace: TokenTraceTensors, tokens: number, experts: number): Promise<TokenRouting[]> {
+export async function readTokenRouting(trace: TokenTrace, tokens: number, experts: number): Promise<TokenRouting[]> {
   const [ids, counts, rows] = [await trace.expertIds.data(), await trace.counts.data(), await trace.claimRow.data()];
   const probabilities = trace.probabilities ? await trace.probabilities.data() : null;
   const choices = ids.length / tokens;

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { layerRoutingOf } from '../src/expert-config.js';
 
 it('counts executed operations pass by pass', () => {
-  const summary = { tokens: 10, expertsWantedPerToken: 2, expertsKeptPerToken: 1.5, dropRate: 0.25, loadShare: [1], executedRows: 15, executedGradientRows: 40 };
+  const summary = { tokens: 10, expertsPerToken: 2, keptPerToken: 1.5, dropRate: 0.25, load: [1], executedRows: 15, executedGradientRows: 40, positiveShare: null };
   const cost = { capacityFactor: 4, flopsPerClaim: 100 };
   expect(layerRoutingOf(summary, { ...cost, training: false })).toMatchObject({ budgetedFlops: 4000, executedFlops: 1500 });
   expect(layerRoutingOf(summary, { ...cost, training: true })).toMatchObject({ budgetedFlops: 12_000, executedFlops: 2 * 1500 + 4000 });

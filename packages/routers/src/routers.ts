@@ -52,16 +52,16 @@ export const ROUTERS = {
     create: createSwitchRouter,
     reference: (options, { logits, mask, precision }) => routeSwitch(logits!, { ...options, mask, precision }),
   }),
-  base: row({
-    options: BASE_OPTIONS,
-    create: createBaseRouter,
-    reference: (options, { logits, mask, precision, training }) => routeBase(logits!, { ...options, mask, precision, training }),
-  }),
   hash: row({
     options: HASH_OPTIONS,
     create: createHashRouter,
     reference: routeByTokenId,
     usesGate: () => false,
+  }),
+  base: row({
+    options: BASE_OPTIONS,
+    create: createBaseRouter,
+    reference: (options, { logits, mask, precision, training }) => routeBase(logits!, { ...options, mask, precision, training }),
   }),
   uniform: row({
     options: UNIFORM_OPTIONS,

@@ -11,7 +11,7 @@ export interface RouterStatisticsTensors {
   /** int32 [K + 1]: how many tokens want 0, 1, … K experts; entry 0 counts padding too. */
   readonly histogram: Tensor;
   /** int32 [N]: claims on each expert. */
-  readonly loadPerExpert: Tensor;
+  readonly wantedPerExpert: Tensor;
   /** float32 []: the summed entropy of p in nats. */
   readonly entropySum: Tensor | null;
   /** float32 []: the summed largest p. */
@@ -36,7 +36,7 @@ export function routerStatistics(routing: Routing): RouterStatisticsTensors {
       const loads = {
         tokens: sum(cast(greater(counts, 0), 'int32')),
         histogram: bincount(counts, maxChoices + 1),
-        loadPerExpert: bincount(expertIds, experts),
+        wantedPerExpert: bincount(expertIds, experts),
       };
       if (!p) return { ...loads, entropySum: null, topOneMassSum: null, selectedMassSum: null };
       const chosen = takeAlongLast(p, expertIds); // 0 where the id is −1
@@ -52,17 +52,17 @@ export function routerStatistics(routing: Routing): RouterStatisticsTensors {
 
 /** Reads {@link routerStatistics}. */
 export async function readRouterStatistics(tensors: RouterStatisticsTensors): Promise<RouterStatistics> {
-  const [tokens, histogram, load] = await Promise.all([tensors.tokens.item(), tensors.histogram.data(), tensors.loadPerExpert.data()]);
-  const loadPerExpert = Int32Array.from(load);
-  const claims = loadPerExpert.reduce((total, claimsOnExpert) => total + claimsOnExpert, 0);
+  const [tokens, histogram, load] = await Promise.all([tensors.tokens.item(), tensors.histogram.data(), tensors.wantedPerExpert.data()]);
+  const wantedPerExpert = Int32Array.from(load);
+  const claims = wantedPerExpert.reduce((total, claimsOnExpert) => total + claimsOnExpert, 0);
   const mean = async (total: Tensor | null): Promise<number | null> => (total ? (tokens === 0 ? 0 : (await total.item()) / tokens) : null);
   return {
     tokens,
     claims,
-    expertsPerTokenMean: tokens === 0 ? 0 : claims / tokens,
+    expertsPerToken: tokens === 0 ? 0 : claims / tokens,
     expertsPerTokenHistogram: Int32Array.from(histogram, (count, wanted) => (wanted === 0 ? 0 : count)),
-    loadPerExpert,
-    loadImbalance: claims === 0 ? 0 : (Math.max(...loadPerExpert) * loadPerExpert.length) / claims,
+    wantedPerExpert,
+    loadImbalance: claims === 0 ? 0 : (Math.max(...wantedPerExpert) * wantedPerExpert.length) / claims,
     entropyMean: await mean(tensors.entropySum),
     topOneMassMean: await mean(tensors.topOneMassSum),
     selectedMassMean: await mean(tensors.selectedMassSum),

@@ -58,9 +58,9 @@ export function createTinyTrainer(engine: Engine, experts: Experts, onUpload: (b
     countTargets: (batch) => batch.targets.length,
     loss: (weights, batch, context, options) => model.loss(weights, batch, context, options),
     async summarizeTrace(trace) {
-      const { tokens, wanted, kept, dropped, loadShare, executedRows } = await summarizeTrace(trace);
+      const { tokens, wanted, kept, dropped, load, executedRows } = await summarizeTrace(trace);
       expect(kept + dropped).toBe(wanted);
-      return { tokens, expertsPerToken: wanted / tokens, keptPerToken: kept / tokens, dropRate: dropped / wanted, load: loadShare, budgetedFlops: 0, executedFlops: executedRows };
+      return { tokens, expertsPerToken: wanted / tokens, keptPerToken: kept / tokens, dropRate: dropped / wanted, load, budgetedFlops: 0, executedFlops: executedRows };
     },
   });
 }

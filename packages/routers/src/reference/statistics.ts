@@ -6,11 +6,11 @@ export interface RouterStatistics {
   readonly tokens: number;
   /** Claims wanted: the sum of the counts. */
   readonly claims: number;
-  readonly expertsPerTokenMean: number;
+  readonly expertsPerToken: number;
   /** [K + 1]: how many real tokens want 0, 1, … K experts. */
   readonly expertsPerTokenHistogram: Int32Array;
   /** [N]: claims on each expert. */
-  readonly loadPerExpert: Int32Array;
+  readonly wantedPerExpert: Int32Array;
   /** The busiest expert's claims over the mean: 1 when balanced, N at worst. */
   readonly loadImbalance: number;
   /** Mean entropy of p in nats: 0 to log N. */
@@ -44,9 +44,9 @@ export function routerStatistics(routing: Routing): RouterStatistics {
   return {
     tokens,
     claims,
-    expertsPerTokenMean: mean(claims),
+    expertsPerToken: mean(claims),
     expertsPerTokenHistogram: histogram,
-    loadPerExpert: load,
+    wantedPerExpert: load,
     loadImbalance: claims === 0 ? 0 : (Math.max(...load) * N) / claims,
     entropyMean: mean(entropy),
     topOneMassMean: mean(topOne),

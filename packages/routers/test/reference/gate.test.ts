@@ -90,7 +90,7 @@ describe('losses', () => {
         expect(masked.balanceLoss).toBeCloseTo(alone.balanceLoss, 9);
         expect(masked.zLoss / (1 + alone.zLoss)).toBeCloseTo(alone.zLoss / (1 + alone.zLoss), 9);
         const [a, b] = [routerStatistics(masked), routerStatistics(alone)];
-        expect(a.loadPerExpert).toEqual(b.loadPerExpert);
+        expect(a.wantedPerExpert).toEqual(b.wantedPerExpert);
         expect(a.expertsPerTokenHistogram).toEqual(b.expertsPerTokenHistogram);
         expect(a.entropyMean).toBeCloseTo(b.entropyMean, 9);
       }),
@@ -105,9 +105,9 @@ describe('losses', () => {
 describe('router statistics', () => {
   it('counts by hand', () => {
     const statistics = routerStatistics(routeTopK([[0, 0], [0, Math.log(3)]], { k: 1 }));
-    expect(statistics).toMatchObject({ tokens: 2, claims: 2, expertsPerTokenMean: 1, loadImbalance: 1 });
+    expect(statistics).toMatchObject({ tokens: 2, claims: 2, expertsPerToken: 1, loadImbalance: 1 });
     expect([...statistics.expertsPerTokenHistogram]).toEqual([0, 2]);
-    expect([...statistics.loadPerExpert]).toEqual([1, 1]);
+    expect([...statistics.wantedPerExpert]).toEqual([1, 1]);
     expect(statistics.topOneMassMean).toBeCloseTo(0.625, 6);
     expect(statistics.selectedMassMean).toBeCloseTo(0.625, 6);
     const entropy = (Math.log(2) + Math.log(4) - 0.75 * Math.log(3)) / 2;

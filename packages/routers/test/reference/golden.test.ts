@@ -27,9 +27,9 @@ describe.each(goldenThreshold)('threshold golden T=$T N=$N', ({ logits, cases, T
     expect([...routing.counts]).toEqual(golden.wanted_per_token);
     expect(routing.balanceLoss).toBeCloseTo(golden.l_aux, 6);
     const statistics = routerStatistics(routing);
-    expect(statistics.expertsPerTokenMean).toBeCloseTo(golden.want_num, 6);
+    expect(statistics.expertsPerToken).toBeCloseTo(golden.want_num, 6);
     expect(statistics.topOneMassMean).toBeCloseTo(golden.top1_p_mean, 6);
-    const percent = [...statistics.loadPerExpert].map((load) => (100 * load) / T);
+    const percent = [...statistics.wantedPerExpert].map((load) => (100 * load) / T);
     expect(percent).toEqual(golden.receive_percent);
   });
 });
@@ -48,7 +48,7 @@ describe.each(goldenTopK)('top-k golden T=$T N=$N', ({ logits, cases, N }) => {
 describe.each(goldenBase)('BASE golden T=$T N=$N', ({ logits, T, N, train, eval: evaluations }) => {
   it('training is balanced and within T·epsilon of the optimum', () => {
     const routing = routeBase(logits, { training: true });
-    expect([...routerStatistics(routing).loadPerExpert]).toEqual(new Array(N).fill(T / N));
+    expect([...routerStatistics(routing).wantedPerExpert]).toEqual(new Array(N).fill(T / N));
     const score = assignmentScore(logits.flat(), N, routing.expertIds);
     expect(score).toBeLessThanOrEqual(train.optimal_score + 1e-9);
     expect(score).toBeGreaterThanOrEqual(train.optimal_score - T * train.epsilon);
@@ -72,14 +72,14 @@ describe.each(goldenBase)('BASE golden T=$T N=$N', ({ logits, T, N, train, eval:
   });
 
   it.each(evaluations)('evaluation γ=$gamma receives the same', ({ received }) => {
-    expect([...routerStatistics(routeBase(logits)).loadPerExpert]).toEqual(received);
+    expect([...routerStatistics(routeBase(logits)).wantedPerExpert]).toEqual(received);
   });
 });
 
 describe('hash golden', () => {
   it.each(goldenHash)('T=$T N=$N γ=$gamma receives the same', (golden) => {
     const routing = routeHash(golden.token_ids, { experts: golden.N, map: golden.map });
-    expect([...routerStatistics(routing).loadPerExpert]).toEqual(golden.received);
+    expect([...routerStatistics(routing).wantedPerExpert]).toEqual(golden.received);
     expect(new Set(routing.weights)).toEqual(new Set([1]));
     expect([routing.balanceLoss, routing.zLoss]).toEqual([0, 0]);
   });

@@ -10,7 +10,7 @@ describe('hash map', () => {
     expect(createHashMap({ vocabulary: 1000, experts: 7, seed: 4 })).not.toEqual(map);
     expect(createHashMap({ vocabulary: 1000, experts: 7, seed: 3, layer: 1 })).not.toEqual(map);
     expect(createHashMap({ vocabulary: 1500, experts: 7, seed: 3 }).subarray(0, 1000)).toEqual(map);
-    const load = routerStatistics(routeHash([...map.keys()], { experts: 7, map })).loadPerExpert;
+    const load = routerStatistics(routeHash([...map.keys()], { experts: 7, map })).wantedPerExpert;
     expect(Math.min(...load)).toBeGreaterThan(90); // 143 expected, standard deviation 11
     expect(Math.max(...load)).toBeLessThan(200);
   });

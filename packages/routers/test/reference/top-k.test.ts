@@ -61,8 +61,8 @@ describe('forced-uniform router', () => {
       fc.property(problems(), fc.nat(), ({ logits, T, N }, pick) => {
         const k = (pick % N) + 1;
         const routing = routeUniform(logits, { k });
-        const { loadPerExpert } = routerStatistics(routing);
-        expect(Math.max(...loadPerExpert) - Math.min(...loadPerExpert)).toBeLessThanOrEqual((T * k) % N === 0 ? 0 : 1);
+        const { wantedPerExpert } = routerStatistics(routing);
+        expect(Math.max(...wantedPerExpert) - Math.min(...wantedPerExpert)).toBeLessThanOrEqual((T * k) % N === 0 ? 0 : 1);
         routing.expertIds.forEach((expert, index) => {
           const token = Math.floor(index / k);
           expect(expert).toBe((token * k + (index % k)) % N);

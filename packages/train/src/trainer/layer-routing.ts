@@ -16,6 +16,8 @@ export const layerRoutingSchema = z.object({
   /** FLOPs of this layer's forward and backward pass: planned by capacity (γ·T·O(E)), and really executed. */
   budgetedFlops: z.number(),
   executedFlops: z.number(),
+  /** Share of hidden units above 0, where the layer counts them. */
+  positiveShare: z.number().optional(),
 });
 
 /** Routing of one mixture-of-experts layer in one step, as numbers. */
@@ -51,5 +53,8 @@ export function mergeRouting(all: readonly LayerRouting[]): LayerRouting {
     load: all[0]!.load.map((_, expert) => ratio(total((routing) => routing.load[expert]! * kept(routing)), total(kept))),
     budgetedFlops: total((routing) => routing.budgetedFlops),
     executedFlops: total((routing) => routing.executedFlops),
+    ...(all.every(({ positiveShare }) => positiveShare !== undefined)
+      ? { positiveShare: ratio(total((routing) => routing.positiveShare! * kept(routing)), total(kept)) }
+      : {}),
   };
 }

@@ -64,8 +64,14 @@ export function stepRows(result: StepReport, seconds: number, tokensPerSecond: n
       expertsPerToken: routing.map(({ summary }) => summary.expertsPerToken),
       dropRate: routing.map(({ summary }) => summary.dropRate),
     },
-    { kind: 'routing', step, load: routing.map(({ summary }) => [...summary.load]), layers: routing.map(({ layer }) => layer) },
+    { kind: 'routing', step, load: routing.map(({ summary }) => [...summary.load]), layers: routing.map(({ layer }) => layer), ...positiveShares(routing) },
   ];
+}
+
+/** Shares of positive hidden units, where the layers count them. */
+function positiveShares(routing: RoutingByLayer): { positiveShare?: number[] } {
+  const shares = routing.flatMap(({ summary: { positiveShare } }) => positiveShare ?? []);
+  return shares.length === routing.length ? { positiveShare: shares } : {};
 }
 
 /** What the display shows of a step; `routing` is the last that was collected. */

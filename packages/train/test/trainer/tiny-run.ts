@@ -78,9 +78,9 @@ export function tinyTrainer(options: TinyOptions = {}): TinyTrainer {
       return options.lossFactor ? { ...parts, loss: multiply(parts.loss, lossFactor) } : parts;
     },
     async summarizeTrace(trace): Promise<LayerRouting> {
-      const { expertsWantedPerToken, expertsKeptPerToken, dropRate, loadShare, executedRows, tokens } = await summarizeTrace(trace);
+      const { expertsPerToken, keptPerToken, dropRate, load, executedRows, tokens } = await summarizeTrace(trace);
       const flops = options.flops?.(trainer.state.step + 1) ?? executedRows;
-      return { tokens, expertsPerToken: expertsWantedPerToken, keptPerToken: expertsKeptPerToken, dropRate, load: loadShare, budgetedFlops: 2 * flops, executedFlops: flops };
+      return { tokens, expertsPerToken, keptPerToken, dropRate, load, budgetedFlops: 2 * flops, executedFlops: flops };
     },
   });
   return { engine, trainer, parameters };
