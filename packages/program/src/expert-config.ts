@@ -27,7 +27,13 @@ const routerShapes = ROUTER_TYPES.map((type) => {
 });
 
 /** From the table of routers: what a row accepts, a configuration accepts. */
-const routerSchema = z.discriminatedUnion('type', routerShapes as [typeof routerShapes[number]]) as unknown as z.ZodType<RouterConfig>;
+const routerSchema = z.discriminatedUnion('type', routerShapes as [typeof routerShapes[number]], {
+  error: ({ code, input }) => {
+    const type = (input as { type?: unknown } | null)?.type;
+    const near = typeof type === 'string' ? nearestName(type, ROUTER_TYPES) : undefined;
+    return code === 'invalid_union' ? `expected one of ${ROUTER_TYPES.join(', ')}${near ? ` (did you mean ${near}?)` : ''}` : undefined;
+  },
+}) as unknown as z.ZodType<RouterConfig>;
 
 /** What --router takes. */
 export const ROUTER_NAMES: readonly string[] = [...ROUTER_TYPES, 'dense'];

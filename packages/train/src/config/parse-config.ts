@@ -55,7 +55,8 @@ function reason(issue: z.core.$ZodIssue): string {
       const at = error.path.length > 0 ? `${formatPath(error.path as (string | number)[])}: ` : '';
       return at + lowerFirst(error.message).replace(/^invalid input: /, '').replace(/, received .*/, '');
     }).join(' and '));
-    return options.length > 0 ? options.join(', or ') : 'fits none of the alternatives';
+    if (options.length > 0) return options.join(', or ');
+    return issue.message === 'Invalid input' ? 'fits none of the alternatives' : lowerFirst(issue.message);
   }
   return lowerFirst(issue.message).replace(/^invalid input: /, '').replace(/, received .*/, '');
 }
