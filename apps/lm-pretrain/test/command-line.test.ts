@@ -120,7 +120,7 @@ describe('own data', () => {
     const folder = path('published');
     mkdirSync(folder);
     const fixture = (part: number): string =>
-      fileURLToPath(new URL(`../../../packages/train/test/data/fixtures/wikitext-0000${part}-of-00002.parquet`, import.meta.url));
+      fileURLToPath(new URL(`../../../packages/text/test/data/fixtures/wikitext-0000${part}-of-00002.parquet`, import.meta.url));
     [['train-00000-of-00001', 0], ['validation-00000-of-00001', 1], ['test-00000-of-00001', 1]].forEach(([name, part]) =>
       copyFileSync(fixture(part as number), join(folder, `${name}.parquet`)));
     await small('--data', folder, '--context-length', '4', '--out', path('from-parquet'));
