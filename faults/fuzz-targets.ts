@@ -31,7 +31,7 @@ const WMT_XML = `<?xml version='1.0' encoding='utf-8'?>
 const SGM_SOURCES = '<srcset setid="s" srclang="any">\n<doc docid="a" genre=\'news\'>\n<seg id="1"> Satz &amp; Wort </seg>\n<seg id="2">Ja</seg></doc></srcset>';
 const SGM_REFERENCES = '<refset setid="s" srclang="any" trglang="en">\n<doc sysid="ref" docid=a>\n<seg id="2">Yes</seg>\n<seg id="1">Sentence</seg></doc></refset>';
 
-const fixture = (name: string): Buffer => readFileSync(new URL(`../packages/train/test/${name}`, import.meta.url));
+const fixture = (name: string): Buffer => readFileSync(new URL(`../packages/text/test/${name}`, import.meta.url));
 
 async function drain(items: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of items);
