@@ -5,20 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chromium, type Browser, type Page } from 'playwright-core';
-import { findChromium } from '../scripts/lib/chromium.mjs';
+import { CHROMIUM_ARGUMENTS, findChromium } from '../scripts/lib/chromium.mjs';
 import * as program from './browser/program.mjs';
 import { bundlePackages, serveSite, type Site } from './browser/site.js';
 
 const found = findChromium();
 if (found.reason) process.stdout.write(`browser tests did not run: ${found.reason}\n`);
-
-const ARGUMENTS = [
-  '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--headless=new',
-  // Chromium brings a software adapter along; without being told it uses none.
-  '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader',
-  // On a busy machine a kernel on that adapter may take longer than the browser's watchdog grants a GPU.
-  '--disable-gpu-watchdog',
-];
 
 type Program = typeof program;
 
@@ -63,7 +55,7 @@ describe.runIf(found.path)('in Chromium', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'xmoe-browser-'));
     await bundlePackages(folder);
-    browser = await chromium.launch({ executablePath: found.path, args: ARGUMENTS });
+    browser = await chromium.launch({ executablePath: found.path, args: CHROMIUM_ARGUMENTS });
     ({ losses: expected } = await program.train({ threads: 1 }));
   }, 180_000);
 

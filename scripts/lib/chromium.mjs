@@ -9,6 +9,15 @@ const APPLICATIONS = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
 
+/** What tests start it with. */
+export const CHROMIUM_ARGUMENTS = [
+  '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--headless=new',
+  // Chromium brings a software adapter along; without being told it uses none.
+  '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader',
+  // On a busy machine a kernel on that adapter may take longer than the browser's watchdog grants a GPU.
+  '--disable-gpu-watchdog',
+];
+
 function isExecutable(path) {
   try {
     accessSync(path, constants.X_OK);

@@ -10,16 +10,16 @@ import { capture } from '../../scripts/lib/child.mjs';
 import { root } from '../../scripts/lib/repository.mjs';
 import { toolEnvironment } from '../../scripts/lib/toolchain.mjs';
 
-const PACKAGES = ['core', 'backend-cpu', 'backend-webgpu', 'routers', 'moe', 'nn', 'testing'] as const;
+const PACKAGES: readonly string[] = ['core', 'backend-cpu', 'backend-webgpu', 'routers', 'moe', 'nn', 'testing'];
 
 const TYPES: Record<string, string> = { '.js': 'text/javascript', '.mjs': 'text/javascript', '.html': 'text/html', '.wasm': 'application/wasm' };
 
 /** Bundles the packages as their own `build:js` does, but into `folder`/PACKAGE/dist. */
-export async function bundlePackages(folder: string): Promise<void> {
+export async function bundlePackages(folder: string, packages = PACKAGES): Promise<void> {
   const tsup = join(dirname(createRequire(import.meta.url).resolve('tsup/package.json')), 'dist', 'cli-default.js');
   const environment: NodeJS.ProcessEnv = { ...toolEnvironment() };
   delete environment.NODE_OPTIONS;
-  for (const name of PACKAGES) {
+  for (const name of packages) {
     const { code, output } = await capture(process.execPath, [tsup, '--no-dts', '--no-sourcemap', '--silent', '--out-dir', join(folder, name, 'dist')], {
       cwd: join(root, 'packages', name), env: environment,
     });
@@ -54,12 +54,23 @@ export interface Site {
 /** Serves the bundles in `folder`. Isolated pages may share memory between threads. */
 export async function serveSite(folder: string, { isolated }: { isolated: boolean }): Promise<Site> {
   const page = `<!doctype html><title>xmoe</title><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({ imports: await importMap() })}</script>`;
+  return serve((path) => {
+    const file = fileOf(path, folder);
+    if (path === '/') return Promise.resolve(page);
+    return file ? readFile(file) : Promise.reject(new Error(`${path} is not here`));
+  }, { isolated });
+}
+
+/** Serves a folder as it is, index.html for `/`. */
+export const serveFolder = (folder: string): Promise<Site> =>
+  serve((path) => readFile(join(folder, normalize(path === '/' ? '/index.html' : path))), { isolated: true });
+
+/** Serves on 127.0.0.1 what `contentOf` has for a path, by its ending; 404 where it raises an error. */
+async function serve(contentOf: (path: string) => Promise<string | Uint8Array>, { isolated }: { isolated: boolean }): Promise<Site> {
   const headers = isolated ? { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' } : {};
   const server: Server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://127.0.0.1').pathname;
-    const file = fileOf(path, folder);
-    const content = path === '/' ? Promise.resolve(page) : file ? readFile(file) : Promise.reject(new Error(`${path} is not here`));
-    content.then(
+    contentOf(path).then(
       (body) => response.writeHead(200, { ...headers, 'Content-Type': path === '/' ? 'text/html' : (TYPES[extname(path)] ?? 'application/octet-stream') }).end(body),
       () => response.writeHead(404, headers).end(),
     );
