@@ -46,5 +46,6 @@ export async function trainInPage(open = createWasmBackend) {
 
 const { description, losses, file } = await trainInPage();
 const text = `${description}: loss ${losses[0].toFixed(3)} → ${losses.at(-1).toFixed(3)} in ${losses.length} steps, ${file.length} bytes of weights`;
-if (typeof document === 'undefined') console.log(text);
-else document.body.textContent = text;
+const { document } = globalThis;
+if (document) document.body.textContent = text;
+else console.log(text);

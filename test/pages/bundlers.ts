@@ -13,6 +13,7 @@ const require = createRequire(import.meta.url);
 const { build: esbuild } = createRequire(require.resolve('tsup'))('esbuild') as { build(options: object): Promise<unknown> };
 
 const PACKAGES = ['core', 'files', 'metrics', 'routers', 'moe', 'nn', 'text', 'train', 'backend-cpu', 'backend-webgpu'];
+const ENTRY = 'test/pages/entries.mjs';
 const HTML = '<!doctype html><meta charset="utf-8"><title>xmoe</title><link rel="icon" href="data:,"><body>…</body>';
 
 /** The user's project in `folder`: page, modules, and the packages as npm would lay them out. */
@@ -33,9 +34,8 @@ export async function makeProject(folder: string): Promise<void> {
     }
   }
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'page', private: true, type: 'module' }));
-  copyFileSync(join(root, 'examples', 'in-a-page.mjs'), join(folder, 'in-a-page.mjs'));
-  copyFileSync(join(root, 'test', 'pages', 'entries.mjs'), join(folder, 'entries.mjs'));
-  writeFileSync(join(folder, 'index.html'), `${HTML}<script type="module" src="./entries.mjs"></script>`);
+  for (const path of [ENTRY, 'examples/in-a-page.mjs']) cpSync(join(root, path), join(folder, path));
+  writeFileSync(join(folder, 'index.html'), `${HTML}<script type="module" src="./${ENTRY}"></script>`);
 }
 
 /** From the project to the folder that is served. */
@@ -46,14 +46,14 @@ export const BUNDLERS: Record<string, (project: string, out: string) => Promise<
 
   async webpack(project, out) {
     // The vocabulary of GPT-2 takes its minifier most of a minute; the others minify.
-    const compiler = webpack({ mode: 'production', context: project, entry: './entries.mjs', output: { path: out, filename: 'page.js' }, performance: false, optimization: { minimize: false } })!;
+    const compiler = webpack({ mode: 'production', context: project, entry: `./${ENTRY}`, output: { path: out, filename: 'page.js' }, performance: false, optimization: { minimize: false } })!;
     const stats = await new Promise<webpack.Stats>((resolve, reject) => compiler.run((error, result) => (error ? reject(error) : resolve(result!))));
     if (stats.hasErrors()) throw new Error(stats.toString({ all: false, errors: true }));
     writeFileSync(join(out, 'index.html'), `${HTML}<script src="./page.js"></script>`);
   },
 
   async esbuild(project, out) {
-    await esbuild({ absWorkingDir: project, entryPoints: ['entries.mjs'], outfile: join(out, 'page.js'), bundle: true, minify: true, format: 'esm', target: 'es2022', logLevel: 'silent' });
+    await esbuild({ absWorkingDir: project, entryPoints: [ENTRY], outfile: join(out, 'page.js'), bundle: true, minify: true, format: 'esm', target: 'es2022', logLevel: 'silent' });
     // It leaves `new URL(…, import.meta.url)` alone: the compiled kernels are copied beside.
     const wasm = join(project, 'node_modules', '@xmoe', 'backend-cpu', 'wasm');
     mkdirSync(join(out, 'wasm'), { recursive: true });

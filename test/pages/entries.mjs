@@ -1,6 +1,6 @@
 // A page that loads every entry for browsers and uses some; examples/in-a-page.mjs trains in it. Bundled by each of the bundlers of
 // pages.test.ts, against the packages as users get them.
-import './in-a-page.mjs';
+import '../../examples/in-a-page.mjs';
 import * as cpu from '@xmoe/backend-cpu';
 import * as webgpu from '@xmoe/backend-webgpu';
 import * as core from '@xmoe/core';
