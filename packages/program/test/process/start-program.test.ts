@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../../../..', import.meta.url));
 
 function start(load: string, run: string): ChildProcessWithoutNullStreams {
   const script = `
-    import { startProgram } from './packages/train/src/process/index.js';
+    import { startProgram } from './packages/program/src/process/index.js';
     await startProgram(async () => { ${load} }, async (_, streams) => { ${run} });`;
   return spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], { cwd: root });
 }
