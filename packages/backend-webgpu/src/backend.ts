@@ -3,7 +3,7 @@ import {
   formatShape, sizeOf, XMoEError, type AnyKernel, type Backend, type BackendKernels, type DType, type Operand, type TensorData,
   type TuneReport,
 } from '@xmoe/core';
-import { openDevice, type OpenDeviceOptions } from './device/open-device.js';
+import { openGpuDevice, type OpenDeviceOptions } from './device/open-device.js';
 import type { DeviceTraits } from './device/traits.js';
 import { decode, encode } from './host-data.js';
 import { createKernels } from './kernels/index.js';
@@ -65,7 +65,7 @@ export async function createWebGpuBackend(options: WebGpuBackendOptions = {}): P
 }
 
 async function open({ traits: overrides, tuning: mode = 'auto', ...options }: WebGpuBackendOptions, earlier: readonly string[]): Promise<WebGpuBackend> {
-  const { device, traits: offered, owned } = await openDevice(options);
+  const { device, traits: offered, owned } = await openGpuDevice(options);
   const traits = { ...offered, ...overrides };
   const parts = assemble(device, traits);
   const { stream, failures, pipelines, recorder, runtime, common } = parts;

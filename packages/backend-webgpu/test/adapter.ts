@@ -1,5 +1,5 @@
 // Whether this machine has an adapter that the tests of this backend can run on. Asked once per test file.
-import { openDevice } from '../src/device/open-device.js';
+import { openGpuDevice } from '../src/device/open-device.js';
 
 export interface AdapterAnswer {
   readonly available: boolean;
@@ -17,7 +17,7 @@ export function webGpuAdapter(): Promise<AdapterAnswer> {
 
 async function probe(): Promise<AdapterAnswer> {
   try {
-    const { device, traits } = await openDevice();
+    const { device, traits } = await openGpuDevice();
     device.destroy();
     return { available: true, reason: traits.label, float16: traits.float16 };
   } catch (error) {

@@ -2,7 +2,7 @@
 // dynamic loss scaling finds overflow by it.
 import { describe, expect, it } from 'vitest';
 import { createMockGpu, LARGE_GPU } from '@xmoe/testing';
-import { createWebGpuBackend, openDevice } from '../src/index.js';
+import { createWebGpuBackend, openGpuDevice } from '../src/index.js';
 import { halfOverflows } from '../src/device/probe-half.js';
 import { webGpuAdapter } from './adapter.js';
 import { testFamily } from './conformance.js';
@@ -26,7 +26,7 @@ describe.skipIf(!available || !float16)(`float16 on ${reason}`, () => {
   });
 
   it('is asked of the device', async () => {
-    const { device } = await openDevice();
+    const { device } = await openGpuDevice();
     expect(typeof (await halfOverflows(device))).toBe('boolean');
     device.destroy();
   });

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { XMoEError, type Kernels } from '@xmoe/core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { createWebGpuBackend, openDevice, type WebGpuBackend, type WebGpuBackendOptions } from '../src/index.js';
+import { createWebGpuBackend, openGpuDevice, type WebGpuBackend, type WebGpuBackendOptions } from '../src/index.js';
 import { createFailures } from '../src/runtime/failures.js';
 import { createPipelines } from '../src/runtime/pipelines.js';
 import { writes } from '../src/runtime/program.js';
@@ -185,7 +185,7 @@ describe.skipIf(!available)('disposal', () => {
   });
 
   it('leaves a borrowed device to its owner, without the buffers', async () => {
-    const { device } = await openDevice();
+    const { device } = await openGpuDevice();
     const { backend } = await create({ device });
     expect(backend.device).toBe(device);
     const live = operand(backend, [1000], new Float32Array(1000));

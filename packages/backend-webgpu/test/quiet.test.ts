@@ -12,9 +12,9 @@ import { createMockGpu, SMALLEST_GPU } from '@xmoe/testing';
 
 const NODE = ['--conditions=@xmoe/source', '--import', 'tsx', '--input-type=module', '-e'];
 const OPEN = `
-  import { openDevice } from './packages/backend-webgpu/src/device/open-device.ts';
+  import { openGpuDevice } from './packages/backend-webgpu/src/device/open-device.ts';
   process.stderr.write('before\\n');
-  const found = await openDevice(globalThis.process.argv.includes('hardware') ? { hardwareOnly: true } : {}).then(({ device }) => { device.destroy(); return 'opened'; }, (error) => error.message);
+  const found = await openGpuDevice(globalThis.process.argv.includes('hardware') ? { hardwareOnly: true } : {}).then(({ device }) => { device.destroy(); return 'opened'; }, (error) => error.message);
   process.stdout.write(found);
   process.stderr.write('after\\n');`;
 

@@ -1,7 +1,7 @@
 // Subgroup matrices where no adapter has them: their programs compile in Dawn, and a backend uses them only if they compute what the plain
 // tiles compute. Whether real ones do can only be seen on a device that has them.
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createWebGpuBackend, openDevice, type WebGpuBackend } from '../src/index.js';
+import { createWebGpuBackend, openGpuDevice, type WebGpuBackend } from '../src/index.js';
 import { CHROMIUM_MATRICES, type MatrixDialect } from '../src/kernels/subgroup-matrix-wgsl.js';
 import { denseProduct } from '../src/kernels/matmul.js';
 import { matrixTileProgram } from '../src/kernels/tiles/matrix-tile-wgsl.js';
@@ -79,7 +79,7 @@ describe.skipIf(!available || !float16)(`the check of subgroup matrices on ${rea
   });
 
   it('does without where they compile but break the backend', async () => {
-    const { device } = await openDevice();
+    const { device } = await openGpuDevice();
     // The check is told that they compile; the device, which does not know the extension, has something else to say when they run.
     vi.spyOn(device, 'createComputePipelineAsync').mockImplementation((descriptor) => Promise.resolve(device.createComputePipeline(descriptor)));
     const shape = { M: 8, N: 8, K: 8 };

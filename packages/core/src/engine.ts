@@ -7,6 +7,7 @@ import { watchKernels, type NonFiniteWatch } from './debug.js';
 import { bytesPerElement, inferDType, type DType, type TensorData } from './dtype.js';
 import { XMoEError } from './errors.js';
 import { createFallbacks } from './fallbacks/index.js';
+import { groupedProductsOn, type GroupedProducts } from './grouped-products.js';
 import { timeKernels } from './kernel-timer.js';
 import { numbersOf, requireDTypeName, requireElements, requireShape } from './host-values.js';
 import type { RandomKey } from './random.js';
@@ -19,9 +20,9 @@ export interface EngineOptions {
    * off: no checks. nan: every kernel's float output is checked and the first NaN raises an error with the kernel's
    * name, as does an id that a table or a vocabulary does not have. leaks: every storage remembers where it was made, for `leakReport`. all: both.
    */
-  debug?: 'off' | 'nan' | 'leaks' | 'all';
+  readonly debug?: 'off' | 'nan' | 'leaks' | 'all';
   /** Give the engine a `profiler` also where the backend has none of its own, by timing kernel calls on the host. */
-  profile?: boolean;
+  readonly profile?: boolean;
 }
 
 export interface MemoryReport {
@@ -47,6 +48,8 @@ export class Engine {
   readonly profiler: Backend['profiler'];
   /** Names of the fused primitives that run as fallbacks here. */
   readonly fallbackNames: readonly string[];
+  /** How products by segment run here. */
+  readonly groupedProducts: GroupedProducts;
   readonly #live = new Set<Storage>();
   readonly #constants: Constants;
   readonly #recordSites: boolean;
@@ -66,6 +69,7 @@ export class Engine {
     // A kernel that a backend lists as undefined is as good as absent.
     const own = Object.fromEntries(Object.entries(backend.kernels).filter(([, kernel]) => kernel !== undefined));
     this.fallbackNames = Object.keys(fallbacks).filter((name) => !(name in own));
+    this.groupedProducts = groupedProductsOn(backend, this.fallbackNames);
     const plain = { ...fallbacks, ...own } as Kernels;
     const timer = options.profile && !backend.profiler ? timeKernels(plain) : undefined;
     const kernels = timer?.kernels ?? plain;

@@ -10,6 +10,7 @@ export * from './errors.js';
 export { createFallbacks } from './fallbacks/index.js';
 export * from './grad.js';
 export { stableArgsort } from './host-sort.js';
+export type { GroupedProducts } from './grouped-products.js';
 export { byTime } from './kernel-timer.js';
 export * from './module.js';
 export * from './ops/index.js';

@@ -53,7 +53,7 @@ export function applyExperts(
   checkExperts(experts, plan.experts, x.shape[1]!, experts.b1.shape[1]!);
   checkOperands(x, weights, plan, experts);
   const inspect = trackPositive ? (hidden: Tensor): Tensor => countPositive(hidden, plan) : null;
-  if (plan.dispatch === 'padded' && x.engine.fallbackNames.includes('groupedLinear')) return batchedExperts(x, weights, plan, experts, activation, inspect);
+  if (plan.dispatch === 'padded' && !x.engine.groupedProducts.native) return batchedExperts(x, weights, plan, experts, activation, inspect);
   const { output, inspected } = fusedExperts({ x, weights, plan, experts, activation, inspect });
   return { output, positive: inspected };
 }

@@ -1,6 +1,6 @@
 // What a layer reports about its routing: small tensors at the layer, one read later. Numbers before capacity are in
 // @xmoe/routers.
-import { cast, sum, type Engine, type Tensor } from '@xmoe/core';
+import { cast, sum, type GroupedProducts, type Tensor } from '@xmoe/core';
 import type { Routing } from '@xmoe/routers';
 import type { DispatchPath, DispatchPlan } from './plan.js';
 
@@ -11,8 +11,8 @@ export interface RoutingTrace {
   readonly capacity: number;
   /** R: N·C on the padded path. */
   readonly rows: number;
-  /** Whose products leave out empty rows here, see `BackendCapabilities`. */
-  readonly skipsEmptyRows: 'all' | 'linear' | 'none';
+  /** Whose products leave out empty rows here. */
+  readonly skipsEmptyRows: GroupedProducts['skipsEmptyRows'];
   /** s, for shares of hidden units. */
   readonly hidden: number;
   /** int32 []: tokens that are not padding. */
@@ -89,7 +89,7 @@ export function traceRouting({ routing, plan, mask, hidden, positive, perToken }
     experts,
     capacity,
     rows,
-    skipsEmptyRows: skippedOn(engine),
+    skipsEmptyRows: engine.groupedProducts.skipsEmptyRows,
     hidden,
     tokens: mask ? sum(cast(mask, 'int32')) : engine.scalar(plan.tokens, 'int32'),
     wantedPerExpert,
@@ -99,13 +99,6 @@ export function traceRouting({ routing, plan, mask, hidden, positive, perToken }
     positive,
     perToken: perToken ? { expertIds, counts, claimRow, probabilities } : null,
   };
-}
-
-/** Core's fallbacks multiply empty rows on any backend. */
-function skippedOn({ backend, fallbackNames }: Engine): RoutingTrace['skipsEmptyRows'] {
-  if (fallbackNames.includes('groupedLinear')) return 'none';
-  const { skipsEmptyRows = 'none' } = backend.capabilities;
-  return skipsEmptyRows === 'all' && fallbackNames.includes('groupedLinearWeightGrad') ? 'linear' : skipsEmptyRows;
 }
 
 /** Reads the small tensors of a trace. */

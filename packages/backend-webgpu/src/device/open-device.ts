@@ -29,7 +29,7 @@ const FEATURES = ['shader-f16', 'subgroups', 'timestamp-query', 'chromium-experi
  * Opens the adapter with all its limits and the features above, or takes the given device as it is.
  * Error `backend` where there is no adapter.
  */
-export async function openDevice({ device: given, powerPreference = 'high-performance', hardwareOnly = false }: OpenDeviceOptions = {}): Promise<OpenedDevice> {
+export async function openGpuDevice({ device: given, powerPreference = 'high-performance', hardwareOnly = false }: OpenDeviceOptions = {}): Promise<OpenedDevice> {
   if (given) return opened(given, given.adapterInfo, false);
   const gpu = await openGpu();
   const known = standardError() === 'loud' ? await probeAdapter() : undefined;

@@ -11,12 +11,12 @@ import { concat, reshape, slice } from './movement.js';
 
 export interface CrossEntropyOptions {
   /** ε of label smoothing (Szegedy et al. 2016): the target keeps 1 − ε, all V share ε. */
-  labelSmoothing?: number;
+  readonly labelSmoothing?: number;
 }
 
 export interface LinearCrossEntropyOptions extends CrossEntropyOptions {
   /** Columns of the vocabulary handled at once; by default as many as keep [R, chunk] at 2²³ elements. */
-  chunk?: number;
+  readonly chunk?: number;
 }
 
 /**

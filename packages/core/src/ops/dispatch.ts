@@ -21,13 +21,13 @@ export interface DispatchedClaims {
 }
 
 export interface DispatchOptions {
-  dispatch: DispatchPath;
+  readonly dispatch: DispatchPath;
   /** N */
-  experts: number;
+  readonly experts: number;
   /** R. padded: N·C. grouped: at least the number of claims. budget: the most claims to keep. */
-  rows: number;
+  readonly rows: number;
   /** Claims compete by rank, then token, whatever their scores. Default false. */
-  rankOnly?: boolean;
+  readonly rankOnly?: boolean;
 }
 
 /**

@@ -8,13 +8,13 @@ import { greaterEqual, less, logicalAnd, select } from './elementwise.js';
 
 export interface GroupedLinearOptions {
   /** int32 [R]: which row of x each row is; an index outside gives a row of zeros. Default: row r is x[r]. */
-  rows?: Tensor | null;
+  readonly rows?: Tensor | null;
   /** float32 or x's dtype [G, M] */
-  bias?: Tensor | null;
+  readonly bias?: Tensor | null;
   /** w is [G, M, K]. */
-  transposeW?: boolean;
+  readonly transposeW?: boolean;
   /** Default `none`. */
-  activation?: Activation;
+  readonly activation?: Activation;
 }
 
 /**

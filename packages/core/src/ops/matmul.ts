@@ -9,11 +9,11 @@ import { view } from './view.js';
 
 export interface MatmulOptions {
   /** a is [.., K, M]. */
-  transposeA?: boolean;
+  readonly transposeA?: boolean;
   /** b is [.., N, K]. */
-  transposeB?: boolean;
+  readonly transposeB?: boolean;
   /** dtype of the result; by default that of the inputs. float32 from float16 inputs keeps the accumulator. */
-  dtype?: FloatDType;
+  readonly dtype?: FloatDType;
 }
 
 /**

@@ -13,7 +13,7 @@ const ORDERED: readonly DType[] = ['float32', 'float16', 'int32'];
 
 export interface ReduceOptions {
   /** Keep the reduced axes with size 1. */
-  keepAxes?: boolean;
+  readonly keepAxes?: boolean;
 }
 
 /** The axes, sorted, counted from the front; all when undefined. */

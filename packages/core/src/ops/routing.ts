@@ -16,9 +16,9 @@ export interface ThresholdSelection {
 
 export interface ThresholdSelectOptions {
   /** K, the most experts of one token. Default: N. */
-  choices?: number;
+  readonly choices?: number;
   /** bool [T]: a token whose entry is false takes none. */
-  mask?: Tensor | null;
+  readonly mask?: Tensor | null;
 }
 
 /**

@@ -9,14 +9,14 @@ import { checkLimits, notNumbers, type DecodingLimits, type Hypothesis } from '.
 
 export interface BeamSearchOptions extends DecodingLimits {
   /** Default 5; 1 is greedy. */
-  beam?: number;
+  readonly beam?: number;
   /** How many hypotheses of each source to return, at most `beam`. Default 1. */
-  nBest?: number;
+  readonly nBest?: number;
   /** α of score = log p / length^α, the end counted; 0 compares log p alone. Default 1. */
-  lengthPenalty?: number;
-  computeDType?: FloatDType;
+  readonly lengthPenalty?: number;
+  readonly computeDType?: FloatDType;
   /** Awaited before each position: lets others run, or raises to stop. */
-  onStep?: () => Promise<void> | void;
+  readonly onStep?: () => Promise<void> | void;
 }
 
 const OP = 'beamSearch';

@@ -7,10 +7,10 @@ import { checkSampling, sampleToken, type TokenSampling } from './sampling.js';
 
 export interface SampleOptions extends DecodingLimits, TokenSampling {
   /** One per source: what a source draws depends on its key alone. */
-  keys: readonly RandomKey[];
-  computeDType?: FloatDType;
+  readonly keys: readonly RandomKey[];
+  readonly computeDType?: FloatDType;
   /** Awaited before each position. */
-  onStep?: () => Promise<void> | void;
+  readonly onStep?: () => Promise<void> | void;
 }
 
 /**

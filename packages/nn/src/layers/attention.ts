@@ -7,13 +7,13 @@ import {
 import { linear, linearParameters } from './linear.js';
 
 export interface AttentionConfig {
-  width: number;
-  heads: number;
+  readonly width: number;
+  readonly heads: number;
   /** Dropout on the attention probabilities. */
-  dropout: number;
-  std: number;
+  readonly dropout: number;
+  readonly std: number;
   /** Standard deviation of the output projection. */
-  outputStd: number;
+  readonly outputStd: number;
 }
 
 /** The rows of a batch: B sequences of T positions. */

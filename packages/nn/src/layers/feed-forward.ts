@@ -4,12 +4,12 @@ import { linear, linearParameters } from './linear.js';
 
 export interface DenseFeedForwardConfig {
   /** Prefix of the parameters, e.g. `h.0.mlp`. */
-  name: string;
-  width: number;
-  hidden: number;
-  activation: Activation;
-  std: number;
-  outputStd: number;
+  readonly name: string;
+  readonly width: number;
+  readonly hidden: number;
+  readonly activation: Activation;
+  readonly std: number;
+  readonly outputStd: number;
 }
 
 /** W2·act(W1·x + b1) + b2 with `name.c_fc` [d, hidden] and `name.c_proj` [hidden, d]. */

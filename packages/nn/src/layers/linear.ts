@@ -5,10 +5,10 @@ import {
 } from '@xmoe/core';
 
 export interface LinearOptions {
-  inputs: number;
-  outputs: number;
+  readonly inputs: number;
+  readonly outputs: number;
   /** Standard deviation of the initial weights. */
-  std: number;
+  readonly std: number;
 }
 
 /** Specs of `name.weight` [inputs, outputs] and `name.bias` [outputs]. */

@@ -12,16 +12,16 @@ import { layerNormParameters, normalize } from './linear.js';
 
 export interface TransformerLayerConfig<Trace> {
   /** Prefix of the parameters, e.g. `h.0`. */
-  name: string;
-  attention: AttentionConfig;
-  feedForward: FeedForward<Trace>;
+  readonly name: string;
+  readonly attention: AttentionConfig;
+  readonly feedForward: FeedForward<Trace>;
   /** Dropout on each residual branch. */
-  dropout: number;
+  readonly dropout: number;
   /** pre: x + f(norm(x)) (GPT-2). post: norm(x + f(x)) (Vaswani et al. 2017). */
-  norm: 'pre' | 'post';
-  causal: boolean;
+  readonly norm: 'pre' | 'post';
+  readonly causal: boolean;
   /** Adds attention over an encoder's output. */
-  cross: boolean;
+  readonly cross: boolean;
 }
 
 export interface TransformerLayerInput {

@@ -14,23 +14,23 @@ import { applyStack, extendStack, type StackResult } from './stack.js';
 
 export interface EncoderDecoderConfig<Trace = unknown> {
   /** Joint vocabulary of both sides. */
-  vocabularySize: number;
+  readonly vocabularySize: number;
   /** What shares the output projection's weight (Press and Wolf 2017). `decoder`: the decoder's embedding; `all`: both embeddings. */
-  tiedEmbeddings: 'decoder' | 'all';
+  readonly tiedEmbeddings: 'decoder' | 'all';
   /** Longest sequence of learned positions, which each side has of its own. */
-  contextLength: number;
-  width: number;
-  heads: number;
-  encoderLayers: number;
-  decoderLayers: number;
-  dropout: number;
-  initStd: number;
-  labelSmoothing: number;
-  norm: 'pre' | 'post';
-  positions: 'learned' | 'sinusoidal';
+  readonly contextLength: number;
+  readonly width: number;
+  readonly heads: number;
+  readonly encoderLayers: number;
+  readonly decoderLayers: number;
+  readonly dropout: number;
+  readonly initStd: number;
+  readonly labelSmoothing: number;
+  readonly norm: 'pre' | 'post';
+  readonly positions: 'learned' | 'sinusoidal';
   /** The feed-forward of layer `index` (1-based) of one side; `name` is its parameter prefix, e.g. `encoder.h.0`. */
-  feedForward: (layer: { side: 'encoder' | 'decoder'; index: number; name: string; std: number; outputStd: number }) => FeedForward<Trace>;
-  checkpointing?: boolean;
+  readonly feedForward: (layer: { side: 'encoder' | 'decoder'; index: number; name: string; std: number; outputStd: number }) => FeedForward<Trace>;
+  readonly checkpointing?: boolean;
 }
 
 export interface TranslationBatch {

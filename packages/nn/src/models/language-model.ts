@@ -14,20 +14,20 @@ import { readNext, readPrefixes, type DecodedPosition, type PrefixBatch, type Pr
 import { applyStack, type LayerTrace, type StackResult } from './stack.js';
 
 export interface LanguageModelConfig<Trace = unknown> {
-  vocabularySize: number;
+  readonly vocabularySize: number;
   /** Longest sequence: learned positions. */
-  contextLength: number;
-  width: number;
-  heads: number;
-  layers: number;
+  readonly contextLength: number;
+  readonly width: number;
+  readonly heads: number;
+  readonly layers: number;
   /** On embeddings, residual branches and attention probabilities. */
-  dropout: number;
+  readonly dropout: number;
   /** Standard deviation of the initial weights; projections into the residual stream use std / √(2·layers). */
-  initStd: number;
+  readonly initStd: number;
   /** The feed-forward of layer `index` (1-based); `name` is its parameter prefix without a suffix, e.g. `h.0`. */
-  feedForward: (layer: { index: number; name: string; std: number; outputStd: number }) => FeedForward<Trace>;
+  readonly feedForward: (layer: { index: number; name: string; std: number; outputStd: number }) => FeedForward<Trace>;
   /** Recompute layers in the backward pass instead of keeping their activations. */
-  checkpointing?: boolean;
+  readonly checkpointing?: boolean;
 }
 
 /** B sequences of T tokens. */

@@ -5,9 +5,9 @@ import type { LayerTrace } from './stack.js';
 export interface LossOptions {
   /** float32 []: what the summed loss is divided by; the number of targets of this batch by default. For gradient
    *  accumulation pass the number of targets of the whole update. */
-  normalizer?: Tensor;
+  readonly normalizer?: Tensor;
   /** Factor of the auxiliary loss: 1 / micro-batches of the update. */
-  auxScale?: number;
+  readonly auxScale?: number;
 }
 
 export interface ModelLoss<Trace> {

@@ -5,12 +5,12 @@ import {
 } from '@xmoe/core';
 
 export interface AdamWConfig {
-  beta1: number;
-  beta2: number;
-  epsilon: number;
-  weightDecay: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weightDecay: number;
   /** Largest global gradient norm; 0 switches clipping off. */
-  clipNorm: number;
+  readonly clipNorm: number;
 }
 
 export interface StepInput {

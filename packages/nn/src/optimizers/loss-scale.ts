@@ -7,11 +7,11 @@ export interface LossScaleState {
 }
 
 export interface LossScaleConfig {
-  initial: number;
+  readonly initial: number;
   /** Doubles after this many steps without overflow. */
-  growthInterval: number;
-  minimum: number;
-  maximum: number;
+  readonly growthInterval: number;
+  readonly minimum: number;
+  readonly maximum: number;
 }
 
 export const DEFAULT_LOSS_SCALE: LossScaleConfig = { initial: 2 ** 15, growthInterval: 1000, minimum: 1, maximum: 2 ** 24 };

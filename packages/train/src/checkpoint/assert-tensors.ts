@@ -11,9 +11,9 @@ export interface ExpectedTensor {
 
 export interface AssertTensorsOptions {
   /** What is being loaded, e.g. the checkpoint's path. */
-  where?: string;
+  readonly where?: string;
   /** Whether tensors that are not expected are fine. Default false. */
-  allowUnexpected?: boolean;
+  readonly allowUnexpected?: boolean;
 }
 
 /** Names of tensors that hold experts: `…experts.3.…` one by one, or all of a layer stacked along the first axis. */

@@ -5,7 +5,7 @@ import { assertLittleEndian, bytesOf, dataOf, type StoredTensor } from './tensor
 
 export interface SafetensorsOptions {
   /** Free strings kept in the header. */
-  metadata?: Readonly<Record<string, string>>;
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 export interface SafetensorsContent {

@@ -14,13 +14,13 @@ import { readSafetensors } from './safetensors-file.js';
 import type { StoredTensor } from './tensor-format.js';
 
 export interface CheckpointStoreOptions {
-  directory: string;
+  readonly directory: string;
   /** How many of the newest to keep, at least 1. Default 2. */
-  keepLast?: number;
+  readonly keepLast?: number;
   /** Whether the one with the lowest metric survives as well. Default true. */
-  keepBest?: boolean;
+  readonly keepBest?: boolean;
   /** Told about each damaged checkpoint that is skipped. Default: a warning of the process. */
-  onWarning?: (message: string) => void;
+  readonly onWarning?: (message: string) => void;
 }
 
 export interface CheckpointContent {

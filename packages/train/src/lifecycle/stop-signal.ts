@@ -26,9 +26,9 @@ export interface StopSignal {
 
 export interface StopSignalOptions {
   /** Called once, with the first signal: a place to tell the user that the run saves and stops. */
-  onStop?: (reason: StopReason) => void;
+  readonly onStop?: (reason: StopReason) => void;
   /** What a second one of SIGINT, SIGQUIT and SIGTERM calls with its code. Default `process.exit`. */
-  exit?: (code: number) => void;
+  readonly exit?: (code: number) => void;
 }
 
 /** Starts listening. The first signal sets the flag; the second one of SIGINT, SIGQUIT and SIGTERM quits at once. */

@@ -9,9 +9,9 @@ import { parseJson } from '@xmoe/files';
 import { encodeRow, metricsRowSchema, rowKey, type MetricsRow } from './rows.js';
 
 export interface MetricsLogOptions {
-  path: string;
+  readonly path: string;
   /** The step that the run resumes from: later rows are removed. Absent: a new run, and the file must not exist. */
-  resumeFrom?: number;
+  readonly resumeFrom?: number;
 }
 
 export interface MetricsLog {

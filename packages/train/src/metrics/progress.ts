@@ -35,16 +35,16 @@ export interface ProgressStream {
 }
 
 export interface ProgressOptions {
-  stream: ProgressStream;
-  totalSteps: number;
+  readonly stream: ProgressStream;
+  readonly totalSteps: number;
   /** Steps done before this process, after a resume: they do not count for the time left. */
-  firstStep?: number;
+  readonly firstStep?: number;
   /** Seconds between lines when not on a terminal. Default 10. */
-  plainIntervalSeconds?: number;
+  readonly plainIntervalSeconds?: number;
   /** Default `process.env`: NO_COLOR (any value but empty) turns colours off, TERM=dumb redrawing. */
-  environment?: Readonly<Record<string, string | undefined>>;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Milliseconds, monotonic. */
-  now?: () => number;
+  readonly now?: () => number;
 }
 
 const REDRAW_MS = 100;

@@ -8,11 +8,11 @@ import type { MetricsRow } from './rows.js';
 import { frameRecord } from './tf-record.js';
 
 export interface TensorBoardOptions {
-  directory: string;
+  readonly directory: string;
   /** The step that the run resumes from: what earlier files hold after it is hidden. */
-  resumeFrom?: number;
+  readonly resumeFrom?: number;
   /** Milliseconds since 1970. Default `Date.now`. */
-  now?: () => number;
+  readonly now?: () => number;
 }
 
 export interface TensorBoardWriter {

@@ -10,12 +10,12 @@ import type { StepReport } from './trainer.js';
 
 export interface RunOutputsOptions {
   /** Of the run. */
-  directory: string;
-  stream: ProgressStream;
-  totalSteps: number;
-  firstStep: number;
+  readonly directory: string;
+  readonly stream: ProgressStream;
+  readonly totalSteps: number;
+  readonly firstStep: number;
   /** Later rows of an earlier session are removed. */
-  resume: boolean;
+  readonly resume: boolean;
 }
 
 export interface RunOutputs {

@@ -26,38 +26,38 @@ export interface BatchSource<Host> {
 
 export interface RunTrainingOptions<Host> {
   /** Of the run; the caller holds its lock. */
-  directory: string;
-  trainer: Trainer<Host>;
-  batches: BatchSource<Host>;
-  totalSteps: number;
+  readonly directory: string;
+  readonly trainer: Trainer<Host>;
+  readonly batches: BatchSource<Host>;
+  readonly totalSteps: number;
   /** End this session, saved, once this many steps of the run are done. */
-  stopAfter?: number;
+  readonly stopAfter?: number;
   /** Micro-batches per update, or whether those so far are enough for one. */
-  accumulation: number | ((microBatches: readonly Host[]) => boolean);
-  evaluateEvery: number;
+  readonly accumulation: number | ((microBatches: readonly Host[]) => boolean);
+  readonly evaluateEvery: number;
   /** End the run after so many evaluations in a row without a better metric. Default: never. */
-  patience?: number;
+  readonly patience?: number;
   /** Also save after an evaluation with a better metric than all before. Default false. */
-  saveBest?: boolean;
-  checkpointEvery: number;
-  keepCheckpoints: number;
-  routingEvery: number;
+  readonly saveBest?: boolean;
+  readonly checkpointEvery: number;
+  readonly keepCheckpoints: number;
+  readonly routingEvery: number;
   /** Go on from the latest valid checkpoint of the directory. */
-  resume: boolean;
+  readonly resume: boolean;
   /** Path of the checkpoint to go on from instead. */
-  resumeFrom?: string;
+  readonly resumeFrom?: string;
   /** Saved with every checkpoint: configuration, tokenizer hash and whatever else the program needs. */
-  saved: JsonObject;
+  readonly saved: JsonObject;
   /** Files to keep with every checkpoint. */
-  files: Readonly<Record<string, string>>;
+  readonly files: Readonly<Record<string, string>>;
   /** Raises an error when a checkpoint, which is of `step`, belongs to another run. */
   checkSaved(saved: JsonObject, where: string, step: number): void | Promise<void>;
   /** Asked after every step and before a save: raises an error when the directory is no longer this process's. */
-  checkHeld?: () => void;
+  readonly checkHeld?: () => void;
   /** Absent: the run has nothing to be evaluated on, and is not. */
-  evaluate?: (() => Promise<Evaluation>) | undefined;
-  stop: Pick<StopSignal, 'requested' | 'reason'>;
-  stream: ProgressStream;
+  readonly evaluate?: (() => Promise<Evaluation>) | undefined;
+  readonly stop: Pick<StopSignal, 'requested' | 'reason'>;
+  readonly stream: ProgressStream;
 }
 
 export interface Evaluation {

@@ -11,14 +11,14 @@ import {
 import { createUpdate, type LossFunction, type UpdateResult } from './update.js';
 
 export interface TrainerOptions<Host, Device, Trace> extends LossFunction<Host, Device, Trace> {
-  engine: Engine;
-  specs: readonly ParameterSpec[];
+  readonly engine: Engine;
+  readonly specs: readonly ParameterSpec[];
   /** Float32 master weights, updated in place. */
-  parameters: Parameters;
-  optimizer: AdamWConfig;
-  schedule: ScheduleConfig;
-  seed: number;
-  computeDType: FloatDType;
+  readonly parameters: Parameters;
+  readonly optimizer: AdamWConfig;
+  readonly schedule: ScheduleConfig;
+  readonly seed: number;
+  readonly computeDType: FloatDType;
   /** Number of targets in a micro-batch. */
   countTargets(batch: Host): number;
   /** Reads a layer's trace. */

@@ -27,11 +27,11 @@ export interface LossFunction<Host, Device, Trace> {
 }
 
 export interface UpdateOptions<Host, Device, Trace> extends LossFunction<Host, Device, Trace> {
-  engine: Engine;
-  parameters: Parameters;
-  optimizer: AdamW;
-  seed: number;
-  computeDType: FloatDType;
+  readonly engine: Engine;
+  readonly parameters: Parameters;
+  readonly optimizer: AdamW;
+  readonly seed: number;
+  readonly computeDType: FloatDType;
 }
 
 export interface UpdateRequest<Host> {
