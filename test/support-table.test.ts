@@ -7,7 +7,8 @@ import { createKernels as createWebGpuKernels } from '../packages/backend-webgpu
 import type { Runtime } from '../packages/backend-webgpu/src/runtime/runtime.js';
 import type { WasmRuntime } from '../packages/backend-cpu/src/engine/runtime.js';
 import { tfjsSupport, type Support } from '@xmoe/backend-tfjs';
-import { createFallbacks, type KernelName, type Kernels } from '@xmoe/core';
+import { type KernelName, type Kernels } from '@xmoe/core';
+import { createFallbacks } from '@xmoe/core/backend';
 import { conformanceCases } from '@xmoe/testing';
 import { expect, it } from 'vitest';
 

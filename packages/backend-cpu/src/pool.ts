@@ -1,6 +1,7 @@
 // Keeps freed arrays for the next allocation of the same kind and length, so that a training loop makes no garbage.
 // Not a general allocator: lengths are exact, because kernels take whole arrays.
-import { bytesPerElement, type DType } from '@xmoe/core';
+import { type DType } from '@xmoe/core';
+import { bytesPerElement } from '@xmoe/core/backend';
 import { createStorage, type NumericArray, type Precision } from './storage.js';
 
 /** Idle arrays may always use this much; beyond it, as much as was ever live at once. */

@@ -1,8 +1,6 @@
 // What the tests of this package share: operands on a backend, random contents, and central differences in float64.
-import {
-  fillUniform, sizeOf,
-  type Backend, type DType, type Kernels, type Operand,
-} from '@xmoe/core';
+import { sizeOf, type Backend, type DType, type Kernels, type Operand } from '@xmoe/core';
+import { fillUniform } from '@xmoe/core/backend';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 
 export interface Bench {

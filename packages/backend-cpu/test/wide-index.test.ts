@@ -1,6 +1,7 @@
 // Dropout of attention beyond 2³³ pairs on the compiled kernels: of so many, causality leaves the last few to compute.
 import { createWasmBackend } from '@xmoe/backend-cpu';
-import { fillUniform, sizeOf, type DType, type Operand, type RandomKey } from '@xmoe/core';
+import { sizeOf, type DType, type Operand, type RandomKey } from '@xmoe/core';
+import { fillUniform } from '@xmoe/core/backend';
 import { expect, it } from 'vitest';
 
 const KEY: RandomKey = [0x12345678, 0x9abcdef0];

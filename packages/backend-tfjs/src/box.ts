@@ -1,6 +1,7 @@
 // Boxes: the buffers of this backend. A box holds one tf.Tensor (or host words for uint32) that kernels fill or replace.
 // Not the place for kernels; how their contents are reached is in memory.ts.
-import { bytesPerElement, hostArray, XMoEError, type BackendBuffer, type DType, type Operand } from '@xmoe/core';
+import { XMoEError, type BackendBuffer, type DType, type Operand } from '@xmoe/core';
+import { bytesPerElement, hostArray } from '@xmoe/core/backend';
 import { allocatorOf, guardAllocation, requireRoom } from './wasm-allocator.js';
 import type { TfDType, TfStorage, TfTensor, Tfjs } from './tfjs-module.js';
 

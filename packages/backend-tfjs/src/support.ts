@@ -1,6 +1,7 @@
 // Where each primitive runs on each TensorFlow.js build: the data behind the README's support table, read off the tables of kernels
 // themselves. No code runs by it.
-import { createFallbacks, type Backend, type KernelName, type Kernels } from '@xmoe/core';
+import { type Backend, type KernelName, type Kernels } from '@xmoe/core';
+import { createFallbacks } from '@xmoe/core/backend';
 import type { BoxStore } from './box.js';
 import { hostKernels } from './kernels/host.js';
 import { nativeKernels } from './kernels/native.js';

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import type * as tfjs from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import * as core from '@xmoe/core';
+import { createFallbacks } from '@xmoe/core/backend';
 import { asTfOp, createTfjsBackend, fromTf, toTf } from '@xmoe/backend-tfjs';
 import { createTfjsBackendFor, loadTfjs } from '@xmoe/backend-tfjs/node';
 
@@ -39,7 +40,7 @@ describe.each(modes)('interop on %s', (_, selected, backend) => {
     const [parameter, m, v] = [1, 0, 0].map((value) => engine.full([8192], value));
     const view = toTf(parameter);
     const hyper = engine.tensor([0.5, 0.9, 0.999, 1e-8, 0, 0.1, 0.001, 1, 0.1, 0.001]);
-    const { adamStep } = core.createFallbacks(backend);
+    const { adamStep } = createFallbacks(backend);
     (backend.kernels.adamStep ?? adamStep)(
       { gradients: [engine.ones([8192])], hyper },
       { parameters: [parameter], m: [m], v: [v] }, { decay: false },

@@ -1,5 +1,6 @@
 // Dropout that begins beyond 2³² elements, as that of a late head of attention does.
-import { fillUniform, type RandomKey } from '@xmoe/core';
+import { type RandomKey } from '@xmoe/core';
+import { fillUniform } from '@xmoe/core/backend';
 import { expect, it } from 'vitest';
 import { dropoutRun, uniformRun } from '../src/kernels/host-random.js';
 

@@ -1,6 +1,7 @@
 // Random numbers beyond 2³² elements, and dropout of attention beyond 2³² pairs, without as many: kernels are told that what they
 // work on begins far into the whole, as windows of it do.
-import { fillUniform, sizeOf, type Operand, type RandomKey } from '@xmoe/core';
+import { sizeOf, type Operand, type RandomKey } from '@xmoe/core';
+import { fillUniform } from '@xmoe/core/backend';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createWebGpuBackend } from '../src/index.js';
 import { randomKernels } from '../src/kernels/random.js';

@@ -1,5 +1,7 @@
 // float16 conversion, exhaustively, and what dtype data stands for.
-import { bytesPerElement, decodeFloat16, DTYPES, encodeFloat16, hostArray, inferDType } from '@xmoe/core';
+import { decodeFloat16, DTYPES, encodeFloat16 } from '@xmoe/core';
+import { bytesPerElement, hostArray } from '@xmoe/core/backend';
+import { inferDType } from '../src/dtype.js';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 

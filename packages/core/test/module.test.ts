@@ -1,6 +1,7 @@
 // The conventions of layers: parameters by name and their first values.
 import { createCpuBackend } from '@xmoe/backend-cpu';
-import { countParameters, createEngine, initializeParameters, initialValues, parameter, randomKey, type ParameterSpec } from '@xmoe/core';
+import { countParameters, createEngine, initializeParameters, parameter, randomKey, type ParameterSpec } from '@xmoe/core';
+import { initialValues } from '../src/module.js';
 import { describe, expect, it } from 'vitest';
 
 const spec = (name: string, shape: number[], init: ParameterSpec['init']): ParameterSpec => ({ name, shape, init, decay: true });

@@ -1,7 +1,9 @@
 // The public surface of @xmoe/metrics.
-export * from './bleu.js';
-export * from './bootstrap.js';
-export * from './chrf.js';
+export { createBleu, corpusBleu, sentenceBleu, formatBleu, type Smoothing, type BleuOptions, type BleuScore } from './bleu.js';
+export {
+  bootstrapScore, pairedBootstrap, type BootstrapOptions, type BootstrapScore, type ComparedScore, type PairedBootstrap,
+} from './bootstrap.js';
+export { createChrf, corpusChrf, sentenceChrf, type ChrfOptions, type ChrfScore } from './chrf.js';
 export { MetricsError } from './errors.js';
 export { bleuTokenizerFor } from './languages.js';
 export { formatFixed, SACREBLEU_VERSION, scoreCorpus, type Metric, type MetricScore, type SignedScore } from './metric.js';

@@ -3,10 +3,11 @@ import { createCpuBackend, createWasmBackend } from '@xmoe/backend-cpu';
 import { createEngine, foldIn, randomKey, type Engine } from '@xmoe/core';
 import { createMoeFeedForward, type RoutingTrace } from '@xmoe/moe';
 import {
-  beamSearch, createDenseFeedForward, createEncoderDecoder, maximumLengths, sampleSequences, selectRows,
+  beamSearch, createDenseFeedForward, createEncoderDecoder, maximumLengths, sampleSequences,
   type BeamSearchOptions, type DecodedModel, type DecoderState, type EncoderDecoder, type Hypothesis,
 } from '@xmoe/nn';
 import { afterAll, describe, expect, it } from 'vitest';
+import { selectRows } from '../src/decoding/decoder-state.js';
 import { drawnParameters, EVALUATION, expectClose, float64, read, tinyFeedForward } from './tiny.js';
 import { createTinyTranslator, paddedRows, type TinyTranslatorOptions } from './tiny-translator.js';
 

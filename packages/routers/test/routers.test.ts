@@ -1,6 +1,7 @@
 // What the twins do not show: options, errors, gradients, noise, and what stays on the device.
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { createEngine, fillUniform, grad, mean, multiply, sum, valueAndGrad, type Tensor } from '@xmoe/core';
+import { createEngine, grad, mean, multiply, sum, valueAndGrad, type Tensor } from '@xmoe/core';
+import { fillUniform } from '@xmoe/core/backend';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import {
   type Router, balanceLoss, createBaseRouter, createHashRouter, createThresholdRouter, createTopKRouter, createUniformRouter, gate, zLoss,

@@ -1,9 +1,9 @@
 // Gradient checks by central differences, for any function of float32 tensors. Meant for the float64 mode of
 // backend-cpu; not a conformance check (those compare kernels with kernels).
 import {
-  cast, foldIn, formatShape, hostNormal, hostUniform, isFloat, multiply, randomKey, sizeOf, sum, valueAndGrad,
-  type Engine, type Shape, type Tensor,
+  cast, foldIn, formatShape, hostNormal, hostUniform, multiply, randomKey, sizeOf, sum, valueAndGrad, type Engine, type Shape, type Tensor,
 } from '@xmoe/core';
+import { isFloat } from '@xmoe/core/backend';
 
 export interface GradientInput {
   readonly shape: Shape;

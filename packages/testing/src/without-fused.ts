@@ -1,5 +1,6 @@
 // A backend without its fused kernels, so that core's fallbacks run in their place. Not a backend of its own.
-import { createFallbacks, type Backend } from '@xmoe/core';
+import { type Backend } from '@xmoe/core';
+import { createFallbacks } from '@xmoe/core/backend';
 
 /** `backend` without the fused kernels that `drop` names: all of them by default. */
 export function withoutFused(backend: Backend, drop: (name: string) => boolean = () => true): Backend {

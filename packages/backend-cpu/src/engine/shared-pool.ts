@@ -1,6 +1,7 @@
 // The buffers of the engine: typed arrays on regions of the shared memory, so that both the plain kernels and the compiled
 // ones see them. Placement is in arena.ts.
-import { XMoEError, bytesPerElement, type DType } from '@xmoe/core';
+import { XMoEError, type DType } from '@xmoe/core';
+import { bytesPerElement } from '@xmoe/core/backend';
 import type { BufferPool } from '../pool.js';
 import type { NumericArray } from '../storage.js';
 import { createArena, type Block } from './arena.js';

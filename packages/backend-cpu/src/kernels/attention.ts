@@ -1,6 +1,7 @@
 // attention and its gradient, block by block of query rows: never more than [32, Tk] scores at once. The backward pass makes
 // the probabilities again from stats (Dao et al. 2022, Algorithm 4) and the dropout mask from its key.
-import { fillUniform, LOWEST_FLOAT32, type AttentionOptions, type KernelInputs, type KernelOutputs, type Operand } from '@xmoe/core';
+import { type AttentionOptions, type KernelInputs, type KernelOutputs, type Operand } from '@xmoe/core';
+import { fillUniform, LOWEST_FLOAT32 } from '@xmoe/core/backend';
 import { bools, floats, uint32s, type FloatArray } from '../storage.js';
 import { gemm, matrixAt, type Matrix } from './gemm.js';
 

@@ -1,8 +1,7 @@
 // Element-wise kernels of two or three operands that broadcast as NumPy does: binary, compare, select.
 // Axes that broadcast alike are merged first, so equal shapes and scalars are one flat loop.
-import {
-  collapseBroadcast, stridesOf, type BinaryOp, type CompareOp, type KernelAttributes, type KernelInputs, type KernelOutputs, type Operand,
-} from '@xmoe/core';
+import { type BinaryOp, type CompareOp, type KernelAttributes, type KernelInputs, type KernelOutputs, type Operand } from '@xmoe/core';
+import { collapseBroadcast, stridesOf } from '@xmoe/core/backend';
 import { elements, type NumericArray } from '../storage.js';
 
 /** One run along the last merged axis: start position and step of each operand (step 0 repeats the element). */

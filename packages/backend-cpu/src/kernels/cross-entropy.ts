@@ -1,5 +1,6 @@
 // Cross-entropy over one chunk of the vocabulary: its statistics per row, and the gradient of its logits.
-import { LOWEST_FLOAT32, type CrossEntropyChunk, type KernelAttributes, type KernelInputs, type KernelOutputs } from '@xmoe/core';
+import { type CrossEntropyChunk, type KernelAttributes, type KernelInputs, type KernelOutputs } from '@xmoe/core';
+import { LOWEST_FLOAT32 } from '@xmoe/core/backend';
 import { floats, int32s } from '../storage.js';
 
 export function crossEntropyStats(

@@ -1,5 +1,6 @@
 // dropout. The mask is a function of (key, stream, index): the backward pass makes it again instead of keeping it.
-import { fillUniform, type KernelAttributes, type KernelInputs, type KernelOutputs } from '@xmoe/core';
+import { type KernelAttributes, type KernelInputs, type KernelOutputs } from '@xmoe/core';
+import { fillUniform } from '@xmoe/core/backend';
 import { floats, uint32s } from '../storage.js';
 
 /** `x` / (1 − rate) or 0 per element. The rate is compared as float32, as every device does. */

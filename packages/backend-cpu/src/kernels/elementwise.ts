@@ -1,5 +1,6 @@
 // Element-wise kernels: fill, iota, random, unary, cast. Those that broadcast are in broadcasting.ts.
-import { fillUniform, isFloat, toWhole, type KernelAttributes, type KernelInputs, type KernelOutputs, type UnaryOp } from '@xmoe/core';
+import { type KernelAttributes, type KernelInputs, type KernelOutputs, type UnaryOp } from '@xmoe/core';
+import { fillUniform, isFloat, toWhole } from '@xmoe/core/backend';
 import { bools, elements, floats, uint32s, type NumericArray } from '../storage.js';
 import { erf } from './erf.js';
 

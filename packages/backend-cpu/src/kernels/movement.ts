@@ -1,5 +1,6 @@
 // Kernels that only move elements (of any dtype, bit for bit): transpose, slice, broadcast, concat.
-import { stridesOf, type KernelAttributes, type KernelInputs, type KernelOutputs } from '@xmoe/core';
+import { type KernelAttributes, type KernelInputs, type KernelOutputs } from '@xmoe/core';
+import { stridesOf } from '@xmoe/core/backend';
 import { elements, type NumericArray } from '../storage.js';
 
 export function transpose(

@@ -1,5 +1,6 @@
 // Kernels of mixture-of-experts routing: thresholdSelect, combineExperts and its gradient.
-import { countToReach, massToReach, type KernelAttributes, type KernelInputs, type KernelOutputs } from '@xmoe/core';
+import { type KernelAttributes, type KernelInputs, type KernelOutputs } from '@xmoe/core';
+import { countToReach, massToReach } from '@xmoe/core/backend';
 import { bools, floats, int32s } from '../storage.js';
 import { topK } from './sorting.js';
 

@@ -1,6 +1,7 @@
 // Kernels that order: sortByKey and topK, and the stable merge sort that they share.
 // NaN comes after every number, in ascending and in descending order. −0 and +0 are equal.
-import { stableArgsort, type KernelInputs, type KernelOutputs } from '@xmoe/core';
+import { type KernelInputs, type KernelOutputs } from '@xmoe/core';
+import { stableArgsort } from '@xmoe/core/backend';
 import { elements, floats, int32s, type NumericArray } from '../storage.js';
 
 export function sortByKey({ keys }: KernelInputs<'sortByKey'>, { permutation }: KernelOutputs<'sortByKey'>): void {

@@ -1,5 +1,6 @@
 // Walks NumPy broadcasts as runs over the innermost axis. Knows strides, not operations.
-import { collapseBroadcast, stridesOf, type Shape } from '@xmoe/core';
+import { type Shape } from '@xmoe/core';
+import { collapseBroadcast, stridesOf } from '@xmoe/core/backend';
 
 /** One run: `length` outputs from `out`, input i from `starts[i]` with stride `strides[i]` (0 or 1). */
 export type Run = (out: number, length: number, starts: readonly number[], strides: readonly number[]) => void;

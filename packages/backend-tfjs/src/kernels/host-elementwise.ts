@@ -1,5 +1,6 @@
 // fill, iota, unary, binary, compare, select and cast on the host. Broadcasting is in host-broadcast.ts.
-import { sizeOf, toWhole, type BinaryOp, type CompareOp, type Operand, type RequiredKernels, type UnaryOp } from '@xmoe/core';
+import { sizeOf, type BinaryOp, type CompareOp, type Operand, type RequiredKernels, type UnaryOp } from '@xmoe/core';
+import { toWhole } from '@xmoe/core/backend';
 import type { HostArray } from '../box.js';
 import type { Memory } from '../memory.js';
 import { eachRun } from './host-broadcast.js';

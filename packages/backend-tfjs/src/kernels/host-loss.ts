@@ -1,5 +1,6 @@
 // Cross-entropy over one chunk of the vocabulary, and AdamW, on the host.
-import { LOWEST_FLOAT32, type FusedKernels } from '@xmoe/core';
+import { type FusedKernels } from '@xmoe/core';
+import { LOWEST_FLOAT32 } from '@xmoe/core/backend';
 import type { HostArray } from '../box.js';
 import type { Memory } from '../memory.js';
 

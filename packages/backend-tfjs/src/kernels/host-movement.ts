@@ -1,5 +1,6 @@
 // transpose, slice, broadcast and concat on the host: copies between strided layouts, any dtype.
-import { sizeOf, stridesOf, type RequiredKernels } from '@xmoe/core';
+import { sizeOf, type RequiredKernels } from '@xmoe/core';
+import { stridesOf } from '@xmoe/core/backend';
 import type { HostArray } from '../box.js';
 import type { Memory } from '../memory.js';
 import { eachRun } from './host-broadcast.js';

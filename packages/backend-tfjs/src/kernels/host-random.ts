@@ -1,6 +1,7 @@
 // random and dropout on the host: Threefry-2x32-20 (Salmon et al., SC 2011) written out flat, since it runs once per
 // two elements of every dropout mask. Bit-equal to `fillUniform` of core, which stays the readable definition.
-import { streamCounter, type FusedKernels, type RequiredKernels } from '@xmoe/core';
+import { type FusedKernels, type RequiredKernels } from '@xmoe/core';
+import { streamCounter } from '@xmoe/core/backend';
 import type { HostArray } from '../box.js';
 import type { Memory } from '../memory.js';
 

@@ -1,5 +1,6 @@
 // thresholdSelect and combineExperts with its gradient on the host.
-import { countToReach, massToReach, type FusedKernels } from '@xmoe/core';
+import { type FusedKernels } from '@xmoe/core';
+import { countToReach, massToReach } from '@xmoe/core/backend';
 import type { Memory } from '../memory.js';
 import { present } from './host-activation.js';
 import { largestOfRow } from './host-sorting.js';

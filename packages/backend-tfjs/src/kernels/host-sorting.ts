@@ -1,5 +1,6 @@
 // topK and sortByKey on the host, and the row sort that threshold selection shares. Ties go to the lowest index.
-import { stableArgsort, type RequiredKernels } from '@xmoe/core';
+import { type RequiredKernels } from '@xmoe/core';
+import { stableArgsort } from '@xmoe/core/backend';
 import type { HostArray } from '../box.js';
 import type { Memory } from '../memory.js';
 

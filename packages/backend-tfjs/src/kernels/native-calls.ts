@@ -1,5 +1,6 @@
 // Calls of public TensorFlow.js kernels for builds whose memory is on a device: names, shapes, disposal. No primitives.
-import { sameShape, sizeOf, XMoEError, type Operand, type OperandField } from '@xmoe/core';
+import { sizeOf, XMoEError, type Operand, type OperandField } from '@xmoe/core';
+import { sameShape } from '@xmoe/core/backend';
 import { boxOf, type BoxStore } from '../box.js';
 import type { TfTensor, TfTensorInfo, Tfjs } from '../tfjs-module.js';
 

@@ -1,6 +1,7 @@
 // unary, binary and transpose on the wasm build's SIMD kernels where they exist, are exact and the operand is long enough
 // to pay for the call; the host kernels otherwise.
-import { collapseBroadcast, sizeOf, type BinaryOp, type RequiredKernels, type UnaryOp } from '@xmoe/core';
+import { sizeOf, type BinaryOp, type RequiredKernels, type UnaryOp } from '@xmoe/core';
+import { collapseBroadcast } from '@xmoe/core/backend';
 import type { WasmBinary, WasmUnary } from '../wasm-heap.js';
 import type { WasmContext } from './wasm-context.js';
 

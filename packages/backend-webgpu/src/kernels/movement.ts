@@ -1,6 +1,7 @@
 // Kernels that only move elements (of any dtype, bit for bit): transpose, slice, broadcast, concat. Transposition through tiles
 // is in transpose-tile.ts.
-import { sizeOf, stridesOf, type Kernels, type Operand } from '@xmoe/core';
+import { sizeOf, type Kernels, type Operand } from '@xmoe/core';
+import { stridesOf } from '@xmoe/core/backend';
 import { ELEMENT_GROUP, wgslType, type BufferSpec, type ProgramSpec } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { dense, fits, repeated, runStrided, type View } from './strided.js';

@@ -1,7 +1,8 @@
 // The engine of element-wise and movement kernels: out[…] = f(a[…], b[…], …) where each operand is walked by strides of its own.
 // Axes that all operands walk alike are merged; four neighbours are one vec4 where all allow it; what exceeds the largest
 // binding is cut into pieces. Not the kernels: they give `f`.
-import { sizeOf, stridesOf, XMoEError, type DType, type Operand } from '@xmoe/core';
+import { sizeOf, XMoEError, type DType, type Operand } from '@xmoe/core';
+import { stridesOf } from '@xmoe/core/backend';
 import { DEVICE_BYTES } from '../runtime/buffers.js';
 import { ELEMENT_GROUP, wgslType, type BufferSpec, type ScalarType } from '../runtime/program.js';
 import type { Binding, Runtime } from '../runtime/runtime.js';

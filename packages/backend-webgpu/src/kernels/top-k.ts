@@ -1,7 +1,8 @@
 // topK and its kin: the k best of each row, and XMoE's selection by threshold. Short rows are ranked by counting, several per
 // workgroup; of long ones a workgroup selects the best and sorts only these; where those do not fit its memory, everything is
 // sorted.
-import { massToReach, sizeOf, type DType, type Kernels, type Operand } from '@xmoe/core';
+import { sizeOf, type DType, type Kernels, type Operand } from '@xmoe/core';
+import { massToReach } from '@xmoe/core/backend';
 import { reads, wgslType, writes, type BufferType } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { bitsOf, ORDER_GROUP, RUN } from './order-wgsl.js';

@@ -1,6 +1,7 @@
 // Time per kernel from timestamps of the device. While it runs every kernel has a pass of its own, so the whole is slower than
 // without; the shares are right.
-import { byTime, type KernelTime } from '@xmoe/core';
+import { type KernelTime } from '@xmoe/core';
+import { byTime } from '@xmoe/core/backend';
 
 /** Two timestamps per pass; 4,096 is the largest query set. */
 const PASSES = 2048;

@@ -1,5 +1,6 @@
 // The choice of one token from its logits, on the host: temperature, top-k, nucleus. Knows no model.
-import { stableArgsort, XMoEError } from '@xmoe/core';
+import { XMoEError } from '@xmoe/core';
+import { stableArgsort } from '@xmoe/core/backend';
 
 export interface TokenSampling {
   /** Divides the logits; 0 takes the likeliest token. */

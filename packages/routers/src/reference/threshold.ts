@@ -1,5 +1,6 @@
 // The threshold router (Algorithm 1, Eq. 5): every token takes as many experts as it needs to reach mass t.
-import { countToReach, massToReach, requireFinite, requireFlag, requireInteger, requireOptions } from '@xmoe/core';
+import { requireFinite, requireFlag, requireInteger, requireOptions } from '@xmoe/core';
+import { countToReach, massToReach } from '@xmoe/core/backend';
 import { type GateOptions, rankExperts, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
 import { type Routing, buildRouting, rowOf } from './routing.js';

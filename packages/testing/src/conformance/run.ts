@@ -1,6 +1,7 @@
 // Registers the conformance tests of one backend with a test framework: every primitive, native and as fallback, against
 // backend-cpu. Framework-light: pass vitest's describe, it and expect.
-import { createFallbacks, sizeOf, DTYPES, type Backend, type DType, type FusedKernels, type KernelName, type Kernels } from '@xmoe/core';
+import { sizeOf, DTYPES, type Backend, type DType, type FusedKernels, type KernelName, type Kernels } from '@xmoe/core';
+import { createFallbacks } from '@xmoe/core/backend';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { largestOperand, type ConformanceCase } from './case.js';
 import { CONFORMANCE_CASES, isFused } from './cases/index.js';

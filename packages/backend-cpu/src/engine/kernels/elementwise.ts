@@ -1,5 +1,6 @@
 // unary and binary of float32 on the compiled kernels: equal shapes, scalars, and what merges to rows. The rest stays plain.
-import { collapseBroadcast, sizeOf, type BinaryOp, type Kernels, type UnaryOp } from '@xmoe/core';
+import { sizeOf, type BinaryOp, type Kernels, type UnaryOp } from '@xmoe/core';
+import { collapseBroadcast } from '@xmoe/core/backend';
 import type { WasmRuntime } from '../runtime.js';
 import { grainOf } from './grain.js';
 

@@ -1,5 +1,6 @@
 // The kernels that read or add at indices on the compiled ones. Rows move as bytes, so any dtype; sums are float32 only.
-import { bytesPerElement, type Kernels } from '@xmoe/core';
+import { type Kernels } from '@xmoe/core';
+import { bytesPerElement } from '@xmoe/core/backend';
 import type { WasmRuntime } from '../runtime.js';
 import { grainOf } from './grain.js';
 

@@ -1,6 +1,7 @@
 // The kernels that move elements on the compiled ones: strided views of any dtype as runs of bytes, matrices of 4-byte
 // elements as tiles. What is neither stays plain.
-import { bytesPerElement, sizeOf, stridesOf, type Kernels, type Operand } from '@xmoe/core';
+import { sizeOf, type Kernels, type Operand } from '@xmoe/core';
+import { bytesPerElement, stridesOf } from '@xmoe/core/backend';
 import type { WasmRuntime } from '../runtime.js';
 import { grainOf } from './grain.js';
 

@@ -1,5 +1,6 @@
 // The kernels of mixture-of-experts routing on the compiled ones: topK, thresholdSelect, combineExperts and its gradient.
-import { massToReach, type Kernels } from '@xmoe/core';
+import { type Kernels } from '@xmoe/core';
+import { massToReach } from '@xmoe/core/backend';
 import { int32s } from '../../storage.js';
 import type { WasmRuntime } from '../runtime.js';
 import { grainOf } from './grain.js';
