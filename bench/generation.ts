@@ -2,10 +2,9 @@
 // turns on every backend. Sampling is greedy; tokenizers are not here.
 import { initializeParameters, randomKey, type Engine } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
+import { createLanguageModelFromConfig, droplessLanguageConfig, type LanguageConfig, languageVocabulary } from '@xmoe/models';
 import { continueTexts, sampleToken, type LanguageModel } from '@xmoe/nn';
-import { configs, type Config } from '../apps/lm-pretrain/src/config.js';
-import { leakFree } from '../apps/lm-pretrain/src/finish.js';
-import { buildModel, vocabularyOf } from '../apps/lm-pretrain/src/model.js';
+import { loadLanguagePreset } from '@xmoe/models/presets';
 import type { Device } from './forward-backward.js';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions } from './measure.js';
 import type { Table } from './table.js';
@@ -22,8 +21,8 @@ export async function benchGeneration(devices: readonly Device[], quick: boolean
 }
 
 async function benchPreset(devices: readonly Device[], preset: string, options: MeasureOptions): Promise<Table> {
-  const config = leakFree(await configs.resolve({ preset }));
-  const model = buildModel(config, vocabularyOf(config));
+  const config = droplessLanguageConfig(loadLanguagePreset(preset));
+  const model = createLanguageModelFromConfig(config, languageVocabulary(config));
   const prompt = Array.from({ length: PROMPT }, (_, index) => index + 10);
   const tokens = config.model.contextLength - PROMPT;
   const contestants = devices.flatMap(({ engine }) => {
@@ -70,7 +69,7 @@ function whole(engine: Engine, model: LanguageModel<RoutingTrace>, parameters: W
   };
 }
 
-function tableOf(preset: string, config: Config, tokens: number, rows: Table['rows']): Table {
+function tableOf(preset: string, config: LanguageConfig, tokens: number, rows: Table['rows']): Table {
   return {
     id: `generation-${preset}`,
     title: `Generation with the preset ${preset}`,

@@ -4,10 +4,9 @@ import { parseArgs } from 'node:util';
 import { pathToFileURL } from 'node:url';
 import { createWebGpuBackend } from '@xmoe/backend-webgpu';
 import { createEngine } from '@xmoe/core';
+import { createLanguageModelFromConfig, createLanguageModelTrainer } from '@xmoe/models';
 import { bytesOf, createMockGpu, LARGE_GPU, modelledMs, type DeviceProfile, type Launch, type MockGpu } from '@xmoe/testing';
-import { configs } from '../apps/lm-pretrain/src/config.js';
-import { buildModel } from '../apps/lm-pretrain/src/model.js';
-import { createLanguageModelTrainer } from '../apps/lm-pretrain/src/train-run.js';
+import { loadLanguagePreset } from '@xmoe/models/presets';
 import { vocabularyOf } from './train-step.js';
 
 /** One update: its preset, and its micro-batches. */
@@ -46,12 +45,12 @@ export interface LaunchOptions {
 
 /** The row of a case, and the launches of one recorded update. */
 export async function measureLaunches({ preset, accumulation }: LaunchCase, { profile = LARGE_GPU, set = [] }: LaunchOptions = {}): Promise<{ row: LaunchRow; launches: Launch[]; gpu: MockGpu }> {
-  const config = await configs.resolve({ preset, set: [`train.accumulation=${accumulation}`, ...set] });
+  const config = loadLanguagePreset(preset, { set: [`train.accumulation=${accumulation}`, ...set] });
   const gpu = createMockGpu(profile);
   gpu.keepLaunches = false;
   const engine = createEngine(await createWebGpuBackend({ device: gpu.device, tuning: 'off' }));
   try {
-    const model = buildModel(config, vocabularyOf(config));
+    const model = createLanguageModelFromConfig(config, vocabularyOf(config));
     // Values do not matter here, and drawing them takes longer than everything else.
     const parameters = Object.fromEntries(model.parameters.map(({ name, shape }) => [name, engine.zeros(shape).keep()]));
     const trainer = createLanguageModelTrainer(engine, config, model, parameters);

@@ -1,11 +1,10 @@
 // One update of the `tiny` preset, data loading and reports aside: forward, backward, clipping, AdamW. XMoE and the dense
 // model of equal FLOPs take turns on every backend.
 import { hostUniform, initializeParameters, randomKey, type Engine } from '@xmoe/core';
+import { createLanguageModelFromConfig, createLanguageModelTrainer, type LanguageConfig } from '@xmoe/models';
 import type { TokenBatch } from '@xmoe/text';
 import type { Trainer } from '@xmoe/train';
-import { configs, type Config } from '../apps/lm-pretrain/src/config.js';
-import { buildModel } from '../apps/lm-pretrain/src/model.js';
-import { createLanguageModelTrainer } from '../apps/lm-pretrain/src/train-run.js';
+import { loadLanguagePreset } from '@xmoe/models/presets';
 import type { Device } from './forward-backward.js';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions } from './measure.js';
 import type { Table } from './table.js';
@@ -16,8 +15,8 @@ export const QUICK_BATCH = ['train.batchSize=1', 'model.contextLength=16'];
 
 export async function benchTrainStep(devices: readonly Device[], quick: boolean, options: MeasureOptions): Promise<Table[]> {
   const set = quick ? QUICK_BATCH : [];
-  const sparse = await configs.resolve({ preset: PRESET, set });
-  const dense = await configs.resolve({ preset: PRESET, router: 'dense', set });
+  const sparse = loadLanguagePreset(PRESET, { set });
+  const dense = { ...sparse, moe: null };
   const trainers: Trainer<TokenBatch>[] = [];
   const contestants = devices.flatMap(({ engine }) => [stepContestant(engine, sparse, 'XMoE', trainers), stepContestant(engine, dense, 'dense', trainers)]);
   const timings = await measureInterleaved(contestants, options);
@@ -44,13 +43,13 @@ export async function benchTrainStep(devices: readonly Device[], quick: boolean,
   }];
 }
 
-export function describeConfig({ model, moe }: Config): string {
+export function describeConfig({ model, moe }: LanguageConfig): string {
   const { experts, expertHidden, router, dispatch, capacityFactor } = moe!;
   return `${model.layers} layers, d = ${model.width}, ${experts}×${expertHidden} experts in every ${moe!.every === 2 ? 'second' : `${moe!.every}th`} layer, ${router.type} router, ${dispatch} dispatch, γ = ${capacityFactor}`;
 }
 
 /** Steps of a new trainer, which goes into `trainers`, to be disposed by the caller. */
-export function stepContestant(engine: Engine, config: Config, name: string, trainers: Trainer<TokenBatch>[]): Contestant {
+export function stepContestant(engine: Engine, config: LanguageConfig, name: string, trainers: Trainer<TokenBatch>[]): Contestant {
   const trainer = createStepTrainer(engine, config);
   trainers.push(trainer);
   const batches = Array.from({ length: BATCHES }, (_, index) => zipfBatch(config, index));
@@ -64,19 +63,19 @@ export function stepContestant(engine: Engine, config: Config, name: string, tra
 }
 
 /** A trainer of a new model at a constant learning rate. */
-export function createStepTrainer(engine: Engine, config: Config): Trainer<TokenBatch> {
-  const model = buildModel(config, vocabularyOf(config));
+export function createStepTrainer(engine: Engine, config: LanguageConfig): Trainer<TokenBatch> {
+  const model = createLanguageModelFromConfig(config, vocabularyOf(config));
   const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
-  const constant: Config = { ...config, train: { ...config.train, schedule: 'constant' } };
+  const constant: LanguageConfig = { ...config, train: { ...config.train, schedule: 'constant' } };
   return createLanguageModelTrainer(engine, constant, model, parameters);
 }
 
-export function vocabularyOf({ data: { tokenizer } }: Config): number {
+export function vocabularyOf({ data: { tokenizer } }: LanguageConfig): number {
   return tokenizer.type === 'bpe' ? tokenizer.vocabularySize : 50_257;
 }
 
 /** Windows of tokens whose id r appears about as 1 / (r + 1): as uneven as words. */
-export function zipfBatch(config: Config, index: number): TokenBatch {
+export function zipfBatch(config: LanguageConfig, index: number): TokenBatch {
   const { contextLength } = config.model;
   const vocabulary = vocabularyOf(config);
   const uniform = hostUniform(randomKey(index), config.train.batchSize * (contextLength + 1));

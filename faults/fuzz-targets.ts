@@ -3,8 +3,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { decodeSafetensors, encodeSafetensors, mergeOverrides } from '@xmoe/train';
-import { loadPreset, readManifest, readMetrics, readSafetensors, writeDirectory } from '@xmoe/train/node';
+import { decodeSafetensors, encodeSafetensors, loadPreset, mergeOverrides } from '@xmoe/train';
+import { readManifest, readMetrics, readSafetensors, writeDirectory } from '@xmoe/train/node';
 import { openShards, prepareShards, readDocuments, readPairs } from '@xmoe/text/node';
 import { tokenizerFromJson, tokenizerToJson, trainBpe } from '@xmoe/text';
 import { parseJson, type JsonObject } from '@xmoe/files';
@@ -93,7 +93,7 @@ async function recordTargets(folder: string, put: (name: string, content: string
   const shards = join(folder, 'shards', 'own');
   await prepareShards({ documents: Array.from({ length: 40 }, (_, index) => ({ text: `document ${index}`, source: 'fuzz', index })), sourceFingerprint: 'fuzz', tokenizer, outDirectory: shards, split: { validation: 0.1, test: 0.1 } });
   const index = readFileSync(join(shards, 'index.json'), 'utf8');
-  const preset = JSON.parse(readFileSync(new URL('../apps/lm-pretrain/presets/tiny.json', import.meta.url), 'utf8')) as JsonObject;
+  const preset = JSON.parse(readFileSync(new URL('../packages/models/presets/language/tiny.json', import.meta.url), 'utf8')) as JsonObject;
   const withLength = (json: string) => Buffer.concat([Buffer.from(BigUint64Array.of(BigInt(Buffer.byteLength(json))).buffer), Buffer.from(json), tensors.subarray(8 + headerBytes)]);
   const rows = '{"step":1,"kind":"train","loss":3.5}\n{"step":2,"kind":"train","loss":3.25}\n';
   return {

@@ -17,6 +17,7 @@ const DEADLINE_MS = 30 * 60_000;
 
 const PROGRAMS = {
   'lm-pretrain': {
+    kind: 'language',
     presets: /^\d+m-/,
     file: 'corpus.jsonl',
     data: (words) => sentences(words, 3000).map((text) => JSON.stringify({ text })).join('\n'),
@@ -26,6 +27,7 @@ const PROGRAMS = {
     ],
   },
   nmt: {
+    kind: 'translation',
     presets: /^paper-/,
     file: 'pairs.tsv',
     data: (words) => sentences(words, 12_000).map((text) => `${text}\t${text.split(' ').reverse().join(' ')}`).join('\n'),
@@ -56,8 +58,8 @@ function sentences(words, count) {
 
 /** All presets of the paper as [program, preset]. */
 export function paperPresets() {
-  return Object.entries(PROGRAMS).flatMap(([program, { presets }]) =>
-    readdirSync(join(root, 'apps', program, 'presets'))
+  return Object.entries(PROGRAMS).flatMap(([program, { kind, presets }]) =>
+    readdirSync(join(root, 'packages', 'models', 'presets', kind))
       .map((file) => file.replace(/\.json$/, ''))
       .filter((name) => presets.test(name))
       .map((preset) => [program, preset]),

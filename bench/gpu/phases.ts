@@ -2,7 +2,7 @@
 import { createWebGpuBackend, type WebGpuBackend } from '@xmoe/backend-webgpu';
 import { createEngine, type Operand } from '@xmoe/core';
 import { runConformance, type TestFramework } from '@xmoe/testing';
-import { configs } from '../../apps/lm-pretrain/src/config.js';
+import { loadLanguagePreset } from '@xmoe/models/presets';
 import { openTorch, type TorchPeer } from '../peers/torch.js';
 import { createStepTrainer, vocabularyOf, zipfBatch } from '../train-step.js';
 import type { PhaseName } from './options.js';
@@ -71,7 +71,7 @@ async function measureLaunchCost(say: Say, small: boolean): Promise<void> {
 
 /** Updates of a preset: wall clock of each, then kernels of one by time. */
 async function step(say: Say, preset: string, set: readonly string[]): Promise<void> {
-  const config = await configs.resolve({ preset, set: ['train.accumulation=1', ...set] });
+  const config = loadLanguagePreset(preset, { set: ['train.accumulation=1', ...set] });
   await withBackend(async (backend) => {
     const engine = createEngine(backend);
     const began = performance.now();

@@ -1,10 +1,10 @@
 // One train step of a preset on our CPU engine beside the same model through the TensorFlow.js wasm adapter, and as a share of
 // what our own matrix product reaches.
 import { matmul, type Tensor } from '@xmoe/core';
+import { languageModelSize } from '@xmoe/models';
 import type { TokenBatch } from '@xmoe/text';
 import type { Trainer } from '@xmoe/train';
-import { modelSize } from '../../apps/lm-pretrain/src/model.js';
-import { configs } from '../../apps/lm-pretrain/src/config.js';
+import { loadLanguagePreset } from '@xmoe/models/presets';
 import { disposeAll, normalTensor, type Device } from '../forward-backward.js';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions, type Timing } from '../measure.js';
 import { gemmShapes } from '../shapes.js';
@@ -33,7 +33,7 @@ export async function benchPeerStep(ours: Device, tfjs: Device | null, quick: bo
 }
 
 async function compare(preset: string, ours: Device, tfjs: Device | null, quick: boolean, options: MeasureOptions): Promise<Row[]> {
-  const config = await configs.resolve({ preset, set: quick ? QUICK_BATCH : [] });
+  const config = loadLanguagePreset(preset, { set: quick ? QUICK_BATCH : [] });
   const trainers: Trainer<TokenBatch>[] = [];
   const devices = tfjs ? [ours, tfjs] : [ours];
   const probe = gemmProbe(ours, quick);
@@ -43,7 +43,7 @@ async function compare(preset: string, ours: Device, tfjs: Device | null, quick:
   disposeAll(probe.kept);
   const tokens = config.train.batchSize * config.model.contextLength;
   const vocabulary = vocabularyOf(config);
-  const flops = tokens * modelSize(config, vocabulary).flopsPerToken;
+  const flops = tokens * languageModelSize(config, vocabulary).flopsPerToken;
   const cells = (timing: Timing, index: number): Row => ({
     preset, who: devices[index].name, minMs: timing.min, medianMs: timing.median, tokensPerSecond: (1000 * tokens) / timing.min,
     gflops: flops / timing.min / 1e6, share: flops / timing.min / (probe.flops / gemm.min),

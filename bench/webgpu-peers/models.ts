@@ -1,10 +1,10 @@
 // Train steps at the size of the paper: the dense model of 124M and XMoE models of 323M, in both precisions, beside PyTorch models
 // of the same shape. Only for a GPU; quick: tiny models by the same code.
 import { isXMoEError, type FloatDType } from '@xmoe/core';
+import { type LanguageConfig, languageModelSize } from '@xmoe/models';
 import type { TokenBatch } from '@xmoe/text';
 import type { Trainer } from '@xmoe/train';
-import { configs, type Config } from '../../apps/lm-pretrain/src/config.js';
-import { modelSize } from '../../apps/lm-pretrain/src/model.js';
+import { loadLanguagePreset } from '@xmoe/models/presets';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions, type Timing } from '../measure.js';
 import { verdict, verdictColumns } from '../peers/target.js';
 import type { TorchModel } from '../peers/torch.js';
@@ -21,14 +21,14 @@ interface Side {
   readonly model: string;
   readonly who: string;
   readonly contestant: Contestant;
-  readonly config: Config;
+  readonly config: LanguageConfig;
   readonly flops: number;
 }
 
 export async function benchWebGpuModels(peers: WebGpuPeers, quick: boolean, options: MeasureOptions): Promise<Table[]> {
   const rows: Row[] = [];
   const failures: string[] = [];
-  let sparse: Config | undefined;
+  let sparse: LanguageConfig | undefined;
   for (const dtype of peers.dtypes) {
     const trainers: Trainer<TokenBatch>[] = [];
     const sides: Side[] = [];
@@ -58,16 +58,16 @@ export async function benchWebGpuModels(peers: WebGpuPeers, quick: boolean, opti
   }];
 }
 
-async function resolve(preset: string, dtype: FloatDType, quick: boolean): Promise<Config> {
+async function resolve(preset: string, dtype: FloatDType, quick: boolean): Promise<LanguageConfig> {
   const experts = preset.endsWith('dense') ? [] : ['moe.expertHidden=16'];
-  return configs.resolve({ preset, set: [...(quick ? [...QUICK, ...experts] : BATCH), `train.precision=${dtype}`] });
+  return loadLanguagePreset(preset, { set: [...(quick ? [...QUICK, ...experts] : BATCH), `train.precision=${dtype}`] });
 }
 
 /** Ours, then PyTorch's. One that does not fit the memory is left out. */
-async function prepare({ ours, torch }: WebGpuPeers, model: string, config: Config, trainers: Trainer<TokenBatch>[], failures: string[]): Promise<Side[]> {
+async function prepare({ ours, torch }: WebGpuPeers, model: string, config: LanguageConfig, trainers: Trainer<TokenBatch>[], failures: string[]): Promise<Side[]> {
   const vocabulary = vocabularyOf(config);
   const tokens = config.train.batchSize * config.model.contextLength;
-  const flops = tokens * modelSize(config, vocabulary).flopsPerToken;
+  const flops = tokens * languageModelSize(config, vocabulary).flopsPerToken;
   const sides: Side[] = [];
   const attempt = async (who: string, open: () => Promise<Contestant>): Promise<void> => {
     try {
@@ -87,7 +87,7 @@ async function prepare({ ours, torch }: WebGpuPeers, model: string, config: Conf
   return sides;
 }
 
-function torchModel({ model, moe, train }: Config, vocabulary: number): TorchModel {
+function torchModel({ model, moe, train }: LanguageConfig, vocabulary: number): TorchModel {
   const { layers, width, heads, hidden, contextLength: length } = model;
   const experts = moe ? { experts: moe.experts, expertHidden: moe.expertHidden, k: Math.round(moe.capacityFactor), every: moe.every } : {};
   return { layers, width, heads, hidden, vocabulary, length, batch: train.batchSize, dtype: train.precision, ...experts };

@@ -3,7 +3,8 @@
 import { createEngine, XMoEError } from '@xmoe/core';
 import type { StepReport, Trainer } from '@xmoe/train';
 import type { TokenBatch } from '@xmoe/text';
-import { configs, type Config } from '../../apps/lm-pretrain/src/config.js';
+import type { LanguageConfig } from '@xmoe/models';
+import { loadLanguagePreset } from '@xmoe/models/presets';
 import type { Device } from '../forward-backward.js';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions, type Ratio } from '../measure.js';
 import { verdict, verdictColumns } from '../peers/target.js';
@@ -35,8 +36,8 @@ interface Side {
 /** `tfjs` is null where it is absent: then ours is measured alone. */
 export async function benchWebGpuStep(ours: Device, tfjs: Device | null, quick: boolean, options: MeasureOptions): Promise<Table[]> {
   const set = quick ? QUICK_BATCH : [];
-  const padded = await configs.resolve({ preset: PRESET, set: [...set, 'moe.dispatch=padded'] });
-  const preset = await configs.resolve({ preset: PRESET, set });
+  const padded = loadLanguagePreset(PRESET, { set: [...set, 'moe.dispatch=padded'] });
+  const preset = loadLanguagePreset(PRESET, { set });
   // TensorFlow.js has no ragged product and cannot wait for sizes: it takes the padded path, so ours is measured on that too.
   const replayed = await prepare(ours, preset);
   const called = await prepare(withoutReplay(ours), preset);
@@ -82,7 +83,7 @@ function withoutReplay({ name, engine }: Device): Device {
   return { name, engine: createEngine({ ...engine.backend, record: undefined }) };
 }
 
-async function prepare(device: Device, config: Config): Promise<Side> {
+async function prepare(device: Device, config: LanguageConfig): Promise<Side> {
   const trainer = createStepTrainer(device.engine, config);
   const batches = Array.from({ length: BATCHES }, (_, index) => zipfBatch(config, index));
   let next = 0;

@@ -4,7 +4,7 @@ import { posix } from 'node:path';
 
 /** @typedef {import('./files.mjs').TextFile} TextFile */
 
-const ALL = ['core', 'routers', 'moe', 'nn', 'files', 'text', 'train', 'program', 'backend-cpu', 'backend-tfjs', 'backend-webgpu', 'backends', 'metrics', 'testing'];
+const ALL = ['core', 'routers', 'moe', 'nn', 'files', 'text', 'train', 'models', 'program', 'backend-cpu', 'backend-tfjs', 'backend-webgpu', 'backends', 'metrics', 'testing'];
 
 /** Package folder → the xmoe packages it may use, and whether it may use npm packages and Node's own modules. */
 export const TABLE = {
@@ -15,7 +15,8 @@ export const TABLE = {
   'packages/files': { uses: ['core'], npm: false, node: true },
   'packages/text': { uses: ['core', 'files'], npm: true, node: true },
   'packages/train': { uses: ['core', 'nn', 'files'], npm: true, node: true },
-  'packages/program': { uses: ['core', 'routers', 'moe', 'nn', 'files', 'text', 'train'], npm: true, node: true },
+  'packages/models': { uses: ['core', 'routers', 'moe', 'nn', 'metrics', 'files', 'text', 'train'], npm: true, node: true },
+  'packages/program': { uses: ['core', 'moe', 'files', 'train', 'models'], npm: true, node: true },
   'packages/backend-cpu': { uses: ['core'], npm: false, node: false },
   'packages/backend-tfjs': { uses: ['core'], npm: true, node: true },
   'packages/backend-webgpu': { uses: ['core'], npm: true, node: false },
@@ -25,7 +26,7 @@ export const TABLE = {
 };
 
 /** Entries that browsers load though their packages have others for Node: neither they nor what they import use Node. */
-const BROWSER_ENTRIES = { 'packages/files': ['.'], 'packages/text': ['.', './gpt2'], 'packages/train': ['.'] };
+const BROWSER_ENTRIES = { 'packages/files': ['.'], 'packages/text': ['.', './gpt2'], 'packages/train': ['.'], 'packages/models': ['.', './presets'] };
 
 const APP = { uses: ALL, npm: true, node: true };
 /** bench, examples, faults, test. */

@@ -1,7 +1,7 @@
-// Puts together all that bench/gpu needs on a machine with a GPU and nothing else: Node, Dawn, one script, presets, the PyTorch programs, the
+// Puts together all that bench/gpu needs on a machine with a GPU and nothing else: Node, Dawn, one script, the PyTorch programs, the
 // Vulkan loader where this machine has one, and what unpacks and starts it. Runs nothing of it.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { root } from './repository.mjs';
@@ -57,7 +57,6 @@ async function layOut(directory) {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(join(directory, 'node_modules'), { recursive: true });
   await bundleScript(join(directory, 'main.mjs'));
-  cpSync(join(root, 'apps', 'lm-pretrain', 'presets'), join(directory, 'presets'), { recursive: true });
   writeFileSync(join(directory, 'package.json'), JSON.stringify({ name: 'xmoe-gpu', version: '0.0.0', private: true, type: 'module' }));
   for (const name of readdirSync(join(root, 'bench', 'peers')).filter((file) => file.endsWith('.py'))) copyFileSync(join(root, 'bench', 'peers', name), join(directory, name));
 }

@@ -1,11 +1,11 @@
 // Perplexity of a split over non-overlapping windows, with what routing did meanwhile.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters, sum, type Tensor } from '@xmoe/core';
+import type { XMoELanguageModel } from '@xmoe/models';
 import { checkIds } from '@xmoe/nn';
 import { bitsPerByte, evaluationWindows, type Tokenizer, type TokenSplit } from '@xmoe/text';
 import { mergeRouting, type LayerRouting } from '@xmoe/train';
 import type { RoutingTrace } from '@xmoe/moe';
-import type { XMoELanguageModel } from './model.js';
 
 export interface EvaluationResult {
   /** Mean nats per token, and exp of it. */

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isXMoEError, type Parameters } from '@xmoe/core';
+import { createLanguageModelFromConfig, DEFAULT_SAMPLING, droplessLanguageConfig, generateTokens, languageModelSize, routingReader } from '@xmoe/models';
 import { ngramBaselines, type NgramBaselines } from '@xmoe/text';
 import { readMetrics } from '@xmoe/train/node';
 import type { LayerRouting } from '@xmoe/train';
@@ -9,10 +10,7 @@ import { renderReport } from '@xmoe/program/report';
 import { replaceFile } from '@xmoe/files/node';
 import type { Config } from './config.js';
 import { evaluate, type EvaluationResult } from './evaluate.js';
-import { DEFAULT_SAMPLING, generate } from './generate.js';
-import { buildModel, modelSize } from './model.js';
-import { routingReader } from './routing-summary.js';
-import { droplessExperts, progressLine, RUN_FILES } from '@xmoe/program';
+import { progressLine, RUN_FILES } from '@xmoe/program';
 import type { TrainedModel } from './train-run.js';
 import { runReportData } from './run-report.js';
 
@@ -64,11 +62,6 @@ export interface Finished {
 const SAMPLE_PROMPT = 'The ';
 const LEAK_FREE_BATCH_TOKENS = 2048;
 
-/** A configuration whose experts drop nothing. */
-export function leakFree(config: Config): Config {
-  return config.moe ? { ...config, moe: droplessExperts(config.moe) } : config;
-}
-
 /** Windows per batch where nothing is dropped: the batch does not matter there, and large ones are faster. */
 export function leakFreeBatchSize({ model, train }: Config): number {
   return Math.max(train.batchSize, Math.ceil(LEAK_FREE_BATCH_TOKENS / model.contextLength));
@@ -96,7 +89,7 @@ async function testScores(trained: TrainedModel): Promise<Partial<TestScores>> {
   const { request: { config }, data: { dataset, tokenizer }, stop } = trained;
   const scored = await scoreTest(trained, config, 'Scoring the test split');
   if (stop.requested) return {};
-  const dropless = config.moe ? await scoreTest(trained, leakFree(config), 'Scoring it with nothing dropped') : scored;
+  const dropless = config.moe ? await scoreTest(trained, droplessLanguageConfig(config), 'Scoring it with nothing dropped') : scored;
   if (stop.requested) return {};
   const baselines = ngramBaselines(dataset.split('train'), dataset.split('test'), tokenizer.vocabularySize, { maxScoredTokens: scored.tokens, scoredBytes: scored.bytes });
   return {
@@ -122,7 +115,7 @@ function summaryOf(trained: TrainedModel, scores: Partial<TestScores>, sample: s
     dispatch: config.moe?.dispatch ?? null,
     steps: outcome.step,
     tokens: outcome.targets,
-    parameters: modelSize(config, vocabulary).parameters,
+    parameters: languageModelSize(config, vocabulary).parameters,
     ...scores,
     tokensPerSecond: outcome.targets / outcome.seconds,
     trainingSeconds: outcome.seconds,
@@ -142,7 +135,7 @@ async function scoreTest(trained: TrainedModel, evaluated: Config, label: string
   const line = progressLine(stream, label);
   const result = await evaluate({
     engine: device.engine,
-    model: original ? model : buildModel(evaluated, tokenizer.vocabularySize),
+    model: original ? model : createLanguageModelFromConfig(evaluated, tokenizer.vocabularySize),
     parameters,
     split: data.dataset.split('test'),
     tokenizer,
@@ -169,10 +162,10 @@ function byLayer(result: EvaluationResult, pick: (routing: LayerRouting) => numb
 async function sampleText({ request, device, data, parameters, stop }: TrainedModel): Promise<string> {
   const { config } = request;
   const { engine } = device;
-  const model = buildModel(leakFree(config), data.tokenizer.vocabularySize);
+  const model = createLanguageModelFromConfig(droplessLanguageConfig(config), data.tokenizer.vocabularySize);
   const tokens: number[] = [];
   try {
-    for await (const token of generate(engine, model, parameters as Parameters, data.tokenizer, SAMPLE_PROMPT, DEFAULT_SAMPLING, config.train.precision)) {
+    for await (const token of generateTokens(engine, model, parameters as Parameters, data.tokenizer, SAMPLE_PROMPT, DEFAULT_SAMPLING, config.train.precision)) {
       tokens.push(token);
       await nextTurn();
       if (stop.requested) break;

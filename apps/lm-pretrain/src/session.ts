@@ -1,6 +1,7 @@
 // What every command that uses a run opens first: a backend with an engine, and a model with the parameters of a checkpoint.
 import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, type Tensor } from '@xmoe/core';
+import { createLanguageModelFromConfig, languageRunSchema, type XMoELanguageModel } from '@xmoe/models';
 import { dataFingerprint, loadTokenizer, openShards, type TokenDataset } from '@xmoe/text/node';
 import type { BytePairTokenizer } from '@xmoe/text';
 import { loadParameters } from '@xmoe/train';
@@ -9,11 +10,10 @@ import type { JsonObject } from '@xmoe/files';
 import {
   checkData, checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord, type CheckpointChoice, type Device, type RunRecord,
 } from '@xmoe/program';
-import { configSchema, type Config } from './config.js';
-import { buildModel, type XMoELanguageModel } from './model.js';
+import type { Config } from './config.js';
 
 /** config.json of the run in `directory`. */
-export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, configSchema, 'xmoe-lm');
+export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, languageRunSchema, 'xmoe-lm');
 
 export interface TrainedRun {
   record: RunRecord<Config>;
@@ -38,7 +38,7 @@ export async function openRun(directory: string, options: OpenRunOptions): Promi
   const checkpoint = await loadRunCheckpoint(directory, options);
   const tokenizer = await loadTokenizer(checkpoint.path);
   const device = await openDevice(openBackend, options.backend, record.config.train);
-  const model = buildModel(record.config, tokenizer.vocabularySize);
+  const model = createLanguageModelFromConfig(record.config, tokenizer.vocabularySize);
   const parameters = initializeParameters(device.engine, model.parameters, randomKey(record.config.train.seed));
   loadParameters(parameters, model.parameters, checkpoint.tensors.parameters ?? [], checkpoint.path);
   checkTokenizer(checkpoint.state.saved as JsonObject, tokenizer.hash, checkpoint.path);

@@ -2,23 +2,20 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { openBackend } from '@xmoe/backends';
-import { initializeParameters, randomKey, type Engine, type Tensor } from '@xmoe/core';
-import type { RoutingTrace } from '@xmoe/moe';
-import { checkIds, type LanguageModelBatch } from '@xmoe/nn';
+import {
+  createLanguageModelFromConfig, createLanguageModelTrainer, languageMemoryNeeds, languageVocabulary, routingReader, type XMoELanguageModel,
+} from '@xmoe/models';
+import { initializeParameters, randomKey, type Tensor } from '@xmoe/core';
 import { createBatchSampler, tokenizerToJson, type HeldOut, type TokenBatch } from '@xmoe/text';
 import { dataFingerprint } from '@xmoe/text/node';
-import { createTrainer, type Trainer } from '@xmoe/train';
 import { runTraining, type ProgressStream, type RunOutcome, type StopSignal } from '@xmoe/train/node';
 import type { JsonObject } from '@xmoe/files';
 import {
-  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, memoryOf, openDeviceWithRoom, optimizerOf, profileText, recordChanges,
-  refuseExistingRun, refuseTooLarge, resumePath, scheduleOf, withLockedRun, type Device, type TrainingPlan,
+  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, memoryOf, openDeviceWithRoom, profileText, recordChanges, refuseExistingRun, refuseTooLarge, resumePath, withLockedRun, type Device, type TrainingPlan,
 } from '@xmoe/program';
 import { checkResumable, type Config } from './config.js';
 import { openPrepared, prepareData, usableSplits, type Notify, type PreparedData } from './data.js';
 import { evaluate } from './evaluate.js';
-import { buildModel, memoryNeeds, vocabularyOf, type XMoELanguageModel } from './model.js';
-import { routingReader } from './routing-summary.js';
 
 export interface TrainRequest extends TrainingPlan<Config> {
   stream: ProgressStream;
@@ -44,7 +41,7 @@ export async function trainRun<R>(request: TrainRequest, use: (trained: TrainedM
   const notify: Notify = (message) => void request.stream.write(`${message}\n`);
   // Whatever can fail without a run directory fails before there is one.
   if (resumed === undefined) refuseExistingRun(request.out);
-  const { needs, knobs } = memoryNeeds(config, vocabularyOf(config));
+  const { needs, knobs } = languageMemoryNeeds(config, languageVocabulary(config));
   const device = await openDeviceWithRoom(openBackend, request.backend, { precision: config.train.precision, debug: request.debug, profile: request.profile }, needs);
   notify(`Backend: ${device.reason}`);
   let data: PreparedData | undefined;
@@ -67,7 +64,7 @@ async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedD
   const notify: Notify = (message) => void stream.write(`${message}\n`);
   const splits = usableSplits(data, config, notify);
   const fingerprint = dataFingerprint(dataset.index);
-  const model = buildModel(config, tokenizer.vocabularySize);
+  const model = createLanguageModelFromConfig(config, tokenizer.vocabularySize);
   const parameters = initializeParameters(engine, model.parameters, randomKey(train.seed));
   const trainer = createLanguageModelTrainer(engine, config, model, parameters);
   const sampler = createBatchSampler({ split: dataset.split('train'), batchSize: train.batchSize, sequenceLength: config.model.contextLength, seed: train.seed });
@@ -114,31 +111,4 @@ async function trainOn<R>(request: TrainRequest, device: Device, data: PreparedD
   } finally {
     trainer.dispose();
   }
-}
-
-/** The trainer of a language model: batches go to two tensors that live as long as the engine. */
-export function createLanguageModelTrainer(engine: Engine, config: Config, model: XMoELanguageModel, parameters: Record<string, Tensor>): Trainer<TokenBatch> {
-  const { train } = config;
-  const shape = { batch: train.batchSize, length: config.model.contextLength };
-  const inputs = engine.zeros([shape.batch * shape.length], 'int32').keep();
-  const targets = engine.zeros([shape.batch * shape.length], 'int32').keep();
-  return createTrainer<TokenBatch, LanguageModelBatch, RoutingTrace>({
-    engine,
-    specs: model.parameters,
-    parameters,
-    optimizer: optimizerOf(train),
-    schedule: scheduleOf(train),
-    seed: train.seed,
-    computeDType: train.precision,
-    upload(batch) {
-      checkIds('inputs', batch.inputs, model.config.vocabularySize);
-      checkIds('targets', batch.targets, model.config.vocabularySize, { none: true });
-      inputs.write(batch.inputs);
-      targets.write(batch.targets);
-      return { shape, inputs, targets };
-    },
-    countTargets: (batch) => batch.targets.length,
-    loss: (weights, batch, context, options) => model.loss(weights, batch, context, options),
-    summarizeTrace: routingReader(config, 3),
-  });
 }

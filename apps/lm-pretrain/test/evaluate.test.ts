@@ -1,12 +1,11 @@
 // evaluate against the token losses summed by hand: windows, bytes, the weights of batches, stopping.
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine, initializeParameters, randomKey } from '@xmoe/core';
+import { createLanguageModelFromConfig, routingReader } from '@xmoe/models';
 import { createArraySplit, trainBpe } from '@xmoe/text';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate, type EvaluateOptions } from '../src/evaluate.js';
-import { buildModel } from '../src/model.js';
 import { configs } from '../src/config.js';
-import { routingReader } from '../src/routing-summary.js';
 import { smallTexts } from './support.js';
 
 const LENGTH = 8;
@@ -24,7 +23,7 @@ let losses: number[];
 beforeAll(async () => {
   const flags = { 'context-length': String(LENGTH), width: '16', heads: '2', hidden: '16', experts: '4', 'expert-hidden': '8', dispatch: 'grouped', threshold: '0.6' };
   const config = await configs.resolve({ preset: 'tiny', flags });
-  const model = buildModel(config, tokenizer.vocabularySize);
+  const model = createLanguageModelFromConfig(config, tokenizer.vocabularySize);
   const parameters = initializeParameters(engine, model.parameters, randomKey(1));
   options = { engine, model, parameters, split, tokenizer, batchSize: 2, computeDType: 'float32', summarizeTrace: routingReader(config, 1) };
   losses = [];

@@ -1,9 +1,12 @@
 // Presets, flags and routers: what configuration they make, and what is said of those that make none.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { packageRoot, ROUTER_NAMES } from '@xmoe/program';
-import { checkResumable, configs, configSchema } from '../src/config.js';
+import { ROUTER_NAMES } from '@xmoe/models';
+import type { JsonObject } from '@xmoe/files';
+import { languagePresets } from '@xmoe/models/presets';
+import { checkResumable, configs } from '../src/config.js';
+import { languageRunSchema } from '@xmoe/models';
 import { temporaryFolder } from './support.js';
 
 const path = temporaryFolder();
@@ -15,7 +18,7 @@ describe('presets', () => {
     for (const [preset, description] of presets) {
       expect(description, preset).not.toBe('');
       const config = await configs.resolve({ preset });
-      expect(configSchema.parse(config), preset).toEqual(config);
+      expect(languageRunSchema.parse(config), preset).toEqual(config);
     }
   });
 
@@ -40,7 +43,7 @@ describe('presets', () => {
   });
 
   it('fill in what a file leaves out', async () => {
-    const file = JSON.parse(readFileSync(join(packageRoot(import.meta.url), 'presets', 'tiny.json'), 'utf8'));
+    const file = languagePresets.tiny as { train: JsonObject };
     const config = await configs.resolve({ preset: 'tiny' });
     expect(file.train.weightDecay).toBeUndefined();
     expect(config.train).toMatchObject({ weightDecay: 0.1, beta1: 0.9, beta2: 0.95, clipNorm: 1, precision: 'float32', accumulation: 1 });

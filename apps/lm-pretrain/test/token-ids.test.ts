@@ -1,13 +1,11 @@
 // Ids that the model does not have are refused on the way to the device, in training and in evaluation.
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine, initializeParameters, randomKey } from '@xmoe/core';
+import { createLanguageModelFromConfig, createLanguageModelTrainer, routingReader } from '@xmoe/models';
 import { createArraySplit, trainBpe } from '@xmoe/text';
 import { afterAll, describe, expect, it } from 'vitest';
 import { configs } from '../src/config.js';
 import { evaluate } from '../src/evaluate.js';
-import { buildModel } from '../src/model.js';
-import { routingReader } from '../src/routing-summary.js';
-import { createLanguageModelTrainer } from '../src/train-run.js';
 import { smallTexts } from './support.js';
 
 const engine = createEngine(createCpuBackend());
@@ -15,7 +13,7 @@ afterAll(() => engine.dispose());
 const flags = { 'context-length': '8', width: '16', heads: '2', hidden: '16', experts: '4', 'expert-hidden': '8', 'batch-size': '1' };
 const config = await configs.resolve({ preset: 'tiny', flags });
 const tokenizer = trainBpe(smallTexts(3), { vocabularySize: 280 });
-const model = buildModel(config, tokenizer.vocabularySize);
+const model = createLanguageModelFromConfig(config, tokenizer.vocabularySize);
 const parameters = initializeParameters(engine, model.parameters, randomKey(1));
 
 describe('ids beyond the vocabulary', () => {

@@ -1,9 +1,9 @@
 // What a run needs of its splits, refused before the first step: a run that cannot be scored would fail at its first evaluation,
 // or after its last step. It reads no pairs.
 import { XMoEError } from '@xmoe/core';
+import { longestSequence } from '@xmoe/models';
 import type { ParallelDataset } from '@xmoe/text';
 import type { Config } from './config.js';
-import { longestSequence } from './translator.js';
 
 const SCORED = ['validation', 'test'] as const;
 const SIDES = ['source', 'target'] as const;

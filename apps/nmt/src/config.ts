@@ -1,99 +1,16 @@
-// The configuration of one translation run: its schema, what must hold between its keys, what a resumed run may change, and
-// where its presets are. The `data` section is in data-config.ts.
-import { join } from 'node:path';
-import { tokenizerNames } from '@xmoe/metrics';
+// The configuration of one translation run: what a resumed run may change, its flags and presets. The schema is that of @xmoe/models.
+import { RESUMABLE_TRAINING_KEYS, translationConfigProblems, translationRunSchema, type ConfigProblem, type TranslationConfig } from '@xmoe/models';
+import { translationPresets } from '@xmoe/models/presets';
 import type { JsonObject } from '@xmoe/files';
-import {
-  batchCount, count, countFromZero, createConfigResolver, expertsProblems, expertsSchema, layerCount, layerSize, modelWidth, packageRoot,
-  positiveFloat, refuseOtherConfig, RESUMABLE_TRAINING_KEYS, share, trainingProblems, trainingShape, whole, withDefaults, type ConfigProblem,
-} from '@xmoe/program';
-import { z } from 'zod';
-import { dataSchema } from './data-config.js';
+import { createConfigResolver, refuseOtherConfig, withDefaults } from '@xmoe/program';
 import { bleuTokenizerOf } from './scores.js';
 
-export const configSchema = z.object({
-  description: z.string().optional(),
-  model: z.object({
-    /** Longest sequence of learned positions; sinusoids go on beyond it. */
-    contextLength: layerSize.default(256),
-    width: modelWidth,
-    heads: modelWidth,
-    encoderLayers: layerCount,
-    decoderLayers: layerCount,
-    /** Hidden size of dense feed-forward layers. */
-    hidden: layerSize,
-    activation: z.enum(['relu', 'gelu-tanh', 'gelu-erf']).default('relu'),
-    /** On embeddings, residual branches and attention probabilities. */
-    dropout: z.number().min(0).lt(1).default(0),
-    initStd: positiveFloat.default(0.02),
-    norm: z.enum(['pre', 'post']).default('pre'),
-    positions: z.enum(['sinusoidal', 'learned']).default('sinusoidal'),
-    /** What shares the output projection's weight. */
-    tiedEmbeddings: z.enum(['decoder', 'all']).default('decoder'),
-    labelSmoothing: z.number().min(0).lt(1).default(0.1),
-    checkpointing: z.boolean().default(false),
-  }),
-  /** null: a dense model. */
-  moe: expertsSchema.extend({ side: z.enum(['encoder', 'decoder', 'both']).default('encoder') }).nullable(),
-  data: dataSchema,
-  train: z.object({
-    ...trainingShape,
-    schedule: trainingShape.schedule.unwrap().default('inverse-square-root'),
-    beta2: trainingShape.beta2.unwrap().default(0.98),
-    weightDecay: trainingShape.weightDecay.unwrap().default(0),
-    /** Padded tokens of the longer side of a micro-batch, at most. */
-    batchTokens: batchCount,
-    /** Target tokens of an update, at least: micro-batches are accumulated until there are so many. */
-    updateTokens: count.default(1),
-    /** What chooses the best checkpoint and counts for `patience`. */
-    bestBy: z.enum(['bleu', 'chrf', 'loss']).default('chrf'),
-    /** End after so many evaluations in a row without a better one; null: never. */
-    patience: count.nullable().default(null),
-    /** The last so many checkpoints are averaged at the end; 1: none. */
-    averageCheckpoints: count.default(1),
-    /** Of BLEU: 13a, zh, intl, char or none; null: as sacreBLEU chooses for the target language. */
-    bleuTokenizer: z.enum(tokenizerNames).nullable().default(null),
-    /** Validation pairs that are translated per evaluation, greedily; null: all. */
-    evalPairs: count.nullable().default(200),
-    /** Test pairs that the final evaluation translates; null: all. */
-    scoredPairs: count.nullable().default(null),
-  }),
-  /** How the final evaluation and `translate` decode, unless told otherwise. */
-  decoding: z.object({
-    beam: whole(1, 10_000).default(5),
-    lengthPenalty: z.number().min(-1000).max(1000).default(1),
-    /** Of the threshold router when translating, where no budget drops what a high one claims; null: as in training. */
-    threshold: share.nullable().default(null),
-    /** At most ratio · source tokens + extra target tokens. */
-    maxLengthRatio: z.number().positive().max(10_000).default(2),
-    maxLengthExtra: countFromZero.default(10),
-  }).prefault({}),
-});
-
-export type Config = z.output<typeof configSchema>;
-export type DecodingConfig = Config['decoding'];
+export type Config = TranslationConfig;
 
 /** What does not go together. `base`: the configuration of the run to go on with. */
 function configProblems(config: Config, base?: Config): ConfigProblem[] {
-  const { model, moe, train, data } = config;
-  const problems = [...trainingProblems(train, base?.train), ...(moe ? expertsProblems(moe) : [])];
-  const add = (problem: string, hint: string): unknown => problems.push({ problem, hint });
-  if (model.width % model.heads !== 0) add(`model.width ${model.width} is not a multiple of model.heads ${model.heads}`, 'choose heads that divide the width');
-  if (moe) {
-    const layers = { encoder: model.encoderLayers, decoder: model.decoderLayers, both: Math.min(model.encoderLayers, model.decoderLayers) }[moe.side];
-    if (moe.every > layers) add(`moe.every ${moe.every} exceeds the ${layers} layers of moe.side ${moe.side}: no layer has experts`, 'lower moe.every');
-  }
-  if (train.batchTokens < data.maximumTokens) {
-    add(`train.batchTokens ${train.batchTokens} is less than data.maximumTokens ${data.maximumTokens}: the longest pair would not fit`, 'raise train.batchTokens, or lower data.maximumTokens');
-  }
-  if (model.positions === 'learned' && model.contextLength < data.maximumTokens) {
-    add(`model.contextLength ${model.contextLength} is less than data.maximumTokens ${data.maximumTokens}`, 'raise model.contextLength, or use sinusoidal positions');
-  }
-  if (train.keepCheckpoints < train.averageCheckpoints) {
-    add(`train.averageCheckpoints ${train.averageCheckpoints} exceeds train.keepCheckpoints ${train.keepCheckpoints}`, 'keep as many as are averaged');
-  }
   bleuTokenizerOf(config); // raises what it does not know
-  return problems;
+  return translationConfigProblems(config, base);
 }
 
 /** What a resumed run may change without becoming another run. */
@@ -105,13 +22,13 @@ const RESUMABLE_KEYS = new Set([
 
 /** Refuses to go on from a checkpoint under a configuration that would make it another run. */
 export function checkResumable(saved: unknown, current: Config, where: string): void {
-  refuseOtherConfig(withDefaults(configSchema, saved), current, RESUMABLE_KEYS, where);
+  refuseOtherConfig(withDefaults(translationRunSchema, saved), current, RESUMABLE_KEYS, where);
 }
 
 /** From presets and flags to configurations. */
 export const configs = createConfigResolver<Config>({
-  schema: configSchema,
-  presetDirectory: join(packageRoot(import.meta.url), 'presets'),
+  schema: translationRunSchema,
+  presets: translationPresets,
   aliases: {
     'max-steps': 'train.steps', seed: 'train.seed', source: 'data.sourceLanguage', target: 'data.targetLanguage',
     'vocabulary-size': 'data.tokenizer.vocabularySize', beam: 'decoding.beam', 'length-penalty': 'decoding.lengthPenalty',

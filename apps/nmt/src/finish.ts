@@ -1,6 +1,7 @@
 // What a finished run shows: the best parameters, BLEU and chrF2++ of the test pairs beside simple baselines, sample
 // translations, summary.json and the HTML report.
 import { basename, join } from 'node:path';
+import { routingReader, translationModelSize } from '@xmoe/models';
 import { averageTensors, loadParameters, type LayerRouting } from '@xmoe/train';
 import { createCheckpointStore, findBest, readMetrics, saveAverage, type LoadedCheckpoint } from '@xmoe/train/node';
 import { renderReport, type RoutedWord, type TranslationSample } from '@xmoe/program/report';
@@ -8,7 +9,6 @@ import { replaceFile } from '@xmoe/files/node';
 import { tokenizerToJson } from '@xmoe/text';
 import { progressLine, RUN_FILES } from '@xmoe/program';
 import { createCopyBaseline, textsOfSplit, trainDictionary } from './baselines/index.js';
-import { modelSize, routingReader } from './model.js';
 import { routeSentence, wordsOf } from './route-sentence.js';
 import { runReportData } from './run-report.js';
 import { bleuTokenizerOf, scoreTranslations, type Scores } from './scores.js';
@@ -179,7 +179,7 @@ function summaryOf(
     steps: outcome.step,
     stoppedEarly: outcome.stoppedEarly,
     tokens: outcome.targets,
-    parameters: modelSize(config, dataset.tokenizer.vocabularySize).parameters,
+    parameters: translationModelSize(config, dataset.tokenizer.vocabularySize).parameters,
     checkpoint: basename(checkpoint.path),
     trainPairs: dataset.split('train').pairs,
     testPairs: Math.min(config.train.scoredPairs ?? test, test),

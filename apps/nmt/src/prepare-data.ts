@@ -2,13 +2,13 @@
 // of @xmoe/train. The command around it, with its terminal, is elsewhere.
 import { basename, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
+import type { DataConfig, PairFiles } from '@xmoe/models';
 import {
   loadTokenizer, openParallelDataset, pairCorpusOfFiles, parsePairSource, prepareParallel, type ParallelProgress, type PreparedParallel,
   type VocabularyOptions,
 } from '@xmoe/text/node';
 import { scriptsOf, type BytePairTokenizer, type PairCorpus, type ParallelDataset } from '@xmoe/text';
 import { languagePackCorpus } from './corpora/index.js';
-import type { DataConfig, PairFiles } from './data-config.js';
 
 export interface PreparedData {
   readonly dataset: ParallelDataset;

@@ -1,8 +1,8 @@
 // Prepares the pairs of a configuration with lines for a terminal: what is made, and what cleaning left.
+import type { DataConfig } from '@xmoe/models';
 import { formatCompact } from '@xmoe/train';
 import type { ProgressStream } from '@xmoe/train/node';
 import type { ParallelDataset } from '@xmoe/text';
-import type { DataConfig } from './data-config.js';
 import { prepareData } from './prepare-data.js';
 
 const STAGES = { pairs: 'Reading and cleaning pairs', vocabulary: 'Learning a vocabulary', shards: 'Tokenising' } as const;

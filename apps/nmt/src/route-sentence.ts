@@ -2,13 +2,12 @@
 // dropped, as when translating.
 import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
+import { uploadBatch, type XMoETranslator } from '@xmoe/models';
 import type { LayerTrace } from '@xmoe/nn';
 import { collatePairs, tokenTexts, type BytePairTokenizer } from '@xmoe/text';
 import type { TranslationTokens } from '@xmoe/text';
 import type { RoutedWord } from '@xmoe/program/report';
 import { readTokenRouting, type InspectedText } from '@xmoe/program';
-import { uploadBatch } from './device-batches.js';
-import type { XMoETranslator } from './model.js';
 
 export interface SentenceRouter {
   engine: Engine;

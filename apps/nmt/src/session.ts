@@ -2,6 +2,9 @@
 // translator.
 import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, XMoEError, type Tensor } from '@xmoe/core';
+import {
+  createLineTranslator, createTranslationModelFromConfig, createTranslator, droplessTranslationConfig, type LineTranslator, sourceLimits, translationRunSchema, type Translator, type XMoETranslator,
+} from '@xmoe/models';
 import { dataFingerprint, loadTokenizer, openParallelDataset } from '@xmoe/text/node';
 import { translationTokensOf, type TranslationTokens } from '@xmoe/text';
 import type { BytePairTokenizer, LanguagePair, ParallelDataset } from '@xmoe/text';
@@ -11,13 +14,10 @@ import type { JsonObject } from '@xmoe/files';
 import {
   checkData, checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord, type CheckpointChoice, type Device, type RunRecord,
 } from '@xmoe/program';
-import { configSchema, type Config } from './config.js';
-import { buildModel, dropless, type XMoETranslator } from './model.js';
-import { createLineTranslator, type LineTranslator } from './translate-text.js';
-import { createTranslator, sourceLimits, type Translator } from './translator.js';
+import type { Config } from './config.js';
 
 /** config.json of the run in `directory`. */
-export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, configSchema, 'xmoe-nmt');
+export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, translationRunSchema, 'xmoe-nmt');
 
 export interface TrainedRun {
   record: RunRecord<Config>;
@@ -56,7 +56,7 @@ export async function openRun(directory: string, options: OpenRunOptions): Promi
   const tokens = translationTokensOf(tokenizer, checkpoint.path);
   const device = await openDevice(openBackend, options.backend, config.train);
   const { engine } = device;
-  const model = buildModel(dropless(config), tokenizer.vocabularySize);
+  const model = createTranslationModelFromConfig(droplessTranslationConfig(config), tokenizer.vocabularySize);
   const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
   loadParameters(parameters, model.parameters, checkpoint.tensors.parameters ?? [], checkpoint.path);
   const translator = createTranslator({ engine, config, model, parameters, tokens });

@@ -4,6 +4,9 @@ import { resolve } from 'node:path';
 import { openBackend } from '@xmoe/backends';
 import { initializeParameters, randomKey, type Engine, type Tensor } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
+import {
+  createLineTranslator, createTranslationModelFromConfig, createTranslator, createUploader, droplessTranslationConfig as droplessOf, type LineTranslator, optimizerOf, routingReader, scheduleOf, shapeOf, sourceLimits, translationMemoryNeeds, translationVocabulary, type XMoETranslator,
+} from '@xmoe/models';
 import type { TranslationBatch } from '@xmoe/nn';
 import { createParallelSampler, tokenizerToJson, type ParallelBatch, type ParallelDataset } from '@xmoe/text';
 import { dataFingerprint, openParallelDataset } from '@xmoe/text/node';
@@ -11,17 +14,12 @@ import { createTrainer, type Trainer } from '@xmoe/train';
 import { runTraining, type BatchSource, type Evaluation, type ProgressStream, type RunOutcome, type StopSignal } from '@xmoe/train/node';
 import type { JsonObject } from '@xmoe/files';
 import {
-  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, memoryOf, openDeviceWithRoom, optimizerOf, profileText, recordChanges,
-  refuseExistingRun, refuseTooLarge, resumePath, scheduleOf, withLockedRun, type Device, type TrainingPlan,
+  beginOrResume, checkData, checkTokenizer, DATA_FINGERPRINT, memoryOf, openDeviceWithRoom, profileText, recordChanges, refuseExistingRun, refuseTooLarge, resumePath, withLockedRun, type Device, type TrainingPlan,
 } from '@xmoe/program';
 import { checkHeldOut, checkSplits } from './check-splits.js';
 import { checkResumable, type Config } from './config.js';
-import { createUploader, shapeOf } from './device-batches.js';
-import { buildModel, dropless as droplessOf, memoryNeeds, routingReader, vocabularyOf, type XMoETranslator } from './model.js';
 import { prepareWithProgress } from './prepare-with-progress.js';
 import { bleuTokenizerOf, scoreTranslations } from './scores.js';
-import { createLineTranslator, type LineTranslator } from './translate-text.js';
-import { createTranslator, sourceLimits } from './translator.js';
 import { referenceLoss, translatePairs } from './validate.js';
 
 export interface TrainRequest extends TrainingPlan<Config> {
@@ -52,7 +50,7 @@ export async function trainRun<R>(request: TrainRequest, use: (trained: TrainedM
   // Whatever can fail without a run directory fails before there is one.
   checkHeldOut(config);
   if (resumed === undefined) refuseExistingRun(request.out);
-  const { needs, knobs } = memoryNeeds(config, vocabularyOf(config) ?? 0);
+  const { needs, knobs } = translationMemoryNeeds(config, translationVocabulary(config) ?? 0);
   const device = await openDeviceWithRoom(openBackend, request.backend, { precision: config.train.precision, debug: request.debug, profile: request.profile }, needs);
   stream.write(`Backend: ${device.reason}\n`);
   let dataset: ParallelDataset | undefined;
@@ -74,7 +72,7 @@ async function trainOn<R>(request: TrainRequest, device: Device, dataset: Parall
   const { train } = config;
   const { tokenizer } = dataset;
   const fingerprint = dataFingerprint(dataset.index);
-  const model = buildModel(config, tokenizer.vocabularySize);
+  const model = createTranslationModelFromConfig(config, tokenizer.vocabularySize);
   const parameters = initializeParameters(engine, model.parameters, randomKey(train.seed));
   const trainer = createTranslationTrainer(engine, config, model, parameters);
   const batches = batchSource(config, dataset);
@@ -153,7 +151,7 @@ function batchSource({ train, data }: Config, dataset: ParallelDataset): BatchSo
 function createValidation(config: Config, engine: Engine, dataset: ParallelDataset, parameters: Record<string, Tensor>): Pick<TrainedModel, 'dropless' | 'lines' | 'validate'> {
   const { tokenizer, tokens } = dataset;
   const { train, decoding } = config;
-  const model = buildModel(droplessOf(config), tokenizer.vocabularySize);
+  const model = createTranslationModelFromConfig(droplessOf(config), tokenizer.vocabularySize);
   const translator = createTranslator({ engine, config, model, parameters, tokens });
   const lines = createLineTranslator({ translator, tokenizer, tokens, languages: dataset.languages, limits: sourceLimits(config) });
   return {

@@ -2,13 +2,10 @@
 // meanwhile, as when translating.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters } from '@xmoe/core';
+import { type DecodingOptions, type LineTranslator, translateTexts, uploadBatch, type XMoETranslator } from '@xmoe/models';
 import { evaluationBatches, type ParallelDataset, type SplitName } from '@xmoe/text';
 import { mergeRouting, type LayerRouting, type RoutingByLayer } from '@xmoe/train';
 import type { RoutingTrace } from '@xmoe/moe';
-import { uploadBatch } from './device-batches.js';
-import type { XMoETranslator } from './model.js';
-import { translateTexts, type LineTranslator } from './translate-text.js';
-import type { DecodingOptions } from './translator.js';
 
 export interface LossOptions {
   engine: Engine;

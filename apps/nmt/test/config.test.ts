@@ -1,7 +1,8 @@
 // Presets and flags: what configuration they make, and what is said of those that make none. The shared rules are in the tests
 // of xmoe-lm.
 import { describe, expect, it } from 'vitest';
-import { checkResumable, configs, configSchema } from '../src/config.js';
+import { checkResumable, configs } from '../src/config.js';
+import { translationRunSchema } from '@xmoe/models';
 
 describe('presets', () => {
   it('all resolve, say what they are and set no unknown key', async () => {
@@ -10,7 +11,7 @@ describe('presets', () => {
     for (const [preset, description] of presets) {
       expect(description, preset).not.toBe('');
       const config = await configs.resolve({ preset });
-      expect(configSchema.parse(config), preset).toEqual(config);
+      expect(translationRunSchema.parse(config), preset).toEqual(config);
     }
   });
 

@@ -2,10 +2,9 @@
 // is refused is refused before a run begins.
 import { existsSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
+import { createLineTranslator, sourceLimits, translateTexts, type Translator } from '@xmoe/models';
 import { configs } from '../src/config.js';
 import { prepareData } from '../src/prepare-data.js';
-import { createLineTranslator, translateTexts } from '../src/translate-text.js';
-import { sourceLimits, type Translator } from '../src/translator.js';
 import { translatePairs } from '../src/validate.js';
 import { EXPERTS, runHere, SMALL, smallPairs, temporaryFolder, writePairs } from './support.js';
 

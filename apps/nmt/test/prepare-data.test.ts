@@ -2,9 +2,9 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { dataSchema } from '@xmoe/models';
 import { parseConfig } from '@xmoe/train';
 import { afterAll, describe, expect, it } from 'vitest';
-import { dataSchema } from '../src/data-config.js';
 import { preparationSummary } from '../src/preparation-summary.js';
 import { prepareData } from '../src/prepare-data.js';
 

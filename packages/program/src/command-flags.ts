@@ -3,7 +3,7 @@
 import { XMoEError } from '@xmoe/core';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { JsonObject } from '@xmoe/files';
-import { ROUTER_NAMES } from './expert-config.js';
+import { ROUTER_NAMES } from '@xmoe/models';
 import type { ConfigFlags, ConfigResolver } from './resolve-config.js';
 
 export function wholeNumber(text: string): number {

@@ -1,8 +1,9 @@
 // Opens the backend that a command names, and puts an engine on it. Which backends there are is the program's to say: this
 // package imports none.
 import { createEngine, XMoEError, type Backend, type Engine, type EngineOptions, type FloatDType } from '@xmoe/core';
+import { bytesOf, type MemoryNeeds } from '@xmoe/models';
 import { formatCompact } from '@xmoe/train';
-import { bytesOf, memoryOfMachine, type MemoryNeeds } from './memory-needs.js';
+import { memoryOfMachine } from './memory-needs.js';
 
 /** From the name after --backend to a backend; `openBackend` of @xmoe/backends is one. */
 export type BackendOpener = (name: string) => Promise<{ backend: Backend; reason: string }>;

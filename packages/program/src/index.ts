@@ -8,12 +8,8 @@ export {
 export { openDevice, openDeviceWithRoom, type BackendOpener, type Device } from './device.js';
 export { cpuEngine, doctorCommand } from './doctor.js';
 export { EXIT_CODES, exitCodeOf, exitCodesText } from './exit-codes.js';
-export {
-  activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings, expertsProblems, expertsSchema, layerRoutingOf,
-  ROUTER_NAMES, type ConfigProblem, type ExpertsConfig,
-} from './expert-config.js';
-export { bytesOf, memoryHere, memoryOf, memoryOfMachine, memoryText, refuseTooLarge, type MemoryKnob, type MemoryNeeds } from './memory-needs.js';
-export { locateVersion, packageRoot } from './package-root.js';
+export { memoryHere, memoryOf, memoryOfMachine, memoryText, refuseTooLarge } from './memory-needs.js';
+export { locateVersion } from './package-root.js';
 export { noResult, planTraining, unfinishedText, type TrainingPlan, type TrainOptions } from './plan-training.js';
 export { profileText } from './profile-text.js';
 export { createConfigResolver, type ConfigFlags, type ConfigResolver } from './resolve-config.js';
@@ -26,7 +22,3 @@ export {
 export { errorText, facts, printable, progressLine, textOnly, wrap, type Terminal } from './terminal.js';
 export { readTokenRouting, tokenRoutingText, type InspectedText, type TokenRouting } from './token-routing.js';
 export { inspectHtml } from './token-routing-html.js';
-export {
-  batchCount, count, countFromZero, expertCount, floatFromZero, layerCount, layerSize, modelWidth, positiveFloat, share, whole,
-} from './ranges.js';
-export { optimizerOf, RESUMABLE_TRAINING_KEYS, scheduleOf, trainingProblems, trainingShape } from './training-config.js';

@@ -2,25 +2,8 @@
 // work is refused. What a device of its own holds is not known here.
 import { totalmem } from 'node:os';
 import { XMoEError, type Backend } from '@xmoe/core';
+import { bytesOf, type MemoryKnob, type MemoryNeeds } from '@xmoe/models';
 import { formatCompact } from '@xmoe/train';
-
-export interface MemoryNeeds {
-  /** Values of the model. Training holds four float32 of each: the weight, its gradient and two moments. */
-  parameters: number;
-  /** Values that one micro-batch keeps for its backward pass, at least. */
-  activations: number;
-}
-
-/** A number of the configuration that memory depends on, and the needs if it were `value` instead. */
-export interface MemoryKnob {
-  name: string;
-  value: number;
-  needsWith(value: number): MemoryNeeds;
-}
-
-export function bytesOf({ parameters, activations }: MemoryNeeds): number {
-  return 16 * parameters + 4 * activations;
-}
 
 /** Bytes of memory that this process may use at most: what the machine has, or what its container allows. */
 export function memoryOfMachine(): number {

@@ -1,4 +1,4 @@
-// Finds the folder of the package a module belongs to, so that data files shipped beside the code (presets) are found
+// Finds the folder of the package a module belongs to, so that its package.json is found
 // both from the sources and from the bundle, which lie at different depths. Reads no data file itself.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

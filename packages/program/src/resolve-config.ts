@@ -1,11 +1,10 @@
 // From a preset and flags to a validated configuration of a program. The schema is the program's.
 import { nearestName, XMoEError } from '@xmoe/core';
 import type { z } from 'zod';
-import { readConfigText, listPresets, loadPreset } from '@xmoe/train/node';
-import { mergeOverrides, parseConfig } from '@xmoe/train';
+import { EXPERT_FLAG_ALIASES, expertsSchema, replaceRouter, scaledWarmup, type ConfigProblem, type TrainingKeys } from '@xmoe/models';
+import { listPresets, loadPreset, mergeOverrides, parseConfig, type Presets } from '@xmoe/train';
+import { readConfigText } from '@xmoe/train/node';
 import { parseJson, type JsonObject } from '@xmoe/files';
-import { EXPERT_FLAG_ALIASES, expertsSchema, replaceRouter, type ConfigProblem } from './expert-config.js';
-import { scaledWarmup, type TrainingKeys } from './training-config.js';
 
 const flagName = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
@@ -21,8 +20,8 @@ interface Common {
 /** What a configuration of a program is. */
 export interface ConfigRules<Config extends Common> {
   schema: z.ZodType<Config>;
-  /** Holds the presets as `NAME.json`. */
-  presetDirectory: string;
+  /** The presets that come with the program. */
+  presets: Presets;
   /** Flags that stand for a key at another path; those of experts are known. */
   aliases: Readonly<Record<string, string>>;
   /** The configuration with the files of --data. */
@@ -54,15 +53,14 @@ export interface ConfigFlags<Config> {
 }
 
 export function createConfigResolver<Config extends Common>(rules: ConfigRules<Config>): ConfigResolver<Config> {
-  const { schema, presetDirectory } = rules;
+  const { schema, presets } = rules;
   const aliases = { ...EXPERT_FLAG_ALIASES, ...rules.aliases };
   return {
     async presets() {
-      const names = await listPresets(presetDirectory);
-      return Promise.all(names.map(async (name): Promise<[string, string]> => [name, String((await loadPreset(presetDirectory, name)).description ?? '')]));
+      return listPresets(presets).map((name) => [name, String(loadPreset(presets, name).description ?? '')]);
     },
     async resolve({ preset, base: given, router, data, set, flags = {}, otherOptions = [] }) {
-      const base = given ? (given as unknown as JsonObject) : await readPreset(presetDirectory, preset);
+      const base = given ? (given as unknown as JsonObject) : await readPreset(presets, preset);
       const withRouter = router === undefined ? base : replaceRouter(base, router);
       const withData = data && data.length > 0 ? rules.withData(withRouter, data) : withRouter;
       const where = `preset ${preset}`;
@@ -109,17 +107,15 @@ function closeWarmup(merged: JsonObject, preset: TrainingKeys): JsonObject {
 }
 
 /** A preset by name or by path. */
-async function readPreset(directory: string, preset: string): Promise<JsonObject> {
-  if (!preset.endsWith('.json')) return loadPreset(directory, preset);
+async function readPreset(presets: Presets, preset: string): Promise<JsonObject> {
+  if (!preset.endsWith('.json')) return loadPreset(presets, preset);
   const text = await readConfigText(preset).catch((cause: unknown) => {
     if (cause instanceof XMoEError) throw cause;
     throw new XMoEError('config', `cannot read the preset file ${preset}: ${(cause as Error).message}`, { hint: 'name a JSON file, or a preset without .json', cause });
   });
   const own = parseJson(text, { where: preset }) as JsonObject;
-  const known = await listPresets(directory);
-  const shipped = await Promise.all(known.map(async (name) => [name, await loadPreset(directory, name)] as const));
   // Under its path, which no shipped preset has for a name.
-  return loadPreset({ ...Object.fromEntries(shipped), [preset]: own }, preset);
+  return loadPreset({ ...presets, [preset]: own }, preset);
 }
 
 /** Flags that are keys of the configuration, and those that are not, with the nearest of all names that this command takes. */

@@ -1,6 +1,7 @@
 // What fits into a machine, and what is said of what does not.
 import { expect, it } from 'vitest';
-import { bytesOf, memoryHere, refuseTooLarge, type MemoryKnob, type MemoryNeeds } from '../src/memory-needs.js';
+import { bytesOf, type MemoryKnob, type MemoryNeeds } from '@xmoe/models';
+import { memoryHere, refuseTooLarge } from '../src/memory-needs.js';
 
 const needsOf = (width: number, layers: number): MemoryNeeds => ({ parameters: layers * width * width, activations: layers * width });
 const knobs = (width: number, layers: number): MemoryKnob[] => [

@@ -8,6 +8,7 @@ export type { StoredArray, StoredDType, StoredTensor } from './checkpoint/tensor
 export { mergeJson } from './config/merge-json.js';
 export { mergeOverrides, parseAssignment, type Overrides } from './config/overrides.js';
 export { parseConfig } from './config/parse-config.js';
+export { listPresets, loadPreset, type Presets } from './config/presets.js';
 export type { Histogram } from './metrics/event-message.js';
 export { formatCompact, formatDuration, formatShare } from './metrics/format.js';
 export type { EvaluationRow, MetricsRow, RoutingRow, StepRow } from './metrics/rows.js';

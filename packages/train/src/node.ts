@@ -10,7 +10,6 @@ export {
 } from './checkpoint/store.js';
 export { writeDirectory } from './checkpoint/write-directory.js';
 export { MAXIMUM_CONFIG_BYTES, readConfigText } from './config/config-text.js';
-export { listPresets, loadPreset, type PresetSource } from './config/presets.js';
 export { createStopSignal, STOP_EXIT_CODES, type StopReason, type StopSignal, type StopSignalOptions } from './lifecycle/stop-signal.js';
 export { createMetricsLog, readMetrics, type MetricsLog, type MetricsLogOptions } from './metrics/metrics-log.js';
 export { createProgress, drawOn, type Progress, type ProgressOptions, type ProgressStream, type ProgressUpdate } from './metrics/progress.js';

@@ -1,11 +1,10 @@
 // eval: perplexity of a trained run, with the capacity of training and with nothing dropped.
 import { XMoEError } from '@xmoe/core';
+import { createLanguageModelFromConfig, droplessLanguageConfig, expertsOverDense, routingReader } from '@xmoe/models';
 import { splitNames, type SplitName } from '@xmoe/text';
 import type { Config } from '../config.js';
 import { evaluate, type EvaluationResult } from '../evaluate.js';
-import { leakFree, leakFreeBatchSize } from '../finish.js';
-import { buildModel } from '../model.js';
-import { expertsOverDense, routingReader } from '../routing-summary.js';
+import { leakFreeBatchSize } from '../finish.js';
 import { openRun } from '../session.js';
 import { facts, type Terminal } from '@xmoe/program';
 
@@ -34,7 +33,7 @@ export async function evalCommand(terminal: Terminal, directory: string, options
     const score = async (evaluated: Config): Promise<Scored> => {
       const result = await evaluate({
         engine: run.device.engine,
-        model: buildModel(evaluated, run.tokenizer.vocabularySize),
+        model: createLanguageModelFromConfig(evaluated, run.tokenizer.vocabularySize),
         parameters: run.parameters,
         split,
         tokenizer: run.tokenizer,
@@ -46,7 +45,7 @@ export async function evalCommand(terminal: Terminal, directory: string, options
       return { ...result, expertsOverDense: expertsOverDense(evaluated, result.routing) };
     };
     const withCapacity = await score(config);
-    const dropless = config.moe ? await score(leakFree(config)) : withCapacity;
+    const dropless = config.moe ? await score(droplessLanguageConfig(config)) : withCapacity;
     const result = { checkpoint: run.checkpoint.path, split: options.split, backend: run.device.engine.backend.name, windows: Math.min(windows, most ?? windows), allWindows: windows, withCapacity, leakFree: dropless };
     terminal.output.write(options.json ? `${JSON.stringify(result)}\n` : evaluationText(config, result));
   } finally {

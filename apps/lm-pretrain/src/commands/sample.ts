@@ -1,7 +1,5 @@
 // sample: continues a prompt, token by token on standard output.
-import { checkOptions, generate } from '../generate.js';
-import { leakFree } from '../finish.js';
-import { buildModel } from '../model.js';
+import { checkSamplingOptions, createLanguageModelFromConfig, droplessLanguageConfig, generateTokens } from '@xmoe/models';
 import { openRun } from '../session.js';
 import { printable, type Terminal } from '@xmoe/program';
 
@@ -17,17 +15,17 @@ interface SampleOptions {
 }
 
 export async function sampleCommand(terminal: Terminal, directory: string, options: SampleOptions): Promise<void> {
-  checkOptions(options);
+  checkSamplingOptions(options);
   const run = await openRun(directory, { ...options, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   try {
     const { engine } = run.device;
-    const model = buildModel(leakFree(run.record.config), run.tokenizer.vocabularySize);
+    const model = createLanguageModelFromConfig(droplessLanguageConfig(run.record.config), run.tokenizer.vocabularySize);
     // Characters may span tokens: the decoder holds back what is not whole yet.
     const decoder = new TextDecoder();
     // A terminal must not obey what a model writes; a file gets it as it is.
     const write = (text: string): void => void terminal.output.write(terminal.output.isTTY ? printable(text) : text);
     write(options.prompt);
-    for await (const token of generate(engine, model, run.parameters, run.tokenizer, options.prompt, options, run.record.config.train.precision)) {
+    for await (const token of generateTokens(engine, model, run.parameters, run.tokenizer, options.prompt, options, run.record.config.train.precision)) {
       write(decoder.decode(run.tokenizer.tokenBytes(token), { stream: true }));
     }
     write(`${decoder.decode()}\n`);

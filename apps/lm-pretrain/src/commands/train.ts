@@ -1,12 +1,12 @@
 // start and train: one run from configuration to report. --dry-run only counts.
 import { join } from 'node:path';
+import { languageMemoryNeeds, languageModelSize, languageVocabulary } from '@xmoe/models';
 import { formatCompact } from '@xmoe/train';
 import { facts, memoryHere, memoryText, noResult, planTraining, RUN_FILES, unfinishedText, type Terminal, type TrainOptions } from '@xmoe/program';
 import type { Command } from 'commander';
 import { closingText } from '../closing-text.js';
 import { checkResumable, configs, type Config } from '../config.js';
 import { finishRun } from '../finish.js';
-import { memoryNeeds, modelSize, vocabularyOf } from '../model.js';
 import { readRecord } from '../session.js';
 import { trainRun, type TrainedModel } from '../train-run.js';
 
@@ -43,9 +43,9 @@ function headline({ model, moe, train }: Config): string {
 /** What a run of this configuration would be. */
 function dryRunText(preset: string, config: Config): string {
   const { train, model: shape } = config;
-  const vocabularySize = vocabularyOf(config);
-  const size = modelSize(config, vocabularySize);
-  const { needs, knobs } = memoryNeeds(config, vocabularySize);
+  const vocabularySize = languageVocabulary(config);
+  const size = languageModelSize(config, vocabularySize);
+  const { needs, knobs } = languageMemoryNeeds(config, vocabularySize);
   const tokensPerStep = train.batchSize * train.accumulation * shape.contextLength;
   const tokens = tokensPerStep * train.steps;
   return `${preset}: ${headline(config)}\n${facts([

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { pairedBootstrap, type BootstrapScore } from '@xmoe/metrics';
 import { replaceFile } from '@xmoe/files/node';
+import { translateTexts } from '@xmoe/models';
 import { facts, progressLine, RUN_FILES, type Terminal } from '@xmoe/program';
 import { metricsOf, readTokenizerName, scoreTranslations, type Scores } from '../scores.js';
 import { pairsOfFiles, pairsOfRun, translationsOfFile, type ScoredPairs } from '../scored-pairs.js';
 import { openRun, type TrainedRun } from '../session.js';
-import { translateTexts } from '../translate-text.js';
 
 interface EvalOptions {
   backend: string;

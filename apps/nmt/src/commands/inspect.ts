@@ -2,10 +2,10 @@
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { replaceFile } from '@xmoe/files/node';
+import { decode } from '@xmoe/models';
 import { facts, inspectHtml, printable, tokenRoutingText, type Terminal } from '@xmoe/program';
 import { routeSentence } from '../route-sentence.js';
 import { openRun, type TrainedRun } from '../session.js';
-import { decode } from '../translate-text.js';
 
 interface InspectOptions {
   backend: string;

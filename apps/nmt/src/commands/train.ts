@@ -1,13 +1,13 @@
 // demo and train: one run from configuration to report. --dry-run only counts.
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
+import { translationMemoryNeeds, translationModelSize, translationVocabulary } from '@xmoe/models';
 import { formatCompact } from '@xmoe/train';
 import { facts, memoryHere, memoryText, noResult, planTraining, RUN_FILES, unfinishedText, type Terminal, type TrainOptions } from '@xmoe/program';
 import type { Command } from 'commander';
 import { closingText } from '../closing-text.js';
 import { checkResumable, configs, type Config } from '../config.js';
 import { finishRun } from '../finish.js';
-import { memoryNeeds, modelSize, vocabularyOf } from '../model.js';
 import { readRecord } from '../session.js';
 import { trainRun, type TrainedModel } from '../train-run.js';
 
@@ -46,10 +46,10 @@ const PAIR_LENGTH = 32;
 /** What a run of this configuration would be. */
 function dryRunText(preset: string, config: Config): string {
   const { train } = config;
-  const vocabularySize = vocabularyOf(config);
+  const vocabularySize = translationVocabulary(config);
   if (vocabularySize === null) throw new XMoEError('config', '--dry-run cannot know the vocabulary of a tokenizer file', { hint: 'use --set data.tokenizer.type=bpe with the vocabularySize of the file' });
-  const size = modelSize(config, vocabularySize);
-  const { needs, knobs } = memoryNeeds(config, vocabularySize);
+  const size = translationModelSize(config, vocabularySize);
+  const { needs, knobs } = translationMemoryNeeds(config, vocabularySize);
   const flops = size.flopsPerPairToken(PAIR_LENGTH);
   const tokens = Math.max(train.updateTokens, train.batchTokens);
   return `${preset}: ${headline(config)}\n${facts([

@@ -2,13 +2,12 @@
 // alone at once. What comes before a line that is refused is written all the same.
 import type { Readable } from 'node:stream';
 import { XMoEError } from '@xmoe/core';
+import type { DecodingOptions, TextTranslation } from '@xmoe/models';
 import { checkSampling } from '@xmoe/nn';
 import { printable, type Terminal } from '@xmoe/program';
 import type { Config } from '../config.js';
 import { readInputLines } from '../input-lines.js';
 import { openRun } from '../session.js';
-import type { TextTranslation } from '../translate-text.js';
-import type { DecodingOptions } from '../translator.js';
 
 interface TranslateOptions {
   backend: string;

@@ -1,31 +1,29 @@
 // From a configuration to a translation model, and to what one can say of it without running it.
 import type { FeedForward } from '@xmoe/core';
-import { createMoeFeedForward, denseFlops, summarizeTrace, type RoutingTrace } from '@xmoe/moe';
+import { createMoeFeedForward, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createEncoderDecoder, type EncoderDecoder } from '@xmoe/nn';
-import type { LayerRouting } from '@xmoe/train';
-import {
-  activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings, layerRoutingOf, type MemoryKnob, type MemoryNeeds,
-} from '@xmoe/program';
-import type { Config } from './config.js';
+import type { MemoryKnob, MemoryNeeds } from '../memory-needs.js';
+import { activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings } from '../sections/experts.js';
+import type { TranslationConfig } from './translation-config.js';
 
 export type XMoETranslator = EncoderDecoder<RoutingTrace>;
 export type SideName = 'encoder' | 'decoder';
 
 /** Whether layer `index` (1-based) of a side has experts. */
-export function hasExperts({ moe }: Config, side: SideName, index: number): boolean {
+export function translationLayerHasExperts({ moe }: TranslationConfig, side: SideName, index: number): boolean {
   return moe !== null && (moe.side === side || moe.side === 'both') && index % moe.every === 0;
 }
 
 /** What translates: experts that drop nothing, so that no sentence can push another's claims out, and the threshold of `decoding`. */
-export function dropless(config: Config): Config {
+export function droplessTranslationConfig(config: TranslationConfig): TranslationConfig {
   const moe = droplessExperts(config.moe);
   const { threshold } = config.decoding;
   if (moe?.router.type !== 'threshold' || threshold === null) return { ...config, moe };
   return { ...config, moe: { ...moe, router: { ...moe.router, threshold } } };
 }
 
-/** Builds the model; parameters are made separately. */
-export function buildModel(config: Config, vocabularySize: number): XMoETranslator {
+/** Builds the model, for any engine; parameters are made separately. */
+export function createTranslationModelFromConfig(config: TranslationConfig, vocabularySize: number): XMoETranslator {
   const { model, moe } = config;
   return createEncoderDecoder<RoutingTrace>({
     vocabularySize,
@@ -42,7 +40,7 @@ export function buildModel(config: Config, vocabularySize: number): XMoETranslat
     positions: model.positions,
     checkpointing: model.checkpointing,
     feedForward: ({ side, index, name, std, outputStd }): FeedForward<RoutingTrace> => {
-      if (!moe || !hasExperts(config, side, index)) {
+      if (!moe || !translationLayerHasExperts(config, side, index)) {
         return createDenseFeedForward({ name: `${name}.mlp`, width: model.width, hidden: model.hidden, activation: model.activation, std, outputStd });
       }
       // Layers of the two sides have different random maps.
@@ -53,18 +51,12 @@ export function buildModel(config: Config, vocabularySize: number): XMoETranslat
   });
 }
 
-/** Reads a trace; `passes` is 1 for the forward pass alone and 3 with the backward pass. */
-export function routingReader({ moe, model }: Config, passes: 1 | 3): (trace: RoutingTrace) => Promise<LayerRouting> {
-  const flopsPerClaim = moe ? denseFlops({ tokens: 1, width: model.width, hidden: moe.expertHidden }) : 0;
-  return async (trace) => layerRoutingOf(await summarizeTrace(trace), { capacityFactor: moe?.capacityFactor ?? 0, flopsPerClaim, training: passes === 3 });
-}
-
 /** Of the tokenizer that the configuration asks for; null for a file, which is not read here. */
-export function vocabularyOf({ data: { tokenizer } }: Config): number | null {
+export function translationVocabulary({ data: { tokenizer } }: TranslationConfig): number | null {
   return tokenizer.type === 'file' ? null : tokenizer.vocabularySize;
 }
 
-export interface ModelSize {
+export interface TranslationModelSize {
   parameters: number;
   /** Weights that a source token meets in the encoder, and in the decoder as keys and values of cross-attention. */
   activePerSource: number;
@@ -77,10 +69,10 @@ export interface ModelSize {
 }
 
 /** What a model of this configuration costs. Computed from the sizes alone: no model is made. */
-export function modelSize(config: Config, vocabularySize: number): ModelSize {
+export function translationModelSize(config: TranslationConfig, vocabularySize: number): TranslationModelSize {
   const { width, hidden, encoderLayers, decoderLayers } = config.model;
   const feedForward = (side: SideName, layers: number): number =>
-    Array.from({ length: layers }, (_, at) => (hasExperts(config, side, at + 1) ? activeExpertWeights(config.moe!, width) : 2 * width * hidden))
+    Array.from({ length: layers }, (_, at) => (translationLayerHasExperts(config, side, at + 1) ? activeExpertWeights(config.moe!, width) : 2 * width * hidden))
       .reduce((sum, weights) => sum + weights, 0);
   const parameters = countWeights(config, vocabularySize);
   // Self-attention has four matrices d × d. Of cross-attention, keys and values are computed once per source token.
@@ -96,14 +88,14 @@ export function modelSize(config: Config, vocabularySize: number): ModelSize {
   };
 }
 
-function countWeights(config: Config, vocabularySize: number): number {
+function countWeights(config: TranslationConfig, vocabularySize: number): number {
   const { width, hidden, encoderLayers, decoderLayers, tiedEmbeddings, positions, contextLength, norm } = config.model;
   const side = (name: SideName, layers: number, attentions: number): number => {
     // Positions and the last norm; in a layer its attentions with their biases, a norm for each and for the feed-forward.
     let sum = (positions === 'learned' ? contextLength * width : 0) + (norm === 'pre' ? 2 * width : 0);
     for (let index = 1; index <= layers; index++) {
       sum += attentions * (4 * width * width + 4 * width) + (attentions + 1) * 2 * width;
-      sum += hasExperts(config, name, index) ? expertParameters(config.moe!, width) : denseParameters(width, hidden);
+      sum += translationLayerHasExperts(config, name, index) ? expertParameters(config.moe!, width) : denseParameters(width, hidden);
     }
     return sum;
   };
@@ -111,8 +103,8 @@ function countWeights(config: Config, vocabularySize: number): number {
 }
 
 /** What training takes of memory at least, and what it depends on. Of activations the input of each layer alone is counted. */
-export function memoryNeeds(config: Config, vocabularySize: number): { needs: MemoryNeeds; knobs: MemoryKnob[] } {
-  const needsOf = (other: Config): MemoryNeeds => ({
+export function translationMemoryNeeds(config: TranslationConfig, vocabularySize: number): { needs: MemoryNeeds; knobs: MemoryKnob[] } {
+  const needsOf = (other: TranslationConfig): MemoryNeeds => ({
     parameters: countWeights(other, vocabularySize),
     activations: other.train.batchTokens * other.model.width * Math.max(other.model.encoderLayers, other.model.decoderLayers),
   });

@@ -2,18 +2,24 @@
 import type { FeedForward } from '@xmoe/core';
 import { createMoeFeedForward, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createLanguageModel, type LanguageModel } from '@xmoe/nn';
-import { activeExpertWeights, denseParameters, expertParameters, expertSettings, type MemoryKnob, type MemoryNeeds } from '@xmoe/program';
-import type { Config } from './config.js';
+import type { MemoryKnob, MemoryNeeds } from '../memory-needs.js';
+import { activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings } from '../sections/experts.js';
+import type { LanguageConfig } from './language-config.js';
 
 export type XMoELanguageModel = LanguageModel<RoutingTrace>;
 
 /** Whether layer `index` (1-based) has experts. */
-export function hasExperts(config: Config, index: number): boolean {
+export function languageLayerHasExperts(config: LanguageConfig, index: number): boolean {
   return config.moe !== null && index % config.moe.every === 0;
 }
 
-/** Builds the model; parameters are made separately. */
-export function buildModel(config: Config, vocabularySize: number): XMoELanguageModel {
+/** The configuration with experts that drop nothing, as evaluation and generation want it. */
+export function droplessLanguageConfig(config: LanguageConfig): LanguageConfig {
+  return config.moe ? { ...config, moe: droplessExperts(config.moe) } : config;
+}
+
+/** Builds the model, for any engine; parameters are made separately. */
+export function createLanguageModelFromConfig(config: LanguageConfig, vocabularySize: number): XMoELanguageModel {
   const { model, moe } = config;
   return createLanguageModel<RoutingTrace>({
     vocabularySize,
@@ -25,7 +31,7 @@ export function buildModel(config: Config, vocabularySize: number): XMoELanguage
     initStd: model.initStd,
     checkpointing: model.checkpointing,
     feedForward: ({ index, name, std, outputStd }): FeedForward<RoutingTrace> => {
-      if (!moe || !hasExperts(config, index)) {
+      if (!moe || !languageLayerHasExperts(config, index)) {
         return createDenseFeedForward({ name: `${name}.mlp`, width: model.width, hidden: model.hidden, activation: model.activation, std, outputStd });
       }
       const settings = expertSettings(moe, { vocabularySize, layer: index, seed: config.train.seed });
@@ -35,11 +41,11 @@ export function buildModel(config: Config, vocabularySize: number): XMoELanguage
 }
 
 /** Of the tokenizer that the configuration asks for; a corpus too small for a BPE of that size gets a smaller one. */
-export function vocabularyOf({ data: { tokenizer } }: Config): number {
+export function languageVocabulary({ data: { tokenizer } }: LanguageConfig): number {
   return tokenizer.type === 'gpt2' ? 50257 : tokenizer.vocabularySize;
 }
 
-export interface ModelSize {
+export interface LanguageModelSize {
   parameters: number;
   /** Parameters that one token uses at the budget: experts count γ·s of N·s hidden units. */
   activeParameters: number;
@@ -50,12 +56,12 @@ export interface ModelSize {
 }
 
 /** What a model of this configuration costs. Computed from the sizes alone: no model is made. */
-export function modelSize(config: Config, vocabularySize: number): ModelSize {
+export function languageModelSize(config: LanguageConfig, vocabularySize: number): LanguageModelSize {
   const { width, layers, contextLength, hidden } = config.model;
   let parameters = (vocabularySize + contextLength) * width + 2 * width; // embeddings and the last norm
   let active = vocabularySize * width; // the output projection; the input embedding is a look-up
   for (let index = 1; index <= layers; index++) {
-    const expert = hasExperts(config, index);
+    const expert = languageLayerHasExperts(config, index);
     parameters += 4 * width * width + 8 * width; // attention with its biases, and two norms
     parameters += expert ? expertParameters(config.moe!, width) : denseParameters(width, hidden);
     active += 4 * width * width;
@@ -70,9 +76,9 @@ export function modelSize(config: Config, vocabularySize: number): ModelSize {
 const keptPerRow = (width: number, checkpointing: boolean): number => width * (checkpointing ? 1 : 7);
 
 /** What training takes of memory at least, and what it depends on. */
-export function memoryNeeds(config: Config, vocabularySize: number): { needs: MemoryNeeds; knobs: MemoryKnob[] } {
-  const needsOf = (other: Config): MemoryNeeds => ({
-    parameters: modelSize(other, vocabularySize).parameters,
+export function languageMemoryNeeds(config: LanguageConfig, vocabularySize: number): { needs: MemoryNeeds; knobs: MemoryKnob[] } {
+  const needsOf = (other: LanguageConfig): MemoryNeeds => ({
+    parameters: languageModelSize(other, vocabularySize).parameters,
     activations: other.train.batchSize * other.model.contextLength * other.model.layers * keptPerRow(other.model.width, other.model.checkpointing),
   });
   const { model, moe, train } = config;

@@ -1,7 +1,7 @@
 // The keys of a `train` section that all programs share, and what they ask of the optimiser and the schedule.
 import type { AdamWConfig, ScheduleConfig } from '@xmoe/nn';
 import { z } from 'zod';
-import type { ConfigProblem } from './expert-config.js';
+import type { ConfigProblem } from './experts.js';
 import { count, countFromZero, floatFromZero, positiveFloat, share, whole } from './ranges.js';
 
 /** For `z.object({ ...trainingShape, … })`. */

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { createRouter, givenByModel, ROUTER_TYPES, routerRow, type RouterConfig } from '@xmoe/routers/by-name';
 import { parseAssignment, parseConfig } from '@xmoe/train';
-import { activeExpertWeights, expertParameters, EXPERT_FLAG_ALIASES, expertSettings, expertsProblems, expertsSchema, replaceRouter } from '../src/expert-config.js';
-import { trainingShape } from '../src/training-config.js';
+import { activeExpertWeights, expertParameters, EXPERT_FLAG_ALIASES, expertSettings, expertsProblems, expertsSchema, replaceRouter } from '../src/sections/experts.js';
+import { trainingShape } from '../src/sections/training.js';
 
 const section = { experts: 8, expertHidden: 16, capacityFactor: 2.4 };
 const facts = { vocabularySize: 11, layer: 2, seed: 3 };

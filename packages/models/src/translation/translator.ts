@@ -1,12 +1,12 @@
 // Translates token ids to token ids: batches of similar lengths, beam search or sampling, results in the order of the sources.
 // Always with a model that drops no claims, so a sentence's result does not depend on its batch. Text is translate-text.ts.
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { foldIn, randomKey, type Engine, type FloatDType, type Parameters } from '@xmoe/core';
 import { beamSearch, maximumLengths, sampleSequences, type Hypothesis, type LengthRule, type TokenSampling } from '@xmoe/nn';
 import type { TranslationTokens } from '@xmoe/text';
+import { nextTurn } from '../next-turn.js';
 import { disposeBatch, uploadSources } from './device-batches.js';
-import type { Config, DecodingConfig } from './config.js';
-import type { XMoETranslator } from './model.js';
+import type { DecodingConfig, TranslationConfig } from './translation-config.js';
+import type { XMoETranslator } from './translation-model.js';
 
 /** The threshold is the model's. */
 export interface DecodingOptions extends Omit<DecodingConfig, 'threshold'> {
@@ -32,7 +32,7 @@ export interface Translator {
 
 export interface TranslatorOptions {
   engine: Engine;
-  config: Config;
+  config: TranslationConfig;
   /** Of the dropless configuration. */
   model: XMoETranslator;
   parameters: Parameters;
@@ -95,7 +95,7 @@ export function createTranslator({ engine, config, model, parameters, tokens }: 
 }
 
 /** The most target tokens that the positions of the model allow. */
-function longestTarget({ model }: Config): number {
+function longestTarget({ model }: TranslationConfig): number {
   return model.positions === 'learned' ? model.contextLength - 1 : Infinity; // the begin of sentence takes one
 }
 
@@ -108,12 +108,12 @@ export interface SourceLimits {
 }
 
 /** Of a line: parts as long as in training; one sentence may be longer, as far as positions go. */
-export function sourceLimits(config: Config): SourceLimits {
+export function sourceLimits(config: TranslationConfig): SourceLimits {
   return { part: config.data.maximumTokens, sentence: longestSequence(config) };
 }
 
 /** Most tokens of a side that the model is ever given: learned positions end, and attention to more than this has no memory. */
-export function longestSequence({ model, data }: Config): number {
+export function longestSequence({ model, data }: TranslationConfig): number {
   return model.positions === 'learned' ? model.contextLength : Math.max(2048, 8 * data.maximumTokens);
 }
 

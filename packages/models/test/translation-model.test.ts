@@ -1,18 +1,15 @@
 // The sizes of the paper's models, counted by hand, and which layers have experts.
-import { createCpuBackend } from '@xmoe/backend-cpu';
-import { countParameters, createEngine } from '@xmoe/core';
-import { afterAll, describe, expect, it } from 'vitest';
-import { configs } from '../src/config.js';
-import { buildModel, dropless, hasExperts, modelSize } from '../src/model.js';
+import { countParameters } from '@xmoe/core';
+import { describe, expect, it } from 'vitest';
+import { createTranslationModelFromConfig, droplessTranslationConfig, translationLayerHasExperts, translationModelSize } from '@xmoe/models';
+import { translationConfigs as configs } from './configs.js';
 
 const V = 32_000;
 const d = 512;
-const engine = createEngine(createCpuBackend());
-afterAll(() => engine.dispose());
 
 async function sizeOf(preset: string) {
   const config = await configs.resolve({ preset });
-  return modelSize(config, V);
+  return translationModelSize(config, V);
 }
 
 const feedForward = (hidden: number): number => 2 * d * hidden + hidden + d;
@@ -55,7 +52,7 @@ describe('modelSize of the paper’s presets', () => {
   it('counts what a model that is built has', async () => {
     for (const set of [[], ['moe.side=both', 'model.tiedEmbeddings=decoder'], ['model.norm=post', 'moe.side=decoder', 'model.positions=learned'], ['moe=null']]) {
       const config = await configs.resolve({ preset: 'tiny', set });
-      expect(modelSize(config, 300).parameters).toBe(countParameters(buildModel(config, 300).parameters));
+      expect(translationModelSize(config, 300).parameters).toBe(countParameters(createTranslationModelFromConfig(config, 300).parameters));
     }
   });
 
@@ -69,7 +66,7 @@ describe('modelSize of the paper’s presets', () => {
 describe('hasExperts', () => {
   const layersOf = async (flags: Record<string, string>) => {
     const config = await configs.resolve({ preset: 'paper-xmoe-64x1024', flags });
-    const of = (side: 'encoder' | 'decoder', depth: number): number[] => Array.from({ length: depth }, (_, index) => index + 1).filter((index) => hasExperts(config, side, index));
+    const of = (side: 'encoder' | 'decoder', depth: number): number[] => Array.from({ length: depth }, (_, index) => index + 1).filter((index) => translationLayerHasExperts(config, side, index));
     return [of('encoder', 12), of('decoder', 6)];
   };
   it.each([
@@ -83,7 +80,7 @@ describe('hasExperts', () => {
 
   it('the parameters are where they are said to be', async () => {
     const config = await configs.resolve({ preset: 'tiny', flags: { side: 'both', width: '16', heads: '2', hidden: '16', 'expert-hidden': '8' } });
-    const names = buildModel(config, 300).parameters.map(({ name }) => name).filter((name) => name.endsWith('router.weight'));
+    const names = createTranslationModelFromConfig(config, 300).parameters.map(({ name }) => name).filter((name) => name.endsWith('router.weight'));
     expect(names).toEqual(['encoder.h.1.moe.router.weight', 'decoder.h.1.moe.router.weight']);
   });
 });
@@ -91,7 +88,7 @@ describe('hasExperts', () => {
 describe('dropless', () => {
   const routing = async (router: string, threshold: string) => {
     const config = await configs.resolve({ preset: 'tiny', router, flags: { dispatch: 'budget' }, set: [`decoding.threshold=${threshold}`] });
-    const { dispatch, router: used } = dropless(config).moe!;
+    const { dispatch, router: used } = droplessTranslationConfig(config).moe!;
     return { dispatch, used, trained: config.moe!.router };
   };
   it('has the threshold of decoding, which training does not see', async () => {

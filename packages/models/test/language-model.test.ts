@@ -1,24 +1,21 @@
 // The sizes of the paper's models (Table 1 and section 4.1), and what is said of a model without running it.
-import { createCpuBackend } from '@xmoe/backend-cpu';
-import { countParameters, createEngine } from '@xmoe/core';
-import { afterAll, describe, expect, it } from 'vitest';
-import { configs, type Config } from '../src/config.js';
-import { buildModel, hasExperts, modelSize } from '../src/model.js';
+import { countParameters } from '@xmoe/core';
+import { describe, expect, it } from 'vitest';
+import { createLanguageModelFromConfig, languageLayerHasExperts, languageModelSize, type LanguageConfig } from '@xmoe/models';
+import { languageConfigs as configs } from './configs.js';
 
 const VOCABULARY = 50257;
-const engine = createEngine(createCpuBackend());
-afterAll(() => engine.dispose());
 
 async function sizeOf(preset: string) {
   const config = await configs.resolve({ preset });
-  return { config, size: modelSize(config, VOCABULARY) };
+  return { config, size: languageModelSize(config, VOCABULARY) };
 }
 
 /** A hash router has no gate. */
-const gateSize = (width: number, moe: NonNullable<Config['moe']>): number => (moe.router.type === 'hash' ? 0 : width * moe.experts);
+const gateSize = (width: number, moe: NonNullable<LanguageConfig['moe']>): number => (moe.router.type === 'hash' ? 0 : width * moe.experts);
 
 /** Counted by hand: embeddings, 12 layers of attention and norms, 6 of them dense and 6 with experts and a gate. */
-function expected(width: number, hidden: number, moe: Config['moe']): number {
+function expected(width: number, hidden: number, moe: LanguageConfig['moe']): number {
   const attention = 4 * width * width + 4 * width;
   const norms = 4 * width;
   const feedForward = (size: number): number => 2 * width * size + size + width;
@@ -52,15 +49,15 @@ describe('modelSize', () => {
   it('counts what a model that is built has', async () => {
     for (const flags of [{}, { router: 'hash' }, { router: 'dense' }, { router: 'topk', flags: { every: '1', layers: '3' } }]) {
       const config = await configs.resolve({ preset: 'tiny', ...flags });
-      expect(modelSize(config, 300).parameters).toBe(countParameters(buildModel(config, 300).parameters));
+      expect(languageModelSize(config, 300).parameters).toBe(countParameters(createLanguageModelFromConfig(config, 300).parameters));
     }
   });
 
   it('puts experts in layers 2, 4, … unless told otherwise', async () => {
     const config = await configs.resolve({ preset: '323m-xmoe-8x3072' });
-    expect(Array.from({ length: 12 }, (_, i) => hasExperts(config, i + 1)).filter(Boolean)).toHaveLength(6);
-    expect([hasExperts(config, 1), hasExperts(config, 2)]).toEqual([false, true]);
+    expect(Array.from({ length: 12 }, (_, i) => languageLayerHasExperts(config, i + 1)).filter(Boolean)).toHaveLength(6);
+    expect([languageLayerHasExperts(config, 1), languageLayerHasExperts(config, 2)]).toEqual([false, true]);
     const third = await configs.resolve({ preset: '323m-xmoe-8x3072', flags: { every: '3' } });
-    expect([1, 2, 3, 4, 5, 6].filter((index) => hasExperts(third, index))).toEqual([3, 6]);
+    expect([1, 2, 3, 4, 5, 6].filter((index) => languageLayerHasExperts(third, index))).toEqual([3, 6]);
   });
 });

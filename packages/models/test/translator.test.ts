@@ -1,12 +1,12 @@
 // Translating ids: order, batches that change nothing, sampling by number, stopping; and the loss of references.
 import { createWasmBackend } from '@xmoe/backend-cpu';
 import { createEngine, initializeParameters, randomKey } from '@xmoe/core';
+import {
+  createTranslationModelFromConfig, createTranslator, createUploader, type DecodingOptions, disposeBatch, droplessTranslationConfig, shapeOf, uploadBatch, uploadSources,
+} from '@xmoe/models';
 import { collatePairs } from '@xmoe/text';
 import { afterAll, describe, expect, it } from 'vitest';
-import { configs } from '../src/config.js';
-import { disposeBatch, shapeOf, uploadBatch, uploadSources, createUploader } from '../src/device-batches.js';
-import { buildModel, dropless } from '../src/model.js';
-import { createTranslator, type DecodingOptions } from '../src/translator.js';
+import { translationConfigs as configs } from './configs.js';
 
 const engine = createEngine(await createWasmBackend());
 afterAll(() => engine.dispose());
@@ -14,7 +14,7 @@ const config = await configs.resolve({
   preset: 'tiny', flags: { width: '32', heads: '2', hidden: '32', 'expert-hidden': '16', experts: '4', side: 'both', every: '1', 'init-std': '0.4', dispatch: 'budget' },
 });
 const tokens = { padding: 41, beginOfSentence: 42, endOfSentence: 40 };
-const model = buildModel(dropless(config), 43);
+const model = createTranslationModelFromConfig(droplessTranslationConfig(config), 43);
 const parameters = initializeParameters(engine, model.parameters, randomKey(5));
 const translator = createTranslator({ engine, config, model, parameters, tokens });
 const options: DecodingOptions = { beam: 2, lengthPenalty: 1, maxLengthRatio: 1, maxLengthExtra: 3 };
@@ -38,7 +38,7 @@ describe('createTranslator', () => {
   });
 
   it('a budget would let other sentences change a result: that is why nothing is dropped', async () => {
-    const limited = createTranslator({ engine, config, model: buildModel({ ...config, moe: { ...config.moe!, capacityFactor: 1 } }, 43), parameters, tokens });
+    const limited = createTranslator({ engine, config, model: createTranslationModelFromConfig({ ...config, moe: { ...config.moe!, capacityFactor: 1 } }, 43), parameters, tokens });
     const together = await limited.translate(sources, options);
     const alone = await Promise.all(sources.map(async (source) => (await limited.translate([source], options))[0]!));
     expect(alone).not.toEqual(together);
@@ -74,7 +74,7 @@ describe('createTranslator', () => {
   it('of learned positions allows no more than there are', async () => {
     const learned = await configs.resolve({ preset: 'tiny', flags: { positions: 'learned', 'context-length': '96', width: '16', heads: '2' } });
     const few = { ...learned, model: { ...learned.model, contextLength: 6 } };
-    const small = buildModel(dropless(few), 43);
+    const small = createTranslationModelFromConfig(droplessTranslationConfig(few), 43);
     const own = createTranslator({ engine, config: few, model: small, parameters: initializeParameters(engine, small.parameters, randomKey(1)), tokens });
     const found = await own.translate([Int32Array.from([1, 2, 40])], { ...options, maxLengthExtra: 50 });
     expect(found[0]![0]!.tokens.length).toBeLessThanOrEqual(5); // the begin of sentence takes one

@@ -1,6 +1,6 @@
 // The `data` section of a translation run's configuration: which pairs, how they are cleaned and held out, which
 // vocabulary. The other sections are not here.
-import { whole } from '@xmoe/program';
+import { whole } from '../sections/ranges.js';
 import { z } from 'zod';
 
 const positive = whole(1, 1e9);

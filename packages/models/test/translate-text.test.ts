@@ -1,9 +1,8 @@
 // Lines to translations around a translator that upper-cases: splitting at sentence ends, empty lines, what is refused.
+import { createLineTranslator, type DecodingOptions, type TextTranslation, translateTexts, type Translator } from '@xmoe/models';
 import { BEGIN_OF_SENTENCE, PADDING, translationTokensOf } from '@xmoe/text';
 import { trainBpe } from '@xmoe/text';
 import { describe, expect, it } from 'vitest';
-import { createLineTranslator, translateTexts, type TextTranslation } from '../src/translate-text.js';
-import type { DecodingOptions, Translator } from '../src/translator.js';
 
 const tokenizer = trainBpe(['aa bb cc. dd ee ff!'], { vocabularySize: 259, specialTokens: [PADDING, BEGIN_OF_SENTENCE] }); // bytes
 const tokens = translationTokensOf(tokenizer);

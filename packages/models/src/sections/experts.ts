@@ -7,7 +7,7 @@ import { MIN_CAPACITY, type RoutingSummary } from '@xmoe/moe';
 import { givenByModel, ROUTER_TYPES, routerRow, type ModelFacts, type Option, type RouterConfig } from '@xmoe/routers/by-name';
 import type { LayerRouting } from '@xmoe/train';
 import { count, expertCount, floatFromZero, layerCount, layerSize } from './ranges.js';
-import { trainingShape } from './training-config.js';
+import { trainingShape } from './training.js';
 
 const rowOf = (type: string) => routerRow('configuration', 'router', type);
 

@@ -1,19 +1,16 @@
-// Sampling: what generate feeds the model, and where it stops.
+// Sampling: what generateTokens feeds the model, and where it stops.
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine, initializeParameters, randomKey, type Tensor } from '@xmoe/core';
+import { createLanguageModelFromConfig, DEFAULT_SAMPLING, droplessLanguageConfig, generateTokens, type XMoELanguageModel } from '@xmoe/models';
 import type { PrefixBatch, PrefixState } from '@xmoe/nn';
 import { trainBpe } from '@xmoe/text';
 import { afterAll, describe, expect, it } from 'vitest';
-import { DEFAULT_SAMPLING, generate } from '../src/generate.js';
-import { leakFree } from '../src/finish.js';
-import { buildModel, type XMoELanguageModel } from '../src/model.js';
-import { configs } from '../src/config.js';
-import { smallTexts } from './support.js';
+import { languageConfigs as configs } from './configs.js';
 
 describe('generate', () => {
   const engine = createEngine(createCpuBackend());
   afterAll(() => engine.dispose());
-  const tokenizer = trainBpe(smallTexts(20), { vocabularySize: 270 });
+  const tokenizer = trainBpe(['the king and the queen of the land, the war and the peace of the people'], { vocabularySize: 270 });
 
   /** A model that records the windows it reads, and always prefers token `favourite`. */
   function recorder(favourite: (step: number) => number) {
@@ -40,7 +37,7 @@ describe('generate', () => {
   }
   const collect = async (model: XMoELanguageModel, prompt: string, maxTokens: number): Promise<number[]> => {
     const tokens: number[] = [];
-    for await (const token of generate(engine, model, {}, tokenizer, prompt, { ...DEFAULT_SAMPLING, maxTokens })) tokens.push(token);
+    for await (const token of generateTokens(engine, model, {}, tokenizer, prompt, { ...DEFAULT_SAMPLING, maxTokens })) tokens.push(token);
     return tokens;
   };
 
@@ -62,7 +59,7 @@ describe('generate', () => {
 
   it('is not changed by what lies behind the last token, with experts that drop nothing', async () => {
     const config = await configs.resolve({ preset: 'tiny', flags: { width: '16', heads: '2', hidden: '16', 'expert-hidden': '8', experts: '4', 'context-length': '8' } });
-    const model = buildModel(leakFree(config), tokenizer.vocabularySize);
+    const model = createLanguageModelFromConfig(droplessLanguageConfig(config), tokenizer.vocabularySize);
     const parameters = initializeParameters(engine, model.parameters, randomKey(3));
     const context = { training: false, key: null, computeDType: 'float32', tokenIds: null, collect: 'nothing' } as const;
     const logits = async (inputs: number[], mask: number[]) => engine.scope(() =>
@@ -80,6 +77,6 @@ describe('generate', () => {
     [{ maxTokens: -1 }, 'the number of tokens is -1'],
   ])('refuses %j', async (options, message) => {
     const { model } = recorder(() => 1);
-    await expect(generate(engine, model, {}, tokenizer, 'a', { ...DEFAULT_SAMPLING, ...options }).next()).rejects.toThrow(message);
+    await expect(generateTokens(engine, model, {}, tokenizer, 'a', { ...DEFAULT_SAMPLING, ...options }).next()).rejects.toThrow(message);
   });
 });

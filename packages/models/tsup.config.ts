@@ -1,0 +1,3 @@
+import { bundle } from '../../tsup.base.js';
+
+export default bundle({ index: 'src/index.ts', presets: 'src/presets/index.ts' });
