@@ -64,18 +64,21 @@ describe('packed @xmoe/routers', () => {
     write('route.mjs', `
       import { routeThreshold } from '@xmoe/routers/reference';
       import * as routers from '@xmoe/routers';
+      import * as byName from '@xmoe/routers/by-name';
       const routing = routeThreshold([[5, 0, 0, 0], [0, 0, 0, 0]], { threshold: 0.9 });
       console.log(JSON.stringify({
         counts: [...routing.counts],
         expertIds: [...routing.expertIds],
         exports: Object.keys(routers).length,
+        named: byName.ROUTER_TYPES.length,
       }));
     `);
-    const { counts, expertIds, exports } = JSON.parse(await succeed(process.execPath, ['route.mjs']));
+    const { counts, expertIds, exports, named } = JSON.parse(await succeed(process.execPath, ['route.mjs']));
     // 5 against three zeros: p = 0.98 crosses 0.9 alone. Four equal p of 0.25: 0.9 needs all four.
     expect(counts).toEqual([1, 4]);
     expect(expertIds).toEqual([0, -1, -1, -1, 0, 1, 2, 3]);
     expect(exports).toBeGreaterThan(0);
+    expect(named).toBeGreaterThan(5);
   });
 
   it('type-checks in a strict nodenext project, and refuses a wrong call', async () => {
@@ -87,8 +90,11 @@ describe('packed @xmoe/routers', () => {
     write('consumer.ts', `
       import { routeThreshold } from '@xmoe/routers/reference';
       import * as routers from '@xmoe/routers';
+      import * as byName from '@xmoe/routers/by-name';
       const routing = routeThreshold([[1, 2]], { threshold: 0.9 });
-      export const everything: object = [routing, routers];
+      export const everything: object = [routing, routers, byName];
+      // @ts-expect-error a configuration names its options
+      byName.createRouter({ type: 'threshold', thresold: 0.9 });
       // @ts-expect-error a threshold is a number
       routeThreshold([[1, 2]], { threshold: 'high' });
     `);

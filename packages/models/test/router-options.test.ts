@@ -45,7 +45,7 @@ describe('the section', () => {
 
   it('suggests the nearest key, and the nearest router', () => {
     expect(() => read({ type: 'threshold', threshold: 0.9, renormalise: true })).toThrow('did you mean "renormalize"?');
-    expect(() => read({ type: 'treshold' })).toThrow('router.type: expected one of threshold, topk, switch, hash, base, uniform (did you mean threshold?), got "treshold"');
+    expect(() => read({ type: 'treshold' })).toThrow(`router.type: expected one of ${ROUTER_TYPES.join(', ')} (did you mean threshold?), got "treshold"`);
     expect(() => read({ type: 'switch', k: 2 })).toThrow('unknown key router.k');
   });
 

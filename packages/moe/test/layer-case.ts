@@ -3,7 +3,7 @@ import {
   foldIn, hostNormal, hostPermutation, mapTree, multiply, randomKey, add, sum, valueAndGrad,
   type Engine, type ForwardContext, type Tensor,
 } from '@xmoe/core';
-import { createMoeFeedForward, type DispatchPath, type ExpertActivation, type MoeFeedForwardConfig, type RoutingTrace } from '@xmoe/moe';
+import { capacityOf, createMoeFeedForward, type DispatchPath, type ExpertActivation, type MoeFeedForwardConfig, type RoutingTrace } from '@xmoe/moe';
 import { type LossCoefficients, type MoeGradients, type MoeLayerInput, type MoeLayerOutput, moeLayerGradients, moeLayerReference } from '@xmoe/moe/reference';
 import { routerRow, type RouterConfig } from '@xmoe/routers/by-name';
 
@@ -38,7 +38,7 @@ export const NAMES = Object.keys(numbers) as NumberName[];
 
 function plainInput({ router, dispatch, activation, masked }: LayerCase): MoeLayerInput {
   const { x, ...parameters } = numbers;
-  const group = { tokenIds, mask: masked ? mask : undefined, precision: 'float64', training: true } as const;
+  const group = { tokenIds, mask: masked ? mask : undefined, precision: 'float64', training: true, capacity: capacityOf({ T, N, capacityFactor, minCapacity: 1 }) } as const;
   const { reference } = routerRow('the case', 'router', router.type);
   return { T, N, d, s, x, parameters, route: (logits) => reference(router, { ...group, logits }), dispatch, activation, capacityFactor, minCapacity: 1 };
 }

@@ -81,8 +81,8 @@ describe.each(Object.entries(SETTINGS))('on %s', (_name, { precision, create, nu
       const own = fitted(options, problem);
       const router = create(own);
       expect(usesGate?.(own) ?? true).toBe(router.usesGate);
-      const expected = reference(own, { ...problem, tokenIds: ids(problem), training, precision });
-      const routing = routeOn(engine, router, { ...problem, tokenIds: ids(problem), training });
+      const expected = reference(own, { ...problem, tokenIds: ids(problem), training, precision, capacity: 3 });
+      const routing = routeOn(engine, router, { ...problem, tokenIds: ids(problem), training, capacity: 3 });
       const choices = await choicesOf(routing);
       const expectedChoices = plainChoices(expected);
       expect(choices.map((row) => row.map(([expert]) => expert))).toEqual(expectedChoices.map((row) => row.map(([expert]) => expert)));
