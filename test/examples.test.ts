@@ -20,6 +20,7 @@ const EXAMPLES: Record<string, Example[]> = {
   'route.mjs': [{ input: '{"router": "threshold", "threshold": 0.9, "logits": [[2, 1, 0], [0, 0, 3]]}', prints: /^\{"capacity":2,"wantedPerToken":\[2,1\],/ }],
   'layer.mjs': [{ prints: /^\{"loss":0\.0044\d+,"gradients":\["moe\.router\.weight",.*"expertsPerToken":6\.40625/ }],
   'in-a-page.mjs': [{ env: { XMOE_THREADS: '1' }, prints: /^CPU, one thread, WebAssembly .*: loss 5\.\d+ → 0\.\d+ in 20 steps, \d+ bytes of weights\n$/ }],
+  'translate.mjs': [{ env: { XMOE_BACKEND: 'cpu:wasm', XMOE_THREADS: '1' }, prints: /^the ship is old\n$/ }],
   'swap-backend.mjs': [
     { args: ['cpu:plain', 'cpu:wasm'], prints: /^CPU, one thread, plain TypeScript.*; asked for\n  ([01]\.\d{4} ?){8}\nCPU.*WebAssembly.*; asked for\n  ([01]\.\d{4} ?){8}\n$/ },
     { env: { XMOE_BACKEND: 'cpu:plain' }, prints: /^CPU, one thread, plain TypeScript/ },

@@ -16,6 +16,7 @@ interface Seen {
   names: number[];
   tokens: number[];
   decoded: string;
+  parameters: number[];
   experts: number[];
 }
 
@@ -45,7 +46,7 @@ describe.runIf(found.path)('a page made with', () => {
       await Promise.race([page.waitForFunction('globalThis.seen'), failed]);
       const seen = await page.evaluate('globalThis.seen') as Seen;
       for (const count of seen.names) expect(count).toBeGreaterThan(0);
-      expect(seen).toMatchObject({ tokens: [15496, 11, 995], decoded: 'naïve café 🎓', experts: [3, 1] });
+      expect(seen).toMatchObject({ tokens: [15496, 11, 995], decoded: 'naïve café 🎓', parameters: [236992, 29], experts: [3, 1] });
       const [, kind, first, last] = /^CPU, (.*), WebAssembly.*: loss (\d\.\d+) → (\d\.\d+) in 20 steps, \d{4,} bytes of weights$/.exec(await page.evaluate('document.body.textContent') as string)!;
       expect(kind).toMatch(/threads/);
       expect(Number(last)).toBeLessThan(Number(first) / 3);

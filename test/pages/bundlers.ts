@@ -12,7 +12,7 @@ const require = createRequire(import.meta.url);
 // tsup brings it.
 const { build: esbuild } = createRequire(require.resolve('tsup'))('esbuild') as { build(options: object): Promise<unknown> };
 
-const PACKAGES = ['core', 'files', 'metrics', 'routers', 'moe', 'nn', 'text', 'train', 'backend-cpu', 'backend-webgpu'];
+const PACKAGES = ['core', 'files', 'metrics', 'routers', 'moe', 'nn', 'text', 'train', 'models', 'backend-cpu', 'backend-webgpu'];
 const ENTRY = 'test/pages/entries.mjs';
 const HTML = '<!doctype html><meta charset="utf-8"><title>xmoe</title><link rel="icon" href="data:,"><body>…</body>';
 

@@ -6,6 +6,8 @@ import * as webgpu from '@xmoe/backend-webgpu';
 import * as core from '@xmoe/core';
 import * as files from '@xmoe/files';
 import * as metrics from '@xmoe/metrics';
+import { createLanguageModelFromConfig, languageModelSize } from '@xmoe/models';
+import { loadLanguagePreset } from '@xmoe/models/presets';
 import * as moe from '@xmoe/moe';
 import * as moeReference from '@xmoe/moe/reference';
 import * as nn from '@xmoe/nn';
@@ -16,10 +18,12 @@ import * as text from '@xmoe/text';
 import { createGpt2Tokenizer } from '@xmoe/text/gpt2';
 import * as train from '@xmoe/train';
 
+const preset = loadLanguagePreset('tiny');
 const gpt2 = createGpt2Tokenizer();
 globalThis.seen = {
   names: Object.values({ cpu, webgpu, core, files, metrics, moe, moeReference, nn, routers, byName, text, train }).map((entry) => Object.keys(entry).length),
   tokens: [...gpt2.encode('Hello, world')],
   decoded: gpt2.decode(gpt2.encode('naïve café 🎓')),
+  parameters: [languageModelSize(preset, 512).parameters, createLanguageModelFromConfig(preset, 512).parameters.length],
   experts: [...routeThreshold([[2, 1, 0, -1], [9, 0, 0, 0]], { threshold: 0.9 }).counts],
 };
