@@ -7,12 +7,14 @@ interface BundleOptions {
   platform?: 'neutral' | 'node';
   /** Whether type declarations are bundled. Programs and private packages need none. */
   types?: boolean;
+  /** Private packages whose code becomes part of this one. */
+  bundled?: string[];
 }
 
 const SHEBANG = '#!/usr/bin/env node';
 
 /** Settings for a library: entry name → source file, relative to the package. */
-export const bundle = (entry: Record<string, string>, { platform = 'neutral', types = true }: BundleOptions = {}) =>
+export const bundle = (entry: Record<string, string>, { platform = 'neutral', types = true, bundled = [] }: BundleOptions = {}) =>
   defineConfig({
     entry,
     format: ['esm'],
@@ -26,6 +28,7 @@ export const bundle = (entry: Record<string, string>, { platform = 'neutral', ty
     treeshake: true,
     // Every package stays a separate module for the user's bundler, whether or not the manifest names it.
     skipNodeModulesBundle: true,
+    noExternal: bundled,
     external: [/^node:/],
     removeNodeProtocol: false,
   });

@@ -111,6 +111,13 @@ describe('boundaries', () => {
     expect(manifests(manifest({ lodash: '^4.0.0' }))).toHaveLength(1);
   });
 
+  it('lets a build take in the private host kernels, where the manifest says so', () => {
+    const manifest = (more: object) => file('packages/backend-cpu/package.json', JSON.stringify({ name: '@xmoe/backend-cpu', ...more }));
+    const source = file('packages/backend-cpu/src/a.ts', "import { floats } from '@xmoe/kernels-host';\n");
+    expect(manifests([...manifest({ devDependencies: { '@xmoe/kernels-host': 'workspace:*' } }), ...source])).toEqual([]);
+    expect(manifests([...manifest({}), ...source])).toEqual(['packages/backend-cpu/package.json: @xmoe/kernels-host is imported but not a dependency']);
+  });
+
   it('wants what tests use declared, in the manifest or where a dependency would be a circle', () => {
     const manifest = (name: string, more: object = {}) => file(`packages/${name}/package.json`, JSON.stringify({ name: `@xmoe/${name}`, ...more }));
     const tests = [

@@ -4,6 +4,9 @@ import { posix } from 'node:path';
 
 /** @typedef {import('./files.mjs').TextFile} TextFile */
 
+/** Private packages that a build takes in: they are no dependency of what is published. */
+const BUNDLED = ['@xmoe/kernels-host'];
+
 const ALL = ['core', 'routers', 'moe', 'nn', 'files', 'text', 'train', 'models', 'program', 'backend-cpu', 'backend-tfjs', 'backend-webgpu', 'backends', 'metrics', 'testing'];
 
 /** Package folder → the xmoe packages it may use, and whether it may use npm packages and Node's own modules. */
@@ -17,8 +20,9 @@ export const TABLE = {
   'packages/train': { uses: ['core', 'nn', 'files'], npm: true, node: true },
   'packages/models': { uses: ['core', 'routers', 'moe', 'nn', 'metrics', 'files', 'text', 'train'], npm: true, node: true },
   'packages/program': { uses: ['core', 'moe', 'files', 'train', 'models'], npm: true, node: true },
-  'packages/backend-cpu': { uses: ['core'], npm: false, node: false },
-  'packages/backend-tfjs': { uses: ['core'], npm: true, node: true },
+  'packages/kernels-host': { uses: ['core'], npm: false, node: false },
+  'packages/backend-cpu': { uses: ['core', 'kernels-host'], npm: false, node: false },
+  'packages/backend-tfjs': { uses: ['core', 'kernels-host'], npm: true, node: true },
   'packages/backend-webgpu': { uses: ['core'], npm: true, node: false },
   'packages/backends': { uses: ['core', 'backend-cpu', 'backend-tfjs', 'backend-webgpu'], npm: false, node: true },
   'packages/metrics': { uses: [], npm: false, node: false },
@@ -129,7 +133,8 @@ export function manifests(files) {
     });
     const declared = new Set([manifest.name, ...dependencies, ...Object.keys(manifest.peerDependencies ?? {})]);
     const sources = files.filter((file) => file.path.startsWith(`${folder}/src/`) && file.path.endsWith('.ts'));
-    const undeclared = [...ownPackages(sources, () => undefined)].filter((name) => !declared.has(name))
+    const takenIn = (name) => BUNDLED.includes(name) && name in (manifest.devDependencies ?? {});
+    const undeclared = [...ownPackages(sources, () => undefined)].filter((name) => !declared.has(name) && !takenIn(name))
       .map((name) => `${path}: ${name} is imported but not a dependency`);
     return [...forbidden, ...undeclared];
   });

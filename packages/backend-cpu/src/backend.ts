@@ -1,7 +1,7 @@
-// createCpuBackend: the reference backend. Buffers are ordinary arrays; the arithmetic is in kernels/.
+// createCpuBackend: the reference backend. Buffers are ordinary arrays; the arithmetic is that of the host kernels.
 import type { Backend } from '@xmoe/core';
 import { createHostBackend } from './host-backend.js';
-import { createKernels } from './kernels/index.js';
+import { createKernels } from './plain-kernels.js';
 import { createBufferPool } from './pool.js';
 import type { Precision } from './storage.js';
 

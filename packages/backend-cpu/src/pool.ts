@@ -1,8 +1,8 @@
 // Keeps freed arrays for the next allocation of the same kind and length, so that a training loop makes no garbage.
 // Not a general allocator: lengths are exact, because kernels take whole arrays.
-import { type DType } from '@xmoe/core';
-import { bytesPerElement } from '@xmoe/core/backend';
-import { createStorage, type NumericArray, type Precision } from './storage.js';
+import { bytesPerElement, type DType } from '@xmoe/core/backend';
+import type { NumericArray } from '@xmoe/kernels-host';
+import { createStorage, type Precision } from './storage.js';
 
 /** Idle arrays may always use this much; beyond it, as much as was ever live at once. */
 const IDLE_FLOOR_BYTES = 64 * 2 ** 20;

@@ -1,10 +1,6 @@
 // What a buffer of this backend is, and how kernels look inside an operand. No arithmetic.
 import { XMoEError, type BackendBuffer, type DType, type Operand } from '@xmoe/core';
-
-export type FloatArray = Float32Array | Float64Array;
-
-/** Anything that a kernel can index. float16 is stored as its bit patterns. */
-export type NumericArray = FloatArray | Int32Array | Uint32Array | Uint8Array | Uint16Array;
+import { floats as floatsOf, int32s as int32sOf, type FloatArray, type HostView, type NumericArray } from '@xmoe/kernels-host';
 
 /** Whether float32 operands are stored and computed in single or in double precision. */
 export type Precision = 'float32' | 'float64';
@@ -64,34 +60,16 @@ export function elements(operand: Operand): NumericArray {
   return buffer.data;
 }
 
+/** An operand as the host kernels take it. */
+export function viewOf(operand: Operand): HostView {
+  return { data: elements(operand), shape: operand.shape, dtype: operand.dtype };
+}
+
 /** The elements of a float32 operand (float16 operands reach kernels decoded). */
 export function floats(operand: Operand): FloatArray {
-  const data = elements(operand);
-  if (data instanceof Float32Array || data instanceof Float64Array) return data;
-  throw wrongDType(operand, 'float32');
+  return floatsOf(viewOf(operand));
 }
 
 export function int32s(operand: Operand): Int32Array {
-  const data = elements(operand);
-  if (data instanceof Int32Array) return data;
-  throw wrongDType(operand, 'int32');
-}
-
-export function uint32s(operand: Operand): Uint32Array {
-  const data = elements(operand);
-  if (data instanceof Uint32Array) return data;
-  throw wrongDType(operand, 'uint32');
-}
-
-export function bools(operand: Operand): Uint8Array {
-  const data = elements(operand);
-  if (data instanceof Uint8Array) return data;
-  throw wrongDType(operand, 'bool');
-}
-
-function wrongDType(operand: Operand, wanted: DType): XMoEError {
-  return new XMoEError('dtype', `a kernel was given ${operand.dtype} where it takes ${wanted}`, {
-    op: 'cpu',
-    hint: `cast the operand to ${wanted} first`,
-  });
+  return int32sOf(viewOf(operand));
 }

@@ -1,9 +1,10 @@
 // createWasmBackend: the fast CPU backend. It is the plain backend on another memory, with compiled kernels in place of the
 // hot ones; what is not compiled runs as in createCpuBackend.
-import { XMoEError, nearestName, type AnyKernel, type Backend, type KernelName, type Kernels } from '@xmoe/core';
+import { XMoEError, nearestName, type AnyKernel, type Backend, type Kernels } from '@xmoe/core';
+import { MOVERS } from '@xmoe/kernels-host';
 import { withHalf } from './half.js';
 import { createHostBackend } from './host-backend.js';
-import { createKernels } from './kernels/index.js';
+import { createKernels } from './plain-kernels.js';
 import { createWasmKernels } from './engine/kernels/index.js';
 import { PAGE_BYTES, THREAD_SCRATCH_BYTES } from './engine/layout.js';
 import { availableThreads, environment, revectorizing, whyNotRevectorized } from './engine/platform.js';
@@ -85,9 +86,6 @@ async function assemble({ variant, module }: LoadedVariant, threads: number, rem
     },
   });
 }
-
-/** Kernels that only move elements take float16 as it is: bits. */
-const MOVERS: ReadonlySet<string> = new Set<KernelName>(['transpose', 'slice', 'broadcast', 'concat', 'gatherRows', 'takeAlongLast']);
 
 /** The plain table with the compiled kernels in it. */
 function combineKernels({ runtime, beginCall }: RuntimeControl): Kernels {

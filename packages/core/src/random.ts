@@ -8,32 +8,35 @@ import { describeArgument } from './checks.js';
 /** A random key: two 32-bit words. Keys are values; derive new ones with {@link foldIn}. */
 export type RandomKey = readonly [number, number];
 
-const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
 const PARITY = 0x1bd11bda;
 /** Spreads what of an index is beyond 32 bits over the word of the stream: odd, so that no two blocks of a stream meet. */
 const BEYOND = 0x9e3779b9;
 /** The second counter of keys that are folded in, with what of the data is beyond 32 bits. */
 const FOLD = 0x666f6c64;
 
-/** One Threefry-2x32-20 block: encrypts the counter (c0, c1) under the key (k0, k1). Writes two uint32 into `out`. */
+/**
+ * One Threefry-2x32-20 block: encrypts the counter (c0, c1) under the key (k0, k1). Writes two uint32 into `out`. Rounds are written out: it
+ * runs once per two elements of every dropout mask.
+ */
 export function threefry2x32(k0: number, k1: number, c0: number, c1: number, out: Uint32Array): void {
   const k2 = k0 ^ k1 ^ PARITY;
   let x0 = (c0 + k0) | 0;
   let x1 = (c1 + k1) | 0;
-  for (let round = 0; round < 20; round++) {
-    const rotation = ROTATIONS[round & 7]!;
-    x0 = (x0 + x1) | 0;
-    x1 = (x1 << rotation) | (x1 >>> (32 - rotation));
-    x1 ^= x0;
-    if ((round & 3) === 3) {
-      const injection = (round >> 2) + 1;
-      const phase = injection % 3;
-      const a = phase === 0 ? k0 : phase === 1 ? k1 : k2;
-      const b = phase === 0 ? k1 : phase === 1 ? k2 : k0;
-      x0 = (x0 + a) | 0;
-      x1 = (x1 + b + injection) | 0;
-    }
-  }
+  x0 = (x0 + x1) | 0; x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0; x0 = (x0 + x1) | 0; x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0;
+  x0 = (x0 + x1) | 0; x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0; x0 = (x0 + x1) | 0; x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0;
+  x0 = (x0 + k1) | 0; x1 = (x1 + k2 + 1) | 0;
+  x0 = (x0 + x1) | 0; x1 = ((x1 << 17) | (x1 >>> 15)) ^ x0; x0 = (x0 + x1) | 0; x1 = ((x1 << 29) | (x1 >>> 3)) ^ x0;
+  x0 = (x0 + x1) | 0; x1 = ((x1 << 16) | (x1 >>> 16)) ^ x0; x0 = (x0 + x1) | 0; x1 = ((x1 << 24) | (x1 >>> 8)) ^ x0;
+  x0 = (x0 + k2) | 0; x1 = (x1 + k0 + 2) | 0;
+  x0 = (x0 + x1) | 0; x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0; x0 = (x0 + x1) | 0; x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0;
+  x0 = (x0 + x1) | 0; x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0; x0 = (x0 + x1) | 0; x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0;
+  x0 = (x0 + k0) | 0; x1 = (x1 + k1 + 3) | 0;
+  x0 = (x0 + x1) | 0; x1 = ((x1 << 17) | (x1 >>> 15)) ^ x0; x0 = (x0 + x1) | 0; x1 = ((x1 << 29) | (x1 >>> 3)) ^ x0;
+  x0 = (x0 + x1) | 0; x1 = ((x1 << 16) | (x1 >>> 16)) ^ x0; x0 = (x0 + x1) | 0; x1 = ((x1 << 24) | (x1 >>> 8)) ^ x0;
+  x0 = (x0 + k1) | 0; x1 = (x1 + k2 + 4) | 0;
+  x0 = (x0 + x1) | 0; x1 = ((x1 << 13) | (x1 >>> 19)) ^ x0; x0 = (x0 + x1) | 0; x1 = ((x1 << 15) | (x1 >>> 17)) ^ x0;
+  x0 = (x0 + x1) | 0; x1 = ((x1 << 26) | (x1 >>> 6)) ^ x0; x0 = (x0 + x1) | 0; x1 = ((x1 << 6) | (x1 >>> 26)) ^ x0;
+  x0 = (x0 + k2) | 0; x1 = (x1 + k0 + 5) | 0;
   out[0] = x0;
   out[1] = x1;
 }
@@ -83,12 +86,12 @@ export function streamCounter(stream: number, block: number): number {
  */
 export function fillUniform(key: RandomKey, stream: number, out: Float32Array | Float64Array, first = 0): void {
   const words = new Uint32Array(2);
-  let drawn = -1;
-  for (let i = 0; i < out.length; i++) {
-    const block = Math.floor((first + i) / 2);
-    if (block !== drawn) threefry2x32(key[0], key[1], block >>> 0, streamCounter(stream, block), words);
-    drawn = block;
-    out[i] = (words[(first + i) % 2]! >>> 8) * 2 ** -24;
+  const [k0, k1] = [key[0] | 0, key[1] | 0];
+  let block = Math.floor(first / 2);
+  for (let i = first % 2 === 0 ? 0 : -1; i < out.length; i += 2, block++) {
+    threefry2x32(k0, k1, block | 0, streamCounter(stream, block) | 0, words);
+    if (i >= 0) out[i] = (words[0]! >>> 8) * 2 ** -24;
+    if (i + 1 < out.length) out[i + 1] = (words[1]! >>> 8) * 2 ** -24;
   }
 }
 

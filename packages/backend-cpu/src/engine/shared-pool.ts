@@ -3,7 +3,7 @@
 import { XMoEError, type DType } from '@xmoe/core';
 import { bytesPerElement } from '@xmoe/core/backend';
 import type { BufferPool } from '../pool.js';
-import type { NumericArray } from '../storage.js';
+import type { NumericArray } from '@xmoe/kernels-host';
 import { createArena, type Block } from './arena.js';
 import { PAGE_BYTES } from './layout.js';
 import type { WasmMemory } from './webassembly.js';

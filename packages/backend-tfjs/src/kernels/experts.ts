@@ -1,9 +1,9 @@
 // groupedLinear, its weight gradient and expertsGrad for builds whose memory the host sees: the build's own products and
 // activations on temporaries, with host loops for what is per row. Elsewhere core's fallbacks run.
 import { sizeOf, type FusedKernels, type Operand, type RequiredKernels } from '@xmoe/core';
+import { segmentsOf } from '@xmoe/kernels-host';
 import type { BoxStore, HostArray } from '../box.js';
 import type { Memory } from '../memory.js';
-import { present, segmentsOf } from './host-activation.js';
 import type { ValueAndGradient } from './wasm-activation.js';
 
 type Base = RequiredKernels & Pick<FusedKernels, 'biasActivation' | 'biasActivationGrad'>;
@@ -54,7 +54,7 @@ export function expertKernels(base: Base, store: BoxStore, memory: Memory, value
           base.biasActivation({ x: product, bias, offsets }, { out: pre }, { activation: 'none' });
           base.biasActivation({ x: pre, bias: null, offsets }, { out }, { activation });
         } else if (!isProduct) base.biasActivation({ x: product, bias, offsets }, { out }, { activation });
-        if (rows && (bias || inPlace)) clearRows(memory, [out, ...present(pre)], rows, x.shape[0]);
+        if (rows && (bias || inPlace)) clearRows(memory, pre ? [out, pre] : [out], rows, x.shape[0]);
       }),
 
     groupedLinearWeightGrad: ({ x, xRows, dy, dyRows, scale, offsets }, { dw, dbias }) =>

@@ -1,32 +1,42 @@
-// All host kernels together, over whichever memory they are given. Fused primitives that are not here are core's fallbacks.
-import type { BackendKernels } from '@xmoe/core';
+// The host kernels over whichever memory they are given. Fused primitives that are not here are kernels of the build, or core's fallbacks.
+import type { AnyKernel, Kernels, Operand, Operands } from '@xmoe/core';
+import { HOST_KERNELS, type AnyHostKernel, type HostView, type HostViewField, type HostViews } from '@xmoe/kernels-host';
+import type { HostArray } from '../box.js';
 import type { Memory } from '../memory.js';
-import { hostActivation } from './host-activation.js';
-import { hostElementwise } from './host-elementwise.js';
-import { hostIndexing } from './host-indexing.js';
-import { hostLoss } from './host-loss.js';
-import { hostMatmul } from './host-matmul.js';
-import { hostMovement } from './host-movement.js';
-import { hostNormalization } from './host-normalization.js';
-import { hostRandom } from './host-random.js';
-import { hostReduce } from './host-reduce.js';
-import { hostRouting } from './host-routing.js';
-import { hostSorting } from './host-sorting.js';
 
-export type HostKernels = ReturnType<typeof hostKernels>;
+/** Made of products and activations of the build (experts.ts, wasm-attention.ts), or of other primitives by core. */
+const ELSEWHERE = ['attention', 'attentionGrad', 'dispatchClaims', 'groupedLinear', 'groupedLinearWeightGrad', 'expertsGrad'] as const;
 
-export function hostKernels(memory: Memory) {
-  return {
-    ...hostElementwise(memory),
-    ...hostReduce(memory),
-    ...hostMovement(memory),
-    ...hostIndexing(memory),
-    ...hostSorting(memory),
-    ...hostRandom(memory),
-    ...hostMatmul(memory),
-    ...hostNormalization(memory),
-    ...hostActivation(memory),
-    ...hostLoss(memory),
-    ...hostRouting(memory),
-  } satisfies BackendKernels;
+export type HostKernels = Omit<Kernels, (typeof ELSEWHERE)[number]>;
+
+export function hostKernels(memory: Memory): HostKernels {
+  const own = Object.entries(HOST_KERNELS).filter(([name]) => !ELSEWHERE.some((other) => other === name));
+  const adapted = own.map(([name, kernel]) => [name, overMemory(name === 'adamStep' ? memory.update : memory.run, kernel as AnyHostKernel)]);
+  return Object.fromEntries(adapted) as HostKernels;
+}
+
+function overMemory(run: Memory['run'], kernel: AnyHostKernel): AnyKernel {
+  return (inputs, outputs, attributes) =>
+    run(operandsOf(outputs), operandsOf(inputs), (written, read) => kernel(viewsOf(inputs, read), viewsOf(outputs, written), attributes));
+}
+
+function operandsOf(fields: Operands): Operand[] {
+  const operands: Operand[] = [];
+  for (const name in fields) {
+    const field = fields[name];
+    if (field !== null) operands.push(...('buffer' in field ? [field] : field));
+  }
+  return operands;
+}
+
+/** The fields with their arrays, which come in the order of `operandsOf`. */
+function viewsOf(fields: Operands, arrays: readonly HostArray[]): HostViews {
+  let next = 0;
+  const view = ({ shape, dtype }: Operand): HostView => ({ data: arrays[next++], shape, dtype });
+  const views: Record<string, HostViewField> = {};
+  for (const name in fields) {
+    const field = fields[name];
+    views[name] = field === null ? null : 'buffer' in field ? view(field) : field.map(view);
+  }
+  return views;
 }

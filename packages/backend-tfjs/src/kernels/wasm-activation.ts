@@ -2,9 +2,8 @@
 // the cache, about eight times faster than one host loop (exp is what costs). erf-GELU stays on the host: the build's
 // erf is only good to 1e-7 absolute.
 import type { Activation, FusedKernels, Operand } from '@xmoe/core';
+import { GELU_CUBIC, GELU_FAR, GELU_SLOPE, segmentsOf } from '@xmoe/kernels-host';
 import type { WasmContext } from './wasm-context.js';
-import { segmentsOf } from './host-activation.js';
-import { GELU_CUBIC, GELU_FAR, GELU_SLOPE } from './host-math.js';
 
 const FLOAT = 4;
 const SHORT = 1024;

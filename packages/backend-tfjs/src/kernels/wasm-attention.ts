@@ -1,9 +1,8 @@
 // attention and its gradient on the wasm build, one head at a time: plain matrix products on views of the heap and the
 // SIMD softmax. The probabilities are never kept: the gradient computes them again.
-import { sizeOf, type AttentionOptions, type FusedKernels, type Operand } from '@xmoe/core';
-import { LOWEST_FLOAT32 } from '@xmoe/core/backend';
+import { LOWEST_FLOAT32, sizeOf, type AttentionOptions, type FusedKernels, type Operand } from '@xmoe/core/backend';
+import { dropoutRun } from '@xmoe/kernels-host';
 import { boxOf } from '../box.js';
-import { dropoutRun } from './host-random.js';
 import type { WasmContext } from './wasm-context.js';
 import { indexOfLargest, softmaxRows } from './wasm-softmax.js';
 

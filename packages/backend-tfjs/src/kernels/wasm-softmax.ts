@@ -1,10 +1,8 @@
 // softmax and cross-entropy on the wasm build. Its softmax is SIMD (2 ns per element, against 20 for exp on the
 // host), so the statistics and the gradient of cross-entropy are derived from softmax instead of calling exp.
-import { type FusedKernels, type Operand } from '@xmoe/core';
-import { LOWEST_FLOAT32 } from '@xmoe/core/backend';
+import { LOWEST_FLOAT32, type FusedKernels, type Operand } from '@xmoe/core/backend';
+import { allMinusInfinity, pickedLogit } from '@xmoe/kernels-host';
 import type { WasmContext } from './wasm-context.js';
-import { pickedLogit } from './host-loss.js';
-import { allMinusInfinity } from './host-normalization.js';
 
 const FLOAT = 4;
 const SHORT = 1024;
