@@ -1,14 +1,13 @@
 // What every command that uses a run opens first: a backend with an engine, and a model with the parameters of a checkpoint.
 import { openBackend } from '@xmoe/backends';
-import { initializeParameters, randomKey, type Tensor } from '@xmoe/core';
-import { createLanguageModelFromConfig, languageRunSchema, type XMoELanguageModel } from '@xmoe/models';
+import type { Tensor } from '@xmoe/core';
+import { createLanguageModelFromConfig, languageRunSchema, openLanguageRun, type XMoELanguageModel } from '@xmoe/models';
 import { dataFingerprint, loadTokenizer, openShards, type TokenDataset } from '@xmoe/text/node';
 import type { BytePairTokenizer } from '@xmoe/text';
-import { loadParameters } from '@xmoe/train';
-import type { LoadedCheckpoint } from '@xmoe/train/node';
+import { loadRunCheckpoint, type CheckpointChoice, type LoadedCheckpoint } from '@xmoe/train/node';
 import type { JsonObject } from '@xmoe/files';
 import {
-  checkData, checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord, type CheckpointChoice, type Device, type RunRecord,
+  checkData, checkTokenizer, closingOnError, openDevice, readRunRecord, type Device, type RunRecord,
 } from '@xmoe/program';
 import type { Config } from './config.js';
 
@@ -37,14 +36,14 @@ export async function openRun(directory: string, options: OpenRunOptions): Promi
   const record = await readRecord(directory);
   const checkpoint = await loadRunCheckpoint(directory, options);
   const tokenizer = await loadTokenizer(checkpoint.path);
-  const device = await openDevice(openBackend, options.backend, record.config.train);
-  const model = createLanguageModelFromConfig(record.config, tokenizer.vocabularySize);
-  const parameters = initializeParameters(device.engine, model.parameters, randomKey(record.config.train.seed));
-  loadParameters(parameters, model.parameters, checkpoint.tensors.parameters ?? [], checkpoint.path);
   checkTokenizer(checkpoint.state.saved as JsonObject, tokenizer.hash, checkpoint.path);
+  const device = await openDevice(openBackend, options.backend, record.config.train);
+  const { parameters } = closingOnError(device, () =>
+    openLanguageRun({ config: record.config, tokenizer, parameters: checkpoint.tensors.parameters ?? [], where: checkpoint.path }, device.engine));
   let opened: TokenDataset | undefined;
   return {
-    record, device, tokenizer, model, parameters, checkpoint,
+    record, device, tokenizer, parameters, checkpoint,
+    model: createLanguageModelFromConfig(record.config, tokenizer.vocabularySize),
     async dataset() {
       opened ??= await openShards(record.data);
       checkTokenizer(checkpoint.state.saved as JsonObject, opened.index.tokenizer.hash, checkpoint.path);

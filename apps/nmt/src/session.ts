@@ -1,18 +1,14 @@
 // What every command that uses a run opens first: a backend with an engine, a model with the parameters of a checkpoint, and a
 // translator.
 import { openBackend } from '@xmoe/backends';
-import { initializeParameters, randomKey, XMoEError, type Tensor } from '@xmoe/core';
-import {
-  createLineTranslator, createTranslationModelFromConfig, createTranslator, droplessTranslationConfig, type LineTranslator, sourceLimits, translationRunSchema, type Translator, type XMoETranslator,
-} from '@xmoe/models';
+import { XMoEError, type Tensor } from '@xmoe/core';
+import { openTranslationRun, translationRunSchema, type LineTranslator, type Translator, type XMoETranslator } from '@xmoe/models';
 import { dataFingerprint, loadTokenizer, openParallelDataset } from '@xmoe/text/node';
-import { translationTokensOf, type TranslationTokens } from '@xmoe/text';
-import type { BytePairTokenizer, LanguagePair, ParallelDataset } from '@xmoe/text';
-import { loadParameters } from '@xmoe/train';
-import type { LoadedCheckpoint } from '@xmoe/train/node';
+import type { BytePairTokenizer, LanguagePair, ParallelDataset, TranslationTokens } from '@xmoe/text';
+import { loadRunCheckpoint, type CheckpointChoice, type LoadedCheckpoint } from '@xmoe/train/node';
 import type { JsonObject } from '@xmoe/files';
 import {
-  checkData, checkTokenizer, loadRunCheckpoint, openDevice, readRunRecord, type CheckpointChoice, type Device, type RunRecord,
+  checkData, checkTokenizer, closingOnError, openDevice, readRunRecord, type Device, type RunRecord,
 } from '@xmoe/program';
 import type { Config } from './config.js';
 
@@ -53,18 +49,12 @@ export async function openRun(directory: string, options: OpenRunOptions): Promi
   const checkpoint = await loadRunCheckpoint(directory, options);
   const tokenizer = await loadTokenizer(options.tokenizer ?? checkpoint.path);
   checkTokenizer(checkpoint.state.saved as JsonObject, tokenizer.hash, checkpoint.path);
-  const tokens = translationTokensOf(tokenizer, checkpoint.path);
   const device = await openDevice(openBackend, options.backend, config.train);
-  const { engine } = device;
-  const model = createTranslationModelFromConfig(droplessTranslationConfig(config), tokenizer.vocabularySize);
-  const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
-  loadParameters(parameters, model.parameters, checkpoint.tensors.parameters ?? [], checkpoint.path);
-  const translator = createTranslator({ engine, config, model, parameters, tokens });
-  const languages = { source: config.data.sourceLanguage, target: config.data.targetLanguage };
+  const { tokens, model, parameters, translator, languages, lines } = closingOnError(device, () =>
+    openTranslationRun({ config, tokenizer, parameters: checkpoint.tensors.parameters ?? [], where: checkpoint.path }, device.engine));
   let opened: ParallelDataset | undefined;
   return {
-    record: { ...record, config }, device, tokenizer, tokens, model, parameters, checkpoint, translator, languages,
-    lines: createLineTranslator({ translator, tokenizer, tokens, languages, limits: sourceLimits(config) }),
+    record: { ...record, config }, device, tokenizer, tokens, model, parameters, checkpoint, translator, languages, lines,
     async dataset() {
       opened ??= await openParallelDataset(record.data);
       checkTokenizer(checkpoint.state.saved as JsonObject, opened.index.tokenizer.hash, checkpoint.path);

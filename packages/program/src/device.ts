@@ -36,6 +36,16 @@ export async function openDeviceWithRoom(openBackend: BackendOpener, name: strin
   return { engine, reason: `${engine.backend.description}; slower, but ${backend.name} holds at most ${formatCompact(memoryBytes)}B` };
 }
 
+/** What `open` returns; where it throws, the device is closed first. */
+export function closingOnError<R>(device: Device, open: () => R): R {
+  try {
+    return open();
+  } catch (error) {
+    device.engine.dispose();
+    throw error;
+  }
+}
+
 /** Opens the backend `name`, and refuses a precision that it cannot do. */
 export async function openDevice(openBackend: BackendOpener, name: string, { precision, ...options }: DeviceOptions): Promise<Device> {
   const { backend, reason } = await openBackend(name);

@@ -5,7 +5,7 @@ export {
   backendOption, configOf, countFromOne, countOrAll, finite, readFlags, wholeNumber, withConfigOptions, withTrainOptions,
   type ConfigOptions,
 } from './command-flags.js';
-export { openDevice, openDeviceWithRoom, type BackendOpener, type Device } from './device.js';
+export { closingOnError, openDevice, openDeviceWithRoom, type BackendOpener, type Device } from './device.js';
 export { cpuEngine, doctorCommand } from './doctor.js';
 export { EXIT_CODES, exitCodeOf, exitCodesText } from './exit-codes.js';
 export { memoryHere, memoryOf, memoryOfMachine, memoryText, refuseTooLarge } from './memory-needs.js';
@@ -16,8 +16,8 @@ export { createConfigResolver, type ConfigFlags, type ConfigResolver } from './r
 export { refuseOtherConfig, withDefaults } from './resumable-config.js';
 export { newProgram, runCommandLine, type CommandLineStreams } from './run-command-line.js';
 export {
-  beginOrResume, checkTokenizer, loadRunCheckpoint, readRunRecord, recordChanges, refuseExistingRun, resumePath, RUN_FILES, withLockedRun,
-  type CheckpointChoice, type RunRecord,
+  beginOrResume, checkTokenizer, readRunRecord, recordChanges, refuseExistingRun, resumePath, RUN_FILES, withLockedRun,
+  type RunRecord,
 } from './run-directory.js';
 export { errorText, facts, printable, progressLine, textOnly, wrap, type Terminal } from './terminal.js';
 export { readTokenRouting, tokenRoutingText, type InspectedText, type TokenRouting } from './token-routing.js';

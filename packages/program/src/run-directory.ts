@@ -1,12 +1,11 @@
-// What a run directory holds and in which order it comes to be; finding and opening its checkpoints. Knows no model.
+// What a run directory holds and in which order it comes to be. Knows no model.
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
 import {
-  createCheckpointStore, lockRunDirectory, rankCheckpoints, readConfigText, createStopSignal, type CheckpointStore, type LoadedCheckpoint,
-  type RunLock, type StopSignal, type ProgressStream,
+  createCheckpointStore, createStopSignal, locateCheckpoint, lockRunDirectory, readConfigText, type ProgressStream, type RunLock, type StopSignal,
 } from '@xmoe/train/node';
 import { parseConfig } from '@xmoe/train';
 import { replaceFile } from '@xmoe/files/node';
@@ -125,37 +124,6 @@ export async function withLockedRun<R>(out: string, stream: ProgressStream, use:
     stop.dispose();
     lock.release();
   }
-}
-
-export interface CheckpointChoice {
-  /** `best`, `latest`, the name of one in the run, or a path. */
-  checkpoint: string;
-  onWarning: (message: string) => void;
-}
-
-/** The checkpoint of a run that a user names. The best of those that are whole, for `best`; the latest where none was measured. */
-export async function loadRunCheckpoint(directory: string, { checkpoint: which, onWarning }: CheckpointChoice): Promise<LoadedCheckpoint> {
-  const checkpoints = join(directory, RUN_FILES.checkpoints);
-  const store = createCheckpointStore({ directory: checkpoints, onWarning });
-  if (which === 'latest') return store.loadLatest();
-  if (which !== 'best') return store.load(await locateCheckpoint(directory, which, store));
-  for (const path of await rankCheckpoints(checkpoints)) {
-    try {
-      return await store.load(path);
-    } catch (error) {
-      onWarning(`checkpoint ${path} is skipped: ${(error as Error).message}`);
-    }
-  }
-  return store.loadLatest();
-}
-
-/** The path of a checkpoint by its name in the run or by a path. @throws XMoEError `checkpoint` that says which there are */
-async function locateCheckpoint(directory: string, which: string, store: Pick<CheckpointStore, 'list'>): Promise<string> {
-  for (const path of [join(directory, RUN_FILES.checkpoints, which), which]) if (existsSync(path)) return path;
-  const names = (await store.list()).map(({ name }) => name);
-  throw new XMoEError('checkpoint', `there is no checkpoint ${JSON.stringify(which)}`, {
-    hint: names.length > 0 ? `checkpoints there: ${names.join(', ')}; also best and latest` : `${directory} holds none`,
-  });
 }
 
 /** Raises an error when the tokenizer is not the one that the checkpoint was trained with. */

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeEach, expect, it } from 'vitest';
 import { createCheckpointStore } from '@xmoe/train/node';
 import { z } from 'zod';
-import { loadRunCheckpoint, readRunRecord, recordChanges } from '../src/run-directory.js';
+import { loadRunCheckpoint } from '@xmoe/train/node';
+import { readRunRecord, recordChanges } from '../src/run-directory.js';
 import { temporaryFolder } from '@xmoe/testing/programs';
 
 const inFolder = temporaryFolder(afterAll);

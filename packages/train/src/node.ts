@@ -2,6 +2,7 @@
 export { findBest, rankCheckpoints, saveAverage } from './checkpoint/average.js';
 export type { CheckpointEntry } from './checkpoint/checkpoint-list.js';
 export { readManifest, verifyManifest, type Manifest } from './checkpoint/manifest.js';
+export { loadRunCheckpoint, locateCheckpoint, type CheckpointChoice } from './checkpoint/run-checkpoint.js';
 export { lockRunDirectory, type RunLock } from './checkpoint/run-lock.js';
 export { readSafetensors, writeSafetensors } from './checkpoint/safetensors-file.js';
 export {

@@ -1,0 +1,2 @@
+// The entry @xmoe/models/node: runs opened from their directories.
+export { openRun, type OpenRunOptions } from './runs/read-run.js';
