@@ -42,7 +42,7 @@ describe('createStopSignal', () => {
 
   it('works in a real process', async () => {
     const script = `
-      import { createStopSignal } from './packages/train/src/lifecycle/index.js';
+      import { createStopSignal } from './packages/train/src/lifecycle/stop-signal.js';
       const stop = createStopSignal({ onStop: (reason) => console.log('stopping', reason) });
       console.log('ready');
       setInterval(() => {}, 1000);`;
