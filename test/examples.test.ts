@@ -1,13 +1,19 @@
 // Every file of examples/ runs, with a plain `node` on the packages' sources, and says what it should. A file without a row here fails.
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { expect, it } from 'vitest';
+import { decodeSafetensors } from '@xmoe/train';
+import { afterAll, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+
+const folder = mkdtempSync(join(tmpdir(), 'xmoe-example-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const WEIGHTS = join(folder, 'model.safetensors');
 
 interface Example {
   args?: string[];
@@ -20,6 +26,7 @@ const EXAMPLES: Record<string, Example[]> = {
   'route.mjs': [{ input: '{"router": "threshold", "threshold": 0.9, "logits": [[2, 1, 0], [0, 0, 3]]}', prints: /^\{"capacity":2,"wantedPerToken":\[2,1\],/ }],
   'layer.mjs': [{ prints: /^\{"loss":0\.0044\d+,"gradients":\["moe\.router\.weight",.*"expertsPerToken":6\.40625/ }],
   'in-a-page.mjs': [{ env: { XMOE_THREADS: '1' }, prints: /^CPU, one thread, WebAssembly .*: loss 5\.\d+ → 0\.\d+ in 20 steps, \d+ bytes of weights\n$/ }],
+  'train-a-model.ts': [{ args: ['', WEIGHTS], env: { XMOE_THREADS: '1' }, prints: /^step 1: loss 5\.\d+\n.*\nstep 60: loss 0\.[0-2]\d*\nThe.* sat on the /s }],
   'translate.mjs': [{ env: { XMOE_BACKEND: 'cpu:wasm', XMOE_THREADS: '1' }, prints: /^the ship is old\n$/ }],
   'swap-backend.mjs': [
     { args: ['cpu:plain', 'cpu:wasm'], prints: /^CPU, one thread, plain TypeScript.*; asked for\n  ([01]\.\d{4} ?){8}\nCPU.*WebAssembly.*; asked for\n  ([01]\.\d{4} ?){8}\n$/ },
@@ -36,4 +43,12 @@ it.each(Object.entries(EXAMPLES).flatMap(([name, runs]) => runs.map((run) => [na
     cwd: root, input, env: { ...process.env, ...env }, encoding: 'utf8',
   });
   expect(printed).toMatch(prints);
+});
+
+it('train-a-model leaves its weights, and is one page', () => {
+  const { tensors } = decodeSafetensors(readFileSync(WEIGHTS));
+  expect(tensors.map(({ name }) => name)).toContain('wte.weight');
+  expect(tensors.every(({ data }) => Array.from(data).every(Number.isFinite))).toBe(true);
+  const lines = readFileSync(join(root, 'examples', 'train-a-model.ts'), 'utf8').split('\n');
+  expect(lines.filter((line) => line.trim() !== '' && !/^(\/\/|import )/.test(line)).length).toBeLessThanOrEqual(40);
 });

@@ -19,7 +19,7 @@ export const TABLE = {
   'packages/text': { uses: ['core', 'files'], npm: true, node: true },
   'packages/train': { uses: ['core', 'nn', 'files'], npm: true, node: true },
   'packages/models': { uses: ['core', 'routers', 'moe', 'nn', 'metrics', 'files', 'text', 'train'], npm: true, node: true },
-  'packages/program': { uses: ['core', 'moe', 'files', 'train', 'models'], npm: true, node: true },
+  'packages/program': { uses: ['core', 'moe', 'files', 'text', 'train', 'models'], npm: true, node: true },
   'packages/kernels-host': { uses: ['core'], npm: false, node: false },
   'packages/backend-cpu': { uses: ['core', 'kernels-host'], npm: false, node: false },
   'packages/backend-tfjs': { uses: ['core', 'kernels-host'], npm: true, node: true },

@@ -1,12 +1,12 @@
 // The closing lines of a run: what it learned beside the n-gram models, what routing did, and where everything is.
 import { formatCompact, formatDuration, formatShare } from '@xmoe/train';
 import { facts, printable, wrap } from '@xmoe/program';
-import type { Finished, Summary, TestScores } from './finish.js';
+import type { FinishedRun, Summary, TestScores } from './finish.js';
 
 const perplexityWithBits = (perplexity: number, bits: number): string => `${perplexity.toFixed(2).padStart(8)}  ${bits.toFixed(3)} bits per byte`;
 
 /** What `start` and `train` print at the end. */
-export function closingText({ summary, reportPath, summaryPath }: Finished, checkpoints: string): string {
+export function closingText({ summary, reportPath, summaryPath }: FinishedRun, checkpoints: string): string {
   return [
     '',
     `Trained ${summary.steps} ${summary.steps === 1 ? 'step' : 'steps'} on ${formatCompact(summary.tokens)} tokens in ${formatDuration(summary.trainingSeconds)} (${formatCompact(summary.tokensPerSecond)} tokens/s, ${summary.backend})`,

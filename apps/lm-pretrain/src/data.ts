@@ -59,8 +59,11 @@ export async function openPrepared(directory: string): Promise<PreparedData> {
   throw new XMoEError('data', `${join(directory, 'tokenizer.json')} is not the tokenizer that the shards were made with`, { hint: 'remove the directory and prepare the corpus again' });
 }
 
+/** The held-out splits that the data have. */
+export type UsableSplits = Record<HeldOut, boolean>;
+
 /** Which splits the data have, and whether they will do. What cannot be used is refused before a step is made. */
-export function usableSplits({ dataset }: Pick<PreparedData, 'dataset'>, { data, model }: Config, notify: Notify): Record<HeldOut, boolean> {
+export function usableSplits({ dataset }: Pick<PreparedData, 'dataset'>, { data, model }: Config, notify: Notify): UsableSplits {
   const shares = { validation: data.validationFraction, test: data.testFraction };
   const usable = (name: HeldOut): boolean => {
     const { length } = dataset.split(name);

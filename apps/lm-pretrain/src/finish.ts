@@ -4,14 +4,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isXMoEError, type Parameters } from '@xmoe/core';
 import { createLanguageModelFromConfig, DEFAULT_SAMPLING, droplessLanguageConfig, generateTokens, languageModelSize, routingReader } from '@xmoe/models';
 import { ngramBaselines, type NgramBaselines } from '@xmoe/text';
-import { readMetrics } from '@xmoe/train/node';
+import { readMetrics, type RunOutcome } from '@xmoe/train/node';
 import type { LayerRouting } from '@xmoe/train';
 import { renderReport } from '@xmoe/program/report';
 import { replaceFile } from '@xmoe/files/node';
 import type { Config } from './config.js';
 import { evaluate, type EvaluationResult } from './evaluate.js';
 import { progressLine, RUN_FILES } from '@xmoe/program';
-import type { TrainedModel } from './train-run.js';
+import type { LanguageRun } from './language-run.js';
 import { runReportData } from './run-report.js';
 
 /** Of the test split. Perplexities are per token of the tokenizer, all over the same `testTokens`. */
@@ -53,7 +53,7 @@ export interface Summary extends Partial<TestScores> {
   sample: string;
 }
 
-export interface Finished {
+export interface FinishedRun {
   summary: Summary;
   reportPath: string;
   summaryPath: string;
@@ -68,28 +68,27 @@ export function leakFreeBatchSize({ model, train }: Config): number {
 }
 
 /** Scores the test split, samples, and writes summary.json and report.html. Null when a signal ended it: nothing is written then. */
-export async function finishRun(trained: TrainedModel): Promise<Finished | null> {
-  const { request, stop, splits } = trained;
-  const { config } = request;
-  const scores = splits.test ? await testScores(trained) : {};
+export async function finishRun(run: LanguageRun, outcome: RunOutcome): Promise<FinishedRun | null> {
+  const { plan: { config, out }, stop } = run;
+  const scores = run.data.splits.test ? await testScores(run) : {};
   if (stop.requested) return null;
-  const sample = await sampleText(trained);
+  const sample = await sampleText(run);
   if (stop.requested) return null;
-  const summary = summaryOf(trained, scores, sample);
-  const summaryPath = join(request.out, RUN_FILES.summary);
+  const summary = summaryOf(run, outcome, scores, sample);
+  const summaryPath = join(out, RUN_FILES.summary);
   await replaceFile(summaryPath, `${JSON.stringify(summary, null, 2)}\n`);
-  const reportPath = join(request.out, RUN_FILES.report);
-  const rows = readMetrics(join(request.out, RUN_FILES.metrics));
+  const reportPath = join(out, RUN_FILES.report);
+  const rows = readMetrics(join(out, RUN_FILES.metrics));
   await replaceFile(reportPath, await renderReport(runReportData(summary, config, rows, SAMPLE_PROMPT)));
   return { summary, reportPath, summaryPath };
 }
 
 /** Of the model and of the n-gram models beside it. What a signal ended is not whole. */
-async function testScores(trained: TrainedModel): Promise<Partial<TestScores>> {
-  const { request: { config }, data: { dataset, tokenizer }, stop } = trained;
-  const scored = await scoreTest(trained, config, 'Scoring the test split');
+async function testScores(run: LanguageRun): Promise<Partial<TestScores>> {
+  const { plan: { config }, data: { dataset, tokenizer }, stop } = run;
+  const scored = await scoreTest(run, config, 'Scoring the test split');
   if (stop.requested) return {};
-  const dropless = config.moe ? await scoreTest(trained, droplessLanguageConfig(config), 'Scoring it with nothing dropped') : scored;
+  const dropless = config.moe ? await scoreTest(run, droplessLanguageConfig(config), 'Scoring it with nothing dropped') : scored;
   if (stop.requested) return {};
   const baselines = ngramBaselines(dataset.split('train'), dataset.split('test'), tokenizer.vocabularySize, { maxScoredTokens: scored.tokens, scoredBytes: scored.bytes });
   return {
@@ -104,12 +103,11 @@ async function testScores(trained: TrainedModel): Promise<Partial<TestScores>> {
   };
 }
 
-function summaryOf(trained: TrainedModel, scores: Partial<TestScores>, sample: string): Summary {
-  const { request, data, outcome, device } = trained;
-  const { config } = request;
+function summaryOf({ plan, data, device }: LanguageRun, outcome: RunOutcome, scores: Partial<TestScores>, sample: string): Summary {
+  const { config } = plan;
   const vocabulary = data.tokenizer.vocabularySize;
   return {
-    preset: request.preset,
+    preset: plan.preset,
     backend: device.engine.backend.name,
     router: config.moe?.router.type ?? 'dense',
     dispatch: config.moe?.dispatch ?? null,
@@ -127,9 +125,8 @@ function summaryOf(trained: TrainedModel, scores: Partial<TestScores>, sample: s
 }
 
 /** Scores the test split, with a line on a terminal that says how far it is. */
-async function scoreTest(trained: TrainedModel, evaluated: Config, label: string): Promise<EvaluationResult> {
-  const { request, data, model, parameters, device, stop } = trained;
-  const { config, stream } = request;
+async function scoreTest(run: LanguageRun, evaluated: Config, label: string): Promise<EvaluationResult> {
+  const { plan: { config }, stream, data, model: { model, parameters }, device, stop } = run;
   const { tokenizer } = data;
   const original = evaluated === config;
   const line = progressLine(stream, label);
@@ -159,8 +156,7 @@ function byLayer(result: EvaluationResult, pick: (routing: LayerRouting) => numb
   return Object.fromEntries(result.routing.map(({ layer, summary }) => [layer, pick(summary)]));
 }
 
-async function sampleText({ request, device, data, parameters, stop }: TrainedModel): Promise<string> {
-  const { config } = request;
+async function sampleText({ plan: { config }, device, data, model: { parameters }, stop }: LanguageRun): Promise<string> {
   const { engine } = device;
   const model = createLanguageModelFromConfig(droplessLanguageConfig(config), data.tokenizer.vocabularySize);
   const tokens: number[] = [];

@@ -1,32 +1,31 @@
 // The command line of xmoe-lm: options and help. What the commands do is in commands/.
 import { BACKEND_NAMES, defaultBackend, openBackend } from '@xmoe/backends';
 import {
-  backendOption, countFromOne, countOrAll, cpuEngine, doctorCommand, finite, locateVersion, newProgram, runCommandLine, wholeNumber,
-  withConfigOptions, withTrainOptions, type CommandLineStreams, type Terminal,
+  addLookupCommands, addTrainingCommands, backendOption, countFromOne, countOrAll, cpuEngine, finite, inspectCommand, locateVersion, newProgram,
+  runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
 import type { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
-import { inspectCommand } from './commands/inspect.js';
+import { inspectText } from './commands/inspect.js';
 import { prepareCommand } from './commands/prepare.js';
-import { presetsCommand } from './commands/presets.js';
 import { sampleCommand } from './commands/sample.js';
-import { trainCommand } from './commands/train.js';
+import { openRun } from './session.js';
+import { languageTask } from './task.js';
 
 const NAME = 'xmoe-lm';
 const backend = backendOption(BACKEND_NAMES, defaultBackend());
 const configOptions = { preset: 'tiny', dataHelp: 'text, JSON lines or Parquet files, or directories of them, instead of the preset’s text' };
 
-function trainOptions(command: Command): Command {
-  return withTrainOptions(withConfigOptions(command, configOptions), backend)
-    .addHelpText('after', '\nAny other flag names a key of the configuration, e.g. --max-steps 30 --learning-rate 1e-3 --threshold 0.8 --dispatch grouped.');
-}
-
 function createProgram(terminal: Terminal): Command {
   const version = locateVersion(import.meta.url);
+  const own = {
+    name: NAME, version, task: languageTask, openBackend, backendNames: BACKEND_NAMES, defaultBackend: backend[2], ...configOptions,
+    first: { name: 'start', description: 'train a small XMoE on real text and show what it learned' },
+    flagExamples: '--max-steps 30 --learning-rate 1e-3 --threshold 0.8 --dispatch grouped',
+  };
   const program = newProgram(NAME, terminal);
   program.description('Pretrain, evaluate and inspect XMoE language models.').version(version);
-  trainOptions(program.command('start').description('train a small XMoE on real text and show what it learned')).action((options, command) => trainCommand(terminal, options, command));
-  trainOptions(program.command('train').description('train a preset')).action((options, command) => trainCommand(terminal, options, command));
+  addTrainingCommands(program, terminal, own);
   withConfigOptions(program.command('prepare').description('corpus to tokenizer to shards; training does this by itself'), configOptions)
     .option('--out <dir>', 'directory of the shards (default: one under --data-root)')
     .action((options, command) => prepareCommand(terminal, options, command));
@@ -61,9 +60,8 @@ function createProgram(terminal: Terminal): Command {
     .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'best')
     .option('--text <text>', 'text to route (default: the beginning of the test split)')
     .option('--html <file>', 'where the page goes (default: RUN/inspect.html)')
-    .action((run, options) => inspectCommand(terminal, run, options));
-  program.command('presets').description('list the presets').action(() => presetsCommand(terminal));
-  program.command('doctor').description('what this machine offers: Node, WebAssembly, and each backend with the reason where it does not work').action(() => doctorCommand(terminal, { program: NAME, version, backendNames: BACKEND_NAMES, openBackend }));
+    .action((run, options) => inspectCommand(terminal, run, options, { open: openRun, route: inspectText }));
+  addLookupCommands(program, terminal, own);
   return program;
 }
 

@@ -1,10 +1,10 @@
 // The closing lines of a run: scores beside the baselines, sample translations, what routing did, and where everything is.
 import { formatCompact, formatDuration, formatShare } from '@xmoe/train';
 import { facts, printable, wrap } from '@xmoe/program';
-import type { Finished, SystemScores } from './finish.js';
+import type { FinishedRun, SystemScores } from './finish.js';
 
 /** What `demo` and `train` print at the end. */
-export function closingText({ summary, reportPath, summaryPath }: Finished, checkpoints: string): string {
+export function closingText({ summary, reportPath, summaryPath }: FinishedRun, checkpoints: string): string {
   const layers = Object.entries(summary.expertsPerToken).map(([layer, experts]) => {
     const dropped = summary.dropRate[layer];
     return [layer, `${experts.toFixed(2)} experts per token${dropped === undefined ? '' : `; in training ${formatShare(dropped)} of claims dropped`}`] as const;

@@ -3,7 +3,7 @@
 import { basename, join } from 'node:path';
 import { routingReader, translationModelSize } from '@xmoe/models';
 import { averageTensors, loadParameters, type LayerRouting } from '@xmoe/train';
-import { createCheckpointStore, findBest, readMetrics, saveAverage, type LoadedCheckpoint } from '@xmoe/train/node';
+import { createCheckpointStore, findBest, readMetrics, saveAverage, type LoadedCheckpoint, type RunOutcome } from '@xmoe/train/node';
 import { renderReport, type RoutedWord, type TranslationSample } from '@xmoe/program/report';
 import { replaceFile } from '@xmoe/files/node';
 import { tokenizerToJson } from '@xmoe/text';
@@ -12,8 +12,8 @@ import { createCopyBaseline, textsOfSplit, trainDictionary } from './baselines/i
 import { routeSentence, wordsOf } from './route-sentence.js';
 import { runReportData } from './run-report.js';
 import { bleuTokenizerOf, scoreTranslations, type Scores } from './scores.js';
-import type { TrainedModel } from './train-run.js';
-import { referenceLoss, translatePairs, type LossResult, type TranslatedPairs } from './validate.js';
+import type { TranslationRun } from './translation-run.js';
+import { referenceLoss, scoreValidation, translatePairs, type LossResult, type TranslatedPairs } from './validate.js';
 
 /** A system's scores on the test pairs. */
 export interface SystemScores {
@@ -64,7 +64,7 @@ export interface Summary {
   samples: TranslationSample[];
 }
 
-export interface Finished {
+export interface FinishedRun {
   summary: Summary;
   reportPath: string;
   summaryPath: string;
@@ -73,16 +73,15 @@ export interface Finished {
 const SAMPLES = 10;
 
 /** Scores the test pairs with the best parameters and writes summary.json and report.html. Null when a signal ended it: nothing is written then. */
-export async function finishRun(trained: TrainedModel): Promise<Finished | null> {
-  const { request, stop, dataset } = trained;
-  const { config } = request;
-  const checkpoint = await takeBest(trained);
+export async function finishRun(run: TranslationRun, outcome: RunOutcome): Promise<FinishedRun | null> {
+  const { plan: { config, out }, stop, data: { dataset }, model: { dropless, parameters } } = run;
+  const checkpoint = await takeBest(run);
   if (stop.requested) return null;
   const loss = await referenceLoss({
-    engine: trained.device.engine, model: trained.dropless, parameters: trained.parameters, dataset, split: 'test',
+    engine: run.device.engine, model: dropless, parameters, dataset, split: 'test',
     computeDType: config.train.precision, summarizeTrace: routingReader(config, 1), stopped: () => stop.requested,
   });
-  const pairs = await translateTest(trained);
+  const pairs = await translateTest(run);
   if (pairs === null || stop.requested) return null;
   const tokenizer = bleuTokenizerOf(config);
   const score = (hypotheses: readonly string[]): Scores => scoreTranslations(hypotheses, pairs.references, tokenizer);
@@ -90,20 +89,20 @@ export async function finishRun(trained: TrainedModel): Promise<Finished | null>
   const baselines = [createCopyBaseline(), trainDictionary(textsOfSplit(dataset, 'train'), { sourceLanguage, targetLanguage })]
     .map(({ name, translate }) => ({ name, ...numbersOf(score(pairs.sources.map(translate))) }));
   const chosen = sampleIndices(pairs.sources.length);
-  const summary = summaryOf(trained, checkpoint, loss, score(pairs.hypotheses), { baselines, samples: samplesOf(pairs, chosen) });
-  const words = await routeSamples(trained, chosen);
+  const summary = summaryOf(run, outcome, checkpoint, loss, score(pairs.hypotheses), { baselines, samples: samplesOf(pairs, chosen) });
+  const words = await routeSamples(run, chosen);
   if (stop.requested) return null;
-  const summaryPath = join(request.out, RUN_FILES.summary);
+  const summaryPath = join(out, RUN_FILES.summary);
   await replaceFile(summaryPath, `${JSON.stringify(summary, null, 2)}\n`);
-  const reportPath = join(request.out, RUN_FILES.report);
-  const rows = readMetrics(join(request.out, RUN_FILES.metrics));
+  const reportPath = join(out, RUN_FILES.report);
+  const rows = readMetrics(join(out, RUN_FILES.metrics));
   await replaceFile(reportPath, await renderReport(runReportData(summary, config, rows, words)));
   return { summary, reportPath, summaryPath };
 }
 
 /** Averages the last checkpoints if asked to, and leaves the parameters of the best checkpoint in the model. */
-async function takeBest(trained: TrainedModel): Promise<LoadedCheckpoint> {
-  const { request: { config, out, stream }, parameters, model, dataset } = trained;
+async function takeBest(run: TranslationRun): Promise<LoadedCheckpoint> {
+  const { plan: { config, out }, stream, model: { parameters, model }, data: { tokenizer } } = run;
   const directory = join(out, RUN_FILES.checkpoints);
   const store = createCheckpointStore({ directory, onWarning: (message) => stream.write(`${message}\n`) });
   const entries = (await store.list()).slice(-config.train.averageCheckpoints);
@@ -111,9 +110,9 @@ async function takeBest(trained: TrainedModel): Promise<LoadedCheckpoint> {
     const loaded = await Promise.all(entries.map(({ path }) => store.load(path)));
     const mean = averageTensors(loaded.map(({ tensors }) => tensors.parameters!));
     loadParameters(parameters, model.parameters, mean, 'the average');
-    const { metric } = await trained.validate();
+    const { metric } = await scoreValidation(run);
     const { step, state } = loaded.at(-1)!;
-    await saveAverage(directory, { step, state, tensors: { parameters: mean }, metric: metric!, files: { 'tokenizer.json': tokenizerToJson(dataset.tokenizer) } });
+    await saveAverage(directory, { step, state, tensors: { parameters: mean }, metric: metric!, files: { 'tokenizer.json': tokenizerToJson(tokenizer) } });
   }
   const best = await findBest(directory);
   const checkpoint = best ? await store.load(best) : await store.loadLatest();
@@ -121,7 +120,7 @@ async function takeBest(trained: TrainedModel): Promise<LoadedCheckpoint> {
   return checkpoint;
 }
 
-async function translateTest({ request: { config, stream }, lines, dataset, stop }: TrainedModel): Promise<TranslatedPairs | null> {
+async function translateTest({ plan: { config }, stream, model: { lines }, data: { dataset }, stop }: TranslationRun): Promise<TranslatedPairs | null> {
   const line = progressLine(stream, `Translating the test pairs, beam ${config.decoding.beam}`);
   const pairs = await translatePairs({
     lines, dataset, split: 'test', pairs: config.train.scoredPairs, ...config.decoding, onProgress: line.update, stopped: () => stop.requested,
@@ -141,7 +140,7 @@ function samplesOf({ sources, references, hypotheses }: TranslatedPairs, indices
 }
 
 /** The source words of the samples with the experts they took; without experts none. */
-async function routeSamples({ request: { config }, device, dropless, parameters, dataset }: TrainedModel, indices: readonly number[]): Promise<RoutedWord[][]> {
+async function routeSamples({ plan: { config }, device, model: { dropless, parameters }, data: { dataset } }: TranslationRun, indices: readonly number[]): Promise<RoutedWord[][]> {
   if (config.moe === null || config.moe.side === 'decoder') return [];
   const { tokenizer, tokens } = dataset;
   const router = { engine: device.engine, model: dropless, parameters, tokenizer, tokens, computeDType: config.train.precision };
@@ -158,20 +157,20 @@ function numbersOf({ bleu, chrf }: Scores): { bleu: number; chrf: number } {
 }
 
 function summaryOf(
-  trained: TrainedModel,
+  { plan, data: { dataset }, device }: TranslationRun,
+  outcome: RunOutcome,
   checkpoint: LoadedCheckpoint,
   loss: LossResult,
   own: Scores,
   beside: Pick<Summary, 'baselines' | 'samples'>,
 ): Summary {
-  const { request, dataset, outcome, device } = trained;
-  const { config } = request;
+  const { config } = plan;
   const { source, target } = dataset.languages;
   const test = dataset.split('test').pairs;
   const byLayer = (routing: readonly { layer: string; summary: LayerRouting }[], pick: (summary: LayerRouting) => number): Record<string, number> =>
     Object.fromEntries(routing.map(({ layer, summary }) => [layer, pick(summary)]));
   return {
-    preset: request.preset,
+    preset: plan.preset,
     languages: `${source}-${target}`,
     backend: device.engine.backend.name,
     router: config.moe?.router.type ?? 'dense',

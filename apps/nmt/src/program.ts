@@ -3,16 +3,16 @@ import type { Readable } from 'node:stream';
 import { BACKEND_NAMES, defaultBackend, openBackend } from '@xmoe/backends';
 import { tokenizerNames } from '@xmoe/metrics';
 import {
-  backendOption, countFromOne, cpuEngine, doctorCommand, facts, finite, locateVersion, newProgram, runCommandLine, wholeNumber,
-  withConfigOptions, withTrainOptions, type CommandLineStreams, type Terminal,
+  addLookupCommands, addTrainingCommands, backendOption, countFromOne, cpuEngine, finite, inspectCommand, locateVersion, moreFlagsText, newProgram,
+  runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
 import type { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
-import { inspectCommand } from './commands/inspect.js';
+import { inspectSentence } from './commands/inspect.js';
 import { prepareCommand } from './commands/prepare.js';
-import { trainCommand } from './commands/train.js';
 import { translateCommand } from './commands/translate.js';
-import { configs } from './config.js';
+import { openRun } from './session.js';
+import { translationTask } from './task.js';
 
 const NAME = 'xmoe-nmt';
 const backend = backendOption(BACKEND_NAMES, defaultBackend());
@@ -21,11 +21,7 @@ const configOptions = {
   dataHelp: 'parallel text instead of the language packs: TSV, JSON lines, Parquet or TMX, or SOURCE::TARGET for two line-aligned files; also gzipped or zstd',
 };
 const checkpoint = ['--checkpoint <which>', 'best, latest, average, a name like step-00000500, or a path', 'best'] as const;
-const MORE_FLAGS =
-  '\nAny other flag names a key of the configuration, e.g. --source ru --max-steps 30 --learning-rate 1e-3 --threshold 0.8 --vocabulary-size 4000.';
-
-const configured = (command: Command): Command => withConfigOptions(command, configOptions);
-const trained = (command: Command): Command => withTrainOptions(configured(command), backend).addHelpText('after', MORE_FLAGS);
+const FLAG_EXAMPLES = '--source ru --max-steps 30 --learning-rate 1e-3 --threshold 0.8 --vocabulary-size 4000';
 
 /** Options that say how to decode: the run's own settings where they are left out. */
 function decoded(command: Command): Command {
@@ -37,12 +33,15 @@ function decoded(command: Command): Command {
 
 function createProgram(terminal: Terminal, input: () => Readable): Command {
   const version = locateVersion(import.meta.url);
+  const own = {
+    name: NAME, version, task: translationTask, openBackend, backendNames: BACKEND_NAMES, defaultBackend: backend[2], ...configOptions,
+    first: { name: 'demo', description: 'train a small XMoE on real messages and show how it translates' }, flagExamples: FLAG_EXAMPLES,
+  };
   const program = newProgram(NAME, terminal);
   program.description('Train, evaluate and use XMoE translation models.').version(version);
-  trained(program.command('demo').description('train a small XMoE on real messages and show how it translates')).action((options, command) => trainCommand(terminal, options, command));
-  trained(program.command('train').description('train a preset')).action((options, command) => trainCommand(terminal, options, command));
-  configured(program.command('prepare').description('parallel text to cleaned pairs to vocabulary to shards; training does this by itself'))
-    .addHelpText('after', MORE_FLAGS)
+  addTrainingCommands(program, terminal, own);
+  withConfigOptions(program.command('prepare').description('parallel text to cleaned pairs to vocabulary to shards; training does this by itself'), configOptions)
+    .addHelpText('after', moreFlagsText(FLAG_EXAMPLES))
     .action((options, command) => prepareCommand(terminal, options, command));
   decoded(program.command('translate <run>').description('standard input to standard output, line by line'))
     .option(...backend)
@@ -77,10 +76,8 @@ function createProgram(terminal: Terminal, input: () => Readable): Command {
     .option(...checkpoint)
     .option('--text <text>', 'source sentence (default: the first test pair)')
     .option('--html <file>', 'where the page goes (default: RUN/inspect.html)')
-    .action((run, options) => inspectCommand(terminal, run, options));
-  program.command('presets').description('list the presets').action(async () => void terminal.output.write(`${facts(await configs.presets())}\n`));
-  program.command('doctor').description('what this machine offers: Node, WebAssembly, and each backend with the reason where it does not work')
-    .action(() => doctorCommand(terminal, { program: NAME, version, backendNames: BACKEND_NAMES, openBackend }));
+    .action((run, options) => inspectCommand(terminal, run, options, { open: openRun, route: inspectSentence }));
+  addLookupCommands(program, terminal, own);
   return program;
 }
 

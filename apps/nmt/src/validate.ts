@@ -2,10 +2,13 @@
 // meanwhile, as when translating.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters } from '@xmoe/core';
-import { type DecodingOptions, type LineTranslator, translateTexts, uploadBatch, type XMoETranslator } from '@xmoe/models';
+import { type DecodingOptions, type LineTranslator, routingReader, translateTexts, uploadBatch, type XMoETranslator } from '@xmoe/models';
 import { evaluationBatches, type ParallelDataset, type SplitName } from '@xmoe/text';
 import { mergeRouting, type LayerRouting, type RoutingByLayer } from '@xmoe/train';
+import type { Evaluation } from '@xmoe/train/node';
 import type { RoutingTrace } from '@xmoe/moe';
+import { bleuTokenizerOf, scoreTranslations } from './scores.js';
+import type { ScoredRun } from './translation-run.js';
 
 export interface LossOptions {
   engine: Engine;
@@ -79,4 +82,16 @@ export async function translatePairs({ lines, dataset, split, pairs, ...options 
   const sources = texts.map(({ source }) => source);
   const hypotheses = await translateTexts(lines, sources, options, (index) => `the ${split} split: pair ${index}`);
   return hypotheses && { sources, references: texts.map(({ target }) => target), hypotheses };
+}
+
+/** Scores the parameters as they are on the validation split, with nothing dropped, greedily. */
+export async function scoreValidation({ plan: { config }, device: { engine }, data: { dataset }, model: { dropless, parameters, lines } }: ScoredRun): Promise<Evaluation> {
+  const { train, decoding } = config;
+  const { loss } = await referenceLoss({
+    engine, model: dropless, parameters, dataset, split: 'validation', computeDType: train.precision, summarizeTrace: routingReader(config, 1),
+  });
+  const pairs = await translatePairs({ lines, dataset, split: 'validation', pairs: train.evalPairs, ...decoding, beam: 1 });
+  const { bleu, chrf } = scoreTranslations(pairs!.hypotheses, pairs!.references, bleuTokenizerOf(config));
+  const metric = { loss, bleu: -bleu.score, chrf: -chrf.score }[train.bestBy];
+  return { loss, perplexity: Math.exp(loss), scores: { bleu: bleu.score, chrf: chrf.score }, metric };
 }

@@ -4,9 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
-import {
-  createCheckpointStore, createStopSignal, locateCheckpoint, lockRunDirectory, readConfigText, type ProgressStream, type RunLock, type StopSignal,
-} from '@xmoe/train/node';
+import { createCheckpointStore, locateCheckpoint, readConfigText, type ProgressStream } from '@xmoe/train/node';
 import { parseConfig } from '@xmoe/train';
 import { replaceFile } from '@xmoe/files/node';
 import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
@@ -103,27 +101,6 @@ export async function resumePath(out: string, which: string | undefined): Promis
   const checkpoints = join(out, RUN_FILES.checkpoints);
   const store = createCheckpointStore({ directory: checkpoints });
   return which === 'best' ? (await store.best())?.path : locateCheckpoint(out, which, store);
-}
-
-export interface LockedRun extends Pick<RunLock, 'checkHeld'> {
-  stop: StopSignal;
-  /** From now on a signal ends what follows the training. */
-  markTrained(): void;
-}
-
-/** Runs `use` while the run directory is locked and signals are heard. */
-export async function withLockedRun<R>(out: string, stream: ProgressStream, use: (run: LockedRun) => Promise<R>): Promise<R> {
-  const lock = await lockRunDirectory(out);
-  let trained = false;
-  const stop = createStopSignal({
-    onStop: (reason) => stream.write(`\n${reason}: ${trained ? 'ending; the trained model is saved' : 'saving a checkpoint'}; once more to quit at once\n`),
-  });
-  try {
-    return await use({ stop, checkHeld: lock.checkHeld, markTrained: () => void (trained = true) });
-  } finally {
-    stop.dispose();
-    lock.release();
-  }
 }
 
 /** Raises an error when the tokenizer is not the one that the checkpoint was trained with. */

@@ -1,39 +1,20 @@
-// inspect: what routing does with a sentence and its translation, token by token, in the terminal and as a page.
-import { join } from 'node:path';
+// inspect: the sentence of a run whose routing is shown with that of its translation, and how they are routed.
 import { XMoEError } from '@xmoe/core';
-import { replaceFile } from '@xmoe/files/node';
 import { decode } from '@xmoe/models';
-import { facts, inspectHtml, printable, tokenRoutingText, type Terminal } from '@xmoe/program';
+import { facts, printable, tokenRoutingText, type Inspected } from '@xmoe/program';
 import { routeSentence } from '../route-sentence.js';
-import { openRun, type TrainedRun } from '../session.js';
+import type { TrainedRun } from '../session.js';
 
-interface InspectOptions {
-  backend: string;
-  checkpoint: string;
-  text?: string;
-  html?: string;
-}
-
-export async function inspectCommand(terminal: Terminal, directory: string, options: InspectOptions): Promise<void> {
-  const run = await openRun(directory, { ...options, onWarning: (message) => terminal.messages.write(`${message}\n`) });
-  try {
-    const { record: { config, preset }, tokenizer, tokens, translator, device, model, parameters } = run;
-    if (!config.moe) throw new XMoEError('config', `${directory} is a dense model: nothing is routed`, { hint: 'inspect a run with experts' });
-    const source = await sourceOf(run, options.text);
-    const [best] = (await translator.translate([source], config.decoding))[0]!;
-    const router = { engine: device.engine, model, parameters, tokenizer, tokens, computeDType: config.train.precision };
-    const routed = await routeSentence(router, source.subarray(0, -1), best!.tokens);
-    const sides = [routed.source, routed.target].filter(({ layers }) => layers.length > 0);
-    const path = options.html ?? join(directory, 'inspect.html');
-    await replaceFile(path, inspectHtml(sides, preset));
-    terminal.output.write([
-      facts([['source', printable(tokenizer.decode(source.subarray(0, -1)))], ['translation', printable(decode(tokenizer, best!.tokens))]]),
-      ...sides.map(tokenRoutingText),
-      `${facts([['page', path]])}\n`,
-    ].join('\n\n'));
-  } finally {
-    run.close();
-  }
+/** Routes `text`, or the source of the first test pair, and its best translation. */
+export async function inspectSentence(run: TrainedRun, text: string | undefined): Promise<Inspected> {
+  const { record: { config }, tokenizer, tokens, translator, device, model, parameters } = run;
+  const source = await sourceOf(run, text);
+  const [best] = (await translator.translate([source], config.decoding))[0]!;
+  const router = { engine: device.engine, model, parameters, tokenizer, tokens, computeDType: config.train.precision };
+  const routed = await routeSentence(router, source.subarray(0, -1), best!.tokens);
+  const texts = [routed.source, routed.target].filter(({ layers }) => layers.length > 0);
+  const both = facts([['source', printable(tokenizer.decode(source.subarray(0, -1)))], ['translation', printable(decode(tokenizer, best!.tokens))]]);
+  return { texts, text: `${[both, ...texts.map(tokenRoutingText)].join('\n\n')}\n` };
 }
 
 /** The sentence, or the source of the first test pair: ended token ids. */

@@ -1,0 +1,84 @@
+// The language model as a task: its configuration, data, model, batches, validation and closing words. The run around it is in
+// @xmoe/program.
+import { join } from 'node:path';
+import { initializeParameters, randomKey } from '@xmoe/core';
+import {
+  createLanguageModelFromConfig, createLanguageModelTrainer, languageMemoryNeeds, languageModelSize, languageVocabulary, routingReader,
+} from '@xmoe/models';
+import { createBatchSampler, type TokenBatch } from '@xmoe/text';
+import { formatCompact } from '@xmoe/train';
+import { facts, memoryHere, memoryText, RUN_FILES, type Finished, type Task } from '@xmoe/program';
+import { closingText } from './closing-text.js';
+import { checkResumable, configs, type Config } from './config.js';
+import { openPrepared, prepareData, usableSplits } from './data.js';
+import { evaluate } from './evaluate.js';
+import { finishRun } from './finish.js';
+import type { LanguageData, LanguageTraining } from './language-run.js';
+import { readRecord } from './session.js';
+
+export const languageTask: Task<Config, LanguageData, LanguageTraining, TokenBatch> = {
+  configuration: { resolver: configs, readRecord, checkResumable },
+  describe: { headline, dryRun: dryRunText, needs: (config) => languageMemoryNeeds(config, languageVocabulary(config)) },
+  async prepare(config, { root, found, stream }) {
+    const notify = (message: string): void => void stream.write(`${message}\n`);
+    const data = found === undefined ? await prepareData(config, root, notify) : await openPrepared(found);
+    try {
+      return { ...data, splits: usableSplits(data, config, notify) };
+    } catch (error) {
+      data.dataset.close();
+      throw error;
+    }
+  },
+  build(config, engine, { tokenizer }) {
+    const model = createLanguageModelFromConfig(config, tokenizer.vocabularySize);
+    const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
+    return { model, parameters, trainer: createLanguageModelTrainer(engine, config, model, parameters) };
+  },
+  batches({ model, train }, { dataset }) {
+    const sampler = createBatchSampler({ split: dataset.split('train'), batchSize: train.batchSize, sequenceLength: model.contextLength, seed: train.seed });
+    return {
+      source: { next: () => sampler.next(), state: () => ({ ...sampler.state() }), restore: (state) => sampler.restore(state as never) },
+      accumulation: train.accumulation,
+    };
+  },
+  validate({ plan: { config }, device: { engine }, data: { dataset, splits, tokenizer }, model: { model, parameters } }) {
+    if (!splits.validation) return undefined;
+    const { batchSize, precision, evalWindows } = config.train;
+    return () => evaluate({
+      engine, model, parameters, split: dataset.split('validation'), tokenizer, batchSize, computeDType: precision,
+      summarizeTrace: routingReader(config, 1), maxWindows: evalWindows,
+    });
+  },
+  async finish(run, outcome): Promise<Finished | null> {
+    const finished = await finishRun(run, outcome);
+    if (!finished) return null;
+    const text = closingText(finished, join(run.plan.out, RUN_FILES.checkpoints));
+    const { testPerplexity } = finished.summary; // absent without a test split
+    if (testPerplexity === undefined) return outcome.skippedInARow > 0 ? { text, problem: 'its last update was skipped' } : { text };
+    return Number.isFinite(testPerplexity) ? { text } : { text, problem: `test perplexity ${testPerplexity}` };
+  },
+};
+
+function headline({ model, moe, train }: Config): string {
+  const experts = moe ? `${moe.experts} experts of ${moe.expertHidden} (${moe.router.type}, ${moe.dispatch}, γ = ${moe.capacityFactor})` : 'dense';
+  return `${model.layers} ${model.layers === 1 ? 'layer' : 'layers'} of width ${model.width}, ${experts}, ${train.steps} ${train.steps === 1 ? 'step' : 'steps'}`;
+}
+
+/** What a run of this configuration would be. */
+function dryRunText(preset: string, config: Config): string {
+  const { train, model: shape } = config;
+  const vocabularySize = languageVocabulary(config);
+  const size = languageModelSize(config, vocabularySize);
+  const { needs, knobs } = languageMemoryNeeds(config, vocabularySize);
+  const tokensPerStep = train.batchSize * train.accumulation * shape.contextLength;
+  const tokens = tokensPerStep * train.steps;
+  return `${preset}: ${headline(config)}\n${facts([
+    ['parameters', `${formatCompact(size.parameters)} (${size.parameters})`],
+    ['active per token', `${formatCompact(size.activeParameters)} at the budget, with the output projection`],
+    ['FLOPs per token', `${formatCompact(size.flopsPerToken)} forward and backward`],
+    ['memory', `at least ${memoryText(needs)}; ${memoryHere(needs, knobs)}`],
+    ['steps', `${train.steps} of ${train.batchSize * train.accumulation} sequences of ${shape.contextLength} tokens, ${train.warmupSteps} of warm-up`],
+    ['tokens', `${formatCompact(tokens)} (${formatCompact(tokensPerStep)} per step)`],
+    ['FLOPs', formatCompact(size.flopsPerToken * tokens)],
+  ])}\n`;
+}

@@ -1,0 +1,146 @@
+// A training run that is open: device, data, model, the lock of its directory and its ears for signals, and `train()`. Closing gives
+// all of it back in the opposite order. Knows no model: that is the task's.
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { JsonObject } from '@xmoe/files';
+import { tokenizerToJson } from '@xmoe/text';
+import { dataFingerprint } from '@xmoe/text/node';
+import { createStopSignal, lockRunDirectory, runTraining, type ProgressStream, type RunOutcome, type StopSignal } from '@xmoe/train/node';
+import { checkData, DATA_FINGERPRINT } from './check-data.js';
+import { openDeviceWithRoom, type BackendOpener, type Device } from './device.js';
+import { memoryOf, refuseTooLarge } from './memory-needs.js';
+import type { TrainingPlan } from './plan-training.js';
+import { profileText } from './profile-text.js';
+import { beginOrResume, checkTokenizer, recordChanges, refuseExistingRun, resumePath } from './run-directory.js';
+import type { Task, TaskConfig, TaskData, TaskModel } from './task.js';
+
+export interface TrainingRun<Config, Data, Model> {
+  readonly plan: TrainingPlan<Config>;
+  readonly stream: ProgressStream;
+  readonly device: Device;
+  readonly data: Data;
+  readonly model: Model;
+  /** Still listening after the training: whatever takes long asks it. */
+  readonly stop: StopSignal;
+  /** Trains to the end of the run or of the session, as `runTraining` does. Once. */
+  train(): Promise<RunOutcome>;
+  /** Stops listening, gives the lock back, and frees model, data and device. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Where a run computes and what it says. */
+export interface TrainingPlace {
+  openBackend: BackendOpener;
+  stream: ProgressStream;
+}
+
+/**
+ * Opens the run of `plan`: `await using run = await openTraining(plan, task, place)`, then `run.train()`. The directory is locked and
+ * signals are heard until it is closed. Whatever can fail without a run directory fails before there is one.
+ * @throws XMoEError what does not fit: memory, data, an existing run, a lock that another process holds
+ */
+export async function openTraining<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
+  plan: TrainingPlan<Config>,
+  task: Task<Config, Data, Model, Host>,
+  place: TrainingPlace,
+): Promise<TrainingRun<Config, Data, Model>> {
+  const { config, out, resumed } = plan;
+  const { stream } = place;
+  const open: (() => void)[] = []; // what is given back, the last first
+  try {
+    const { needs, knobs } = task.describe.needs(config);
+    if (resumed === undefined) refuseExistingRun(out);
+    const options = { precision: config.train.precision, debug: plan.debug, profile: plan.profile };
+    const device = await openDeviceWithRoom(place.openBackend, plan.backend, options, needs);
+    const { engine } = device;
+    open.push(() => engine.dispose());
+    stream.write(`Backend: ${device.reason}\n`);
+    refuseTooLarge(needs, knobs, { backend: engine.backend.name, available: memoryOf(engine.backend) });
+    // The very data, wherever their source is now; made again from it when they are gone.
+    const found = resumed !== undefined && existsSync(resumed.data) ? resumed.data : undefined;
+    const data = await task.prepare(config, { root: plan.dataRoot, found, stream });
+    open.push(() => data.dataset.close());
+    const model = task.build(config, engine, data);
+    open.push(() => model.trainer.dispose());
+    const lock = await lockRunDirectory(out);
+    open.push(lock.release);
+    let trained = false;
+    const stop = createStopSignal({
+      onStop: (reason) => stream.write(`\n${reason}: ${trained ? 'ending; the trained model is saved' : 'saving a checkpoint'}; once more to quit at once\n`),
+    });
+    open.push(() => stop.dispose());
+    return {
+      plan, stream, device, data, model, stop,
+      async train() {
+        const outcome = await trainLocked(task, { plan, stream, device, data, model, stop }, lock.checkHeld);
+        trained = outcome.completed; // from now on a signal ends what follows the training
+        if (plan.profile) stream.write(profileText(await engine.profiler?.stop()));
+        return outcome;
+      },
+      [Symbol.asyncDispose]: async () => closeAll(open),
+    };
+  } catch (error) {
+    closeAll(open);
+    throw error;
+  }
+}
+
+/** Each of them, whether or not one before it failed. */
+function closeAll(open: (() => void)[]): void {
+  const close = open.pop();
+  if (!close) return;
+  try {
+    close();
+  } finally {
+    closeAll(open);
+  }
+}
+
+type OpenRun<Config, Data, Model> = Omit<TrainingRun<Config, Data, Model>, 'train' | typeof Symbol.asyncDispose>;
+
+/** Begins or resumes under the lock, and trains. */
+async function trainLocked<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
+  task: Task<Config, Data, Model, Host>,
+  run: OpenRun<Config, Data, Model>,
+  checkHeld: () => void,
+): Promise<RunOutcome> {
+  const { plan, stream, device: { engine }, data: { dataset, tokenizer }, model, stop } = run;
+  const { config, out } = plan;
+  const { train } = config;
+  const fingerprint = dataFingerprint(dataset.index);
+  const batches = task.batches(config, run.data);
+  const evaluate = task.validate(run);
+  const record = plan.resumed === undefined ? { preset: plan.preset, backend: engine.backend.name, data: resolve(dataset.directory), config } : null;
+  const resume = await beginOrResume(out, record, stream);
+  const resumeFrom = resume ? await resumePath(out, plan.checkpoint) : undefined;
+  if (plan.profile) engine.profiler?.start();
+  return runTraining<Host>({
+    directory: out,
+    trainer: model.trainer,
+    batches: batches.source,
+    totalSteps: train.steps,
+    stopAfter: plan.stopAfter,
+    accumulation: batches.accumulation,
+    evaluateEvery: train.evalEvery,
+    patience: batches.patience,
+    saveBest: batches.saveBest,
+    checkpointEvery: train.checkpointEvery,
+    keepCheckpoints: train.keepCheckpoints,
+    routingEvery: train.routingEvery,
+    resume,
+    resumeFrom,
+    saved: { config: config as unknown as JsonObject, tokenizerHash: tokenizer.hash, backend: engine.backend.name, [DATA_FINGERPRINT]: fingerprint },
+    files: { 'tokenizer.json': tokenizerToJson(tokenizer) },
+    checkSaved: async (saved, where, step) => {
+      checkTokenizer(saved, tokenizer.hash, where);
+      checkData(saved, { fingerprint, directory: dataset.directory }, where, (note) => stream.write(`${note}\n`));
+      task.configuration.checkResumable(saved.config, config, where);
+      if (saved.backend !== engine.backend.name) stream.write(`The run was trained on ${String(saved.backend)} so far: it goes on, but not bit for bit\n`);
+      await recordChanges(out, plan.resumed!, { config, step, stream });
+    },
+    evaluate,
+    checkHeld,
+    stop,
+    stream,
+  });
+}

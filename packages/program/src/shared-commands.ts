@@ -1,0 +1,57 @@
+// The commands that every program with a task has, with their options and help: the first minutes (start, demo) and train; presets and
+// doctor. What else a program can do it adds itself.
+import type { Command } from 'commander';
+import { backendOption, withConfigOptions, withTrainOptions } from './command-flags.js';
+import type { BackendOpener } from './device.js';
+import { doctorCommand } from './doctor.js';
+import type { Task, TaskConfig, TaskData, TaskModel } from './task.js';
+import { facts, type Terminal } from './terminal.js';
+import { trainCommand } from './train-command.js';
+
+/** A program with a task. */
+export interface TaskProgram<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host> {
+  /** Of the executable. */
+  readonly name: string;
+  readonly version: string;
+  readonly task: Task<Config, Data, Model, Host>;
+  readonly openBackend: BackendOpener;
+  readonly backendNames: readonly string[];
+  /** Where --backend is not given. */
+  readonly defaultBackend: string;
+  /** The command for a first run, which is `train` with a name of its own. */
+  readonly first: { readonly name: string; readonly description: string };
+  /** The preset where none is named. */
+  readonly preset: string;
+  /** Describes --data. */
+  readonly dataHelp: string;
+  /** Examples of flags that name keys of the configuration. */
+  readonly flagExamples: string;
+}
+
+/** What stands below the options of commands that take keys of the configuration as flags. */
+export const moreFlagsText = (examples: string): string => `\nAny other flag names a key of the configuration, e.g. ${examples}.`;
+
+/** Adds the first command and `train`. */
+export function addTrainingCommands<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
+  program: Command,
+  terminal: Terminal,
+  { task, openBackend, backendNames, defaultBackend, first, preset, dataHelp, flagExamples }: TaskProgram<Config, Data, Model, Host>,
+): void {
+  for (const { name, description } of [first, { name: 'train', description: 'train a preset' }]) {
+    withTrainOptions(withConfigOptions(program.command(name).description(description), { preset, dataHelp }), backendOption(backendNames, defaultBackend))
+      .addHelpText('after', moreFlagsText(flagExamples))
+      .action((options, command) => trainCommand(task, openBackend, terminal, options, command));
+  }
+}
+
+/** Adds `presets` and `doctor`. */
+export function addLookupCommands<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
+  program: Command,
+  terminal: Terminal,
+  { name, version, task, backendNames, openBackend }: TaskProgram<Config, Data, Model, Host>,
+): void {
+  program.command('presets').description('list the presets')
+    .action(async () => void terminal.output.write(`${facts(await task.configuration.resolver.presets())}\n`));
+  program.command('doctor').description('what this machine offers: Node, WebAssembly, and each backend with the reason where it does not work')
+    .action(() => doctorCommand(terminal, { program: name, version, backendNames, openBackend }));
+}
