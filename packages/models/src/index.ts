@@ -10,7 +10,7 @@ export { createLanguageModelTrainer } from './language/language-trainer.js';
 export { bytesOf, type MemoryKnob, type MemoryNeeds } from './memory-needs.js';
 export {
   openLanguageRun, openRun, openTranslationRun, type LanguageRun, type RunContents, type RunFiles, type TranslationRun,
-} from './runs/open-run.js';
+} from './run/open-run.js';
 export { expertsOverDense, routingReader, type RoutedSections } from './routing-reader.js';
 export {
   activeExpertWeights, denseParameters, droplessExperts, EXPERT_FLAG_ALIASES, expertParameters, expertSettings, expertsProblems, expertsSchema,

@@ -1,2 +1,2 @@
 // The entry @xmoe/models/node: runs opened from their directories.
-export { openRun, type OpenRunOptions } from './runs/read-run.js';
+export { openRun, type OpenRunOptions } from './run/read-run.js';
