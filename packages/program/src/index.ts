@@ -4,11 +4,12 @@ export { checkData, DATA_FINGERPRINT, type DataAtHand } from './check-data.js';
 export {
   backendOption, configOf, countFromOne, countOrAll, finite, readFlags, wholeNumber, withConfigOptions, type ConfigOptions,
 } from './command-flags.js';
-export { closingOnError, openDevice, openDeviceWithRoom, type BackendOpener, type Device } from './device.js';
+export { openDevice, openDeviceWithRoom, type BackendOpener, type Device } from './device.js';
 export { cpuEngine } from './doctor.js';
 export { EXIT_CODES, exitCodeOf, exitCodesText } from './exit-codes.js';
 export { inspectCommand, type Inspected, type InspectOptions } from './inspect-command.js';
 export { memoryHere, memoryOf, memoryOfMachine, memoryText, refuseTooLarge } from './memory-needs.js';
+export { openTrained, type Trained, type TrainedOptions, type TrainedParts } from './open-trained.js';
 export { openTraining, type TrainingPlace, type TrainingRun } from './open-training.js';
 export { locateVersion } from './package-root.js';
 export type { TrainingPlan } from './plan-training.js';
