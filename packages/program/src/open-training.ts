@@ -12,7 +12,7 @@ import { memoryOf, refuseTooLarge } from './memory-needs.js';
 import type { TrainingPlan } from './plan-training.js';
 import { profileText } from './profile-text.js';
 import { beginOrResume, checkTokenizer, recordChanges, refuseExistingRun, resumePath } from './run-directory.js';
-import type { Task, TaskConfig, TaskData, TaskModel } from './task.js';
+import type { Task, TaskBatches, TaskConfig, TaskData, TaskModel } from './task.js';
 
 export interface TrainingRun<Config, Data, Model> {
   readonly plan: TrainingPlan<Config>;
@@ -62,6 +62,7 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
     open.push(() => data.dataset.close());
     const model = task.build(config, engine, data);
     open.push(() => model.trainer.dispose());
+    const prepared = { batches: task.batches(config, data), evaluate: task.validate({ plan, device, data, model }) };
     const lock = await lockRunDirectory(out);
     open.push(lock.release);
     let trained = false;
@@ -72,7 +73,7 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
     return {
       plan, stream, device, data, model, stop,
       async train() {
-        const outcome = await trainLocked(task, { plan, stream, device, data, model, stop }, lock.checkHeld);
+        const outcome = await trainLocked(task, { plan, stream, device, data, model, stop }, prepared, lock.checkHeld);
         trained = outcome.completed; // from now on a signal ends what follows the training
         if (plan.profile) stream.write(profileText(await engine.profiler?.stop()));
         return outcome;
@@ -102,14 +103,13 @@ type OpenRun<Config, Data, Model> = Omit<TrainingRun<Config, Data, Model>, 'trai
 async function trainLocked<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
   task: Task<Config, Data, Model, Host>,
   run: OpenRun<Config, Data, Model>,
+  { batches, evaluate }: { batches: TaskBatches<Host>; evaluate: ReturnType<Task<Config, Data, Model, Host>['validate']> },
   checkHeld: () => void,
 ): Promise<RunOutcome> {
   const { plan, stream, device: { engine }, data: { dataset, tokenizer }, model, stop } = run;
   const { config, out } = plan;
   const { train } = config;
   const fingerprint = dataFingerprint(dataset.index);
-  const batches = task.batches(config, run.data);
-  const evaluate = task.validate(run);
   const record = plan.resumed === undefined ? { preset: plan.preset, backend: engine.backend.name, data: resolve(dataset.directory), config } : null;
   const resume = await beginOrResume(out, record, stream);
   const resumeFrom = resume ? await resumePath(out, plan.checkpoint) : undefined;
