@@ -6,6 +6,7 @@ import * as zlib from 'node:zlib';
 import { XMoEError } from '@xmoe/core';
 import { Decompress } from 'fzstd';
 import xxhash from 'xxhash-wasm';
+import { withinDeadline } from './within-deadline.js';
 import { readZstdFrames, type ZstdFrame } from './zstd-frames.js';
 
 /** What newer versions of Node add to zlib. */
@@ -19,6 +20,9 @@ const CHUNK_BYTES = 1 << 18;
 const LARGEST_WINDOW = 2 ** 31;
 /** What fzstd can do; it moves the whole window for every block, so large ones are slow. */
 const LARGEST_WINDOW_OF_FZSTD = 2 ** 27;
+
+/** fzstd follows some damaged tables for ever. A block has at most 128 KiB, which take it milliseconds. */
+const BLOCK_DEADLINE_MS = 30_000;
 
 /** Unpacks one frame; throws when it is damaged. */
 type UnpackFrame = (frame: ZstdFrame) => AsyncGenerator<Buffer>;
@@ -52,7 +56,7 @@ async function* wholeFrame(frame: ZstdFrame): AsyncGenerator<Buffer> {
 }
 
 /** For versions of Node without zstd. */
-export async function* unpackWithFzstd(frame: ZstdFrame): AsyncGenerator<Buffer> {
+export async function* unpackWithFzstd(frame: ZstdFrame, blockDeadlineMs: number = BLOCK_DEADLINE_MS): AsyncGenerator<Buffer> {
   refuseWindow(frame, LARGEST_WINDOW_OF_FZSTD, 'use Node 22.15 or newer, or unpack it with zstd -d --long=31 first');
   const hash = (await xxhash()).create64(0n);
   let blocks: Buffer[] = [];
@@ -66,7 +70,7 @@ export async function* unpackWithFzstd(frame: ZstdFrame): AsyncGenerator<Buffer>
     return ready;
   };
   for await (const piece of frame.pieces()) {
-    unpacker.push(piece);
+    withinDeadline(blockDeadlineMs, () => unpacker.push(piece));
     yield* taken();
   }
   const checksum = frame.hasChecksum ? await frame.checksum() : undefined;

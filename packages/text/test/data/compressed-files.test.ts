@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { readDocuments } from '../../src/data/read-documents.js';
 import { unpackWithFzstd, unpackZstd } from '../../src/data/unpack-zstd.js';
+import type { ZstdFrame } from '../../src/data/zstd-frames.js';
 import { readPairs } from '../../src/parallel/read-pairs.js';
 import { collect, temporaryFolder } from './temporary.js';
 
@@ -17,6 +18,8 @@ const LONG_BODY = 'DQUAosgUFoBFSQdbDVfg4QEYbxHZW0qfhJVXq2FTb2dfn156dert7OPDCy9Ov
 /** The window is 2 ** (10 + exponent): the highest five bits of the frame's sixth byte. */
 const withWindow = (exponent: number) => Buffer.concat([frame('KLUv/QQ='), Buffer.of(exponent << 3), frame(LONG_BODY)]);
 const WITH_DICTIONARY = frame('KLUv/WUHPgIFAwDTAAK+5vjBHDeLmyr8J3C5n4vlbnT+xf3/5Z8fXOBSL3enUgG8Kn7udPckhnDxL2CrCz8N5PCXDi74o5fbRZYc/5QrtycLewVh13rkkEOPRFxNWb/mTfKj/uYv2ehR4AmKtGqe');
+/** Its table of Huffman weights leads from one state without bits to another, and so on. */
+const CIRCLE = Buffer.from('28b52ffd0058550000d6e72d06f0f30cc492cc', 'hex');
 const SKIPPABLE = Buffer.from('502a4d1803000000010203', 'hex');
 
 /** A frame of `blocks` runs of 128 KiB of one letter: four bytes each. */
@@ -50,6 +53,13 @@ describe('zstd', () => {
     await expect(textOf(wrongSum)).rejects.toMatchObject({ code: 'data', message: expect.stringContaining('checksum') as string });
     await expect(pairsOf(wrongSum)).rejects.toMatchObject({ code: 'data', message: expect.stringContaining('checksum') as string });
     await expect(withFzstd(wrongSum)).rejects.toThrow('checksum');
+  });
+
+  it('is refused where unpacking would never end', async () => {
+    const impatient = (file: ZstdFrame) => unpackWithFzstd(file, 200);
+    await expect(collect(unpackZstd(Readable.from([CIRCLE]), impatient))).rejects.toThrow('does not come to an end within 0.2 s');
+    // What was interrupted leaves no trace.
+    expect(Buffer.concat(await collect(unpackZstd(Readable.from([SMALL]), impatient))).toString()).toBe(LINES);
   });
 
   it('is read with windows of 16 and 128 MiB, by either decoder', async () => {
