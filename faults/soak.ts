@@ -36,14 +36,15 @@ export async function soak({ folder, launch, share }: SectionOptions): Promise<F
   const last = readings.filter(({ bytes, step }) => bytes > 0 && step > (2 * steps) / 3);
   const middle = readings.filter(({ bytes, step }) => bytes > 0 && step > steps / 3 && step <= (2 * steps) / 3);
   const growth = median(last.map(({ bytes }) => bytes)) / median(middle.map(({ bytes }) => bytes)) - 1;
-  const files = Math.max(...last.map((reading) => reading.files)) - Math.max(...middle.map((reading) => reading.files));
+  // The median: a reading may fall into a save, which has a file open.
+  const files = median(last.map((reading) => reading.files)) - median(middle.map((reading) => reading.files));
   tally.add('the run', [
     ...(code === 0 ? [] : [`ended with ${code}`]),
     ...(growth <= MOST_GROWTH ? [] : [`memory grew by ${(growth * 100).toFixed(1)} %`]),
     ...(files <= 0 ? [] : [`${files} more open files`]),
     ...small.differences(out),
   ]);
-  tally.note(`memory ${(growth * 100).toFixed(2)} % from the middle third to the last, ${Math.max(...last.map((reading) => reading.files))} open files`);
+  tally.note(`memory ${(growth * 100).toFixed(2)} % from the middle third to the last, ${median(last.map((reading) => reading.files))} open files`);
   return [tally.result()];
 }
 
