@@ -141,6 +141,9 @@ export async function runTraining<Host>(options: RunTrainingOptions<Host>): Prom
       outputs.progress.message(`stopped${stop.reason ? ` by ${stop.reason}` : ''} at step ${trainer.state.step}; saved, go on with --resume`);
     }
     return outcomeOf(session, completed);
+  } catch (error) {
+    options.checkHeld?.(); // a directory that is gone explains why a file could not be written
+    throw error;
   } finally {
     outputs.close();
   }
