@@ -1,11 +1,11 @@
 // The index.json of a directory of shards: its shape, its validation, and the fingerprint that says whether prepared data
 // still fit. It does not touch the shards themselves.
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
 import { openContentRecord } from './content-record.js';
+import { readIndexFile } from './index-file.js';
 import { listSourceFiles, type SourceFormat } from './source-files.js';
 
 export const INDEX_FILE = 'index.json';
@@ -58,40 +58,8 @@ export function dataFingerprint({ dtype, tokenizer, splits }: { dtype: string; t
 }
 
 /** Reads and validates `directory/index.json`. Throws when it is missing, damaged or of another version. */
-export async function readShardIndex(directory: string): Promise<ShardIndex> {
-  const path = join(directory, INDEX_FILE);
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new XMoEError('data', `${path} cannot be read: ${directory} is not a directory of prepared shards`, {
-      op: 'openShards',
-      hint: 'prepare the corpus first, or check the path',
-      cause,
-    });
-  });
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw invalidIndex(path, 'not valid JSON', cause);
-  }
-  const result = indexSchema.safeParse(value);
-  if (!result.success) {
-    const issue = result.error.issues[0];
-    throw invalidIndex(path, `${issue.path.join('.') || 'the file'}: ${issue.message}`);
-  }
-  for (const [name, split] of Object.entries(result.data.splits)) {
-    const sum = split.shards.reduce((tokens, shard) => tokens + shard.tokens, 0);
-    if (sum !== split.tokens) throw invalidIndex(path, `splits.${name}: shards hold ${sum} of ${split.tokens} tokens`);
-  }
-  return result.data;
-}
-
-function invalidIndex(path: string, problem: string, cause?: unknown): XMoEError {
-  return new XMoEError('data', `${path}: ${problem}`, {
-    op: 'openShards',
-    hint: 'the index is damaged or of another version of xmoe: prepare the corpus again',
-    cause,
-  });
-}
+export const readShardIndex = (directory: string): Promise<ShardIndex> =>
+  readIndexFile(directory, join(directory, INDEX_FILE), { schema: indexSchema, op: 'openShards', holds: 'shards', source: 'the corpus' });
 
 /** sha256 over named parts, insensitive to nothing: every part counts. */
 export function fingerprintOf(parts: Readonly<Record<string, string | number>>): string {

@@ -1,8 +1,7 @@
 // The index.json of a directory of encoded pairs: its shape and its validation. It does not touch the shards themselves.
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { XMoEError } from '@xmoe/core';
 import { z } from 'zod';
+import { readIndexFile } from '../data/index-file.js';
 import { INDEX_FILE, splitSchema } from '../data/shard-index.js';
 
 export const PARALLEL_FORMAT = 'xmoe-parallel-shards';
@@ -47,39 +46,8 @@ export type ParallelSplitIndex = z.infer<typeof parallelSplitSchema>;
 export type LongestPairs = z.infer<typeof longestSchema>;
 
 /** Reads and validates `directory/index.json`. Throws when it is missing, damaged or of another version. */
-export async function readParallelIndex(directory: string): Promise<ParallelIndex> {
-  const path = join(directory, INDEX_FILE);
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new XMoEError('data', `${path} cannot be read: ${directory} is not a directory of prepared pairs`, {
-      op: 'openParallelDataset',
-      hint: 'prepare the parallel text first, or check the path',
-      cause,
-    });
+export const readParallelIndex = (directory: string): Promise<ParallelIndex> =>
+  readIndexFile<ParallelSplitIndex, ParallelIndex>(directory, join(directory, INDEX_FILE), {
+    schema: indexSchema, op: 'openParallelDataset', holds: 'pairs', source: 'the parallel text',
+    agrees: ({ sourceTokens, targetTokens, tokens }) => sourceTokens + targetTokens === tokens,
   });
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw invalidIndex(path, 'not valid JSON', cause);
-  }
-  const result = indexSchema.safeParse(value);
-  if (!result.success) {
-    const issue = result.error.issues[0];
-    throw invalidIndex(path, `${issue.path.join('.') || 'the file'}: ${issue.message}`);
-  }
-  for (const [name, split] of Object.entries(result.data.splits)) {
-    const sum = split.shards.reduce((tokens, shard) => tokens + shard.tokens, 0);
-    if (sum !== split.tokens || split.sourceTokens + split.targetTokens !== sum) {
-      throw invalidIndex(path, `splits.${name}: shards hold ${sum} of ${split.tokens} tokens`);
-    }
-  }
-  return result.data;
-}
-
-function invalidIndex(path: string, problem: string, cause?: unknown): XMoEError {
-  return new XMoEError('data', `${path}: ${problem}`, {
-    op: 'openParallelDataset',
-    hint: 'the index is damaged or of another version of xmoe: prepare the parallel text again',
-    cause,
-  });
-}
