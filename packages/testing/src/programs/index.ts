@@ -2,3 +2,4 @@
 export { createHarness, temporaryFolder, waitUntil, type Ended, type Harness, type Running } from './harness.js';
 export { checkpointsOf, fingerprint, lastStep, metricsOf, type MetricsOfStep } from './run-contents.js';
 export { copyOldRun, differences, outcomesOfThen } from './old-runs.js';
+export { allHelpTexts, resolvedPresets, writtenDown } from './written-down.js';
