@@ -7,6 +7,7 @@ import { cpuTable, wasmTable } from './kernels/tables.js';
 import { createWasmContext } from './kernels/wasm-context.js';
 import { createCopyMemory, createResidentMemory, type Memory } from './memory.js';
 import type { TfjsBuild } from './support.js';
+import { describeTensorflow } from './tensorflow/describe.js';
 import { assertTfjs, type TfStorage, type Tfjs } from './tfjs-module.js';
 import { openWasmHeap } from './wasm-heap.js';
 
@@ -134,5 +135,6 @@ function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, mode: Tfj
     });
   }
   const host = hostKernels(createCopyMemory(store));
-  return { kernels: nativeKernels(tf, backendName, store, host), detail: 'TensorFlow.js kernels', release: nothing };
+  const detail = backendName === 'tensorflow' ? describeTensorflow(tf).text : 'TensorFlow.js kernels';
+  return { kernels: nativeKernels(tf, backendName, store, host), detail, release: nothing };
 }

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isXMoEError, type XMoEError } from '@xmoe/core';
 import { createTfjsBackendFor, loadTfjs, shimNodeUtil } from '@xmoe/backend-tfjs/node';
+import { libraryStamp } from '../src/native/tensorflow.js';
+import { withoutRepeats } from '../src/node/quiet.js';
 
 const made: string[] = [];
 afterEach(() => made.splice(0).forEach((directory) => rmSync(directory, { recursive: true })));
@@ -51,28 +53,35 @@ describe('loadTfjs', () => {
     made.push(empty);
     const loaded = await loadTfjs({ roots: [empty] });
     expect(loaded.build).toBe('wasm');
-    expect(loaded.description).toMatch(/not cuda: @tensorflow\/tfjs-node-gpu is not installed/);
-    expect(loaded.description).toMatch(/not node: @tensorflow\/tfjs-node is not installed/);
+    expect(loaded.description).toMatch(/not cuda: @tensorflow\/tfjs-node-gpu is not built here/);
+    expect(loaded.description).toMatch(/not node: @tensorflow\/tfjs-node is not built here/);
     const backend = await createTfjsBackendFor('auto', { roots: [empty] });
     expect(backend.name).toBe('tfjs:wasm');
     expect(backend.description).toContain('not cuda');
     backend.dispose();
   });
 
-  it('names the missing package, its versions and the command', async () => {
-    const error = await failure(loadTfjs({ build: 'cuda' }));
-    expect(error.message).toMatch(/@tensorflow\/tfjs-node-gpu is not installed/);
-    expect(error.message).toMatch(/TensorFlow 2\.9\.1, CUDA 11\.2, cuDNN 8\.1/);
-    expect(error.hint).toBe('npm install @tensorflow/tfjs-node-gpu@4.22.0');
+  it('names the missing package and the command', async () => {
+    const error = await failure(loadTfjs({ build: 'cuda', roots: [projectWith('nothing', '')] }));
+    expect(error.message).toMatch(/@tensorflow\/tfjs-node-gpu is not built here/);
+    expect(error.hint).toBe('npx xmoe-tfjs-native --gpu (in the repository of xmoe: npm run tfjs:native -- --gpu)');
   });
 
-  it('says what is wrong with a native addon that does not load', async () => {
-    const root = projectWith('@tensorflow/tfjs-node', "throw new Error('libtensorflow.so.2: cannot open shared object file\\nmore');");
+  it.each([
+    ['libtensorflow.so.2: cannot open shared object file', 'libtensorflow.so.2 is not where the addon looks for it'],
+    ['x.node: undefined symbol: TFE_NewContext', 'made for another version of TensorFlow'],
+    ['x.node: wrong ELF class: ELFCLASS32', 'made for another machine than'],
+    ['was compiled against a different Node.js version using NODE_MODULE_VERSION 83', 'made for another Node than'],
+    ["x.so: version `GLIBC_2.38' not found", 'made for a newer system'],
+  ])('says what a native addon means by "%s"', async (reason, meaning) => {
+    const root = projectWith('@tensorflow/tfjs-node', `throw new Error(${JSON.stringify(`${reason}\nmore`)});`);
     const error = await failure(loadTfjs({ build: 'node', roots: [root] }));
-    expect(error.message).toMatch(/tfjs-node is installed but does not load .*TensorFlow 2\.9\.1.*libtensorflow\.so\.2: cannot open/);
+    expect(error.message).toMatch(/tfjs-node is there but does not load: /);
+    expect(error.message).toContain(meaning);
+    expect(error.message).toContain(reason);
     expect(error.message).not.toContain('\n');
-    expect(error.hint).toContain('npm rebuild @tensorflow/tfjs-node');
-    expect((await loadTfjs({ roots: [root] })).description).toContain('not node: @tensorflow/tfjs-node is installed but does not load');
+    expect(error.hint).toContain('npx xmoe-tfjs-native');
+    expect((await loadTfjs({ roots: [root] })).description).toContain('not node: @tensorflow/tfjs-node is there but does not load');
   });
 
   it('refuses a CUDA build without a GPU and takes one with it', async () => {
@@ -87,6 +96,73 @@ describe('loadTfjs', () => {
     const root = projectWith('@tensorflow/tfjs-node', fakeTfjsNode(true).replace('async () => true', 'async () => false'));
     expect((await failure(loadTfjs({ build: 'node', roots: [root] }))).message).toContain("'tensorflow' did not start");
     expect((await failure(loadTfjs({ build: 'gpu' as 'cuda' }))).hint).toContain('cuda, node, wasm, cpu');
+  });
+});
+
+describe('a build of xmoe-tfjs-native', () => {
+  /** A project below which `.native` holds a build that loads; the record says what is given beside the truth. */
+  function built(record: Record<string, unknown> = {}): { root: string; folder: string } {
+    const root = mkdtempSync(join(tmpdir(), 'xmoe-load-'));
+    made.push(root);
+    const folder = join(root, '.native');
+    const modules = join(folder, 'tfjs-node', 'node_modules', '@tensorflow', 'tfjs-node');
+    mkdirSync(modules, { recursive: true });
+    writeFileSync(join(modules, 'package.json'), JSON.stringify({ name: '@tensorflow/tfjs-node', version: '4.22.0', main: 'index.js' }));
+    writeFileSync(join(modules, 'index.js'), fakeTfjsNode(false).replace('findBackend: () => ({', "findBackend: () => ({ binding: { TF_Version: '2.18.1' },"));
+    for (const name of ['lib.so', 'framework.so']) writeFileSync(join(folder, name), 'library');
+    writeFileSync(join(folder, 'tfjs-node.json'), JSON.stringify({
+      format: 1, package: 'tfjs-node', packageVersion: '4.22.0', tensorflow: '2.18.1', library: 'lib.so', framework: 'framework.so',
+      libraryStamp: libraryStamp(join(folder, 'lib.so')), platform: process.platform, arch: process.arch, nodeApi: 8, ...record,
+    }));
+    return { root, folder };
+  }
+
+  it('is found from a folder below, before an installed package, and named with its TensorFlow', async () => {
+    const { root, folder } = built();
+    const below = join(root, 'a', 'b');
+    mkdirSync(join(below, 'node_modules', '@tensorflow', 'tfjs-node'), { recursive: true });
+    expect((await loadTfjs({ build: 'node', roots: [below] })).description).toBe(`TensorFlow.js 4.22.0 node from ${folder} on TensorFlow 2.18.1, CPU`);
+    process.env['XMOE_TFJS_NATIVE'] = folder;
+    try {
+      expect((await loadTfjs({ build: 'node', roots: [tmpdir()] })).description).toContain(folder);
+      process.env['XMOE_TFJS_NATIVE'] = join(root, 'a');
+      expect((await failure(loadTfjs({ build: 'node', roots: [root] }))).message).toContain('not built here');
+    } finally {
+      delete process.env['XMOE_TFJS_NATIVE'];
+    }
+  });
+
+  it.each([
+    ['another machine', { arch: 's390x' }, /is for \w+ s390x, and this is/],
+    ['a newer Node', { nodeApi: 9999 }, /needs Node-API 9999, and Node/],
+    ['a library that is gone', { library: 'gone.so' }, /TensorFlow 2\.18\.1 at .*gone\.so, which is not there any more/],
+    ['another library in its place', { libraryStamp: '1 2' }, /lib\.so is another file now/],
+  ])('is refused with the reason: %s', async (_, record, message) => {
+    const error = await failure(loadTfjs({ build: 'node', roots: [built(record).root] }));
+    expect(error.message).toMatch(message);
+    expect(error.hint).toMatch(/^to build it again: npx xmoe-tfjs-native/);
+  });
+
+  it.each(['', '{', 'null', '[]', '{"format":2}'])('is none where the record is %j', async (text) => {
+    const { root, folder } = built();
+    writeFileSync(join(folder, 'tfjs-node.json'), text);
+    expect((await failure(loadTfjs({ build: 'node', roots: [root] }))).message).toContain('not built here');
+  });
+
+  it('drops the warnings about what is registered twice while it loads, and no others', () => {
+    const { warn } = console;
+    const said: string[] = [];
+    console.warn = (text: string) => void said.push(text);
+    try {
+      expect(withoutRepeats(() => {
+        for (const text of ["The kernel 'Abs' for backend 'cpu' is already registered", 'Platform node has already been set.', 'something else']) console.warn(text);
+        return 7;
+      })).toBe(7);
+      console.warn('is already registered');
+    } finally {
+      console.warn = warn;
+    }
+    expect(said).toEqual(['something else', 'is already registered']);
   });
 });
 

@@ -4,8 +4,12 @@ import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
 import { isXMoEError, XMoEError } from '@xmoe/core';
 import { createTfjsBackend, type TfjsBackend } from '../backend.js';
+import { PACKAGE_VERSION, type NativePackage } from '../native/layout.js';
 import type { TfjsBuild } from '../support.js';
+import { describeTensorflow } from '../tensorflow/describe.js';
 import type { Tfjs } from '../tfjs-module.js';
+import { buildCommand, explainLinking, usableNativeBuild } from './native-library.js';
+import { silenceTensorflow, withoutRepeats } from './quiet.js';
 import { resolvePackage } from './resolve.js';
 import { shimNodeUtil } from './shim.js';
 
@@ -28,22 +32,23 @@ export interface LoadedTfjs {
 interface BuildInfo {
   readonly package: string;
   readonly backendName: string;
-  readonly needs: string;
+  /** The package whose addon is compiled on the spot. */
+  readonly native?: NativePackage;
 }
 
 const BUILDS: Record<TfjsBuild, BuildInfo> = {
-  cuda: { package: '@tensorflow/tfjs-node-gpu', backendName: 'tensorflow', needs: 'TensorFlow 2.9.1, CUDA 11.2, cuDNN 8.1, an NVIDIA GPU' },
-  node: { package: '@tensorflow/tfjs-node', backendName: 'tensorflow', needs: 'TensorFlow 2.9.1' },
-  wasm: { package: '@tensorflow/tfjs-backend-wasm', backendName: 'wasm', needs: 'WebAssembly' },
-  cpu: { package: '@tensorflow/tfjs-backend-cpu', backendName: 'cpu', needs: 'nothing more' },
+  cuda: { package: '@tensorflow/tfjs-node-gpu', backendName: 'tensorflow', native: 'tfjs-node-gpu' },
+  node: { package: '@tensorflow/tfjs-node', backendName: 'tensorflow', native: 'tfjs-node' },
+  wasm: { package: '@tensorflow/tfjs-backend-wasm', backendName: 'wasm' },
+  cpu: { package: '@tensorflow/tfjs-backend-cpu', backendName: 'cpu' },
 };
 
 const ORDER: readonly TfjsBuild[] = ['cuda', 'node', 'wasm', 'cpu'];
-const VERSION = '4.22.0';
 
 /**
  * Loads a TensorFlow.js build and selects its backend.
- * @throws XMoEError `backend` naming the package, the versions it needs and the command to run.
+ * A native build is the one that xmoe-tfjs-native made, from `roots` upwards, or else the installed package.
+ * @throws XMoEError `backend` naming the package, what is wrong and the command to run.
  */
 export async function loadTfjs({ build = 'auto', roots = [process.cwd()] }: LoadTfjsOptions = {}): Promise<LoadedTfjs> {
   if (build !== 'auto') {
@@ -64,7 +69,7 @@ export async function loadTfjs({ build = 'auto', roots = [process.cwd()] }: Load
   }
   throw new XMoEError('backend', `no TensorFlow.js build works here: ${reasons.join('; ')}`, {
     op: 'loadTfjs',
-    hint: `npm install ${BUILDS.wasm.package}@${VERSION} @tensorflow/tfjs-core@${VERSION}`,
+    hint: `npm install ${BUILDS.wasm.package}@${PACKAGE_VERSION} @tensorflow/tfjs-core@${PACKAGE_VERSION}`,
   });
 }
 
@@ -76,19 +81,22 @@ export async function createTfjsBackendFor(build: 'auto' | TfjsBuild, options: O
 }
 
 async function loadBuild(build: TfjsBuild, roots: readonly string[]): Promise<LoadedTfjs> {
-  const { package: name, backendName, needs } = BUILDS[build];
-  const found = resolvePackage(name, roots);
+  const { package: name, backendName, native } = BUILDS[build];
+  const made = native ? usableNativeBuild(native, roots) : null;
+  const found = resolvePackage(name, made ? [made.root] : roots);
   if (!found) {
-    throw new XMoEError('backend', `${name} is not installed (it needs ${needs})`, {
+    throw new XMoEError('backend', native ? `${name} is not built here` : `${name} is not installed`, {
       op: 'loadTfjs',
-      hint: `npm install ${name}@${VERSION}`,
+      hint: native ? buildCommand(native) : `npm install ${name}@${PACKAGE_VERSION}`,
     });
   }
-  const native = backendName === 'tensorflow';
   let tf: Tfjs;
   try {
-    if (native) shimNodeUtil(createRequire(import.meta.url)('node:util') as Record<string, unknown>);
-    const main: unknown = found.require(found.path);
+    if (native) {
+      shimNodeUtil(createRequire(import.meta.url)('node:util') as Record<string, unknown>);
+      silenceTensorflow(process.env);
+    }
+    const main: unknown = withoutRepeats(() => found.require(found.path));
     // The plain builds register themselves with the tfjs-core that they see; tfjs-node is a whole tf by itself.
     tf = (native ? main : found.require('@tensorflow/tfjs-core')) as Tfjs;
     if (build === 'wasm' && !('wasm' in tf.engine().registry)) {
@@ -100,13 +108,14 @@ async function loadBuild(build: TfjsBuild, roots: readonly string[]): Promise<Lo
   } catch (cause) {
     throw brokenBuild(build, cause);
   }
-  if (build === 'cuda' && !usesGpu(tf)) {
-    throw new XMoEError('backend', `${name} loads but finds no GPU (it needs ${needs})`, {
+  const on = native ? describeTensorflow(tf) : null;
+  if (build === 'cuda' && !on?.gpu) {
+    throw new XMoEError('backend', `${name} loads${on?.version ? ` TensorFlow ${on.version}` : ''} but finds no GPU`, {
       op: 'loadTfjs',
-      hint: 'check nvidia-smi and that libcudart.so.11.0 and libcudnn.so.8 are on LD_LIBRARY_PATH, or use build node or wasm',
+      hint: 'nvidia-smi shows whether the driver finds one, TF_CPP_MIN_LOG_LEVEL=0 what TensorFlow misses; or use build node or wasm',
     });
   }
-  return { tf, build, backendName, description: `TensorFlow.js ${tf.version_core} ${build} from ${name}` };
+  return { tf, build, backendName, description: `TensorFlow.js ${tf.version_core} ${build} from ${made ? made.build.folder : name}${on ? ` on ${on.text}` : ''}` };
 }
 
 /** The cpu build advertises tfjs-node on its first use; whoever loads it here has chosen. */
@@ -115,18 +124,13 @@ function silenceBanner(tf: Tfjs): void {
   if (backend.firstUse === true) backend.firstUse = false;
 }
 
-function usesGpu(tf: Tfjs): boolean {
-  const backend = tf.engine().findBackend('tensorflow') as unknown as { isUsingGpuDevice?: boolean } | null;
-  return backend?.isUsingGpuDevice === true;
-}
-
 function brokenBuild(build: TfjsBuild, cause: unknown): XMoEError {
-  const { package: name, needs } = BUILDS[build];
+  const { package: name, native } = BUILDS[build];
   const reason = (cause instanceof Error ? cause.message : String((cause as { message?: unknown })?.message ?? cause)).split('\n')[0];
-  const rebuild = `npm rebuild ${name} (pnpm: allow its install script with pnpm approve-builds, then pnpm rebuild ${name})`;
-  return new XMoEError('backend', `${name} is installed but does not load (it needs ${needs}): ${reason}`, {
+  const meaning = native && explainLinking(reason);
+  return new XMoEError('backend', `${name} is there but does not load: ${meaning ? `${meaning} (${reason})` : reason}`, {
     op: 'loadTfjs',
-    hint: BUILDS[build].backendName === 'tensorflow' ? rebuild : `npm install ${name}@${VERSION}`,
+    hint: native ? `to build it: ${buildCommand(native)}` : `npm install ${name}@${PACKAGE_VERSION}`,
     cause,
   });
 }
