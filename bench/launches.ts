@@ -1,12 +1,12 @@
 // What one training step of a preset asks of a GPU, at full size, on a GPU that executes nothing (@xmoe/testing): launches, submits,
 // bytes, memory, and time by a model. `npm run launches` prints it; test/launches.test.ts holds it to what is committed.
-import { parseArgs } from 'node:util';
 import { pathToFileURL } from 'node:url';
 import { createWebGpuBackend } from '@xmoe/backend-webgpu';
-import { createEngine } from '@xmoe/core';
+import { createEngine, unknownName } from '@xmoe/core';
 import { createLanguageModelFromConfig, createLanguageModelTrainer } from '@xmoe/models';
 import { bytesOf, createMockGpu, LARGE_GPU, modelledMs, type DeviceProfile, type Launch, type MockGpu } from '@xmoe/testing';
 import { loadLanguagePreset } from '@xmoe/models/presets';
+import { namesOf, readToolFlags, runTool } from '@xmoe/testing/programs';
 import { vocabularyOf } from './train-step.js';
 
 /** One update: its preset, and its micro-batches. */
@@ -84,15 +84,37 @@ function tableOf(rows: readonly LaunchRow[]): string {
   return [heads, ...cells].map(line).join('\n');
 }
 
+const FLAGS = { only: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
+
+const PRESETS = [...new Set(CASES.map(({ preset }) => preset))];
+
+const HELP = `npm run launches -- [options]
+  --only LIST  presets, separated by commas; the beginning of a name will do (default: all):
+               ${PRESETS.join(', ')}
+  --json       print the rows as JSON
+  --help       this text
+`;
+
+/** @throws XMoEError `config` for an unknown flag, and for a name that no preset of a case begins with */
+export function parseOptions(args: readonly string[]): { cases: readonly LaunchCase[]; json: boolean; help: boolean } {
+  const { only, json = false, help = false } = readToolFlags('launches', args, FLAGS);
+  if (only === undefined) return { cases: CASES, json, help };
+  const names = namesOf('launches', '--only', only);
+  const strange = names.find((name) => !PRESETS.some((preset) => preset.startsWith(name)));
+  if (strange !== undefined) throw unknownName('launches', 'preset', strange, PRESETS);
+  return { cases: CASES.filter(({ preset }) => names.some((name) => preset.startsWith(name))), json, help };
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ args: process.argv.slice(2).filter((arg) => arg !== '--'), options: { json: { type: 'boolean' }, only: { type: 'string' } }, strict: true });
+  const { cases, json, help } = parseOptions(process.argv.slice(2));
+  if (help) return void process.stdout.write(HELP);
   const rows: LaunchRow[] = [];
-  for (const one of CASES) if (!values.only || one.preset.startsWith(values.only)) rows.push((await measureLaunches(one)).row);
-  process.stdout.write(values.json ? `${JSON.stringify(rows, undefined, 1)}\n` : [
+  for (const one of cases) rows.push((await measureLaunches(one)).row);
+  process.stdout.write(json ? `${JSON.stringify(rows, undefined, 1)}\n` : [
     'One recorded update of each preset on a GPU that executes nothing. Times are a model of an H100-class GPU, not a measurement.',
     tableOf(rows),
     '',
   ].join('\n'));
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main();
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await runTool(main);

@@ -1,6 +1,6 @@
 // The entry of `pnpm bench`: flags, sections in order, tables out. What is measured is in the file of each section.
 import { writeFile } from 'node:fs/promises';
-import { isXMoEError } from '@xmoe/core';
+import { runTool } from '@xmoe/testing/programs';
 import { openDevices, openPeerDevices, type Devices } from './devices.js';
 import { describeEnvironment, environmentMarkdown } from './environment.js';
 import type { Device } from './forward-backward.js';
@@ -97,12 +97,8 @@ async function report({ devices, peers, absent, measure }: Measured, options: Be
   if (options.markdown) await writeFile(options.markdown, texts.join('\n'));
 }
 
-try {
+await runTool(async () => {
   const options = parseOptions(process.argv.slice(2));
   if (options.help) process.stdout.write(HELP);
   else await main(options);
-} catch (error) {
-  if (!isXMoEError(error)) throw error;
-  process.stderr.write(`${error.message}${error.hint ? ` (${error.hint})` : ''}\n`);
-  process.exitCode = 2;
-}
+});

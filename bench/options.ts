@@ -1,6 +1,6 @@
 // The flags of the benchmark. Unknown ones are refused with the nearest name; nothing runs here.
-import { XMoEError } from '@xmoe/core';
-import { list, readFlags, requireName } from './flags.js';
+import { requireName, XMoEError } from '@xmoe/core';
+import { fromOne, namesOf, numberOf, readToolFlags } from '@xmoe/testing/programs';
 
 const SECTIONS = ['gemm', 'router', 'moe', 'step', 'generation'] as const;
 export type Section = (typeof SECTIONS)[number];
@@ -35,7 +35,7 @@ const FLAGS = {
   repeat: { type: 'string' },
   json: { type: 'string' },
   markdown: { type: 'string' },
-  help: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
 } as const;
 
 export const HELP = `pnpm bench [options]
@@ -54,16 +54,16 @@ export const HELP = `pnpm bench [options]
 
 /** @throws XMoEError `config` for an unknown flag, section or a value that does not fit */
 export function parseOptions(args: readonly string[]): BenchOptions {
-  const values = readFlags(args, FLAGS);
+  const values = readToolFlags('bench', args, FLAGS);
   const quick = values.quick ?? false;
   const peers = values.peers ? requirePeerBackend(values.backend ?? 'cpu') : null;
   const known = peers ? PEER_SECTIONS : SECTIONS;
   return {
-    sections: values.only === undefined ? known : list('--only', values.only).map((name) => requireName('section', name, known)),
+    sections: values.only === undefined ? known : namesOf('bench', '--only', values.only).map((name) => requireName('bench', 'section', name, known)),
     peers,
-    backends: values.backend === undefined || peers ? null : list('--backend', values.backend),
+    backends: values.backend === undefined || peers ? null : namesOf('bench', '--backend', values.backend),
     quick,
-    repeat: values.repeat === undefined ? (quick ? 2 : 5) : requireCount(values.repeat),
+    repeat: values.repeat === undefined ? (quick ? 2 : 5) : numberOf('bench', '--repeat', values.repeat, 'a whole number from 1; 5 or more for figures that are reported', fromOne),
     json: values.json ?? null,
     markdown: values.markdown ?? null,
     help: values.help ?? false,
@@ -76,10 +76,4 @@ function requirePeerBackend(name: string): PeerBackend {
   throw new XMoEError('config', `--peers measures one of ${PEER_BACKENDS.join(', ')}, not ${name}`, {
     op: 'bench', hint: 'leave out --backend for the CPU engine; XMOE_THREADS sets its threads',
   });
-}
-
-function requireCount(text: string): number {
-  const count = Number(text);
-  if (text.trim() !== '' && Number.isInteger(count) && count >= 1) return count;
-  throw new XMoEError('config', `--repeat is ${JSON.stringify(text)}`, { op: 'bench', hint: 'pass a whole number from 1; 5 or more for figures that are reported' });
 }

@@ -5,8 +5,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { isXMoEError, XMoEError } from '@xmoe/core';
+import { XMoEError } from '@xmoe/core';
+import { fromOne, numberOf, readToolFlags, runTool } from '@xmoe/testing/programs';
 import { describeEnvironment, environmentMarkdown } from './environment.js';
 import { toMarkdown, type Column, type Row, type Table } from './table.js';
 
@@ -75,7 +75,7 @@ async function trained(directory: string, flags: readonly string[]): Promise<Sum
       child.on('error', reject);
       child.on('close', resolve);
     });
-    if (code !== 0) throw new XMoEError('data', `the run ${directory} ended with code ${code}`, { op: 'bench translation', hint: 'call it again: it goes on where it stopped' });
+    if (code !== 0) throw new XMoEError('data', `the run ${directory} ended with code ${code}`, { op: OP, hint: 'call it again: it goes on where it stopped' });
   }
   return JSON.parse(readFileSync(file, 'utf8')) as Summary;
 }
@@ -114,23 +114,15 @@ function tableOf(rows: readonly Row[], seeds: number, { languages, steps, tokens
   };
 }
 
-const FLAGS = { seeds: { type: 'string' }, out: { type: 'string' }, markdown: { type: 'string' }, help: { type: 'boolean' } } as const;
-
-function readFlags(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: FLAGS, strict: true }).values;
-  } catch (cause) {
-    throw new XMoEError('config', (cause as Error).message, { op: 'bench translation', hint: 'see pnpm bench translation --help', cause });
-  }
-}
+const OP = 'bench translation';
+const FLAGS = { seeds: { type: 'string' }, out: { type: 'string' }, markdown: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const;
 
 async function main(args: readonly string[]): Promise<void> {
   const divider = args.indexOf('--');
   const [own, passed] = divider < 0 ? [args, []] : [args.slice(0, divider), args.slice(divider + 1)];
-  const values = readFlags(own);
+  const values = readToolFlags(OP, own, FLAGS);
   if (values.help) return void process.stdout.write(HELP);
-  const seeds = Number(values.seeds ?? 3);
-  if (!Number.isInteger(seeds) || seeds < 1) throw new XMoEError('config', `--seeds is ${values.seeds}`, { op: 'bench translation', hint: 'pass a whole number from 1' });
+  const seeds = numberOf(OP, '--seeds', values.seeds ?? '3', 'a whole number from 1', fromOne);
   const environment = describeEnvironment({ backends: [], peers: [], absent: [] }, { quick: false, repeat: Infinity });
   const runs = new Map<System, Summary[]>(SYSTEMS.map((system) => [system, []]));
   // Seed by seed, so that what is there after a while is comparable.
@@ -146,10 +138,4 @@ async function main(args: readonly string[]): Promise<void> {
   if (values.markdown) await writeFile(values.markdown, text);
 }
 
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  if (!isXMoEError(error)) throw error;
-  process.stderr.write(`${error.message}${error.hint ? ` (${error.hint})` : ''}\n`);
-  process.exitCode = 2;
-}
+await runTool(() => main(process.argv.slice(2)));

@@ -1,8 +1,8 @@
 // The entry of `npm run faults`: flags, sections in order, a table at the end. What is done to the programs is in the file of each section.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isXMoEError } from '@xmoe/core';
+import { runTool } from '@xmoe/testing/programs';
 import { fuzzArguments } from './arguments.js';
 import { crashPoints } from './crash-points.js';
 import { damage } from './damage.js';
@@ -12,7 +12,7 @@ import { fuzz } from './fuzz.js';
 import { helpText, parseOptions, type FaultsOptions } from './options.js';
 import { builtPrograms } from './processes.js';
 import { races } from './races.js';
-import { putTable, tableOf, type SectionResults } from './record.js';
+import { putTable, readRecord, tableOf, type SectionResults } from './record.js';
 import type { FaultResult, Section } from './result.js';
 import { signals } from './signals.js';
 import { soak } from './soak.js';
@@ -34,6 +34,7 @@ type Name = keyof typeof SECTIONS;
 const NAMES = Object.keys(SECTIONS) as Name[];
 
 async function main({ sections, share, jobs, seed, record }: FaultsOptions<Name>): Promise<boolean> {
+  if (record) readRecord(record); // not after hours
   const folder = mkdtempSync(join(tmpdir(), 'xmoe-faults-'));
   const done: SectionResults[] = [];
   try {
@@ -49,7 +50,7 @@ async function main({ sections, share, jobs, seed, record }: FaultsOptions<Name>
       const about = `${new Date().toISOString().slice(0, 10)}, ${availableParallelism()} cores, Node ${process.versions.node}, load ${load} before, ${minutes} min, share ${share}, seed ${seed}`;
       done.push({ section, results, about });
       // After each: a run of hours that is ended keeps what it found.
-      if (record) writeFileSync(record, putTable(readFileSync(record, 'utf8'), done, NAMES, record));
+      if (record) writeFileSync(record, putTable(readRecord(record), done, NAMES, record));
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -62,12 +63,8 @@ function report({ fault, what, tried, passed, notes }: FaultResult): void {
   process.stdout.write(`${passed === tried ? '✓' : '✗'} ${fault} ${what}: ${passed} of ${tried}\n${notes.map((note) => `    ${note}\n`).join('')}`);
 }
 
-try {
+await runTool(async () => {
   const options = parseOptions(process.argv.slice(2), NAMES);
-  if (options.help) process.stdout.write(helpText(Object.fromEntries(NAMES.map((name) => [name, SECTIONS[name].about]))));
-  else process.exitCode = (await main(options)) ? 0 : 1;
-} catch (error) {
-  if (!isXMoEError(error)) throw error;
-  process.stderr.write(`${error.message}${error.hint ? ` (${error.hint})` : ''}\n`);
-  process.exitCode = 2;
-}
+  if (!options.help) return (await main(options)) ? 0 : 1;
+  process.stdout.write(helpText(Object.fromEntries(NAMES.map((name) => [name, SECTIONS[name].about]))));
+});

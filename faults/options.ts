@@ -1,6 +1,6 @@
 // The flags of `npm run faults`. Unknown ones are refused with the nearest name; nothing runs here.
-import { parseArgs } from 'node:util';
-import { nearestName, XMoEError } from '@xmoe/core';
+import { requireName } from '@xmoe/core';
+import { fromOne, namesOf, numberOf, readToolFlags } from '@xmoe/testing/programs';
 
 export interface FaultsOptions<Name extends string> {
   readonly sections: readonly Name[];
@@ -18,7 +18,7 @@ const FLAGS = {
   jobs: { type: 'string' },
   seed: { type: 'string' },
   record: { type: 'string' },
-  help: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
 } as const;
 
 /** What `--short` does. */
@@ -37,37 +37,13 @@ ${Object.entries(sections).map(([name, about]) => `                   ${name.pad
 
 /** @throws XMoEError `config` for an unknown flag or section, or a value that does not fit */
 export function parseOptions<Name extends string>(args: readonly string[], known: readonly Name[]): FaultsOptions<Name> {
-  const values = readFlags(args[0] === '--' ? args.slice(1) : args);
+  const { only, share = '1', short, jobs = '2', seed = '1', record, help } = readToolFlags('faults', args, FLAGS);
   return {
-    sections: values.only === undefined ? known : sectionsOf(values.only, known),
-    share: values.short ? SHORT : numberOf('share', values.share, 1, (value) => value > 0 && value <= 1),
-    jobs: numberOf('jobs', values.jobs, 2, (value) => Number.isInteger(value) && value >= 1),
-    seed: numberOf('seed', values.seed, 1, Number.isSafeInteger),
-    record: values.record ?? null,
-    help: values.help ?? false,
+    sections: only === undefined ? known : namesOf('faults', '--only', only).map((name) => requireName('faults', 'section', name, known)),
+    share: short ? SHORT : numberOf('faults', '--share', share, 'a share above 0 and up to 1', (value) => value > 0 && value <= 1),
+    jobs: numberOf('faults', '--jobs', jobs, 'a whole number from 1', fromOne),
+    seed: numberOf('faults', '--seed', seed, 'a whole number', Number.isSafeInteger),
+    record: record ?? null,
+    help: help ?? false,
   };
-}
-
-function readFlags(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: FLAGS }).values;
-  } catch (cause) {
-    throw new XMoEError('config', (cause as Error).message.split('. ')[0]!, { hint: `the options are --${Object.keys(FLAGS).join(', --')}`, cause });
-  }
-}
-
-function sectionsOf<Name extends string>(list: string, known: readonly Name[]): Name[] {
-  return list.split(',').map((name) => {
-    const found = known.find((section) => section === name);
-    if (found !== undefined) return found;
-    const near = nearestName(name, known);
-    throw new XMoEError('config', `--only: there is no section "${name}"`, { hint: near ? `did you mean "${near}"?` : `sections: ${known.join(', ')}` });
-  });
-}
-
-function numberOf(flag: string, text: string | undefined, otherwise: number, fits: (value: number) => boolean): number {
-  if (text === undefined) return otherwise;
-  const value = Number(text);
-  if (text.trim() !== '' && fits(value)) return value;
-  throw new XMoEError('config', `--${flag}: "${text}" does not fit`, { hint: 'see --help' });
 }

@@ -135,8 +135,6 @@ export async function tryPresets(names = [], { fresh = false } = {}) {
   if (fresh) rmSync(kept, { force: true });
   const rows = existsSync(kept) ? readFileSync(kept, 'utf8').trim().split('\n').filter(Boolean).map((line) => JSON.parse(line)) : [];
   const known = paperPresets();
-  const unknown = names.filter((name) => !known.some(([, preset]) => preset === name));
-  if (unknown.length > 0) throw new Error(`no preset of the paper is called ${unknown.join(', ')}; there are ${known.map(([, preset]) => preset).join(', ')}`);
   const wanted = names.length > 0 ? known.filter(([, preset]) => names.includes(preset)) : known;
   const folder = mkdtempSync(join(root, '.xmoe', 'presets-'));
   let failures = 0;
@@ -156,9 +154,29 @@ export async function tryPresets(names = [], { fresh = false } = {}) {
   return failures === 0;
 }
 
+const USAGE = `node faults/presets.mjs [NAME…] [--fresh]
+  NAME…    presets of the paper (default: all): ${paperPresets().map(([, preset]) => preset).join(', ')}
+  --fresh  run those again that were well before
+  --help   this text
+`;
+
+/** Presets by name, and whether anew; says what is wrong with other arguments, or what there is, and ends. */
+function readArguments(args) {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
+  const names = args.filter((arg) => arg !== '--fresh');
+  const known = paperPresets().map(([, preset]) => preset);
+  const strange = names.find((name) => !known.includes(name));
+  if (strange === undefined) return { names, fresh: args.includes('--fresh') };
+  process.stderr.write(`${strange.startsWith('-') ? 'there is no option' : 'no preset of the paper is called'} ${strange} (see --help)\n`);
+  process.exit(2);
+}
+
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const { names, fresh } = readArguments(process.argv.slice(2));
   await installIfNeeded();
   await buildAll();
-  const names = process.argv.slice(2);
-  process.exitCode = (await tryPresets(names.filter((name) => name !== '--fresh'), { fresh: names.includes('--fresh') })) ? 0 : 1;
+  process.exitCode = (await tryPresets(names, { fresh })) ? 0 : 1;
 }

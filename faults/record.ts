@@ -1,4 +1,5 @@
 // The results as a markdown table, and that table put between its marks in a document: sections that were run replace their rows there.
+import { existsSync, readFileSync } from 'node:fs';
 import { XMoEError } from '@xmoe/core';
 import type { FaultResult } from './result.js';
 
@@ -11,6 +12,14 @@ export interface SectionResults {
   readonly section: string;
   readonly results: readonly FaultResult[];
   readonly about: string;
+}
+
+/** The document at `path`. @throws XMoEError `data` when it is not there, or has no place for the table */
+export function readRecord(path: string): string {
+  if (!existsSync(path)) throw new XMoEError('data', `there is no file ${path}`, { hint: 'name a markdown file that has the marks of the table' });
+  const document = readFileSync(path, 'utf8');
+  putTable(document, [], [], path);
+  return document;
 }
 
 export function tableOf(sections: readonly SectionResults[]): string {

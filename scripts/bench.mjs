@@ -9,6 +9,7 @@ const { runTypeScript } = await import('./lib/run-typescript.mjs');
 
 await installIfNeeded();
 await buildAll();
-const [first, ...rest] = process.argv.slice(2);
-const [file, args] = first === 'translation' ? ['translation.ts', rest] : ['main.ts', process.argv.slice(2)];
+// pnpm hands its own separator on.
+const given = process.argv[2] === '--' ? process.argv.slice(3) : process.argv.slice(2);
+const [file, args] = given[0] === 'translation' ? ['translation.ts', given.slice(1)] : ['main.ts', given];
 process.exitCode = await runTypeScript(`bench/${file}`, args, ['--expose-gc']);

@@ -14,10 +14,9 @@ const args = process.argv.slice(2).filter((arg) => arg !== '--');
 await installIfNeeded(process.stderr);
 const { layOutHere, makeBundle } = await import('./lib/gpu-bundle.mjs');
 
-const at = args.indexOf('--bundle');
-if (at >= 0) {
-  if (!args[at + 1]) refuse('--bundle wants a folder: npm run gpu -- --bundle DIR');
-  const directory = resolve(args[at + 1]);
+const bundle = bundleFolder();
+if (bundle !== undefined) {
+  const directory = resolve(bundle);
   let bytes = 0;
   await step('Packing', async () => {
     bytes = await makeBundle(directory);
@@ -33,7 +32,12 @@ if (at >= 0) {
   process.exitCode = await foreground(process.execPath, [script, ...args]);
 }
 
-function refuse(why) {
-  process.stderr.write(`${why}\n`);
+/** What --bundle names, which goes with no other flag; undefined without it. */
+function bundleFolder() {
+  const at = args.findIndex((arg) => arg === '--bundle' || arg.startsWith('--bundle='));
+  if (at < 0) return undefined;
+  const [folder, ...others] = args[at] === '--bundle' ? args.slice(at + 1) : [args[at].slice('--bundle='.length), ...args.slice(at + 1)];
+  if (folder && !folder.startsWith('-') && at === 0 && others.length === 0) return folder;
+  process.stderr.write('--bundle wants a folder and nothing else: npm run gpu -- --bundle DIR\n');
   process.exit(2);
 }

@@ -8,8 +8,18 @@ const { root } = await import('./lib/repository.mjs');
 const { toolEnvironment } = await import('./lib/toolchain.mjs');
 const { LANES, STAGE_NAMES, TESTS } = await import('./lib/stages.mjs');
 
+const HELP = `npm test -- [options] [FILE…]
+  --only LIST  stages, separated by commas (default: all): ${STAGE_NAMES.join(', ')}
+  --help       this text
+Everything else goes to vitest, which then runs alone: npm test -- packages/moe -t capacity
+`;
+
 /** Which stages were asked for, and what is left for vitest. */
 function readArguments(args) {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(HELP);
+    process.exit(0);
+  }
   const rest = [];
   let only;
   for (let i = 0; i < args.length; i++) {
@@ -47,6 +57,10 @@ async function runTests(args) {
   const since = Date.now();
   const { runVitest } = await import('./lib/vitest-run.mjs');
   const result = await runVitest(args);
+  if (result.refused !== undefined) {
+    process.stderr.write(`${result.refused} (see --help, and that of vitest)\n`);
+    process.exit(2);
+  }
   process.stdout.write(`${result.failed > 0 ? '✗' : '✓'} ${TESTS.about} (${seconds(since)})\n`);
   if (result.note) process.stdout.write(`  ${result.note}\n`);
   return { ...result, name: TESTS.name };

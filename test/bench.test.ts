@@ -178,12 +178,6 @@ describe('a process beside ours', () => {
   });
 });
 
-it('refuses bad flags in one line', () => {
-  const refused = bench('--only', 'gem');
-  expect(refused.status).toBe(2);
-  expect(refused.stderr).toBe('bench: there is no section gem, did you mean gemm? (one of gemm, router, moe, step, generation)\n');
-});
-
 describe('flags', () => {
   it('has defaults, and takes lists', () => {
     expect(parseOptions([])).toEqual({ sections: ['gemm', 'router', 'moe', 'step', 'generation'], peers: null, backends: null, quick: false, repeat: 5, json: null, markdown: null, help: false });
@@ -194,9 +188,9 @@ describe('flags', () => {
   });
 
   it.each([
-    [['--quik'], 'there is no option --quik, did you mean --quick?'],
+    [['--quik'], 'unknown option "--quik"'],
     [['--peers', '--backend', 'tfjs:wasm'], '--peers measures one of cpu, webgpu, not tfjs:wasm'],
-    [['--peers', '--only', 'router'], 'there is no section router'],
+    [['--peers', '--only', 'router'], 'unknown section "router"'],
     [['--repeat', '2.5'], '--repeat is "2.5"'],
     [['--repeat', ''], '--repeat is ""'],
     [['--backend', ','], '--backend names nothing'],
@@ -211,8 +205,8 @@ it('takes the phases of a GPU by name, and refuses what it does not know', () =>
   expect(parseGpuOptions([])).toMatchObject({ phases: PHASE_NAMES, here: null, small: false });
   expect(parseGpuOptions(['--small']).phases.filter((name) => /124m|323m/.test(name))).toEqual([]);
   expect(parseGpuOptions(['--only', 'step tiny, device', '--small'])).toMatchObject({ phases: ['step tiny', 'device'], small: true });
-  expect(() => parseGpuOptions(['--smal'])).toThrow('there is no option --smal, did you mean --small?');
-  expect(() => parseGpuOptions(['--only', 'step tinny'])).toThrow('there is no phase step tinny, did you mean step tiny?');
+  expect(() => parseGpuOptions(['--smal'])).toThrow('unknown option "--smal"');
+  expect(() => parseGpuOptions(['--only', 'step tinny'])).toThrow('unknown phase "step tinny"');
   expect(() => parseGpuOptions(['tiny'])).toThrow("Unexpected argument 'tiny'");
 });
 

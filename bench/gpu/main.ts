@@ -1,7 +1,7 @@
 // What to run in the first minutes on a GPU, with nothing but what was carried there: one JSON object per line on standard output. Every phase
 // is a process of its own with a deadline, so that none is lost to another that fails, hangs or loses the device. `npm run gpu` starts it.
 import { spawn } from 'node:child_process';
-import { XMoEError } from '@xmoe/core';
+import { runTool } from '@xmoe/testing/programs';
 import { HELP, parseOptions, type GpuOptions, type PhaseName } from './options.js';
 import { PHASES } from './phases.js';
 
@@ -61,21 +61,9 @@ async function runAll({ phases, small }: GpuOptions): Promise<number> {
   return failed.length === 0 ? 0 : 1;
 }
 
-async function main(): Promise<number> {
-  let options: GpuOptions;
-  try {
-    options = parseOptions(process.argv.slice(2));
-  } catch (error) {
-    if (!(error instanceof XMoEError)) throw error;
-    process.stderr.write(`${error.message}${error.hint ? ` (${error.hint})` : ''}\n`);
-    return 2;
-  }
-  if (options.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
+await runTool(async () => {
+  const options = parseOptions(process.argv.slice(2));
+  if (options.help) return void process.stdout.write(HELP);
   return options.here === null ? runAll(options) : runHere(options.here, options.small);
-}
-
-process.exitCode = await main();
+});
 process.stdout.write('', () => process.exit());

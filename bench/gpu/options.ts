@@ -1,5 +1,6 @@
 // The flags of the first minutes on a GPU. Unknown ones, and phases that are not there, are refused with what there is; nothing runs here.
-import { list, readFlags, requireName } from '../flags.js';
+import { requireName } from '@xmoe/core';
+import { namesOf, readToolFlags } from '@xmoe/testing/programs';
 
 /** In the order of what is wanted most, should the time run out. */
 export const PHASE_NAMES = [
@@ -15,7 +16,7 @@ export interface GpuOptions {
   readonly help: boolean;
 }
 
-const FLAGS = { only: { type: 'string' }, phase: { type: 'string' }, small: { type: 'boolean' }, help: { type: 'boolean' } } as const;
+const FLAGS = { only: { type: 'string' }, phase: { type: 'string' }, small: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
 
 export const HELP = `npm run gpu -- [options]
   --only LIST   phases, separated by commas (default: all): ${PHASE_NAMES.slice(0, 5).join(', ')},
@@ -27,10 +28,11 @@ export const HELP = `npm run gpu -- [options]
 
 /** @throws XMoEError `config` for an unknown flag or phase */
 export function parseOptions(args: readonly string[]): GpuOptions {
-  const { only, phase, small = false, help = false } = readFlags(args, FLAGS);
+  const { only, phase, small = false, help = false } = readToolFlags('gpu', args, FLAGS);
+  const phaseOf = (name: string): PhaseName => requireName('gpu', 'phase', name, PHASE_NAMES);
   return {
-    phases: only === undefined ? PHASE_NAMES.filter((name) => !small || !/124m|323m/.test(name)) : list('--only', only).map((name) => requireName('phase', name, PHASE_NAMES)),
-    here: phase === undefined ? null : requireName('phase', phase, PHASE_NAMES),
+    phases: only === undefined ? PHASE_NAMES.filter((name) => !small || !/124m|323m/.test(name)) : namesOf('gpu', '--only', only).map(phaseOf),
+    here: phase === undefined ? null : phaseOf(phase),
     small,
     help,
   };

@@ -30,7 +30,7 @@ export const TABLE = {
 };
 
 /** Entries that browsers load though their packages have others for Node: neither they nor what they import use Node. */
-const BROWSER_ENTRIES = { 'packages/files': ['.'], 'packages/text': ['.', './gpt2'], 'packages/train': ['.'], 'packages/models': ['.', './presets'] };
+const BROWSER_ENTRIES = { 'packages/files': ['.'], 'packages/text': ['.', './gpt2'], 'packages/train': ['.'], 'packages/models': ['.', './presets', './sections'] };
 
 const APP = { uses: ALL, npm: true, node: true };
 /** bench, examples, faults, test. */

@@ -18,13 +18,14 @@ export function countResults(report) {
   };
 }
 
-/** Runs vitest with extra arguments. Resolves to `{ passed, failed, skipped, note }`. */
+/** Runs vitest with extra arguments. Resolves to `{ passed, failed, skipped, note }`, or to `{ refused }`: why it does not take them. */
 export async function runVitest(args) {
   const folder = mkdtempSync(join(tmpdir(), 'xmoe-vitest-'));
   try {
     const reportFile = join(folder, 'report.json');
-    const code = await inherit([join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--passWithNoTests=false',
+    const { code, refused } = await inherit([join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--passWithNoTests=false',
       '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...args]);
+    if (refused !== undefined) return { refused };
     if (!existsSync(reportFile)) return { passed: 0, failed: 1, skipped: 0, note: `vitest wrote no report (exit code ${code})` };
     const counts = countResults(readJson(reportFile));
     if (counts.passed + counts.failed === 0) return { ...counts, failed: 1, note: 'no test ran' };
@@ -38,7 +39,15 @@ export async function runVitest(args) {
 
 const inherit = (args) => new Promise((resolve) => {
   const child = spawn(process.execPath, args,
-    { cwd: root, env: toolEnvironment(), stdio: ['ignore', 'inherit', 'inherit'] });
-  child.on('error', () => resolve(127));
-  child.on('close', (code) => resolve(code ?? 1));
+    { cwd: root, env: toolEnvironment(), stdio: ['ignore', 'inherit', 'pipe'] });
+  let refused;
+  child.stderr.once('data', (chunk) => {
+    // What it makes of arguments that it does not know: an error that nobody catches, with a stack.
+    refused = /^CACError: (.*)$/m.exec(chunk.toString())?.[1];
+    if (refused !== undefined) return void child.stderr.resume();
+    process.stderr.write(chunk);
+    child.stderr.pipe(process.stderr);
+  });
+  child.on('error', () => resolve({ code: 127 }));
+  child.on('close', (code) => resolve({ code: code ?? 1, refused }));
 });

@@ -1,6 +1,6 @@
 // The closing lines of a run: what it learned beside the n-gram models, what routing did, and where everything is.
 import { formatCompact, formatDuration, formatShare } from '@xmoe/train';
-import { facts, printable, wrap } from '@xmoe/program';
+import { alignedFacts, printable, wrapText } from '@xmoe/program';
 import type { FinishedRun, Summary, TestScores } from './finish.js';
 
 const perplexityWithBits = (perplexity: number, bits: number): string => `${perplexity.toFixed(2).padStart(8)}  ${bits.toFixed(3)} bits per byte`;
@@ -14,9 +14,9 @@ export function closingText({ summary, reportPath, summaryPath }: FinishedRun, c
     '',
     ...(isScored(summary) ? testText(summary) : ['No test perplexity: the data have no test split (data.testFraction is 0)', '']),
     'Sample',
-    wrap(printable(summary.sample), 88).replace(/^/gm, '  '),
+    wrapText(printable(summary.sample), 88).replace(/^/gm, '  '),
     '',
-    facts([
+    alignedFacts([
       ['report', reportPath],
       ['summary', summaryPath],
       ['checkpoints', checkpoints],
@@ -34,13 +34,13 @@ function testText(summary: Summary & TestScores): string[] {
   );
   return [
     `Test perplexity per token, over ${summary.testTokens.toLocaleString('en')} held-out tokens`,
-    facts([
+    alignedFacts([
       ['unigram model', perplexityWithBits(summary.unigramPerplexity, summary.unigramBitsPerByte)],
       ['bigram model', perplexityWithBits(summary.bigramPerplexity, summary.bigramBitsPerByte)],
       [`this model (${summary.router})`, perplexityWithBits(summary.testPerplexity, summary.bitsPerByte)],
       ...(layers.length > 0 ? [['  same, nothing dropped', perplexityWithBits(summary.leakFreeTestPerplexity, summary.leakFreeBitsPerByte)] as const] : []),
     ]),
     '',
-    ...(layers.length > 0 ? ['Routing on the test split', facts(layers), ''] : []),
+    ...(layers.length > 0 ? ['Routing on the test split', alignedFacts(layers), ''] : []),
   ];
 }

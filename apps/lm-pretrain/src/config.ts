@@ -1,6 +1,7 @@
 // The configuration of one pretraining run: what a resumed run may change, its flags and presets. The schema is that of @xmoe/models.
 import { resolve } from 'node:path';
-import { languageConfigProblems, languageRunSchema, RESUMABLE_TRAINING_KEYS, type LanguageConfig } from '@xmoe/models';
+import { languageConfigProblems, languageRunSchema, type LanguageConfig } from '@xmoe/models';
+import { RESUMABLE_TRAINING_KEYS } from '@xmoe/models/sections';
 import { languagePresets } from '@xmoe/models/presets';
 import { createConfigResolver, refuseOtherConfig, withDefaults } from '@xmoe/program';
 import type { JsonObject } from '@xmoe/files';

@@ -1,16 +1,14 @@
 // What a finished run shows: test perplexity beside n-gram models, a sample, summary.json and the HTML report.
-import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isXMoEError, type Parameters } from '@xmoe/core';
 import { createLanguageModelFromConfig, DEFAULT_SAMPLING, droplessLanguageConfig, generateTokens, languageModelSize, routingReader } from '@xmoe/models';
 import { ngramBaselines, type NgramBaselines } from '@xmoe/text';
-import { readMetrics, type RunOutcome } from '@xmoe/train/node';
+import type { RunOutcome } from '@xmoe/train/node';
 import type { LayerRouting } from '@xmoe/train';
-import { renderReport } from '@xmoe/program/report';
-import { replaceFile } from '@xmoe/files/node';
+import { writeResult, type ResultFiles } from '@xmoe/program/report';
 import type { Config } from './config.js';
 import { evaluate, type EvaluationResult } from './evaluate.js';
-import { progressLine, RUN_FILES } from '@xmoe/program';
+import { progressLine } from '@xmoe/program';
 import type { LanguageRun } from './language-run.js';
 import { runReportData } from './run-report.js';
 
@@ -53,11 +51,7 @@ export interface Summary extends Partial<TestScores> {
   sample: string;
 }
 
-export interface FinishedRun {
-  summary: Summary;
-  reportPath: string;
-  summaryPath: string;
-}
+export type FinishedRun = ResultFiles<Summary>;
 
 const SAMPLE_PROMPT = 'The ';
 const LEAK_FREE_BATCH_TOKENS = 2048;
@@ -75,12 +69,7 @@ export async function finishRun(run: LanguageRun, outcome: RunOutcome): Promise<
   const sample = await sampleText(run);
   if (stop.requested) return null;
   const summary = summaryOf(run, outcome, scores, sample);
-  const summaryPath = join(out, RUN_FILES.summary);
-  await replaceFile(summaryPath, `${JSON.stringify(summary, null, 2)}\n`);
-  const reportPath = join(out, RUN_FILES.report);
-  const rows = readMetrics(join(out, RUN_FILES.metrics));
-  await replaceFile(reportPath, await renderReport(runReportData(summary, config, rows, SAMPLE_PROMPT)));
-  return { summary, reportPath, summaryPath };
+  return writeResult(out, summary, (recorded) => runReportData(summary, config, recorded, SAMPLE_PROMPT));
 }
 
 /** Of the model and of the n-gram models beside it. What a signal ended is not whole. */

@@ -1,7 +1,7 @@
 // The command line of xmoe-lm: options and help. What the commands do is in commands/.
 import { BACKEND_NAMES, defaultBackend, openBackend } from '@xmoe/backends';
 import {
-  addLookupCommands, addTrainingCommands, backendOption, countFromOne, countOrAll, cpuEngine, finite, inspectCommand, locateVersion, newProgram,
+  addLookupCommands, addTrainingCommands, backendOption, countFromOne, countOrAll, cpuEngine, finiteNumber, inspectCommand, locateVersion, newProgram,
   runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
 import type { Command } from 'commander';
@@ -35,8 +35,8 @@ function createProgram(terminal: Terminal): Command {
     .option(...backend)
     .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'best')
     .option('--split <name>', 'train, validation or test', 'test')
-    .option('--threshold <t>', 'another threshold than in training', finite)
-    .option('--capacity-factor <gamma>', 'another capacity factor than in training', finite)
+    .option('--threshold <t>', 'another threshold than in training', finiteNumber)
+    .option('--capacity-factor <gamma>', 'another capacity factor than in training', finiteNumber)
     .option('--batch-size <B>', 'windows per routing group (default: as in training)', countFromOne)
     .option('--max-windows <count>', 'score only the first windows, or all (default: as many as the run scored)', countOrAll)
     .option('--json', 'print one JSON object')
@@ -48,9 +48,9 @@ function createProgram(terminal: Terminal): Command {
     .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'best')
     .option('--prompt <text>', 'text to continue', 'The ')
     .option('--max-tokens <count>', 'tokens to add', wholeNumber, 120)
-    .option('--temperature <value>', '0 takes the likeliest token', finite, 0.8)
+    .option('--temperature <value>', '0 takes the likeliest token', finiteNumber, 0.8)
     .option('--top-k <k>', 'only the k likeliest tokens; 0: all', wholeNumber, 0)
-    .option('--top-p <mass>', 'only the likeliest tokens of this mass', finite, 0.95)
+    .option('--top-p <mass>', 'only the likeliest tokens of this mass', finiteNumber, 0.95)
     .option('--seed <seed>', 'same seed, same text', wholeNumber, 1)
     .action((run, options) => sampleCommand(terminal, run, options));
   program

@@ -1,18 +1,17 @@
 // What the HTML report of a language-model run shows.
-import { createReportData, type ReportData } from '@xmoe/program/report';
-import type { JsonObject } from '@xmoe/files';
-import type { MetricsRow } from '@xmoe/train';
+import { createReportData, type Recorded, type ReportData } from '@xmoe/program/report';
+import { jsonObject } from '@xmoe/files';
 import type { Config } from './config.js';
 import type { Summary } from './finish.js';
 
 /** The report of a finished run. */
-export function runReportData(summary: Summary, config: Config, rows: readonly MetricsRow[], prompt: string): ReportData {
+export function runReportData(summary: Summary, config: Config, recorded: Recorded, prompt: string): ReportData {
   const { sample, expertsPerToken = {}, dropRate = {}, ...rest } = summary;
   return createReportData({
     title: `XMoE language model: ${summary.preset}`,
-    rows,
+    ...recorded,
     summary: { ...rest, expertsPerToken: Object.values(expertsPerToken), dropRate: Object.values(dropRate) },
-    configuration: config as unknown as JsonObject,
+    configuration: jsonObject(config, 'the configuration'),
     samples: [{ title: 'Sample', prompt, text: sample.slice(prompt.length) }],
   });
 }

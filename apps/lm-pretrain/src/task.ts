@@ -7,7 +7,7 @@ import {
 } from '@xmoe/models';
 import { createBatchSampler, type TokenBatch } from '@xmoe/text';
 import { formatCompact } from '@xmoe/train';
-import { facts, memoryHere, memoryText, RUN_FILES, type Finished, type Task } from '@xmoe/program';
+import { alignedFacts, memoryHere, memoryText, RUN_FILES, type Finished, type Task } from '@xmoe/program';
 import { closingText } from './closing-text.js';
 import { checkResumable, configs, type Config } from './config.js';
 import { openPrepared, prepareData, usableSplits } from './data.js';
@@ -72,7 +72,7 @@ function dryRunText(preset: string, config: Config): string {
   const { needs, knobs } = languageMemoryNeeds(config, vocabularySize);
   const tokensPerStep = train.batchSize * train.accumulation * shape.contextLength;
   const tokens = tokensPerStep * train.steps;
-  return `${preset}: ${headline(config)}\n${facts([
+  return `${preset}: ${headline(config)}\n${alignedFacts([
     ['parameters', `${formatCompact(size.parameters)} (${size.parameters})`],
     ['active per token', `${formatCompact(size.activeParameters)} at the budget, with the output projection`],
     ['FLOPs per token', `${formatCompact(size.flopsPerToken)} forward and backward`],

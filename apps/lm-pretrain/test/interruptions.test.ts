@@ -156,6 +156,8 @@ describe('divergence', () => {
     const { config, changes } = JSON.parse(readFileSync(join(run, 'config.json'), 'utf8'));
     expect(config.train).toMatchObject({ learningRate: 1e-3, steps: 20, warmupSteps: 1 });
     expect(changes).toMatchObject([{ step: 10, changed: { 'train.learningRate': ['0.006', '1000000000'], 'train.steps': ['40', '100'] } }, { step: 10, changed: { 'train.learningRate': ['1000000000', '0.001'] } }]);
+    const shown = /<section id="changes".*?<\/section>/s.exec(readFileSync(join(run, 'report.html'), 'utf8'))?.[0];
+    for (const text of ['train.learningRate', '<td>0.006</td><td>1000000000</td>', '<td>1000000000</td><td>0.001</td>', 'train.steps']) expect(shown).toContain(text);
   });
 });
 

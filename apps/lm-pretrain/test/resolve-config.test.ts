@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ROUTER_NAMES } from '@xmoe/models';
+import { ROUTER_NAMES } from '@xmoe/models/sections';
 import type { JsonObject } from '@xmoe/files';
 import { languagePresets } from '@xmoe/models/presets';
 import { checkResumable, configs } from '../src/config.js';

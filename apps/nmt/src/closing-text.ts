@@ -1,6 +1,6 @@
 // The closing lines of a run: scores beside the baselines, sample translations, what routing did, and where everything is.
 import { formatCompact, formatDuration, formatShare } from '@xmoe/train';
-import { facts, printable, wrap } from '@xmoe/program';
+import { alignedFacts, printable, wrapText } from '@xmoe/program';
 import type { FinishedRun, SystemScores } from './finish.js';
 
 /** What `demo` and `train` print at the end. */
@@ -16,7 +16,7 @@ export function closingText({ summary, reportPath, summaryPath }: FinishedRun, c
     ...(summary.skippedUpdates > 0 ? [`${summary.skippedUpdates} of the updates were skipped: their gradient was not finite`] : []),
     '',
     `Test scores ${summary.languages}, ${summary.testPairs.toLocaleString('en')} held-out pairs, beam ${summary.beam}, ${summary.checkpoint}`,
-    facts([
+    alignedFacts([
       ['', `${'BLEU'.padStart(6)}  ${'chrF2++'.padStart(7)}`],
       ...summary.baselines.map(row),
       row({ ...summary, name: `this model (${summary.router})` }),
@@ -24,12 +24,12 @@ export function closingText({ summary, reportPath, summaryPath }: FinishedRun, c
     `  ${summary.bleuSignature}`,
     `  ${summary.chrfSignature}`,
     '',
-    ...(layers.length > 0 ? ['Routing of the test pairs', facts(layers), ''] : []),
+    ...(layers.length > 0 ? ['Routing of the test pairs', alignedFacts(layers), ''] : []),
     'Samples, not chosen by quality: source, translation, reference',
     ...summary.samples.flatMap(({ source, translation, reference }) => [
       indented('  ', source), indented('  → ', translation), indented('  = ', reference), '',
     ]),
-    facts([
+    alignedFacts([
       ['report', reportPath],
       ['summary', summaryPath],
       ['checkpoints', checkpoints],
@@ -40,5 +40,5 @@ export function closingText({ summary, reportPath, summaryPath }: FinishedRun, c
 
 /** The text wrapped, its lines below each other. */
 function indented(lead: string, text: string): string {
-  return wrap(printable(text), 96).split('\n').map((line, index) => `${index === 0 ? lead : ' '.repeat(lead.length)}${line}`).join('\n');
+  return wrapText(printable(text), 96).split('\n').map((line, index) => `${index === 0 ? lead : ' '.repeat(lead.length)}${line}`).join('\n');
 }

@@ -1,5 +1,6 @@
 // The configuration of one translation run: what a resumed run may change, its flags and presets. The schema is that of @xmoe/models.
-import { RESUMABLE_TRAINING_KEYS, translationConfigProblems, translationRunSchema, type ConfigProblem, type TranslationConfig } from '@xmoe/models';
+import { translationConfigProblems, translationRunSchema, type TranslationConfig } from '@xmoe/models';
+import { RESUMABLE_TRAINING_KEYS, type ConfigProblem } from '@xmoe/models/sections';
 import { translationPresets } from '@xmoe/models/presets';
 import type { JsonObject } from '@xmoe/files';
 import { createConfigResolver, refuseOtherConfig, withDefaults } from '@xmoe/program';

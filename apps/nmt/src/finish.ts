@@ -3,9 +3,8 @@
 import { basename, join } from 'node:path';
 import { routingReader, translationModelSize } from '@xmoe/models';
 import { averageTensors, loadParameters, type LayerRouting } from '@xmoe/train';
-import { createCheckpointStore, findBest, readMetrics, saveAverage, type LoadedCheckpoint, type RunOutcome } from '@xmoe/train/node';
-import { renderReport, type RoutedWord, type TranslationSample } from '@xmoe/program/report';
-import { replaceFile } from '@xmoe/files/node';
+import { createCheckpointStore, findBest, saveAverage, type LoadedCheckpoint, type RunOutcome } from '@xmoe/train/node';
+import { writeResult, type ResultFiles, type RoutedWord, type TranslationSample } from '@xmoe/program/report';
 import { tokenizerToJson } from '@xmoe/text';
 import { progressLine, RUN_FILES } from '@xmoe/program';
 import { createCopyBaseline, textsOfSplit, trainDictionary } from './baselines/index.js';
@@ -64,11 +63,7 @@ export interface Summary {
   samples: TranslationSample[];
 }
 
-export interface FinishedRun {
-  summary: Summary;
-  reportPath: string;
-  summaryPath: string;
-}
+export type FinishedRun = ResultFiles<Summary>;
 
 const SAMPLES = 10;
 
@@ -92,12 +87,7 @@ export async function finishRun(run: TranslationRun, outcome: RunOutcome): Promi
   const summary = summaryOf(run, outcome, checkpoint, loss, score(pairs.hypotheses), { baselines, samples: samplesOf(pairs, chosen) });
   const words = await routeSamples(run, chosen);
   if (stop.requested) return null;
-  const summaryPath = join(out, RUN_FILES.summary);
-  await replaceFile(summaryPath, `${JSON.stringify(summary, null, 2)}\n`);
-  const reportPath = join(out, RUN_FILES.report);
-  const rows = readMetrics(join(out, RUN_FILES.metrics));
-  await replaceFile(reportPath, await renderReport(runReportData(summary, config, rows, words)));
-  return { summary, reportPath, summaryPath };
+  return writeResult(out, summary, (recorded) => runReportData(summary, config, recorded, words));
 }
 
 /** Averages the last checkpoints if asked to, and leaves the parameters of the best checkpoint in the model. */

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { BACKEND_NAMES, defaultBackend, openBackend } from '@xmoe/backends';
 import { tokenizerNames } from '@xmoe/metrics';
 import {
-  addLookupCommands, addTrainingCommands, backendOption, countFromOne, cpuEngine, finite, inspectCommand, locateVersion, moreFlagsText, newProgram,
+  addLookupCommands, addTrainingCommands, backendOption, countFromOne, cpuEngine, finiteNumber, inspectCommand, locateVersion, moreFlagsText, newProgram,
   runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
 import type { Command } from 'commander';
@@ -27,8 +27,8 @@ const FLAG_EXAMPLES = '--source ru --max-steps 30 --learning-rate 1e-3 --thresho
 function decoded(command: Command): Command {
   return command
     .option('--beam <size>', 'hypotheses that live on; 1 is greedy (default: as in the run)', countFromOne)
-    .option('--length-penalty <alpha>', 'score = log p / length^alpha (default: as in the run)', finite)
-    .option('--threshold <t>', 'of the threshold router; fewer experts per token where lower (default: as in the run)', finite);
+    .option('--length-penalty <alpha>', 'score = log p / length^alpha (default: as in the run)', finiteNumber)
+    .option('--threshold <t>', 'of the threshold router; fewer experts per token where lower (default: as in the run)', finiteNumber);
 }
 
 function createProgram(terminal: Terminal, input: () => Readable): Command {
@@ -48,9 +48,9 @@ function createProgram(terminal: Terminal, input: () => Readable): Command {
     .option(...checkpoint)
     .option('--n-best <count>', 'print so many translations of each line as LINE ||| TEXT ||| SCORE', countFromOne)
     .option('--sample', 'draw translations instead of searching for the best')
-    .option('--temperature <value>', 'of --sample; 0 takes the likeliest token', finite, 1)
+    .option('--temperature <value>', 'of --sample; 0 takes the likeliest token', finiteNumber, 1)
     .option('--top-k <k>', 'of --sample: only the k likeliest tokens; 0: all', wholeNumber, 0)
-    .option('--top-p <mass>', 'of --sample: only the likeliest tokens of this mass', finite, 1)
+    .option('--top-p <mass>', 'of --sample: only the likeliest tokens of this mass', finiteNumber, 1)
     .option('--seed <seed>', 'of --sample: same seed, same text', wholeNumber, 1)
     .option('--tokenizer <file>', 'a tokenizer.json to check against the checkpoint and use')
     .action((run, options) => translateCommand(terminal, run, options, input()));

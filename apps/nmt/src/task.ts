@@ -2,13 +2,13 @@
 import { join } from 'node:path';
 import { initializeParameters, randomKey, XMoEError } from '@xmoe/core';
 import {
-  createLineTranslator, createTranslationModelFromConfig, createTranslator, droplessTranslationConfig, sourceLimits, translationMemoryNeeds,
+  createLineTranslator, createTranslationModelFromConfig, createTranslationTrainer, createTranslator, droplessTranslationConfig, sourceLimits, translationMemoryNeeds,
   translationModelSize, translationVocabulary,
 } from '@xmoe/models';
 import { createParallelSampler, type ParallelBatch } from '@xmoe/text';
 import { openParallelDataset } from '@xmoe/text/node';
 import { formatCompact } from '@xmoe/train';
-import { facts, memoryHere, memoryText, RUN_FILES, type Task } from '@xmoe/program';
+import { alignedFacts, memoryHere, memoryText, RUN_FILES, type Task } from '@xmoe/program';
 import { checkHeldOut, checkSplits } from './check-splits.js';
 import { closingText } from './closing-text.js';
 import { checkResumable, configs, type Config } from './config.js';
@@ -16,7 +16,6 @@ import { finishRun } from './finish.js';
 import { prepareWithProgress } from './prepare-with-progress.js';
 import { readRecord } from './session.js';
 import type { TranslationData, TranslationTraining } from './translation-run.js';
-import { createTranslationTrainer } from './translation-trainer.js';
 import { scoreValidation } from './validate.js';
 
 export const translationTask: Task<Config, TranslationData, TranslationTraining, ParallelBatch> = {
@@ -89,7 +88,7 @@ function dryRunText(preset: string, config: Config): string {
   const { needs, knobs } = translationMemoryNeeds(config, vocabularySize);
   const flops = size.flopsPerPairToken(PAIR_LENGTH);
   const tokens = Math.max(train.updateTokens, train.batchTokens);
-  return `${preset}: ${headline(config)}\n${facts([
+  return `${preset}: ${headline(config)}\n${alignedFacts([
     ['parameters', `${formatCompact(size.parameters)} (${size.parameters})`],
     ['active per source token', `${formatCompact(size.activePerSource)} (${size.activePerSource}) at the budget`],
     ['active per target token', `${formatCompact(size.activePerTarget)} (${size.activePerTarget}), with the output projection`],

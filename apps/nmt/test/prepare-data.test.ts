@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { dataSchema } from '@xmoe/models';
+import { translationRunSchema } from '@xmoe/models';
 import { parseConfig } from '@xmoe/train';
 import { afterAll, describe, expect, it } from 'vitest';
 import { preparationSummary } from '../src/preparation-summary.js';
@@ -17,7 +17,7 @@ const write = (name: string, content: string | Uint8Array): string => {
 let roots = 0;
 const freshRoot = () => join(folder, `root-${roots++}`);
 
-const config = (value: object) => parseConfig(dataSchema, { validationPairs: 5, testPairs: 5, tokenizer: { type: 'bpe', vocabularySize: 350 }, ...value }, { where: 'test' });
+const config = (value: object) => parseConfig(translationRunSchema.shape.data, { validationPairs: 5, testPairs: 5, tokenizer: { type: 'bpe', vocabularySize: 350 }, ...value }, { where: 'test' });
 const lines = Array.from({ length: 60 }, (_, i) => [`Zeile ${'abcdefghij'[i % 10]}${'klmnopqrst'[Math.floor(i / 10)]}x ist hier ${'Wald Feld Berg Dorf See'.split(' ')[i % 5]}`, `Line ${'abcdefghij'[i % 10]}${'klmnopqrst'[Math.floor(i / 10)]}y is here ${'wood field hill village lake'.split(' ')[i % 5]}`]);
 const tsv = write('pairs.tsv', lines.map((line) => `${line.join('\t')}\tui\n`).join(''));
 const german = write('text.de', lines.map(([source]) => source).join('\n'));

@@ -31,6 +31,12 @@ export function requireInteger(op: string, name: string, value: unknown, least: 
   throw new XMoEError('value', `${name} is ${describeArgument(value)}, not ${range}`, { op });
 }
 
+/** Refuses what is no number; NaN and infinities are. @throws XMoEError `value` naming `name`. */
+export function requireNumber(op: string, name: string, value: unknown): void {
+  if (typeof value === 'number') return;
+  throw new XMoEError('value', `${name} is ${describeArgument(value)}, not a number`, { op, hint: 'pass a number' });
+}
+
 /** Returns `value` if it is true or false. @throws XMoEError `value` naming `name`. */
 export function requireFlag(op: string, name: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value;
@@ -50,6 +56,13 @@ export function refuseUnknownKeys(op: string, object: unknown, known: readonly s
     throw new XMoEError('config', `expected an object, got ${describeArgument(object)}`, { op });
   }
   for (const key of Object.keys(object)) if (!known.includes(key)) throw unknownName(op, 'key', key, known);
+}
+
+/** Returns `name` if it is one of `known`. @throws XMoEError `config` with the nearest one. */
+export function requireName<Name extends string>(op: string, kind: string, name: unknown, known: readonly Name[]): Name {
+  const found = known.find((one) => one === name);
+  if (found !== undefined) return found;
+  throw unknownName(op, kind, name, known);
 }
 
 /** The error for a `name` that is none of `known`: its hint gives the nearest one, or all of them. */

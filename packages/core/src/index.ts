@@ -1,6 +1,6 @@
 // The public surface of @xmoe/core, for those who write models. What backends need besides is in backend.ts.
 export {
-  describeArgument, refuseUnknownKeys, requireFinite, requireFlag, requireInteger, requireOptions, requireRandomKey, unknownName,
+  describeArgument, refuseUnknownKeys, requireFinite, requireFlag, requireInteger, requireName, requireOptions, requireRandomKey, unknownName,
 } from './checks.js';
 export type {
   BackendBuffer, Operand, UnaryOp, BinaryOp, CompareOp, ReduceOp, Activation, DispatchPath, AxisView, AttentionOptions, CrossEntropyChunk,
@@ -26,6 +26,7 @@ export {
   type CrossEntropyOptions, type LinearCrossEntropyOptions, type DispatchedClaims, type DispatchOptions, type TensorLike,
   type GroupedLinearOptions, type MatmulOptions, type ReduceOptions, type ThresholdSelection, type ThresholdSelectOptions, type TopK,
 } from './ops/index.js';
+export { ratio } from './ratio.js';
 export { randomKey, foldIn, hashName, hostUniform, hostNormal, hostPermutation, type RandomKey } from './random.js';
 export { createReplay, type Replay, type Segment } from './replay.js';
 export { sizeOf, formatShape, type Shape } from './shape.js';

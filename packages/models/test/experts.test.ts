@@ -1,6 +1,6 @@
 // What a layer's routing costs: the backward pass multiplies by row once more, and once for the weights.
 import { expect, it } from 'vitest';
-import { layerRoutingOf } from '@xmoe/models';
+import { layerRoutingOf } from '../src/sections/experts.js';
 
 it('counts executed operations pass by pass', () => {
   const summary = { tokens: 10, expertsPerToken: 2, keptPerToken: 1.5, dropRate: 0.25, load: [1], executedRows: 15, executedGradientRows: 40, positiveShare: null };

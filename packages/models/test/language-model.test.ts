@@ -1,8 +1,9 @@
 // The sizes of the paper's models (Table 1 and section 4.1), and what is said of a model without running it.
 import { countParameters } from '@xmoe/core';
 import { describe, expect, it } from 'vitest';
-import { createLanguageModelFromConfig, languageLayerHasExperts, languageModelSize, type LanguageConfig } from '@xmoe/models';
+import { createLanguageModelFromConfig, languageModelSize, type LanguageConfig } from '@xmoe/models';
 import { languageConfigs as configs } from './configs.js';
+import { languageLayerHasExperts } from '../src/language/language-model.js';
 
 const VOCABULARY = 50257;
 

@@ -1,8 +1,9 @@
 // The sizes of the paper's models, counted by hand, and which layers have experts.
 import { countParameters } from '@xmoe/core';
 import { describe, expect, it } from 'vitest';
-import { createTranslationModelFromConfig, droplessTranslationConfig, translationLayerHasExperts, translationModelSize } from '@xmoe/models';
+import { createTranslationModelFromConfig, droplessTranslationConfig, translationModelSize } from '@xmoe/models';
 import { translationConfigs as configs } from './configs.js';
+import { translationLayerHasExperts } from '../src/translation/translation-model.js';
 
 const V = 32_000;
 const d = 512;

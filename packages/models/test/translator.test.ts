@@ -1,12 +1,11 @@
 // Translating ids: order, batches that change nothing, sampling by number, stopping; and the loss of references.
 import { createWasmBackend } from '@xmoe/backend-cpu';
 import { createEngine, initializeParameters, randomKey } from '@xmoe/core';
-import {
-  createTranslationModelFromConfig, createTranslator, createUploader, type DecodingOptions, disposeBatch, droplessTranslationConfig, shapeOf, uploadBatch, uploadSources,
-} from '@xmoe/models';
+import { createTranslationModelFromConfig, createTranslator, type DecodingOptions, droplessTranslationConfig, uploadBatch } from '@xmoe/models';
 import { collatePairs } from '@xmoe/text';
 import { afterAll, describe, expect, it } from 'vitest';
 import { translationConfigs as configs } from './configs.js';
+import { createUploader, disposeBatch, shapeOf, uploadSources } from '../src/translation/device-batches.js';
 
 const engine = createEngine(await createWasmBackend());
 afterAll(() => engine.dispose());

@@ -1,7 +1,7 @@
 // The experts of a layer on dispatched rows: their parameters, checks, and which kernels compute them. Which row holds what is
 // the plan's matter; the fused op is in fused-experts.ts.
 import {
-  XMoEError, biasActivation, cast, combineExperts, gatherRows, greater, greaterEqual, matmul, reshape, select, sum, unknownName,
+  XMoEError, biasActivation, cast, combineExperts, gatherRows, greater, greaterEqual, matmul, requireName, reshape, select, sum,
   type Activation, type Tensor,
 } from '@xmoe/core';
 import { fusedExperts } from './fused-experts.js';
@@ -37,8 +37,7 @@ export interface ExpertsResult {
 
 /** Returns `activation` if experts can use it. @throws XMoEError `config` with the nearest name. */
 export function requireActivation(activation: ExpertActivation): ExpertActivation {
-  if (ACTIVATIONS.includes(activation)) return activation;
-  throw unknownName('moe layer', 'activation', activation, ACTIVATIONS);
+  return requireName('moe layer', 'activation', activation, ACTIVATIONS);
 }
 
 /**

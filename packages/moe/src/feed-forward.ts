@@ -1,7 +1,7 @@
 // The mixture-of-experts feed-forward layer: gate, router, plan, experts, auxiliary losses. The parts are in the other
 // files; this one only puts them together behind core's FeedForward.
 import {
-  XMoEError, add, hashName, multiply, parameter, refuseUnknownKeys, requireFinite, requireInteger, unknownName,
+  XMoEError, add, hashName, multiply, parameter, refuseUnknownKeys, requireFinite, requireInteger, requireName,
   type Engine, type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 import { gate, type Router, type Routing } from '@xmoe/routers';
@@ -157,12 +157,12 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
     experts: count('experts'),
     activation: requireActivation(config.activation ?? 'gelu-tanh'),
     router,
-    dispatch: oneOf('dispatch', config.dispatch ?? 'padded', ['padded', 'grouped', 'budget']),
+    dispatch: requireName(op, 'dispatch', config.dispatch ?? 'padded', ['padded', 'grouped', 'budget']),
     capacityFactor: config.capacityFactor ?? 1,
     minCapacity: config.minCapacity ?? MIN_CAPACITY,
     balanceCoefficient: notNegative('balanceCoefficient', 0.01),
     zCoefficient: notNegative('zCoefficient', 0),
-    init: oneOf('init', config.init ?? 'independent', ['independent', 'copy']),
+    init: requireName(op, 'init', config.init ?? 'independent', ['independent', 'copy']),
     initStd: notNegative('initStd'),
     outputStd: notNegative('outputStd', config.initStd),
     trackPositive: config.trackPositive ?? false,
@@ -170,9 +170,4 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
   router.maxChoices(settings.experts); // the router must fit
   capacityOf({ T: 1, N: settings.experts, capacityFactor: settings.capacityFactor, minCapacity: settings.minCapacity });
   return settings;
-}
-
-function oneOf<Name extends string>(kind: string, name: Name, known: readonly Name[]): Name {
-  if (known.includes(name)) return name;
-  throw unknownName('moe layer', kind, name, known);
 }

@@ -1,6 +1,6 @@
 // Dispatch plans on the device: how many rows a layer computes, and which claims get them. It moves no activations; that is
 // experts.ts. Integers only, no gradient.
-import { dispatchClaims, requireOptions, sum, unknownName, type DispatchPath, type Tensor } from '@xmoe/core';
+import { dispatchClaims, requireName, requireOptions, sum, type DispatchPath, type Tensor } from '@xmoe/core';
 import type { Routing } from '@xmoe/routers';
 import { budgetOf, capacityOf } from './reference/capacity.js';
 
@@ -55,7 +55,7 @@ export function planDispatch(routing: Routing, options: PlanOptions): DispatchPl
   requireOptions('planDispatch', routing);
   requireOptions('planDispatch', options);
   const { dispatch, capacityFactor = 1, minCapacity } = options;
-  if (!PATHS.includes(dispatch)) throw unknownName('planDispatch', 'dispatch path', dispatch, PATHS);
+  requireName('planDispatch', 'dispatch path', dispatch, PATHS);
   const { expertIds, scores, tokens: T, experts: N, maxChoices: K, priority } = routing;
   const capacity = dispatch === 'padded' ? capacityOf({ T, N, capacityFactor, minCapacity }) : T;
   const { engine } = expertIds;

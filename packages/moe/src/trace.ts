@@ -1,6 +1,6 @@
 // What a layer reports about its routing: small tensors at the layer, one read later. Numbers before capacity are in
 // @xmoe/routers.
-import { cast, sum, type GroupedProducts, type Tensor } from '@xmoe/core';
+import { cast, ratio, sum, type GroupedProducts, type Tensor } from '@xmoe/core';
 import type { Routing } from '@xmoe/routers';
 import type { DispatchPath, DispatchPlan } from './plan.js';
 
@@ -108,7 +108,6 @@ export async function summarizeTrace(trace: RoutingTrace): Promise<RoutingSummar
   const wanted = total(wantedPerExpert);
   const kept = total(keptPerExpert);
   const positive = await item(trace.positive);
-  const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
   return {
     tokens,
     wanted,

@@ -3,7 +3,7 @@
 import { XMoEError } from '@xmoe/core';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { JsonObject } from '@xmoe/files';
-import { ROUTER_NAMES } from '@xmoe/models';
+import { ROUTER_NAMES } from '@xmoe/models/sections';
 import type { ConfigFlags, ConfigResolver } from './resolve-config.js';
 
 export function wholeNumber(text: string): number {
@@ -22,7 +22,7 @@ export function countOrAll(text: string): number | 'all' {
   return text === 'all' ? text : countFromOne(text);
 }
 
-export function finite(text: string): number {
+export function finiteNumber(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number.');
   return value;
@@ -83,7 +83,7 @@ export function configOf<Config>(resolver: ConfigResolver<Config>, options: Conf
 }
 
 /** `--name value` and `--name=value` pairs; a flag without a value is true. */
-export function readFlags(rest: readonly string[]): JsonObject {
+function readFlags(rest: readonly string[]): JsonObject {
   const flags: JsonObject = {};
   for (let index = 0; index < rest.length; index++) {
     const argument = rest[index]!;

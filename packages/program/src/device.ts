@@ -1,8 +1,8 @@
 // Opens the backend that a command names, and puts an engine on it. Which backends there are is the program's to say: this
 // package imports none.
-import { createEngine, XMoEError, type Backend, type Engine, type EngineOptions, type FloatDType } from '@xmoe/core';
+import { createEngine, type Backend, type Engine, type EngineOptions, type FloatDType } from '@xmoe/core';
 import { bytesOf, type MemoryNeeds } from '@xmoe/models';
-import { formatCompact } from '@xmoe/train';
+import { formatCompact, requirePrecision } from '@xmoe/train';
 import { memoryOfMachine } from './memory-needs.js';
 
 /** From the name after --backend to a backend; `openBackend` of @xmoe/backends is one. */
@@ -49,9 +49,9 @@ export function closingOnError<R>(device: Device, open: () => R): R {
 /** Opens the backend `name`, and refuses a precision that it cannot do. */
 export async function openDevice(openBackend: BackendOpener, name: string, { precision, ...options }: DeviceOptions): Promise<Device> {
   const { backend, reason } = await openBackend(name);
-  if (precision === 'float16' && !backend.capabilities.float16) {
-    backend.dispose();
-    throw new XMoEError('backend', `${backend.name} has no float16`, { hint: 'use --set train.precision=float32, or --backend cpu' });
-  }
-  return { engine: createEngine(backend, options), reason };
+  const device = { engine: createEngine(backend, options), reason };
+  return closingOnError(device, () => {
+    requirePrecision(backend, precision);
+    return device;
+  });
 }

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { createEngine, isXMoEError, matmul, sum, type Backend } from '@xmoe/core';
 import type { BackendOpener } from './device.js';
-import { facts, type Terminal } from './terminal.js';
+import { alignedFacts, type Terminal } from './terminal.js';
 import { wasmFeatures } from './wasm-features.js';
 
 type Finding = readonly [name: string, text: string];
@@ -27,14 +27,14 @@ export async function doctorCommand(terminal: Terminal, { program, version, back
   });
   terminal.output.write([
     `${program} ${version}`,
-    facts([
+    alignedFacts([
       ['Node', `${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} hardware threads`],
       ['WebAssembly', features.join(', ')],
       ['CPU engine', await cpuEngine(openBackend)],
     ]),
     '',
     'Backends',
-    facts(findings),
+    alignedFacts(findings),
     '',
   ].join('\n'));
   if (findings.some(([name, text]) => name === 'auto' && !text.startsWith(WORKS))) terminal.exitCode = 1;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { replaceFile } from '@xmoe/files/node';
 import type { CheckpointChoice } from '@xmoe/train/node';
-import { facts, type Terminal } from './terminal.js';
+import { alignedFacts, type Terminal } from './terminal.js';
 import { inspectHtml } from './token-routing-html.js';
 import type { InspectedText } from './token-routing.js';
 
@@ -42,7 +42,7 @@ export async function inspectCommand<Run extends InspectableRun>(
     const { texts, text } = await route(run, options.text);
     const path = options.html ?? join(directory, 'inspect.html');
     await replaceFile(path, inspectHtml(texts, preset));
-    terminal.output.write(`${text}\n${facts([['page', path]])}\n`);
+    terminal.output.write(`${text}\n${alignedFacts([['page', path]])}\n`);
   } finally {
     run.close();
   }

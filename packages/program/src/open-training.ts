@@ -2,7 +2,7 @@
 // all of it back in the opposite order. Knows no model: that is the task's.
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { JsonObject } from '@xmoe/files';
+import { jsonObject } from '@xmoe/files';
 import { tokenizerToJson } from '@xmoe/text';
 import { dataFingerprint } from '@xmoe/text/node';
 import { createStopSignal, lockRunDirectory, runTraining, type ProgressStream, type RunOutcome, type StopSignal } from '@xmoe/train/node';
@@ -129,7 +129,7 @@ async function trainLocked<Config extends TaskConfig, Data extends TaskData, Mod
     routingEvery: train.routingEvery,
     resume,
     resumeFrom,
-    saved: { config: config as unknown as JsonObject, tokenizerHash: tokenizer.hash, backend: engine.backend.name, [DATA_FINGERPRINT]: fingerprint },
+    saved: { config: jsonObject(config, 'the configuration'), tokenizerHash: tokenizer.hash, backend: engine.backend.name, [DATA_FINGERPRINT]: fingerprint },
     files: { 'tokenizer.json': tokenizerToJson(tokenizer) },
     checkSaved: async (saved, where, step) => {
       checkTokenizer(saved, tokenizer.hash, where);

@@ -1,10 +1,10 @@
 // From a preset and flags to a validated configuration of a program. The schema is the program's.
 import { nearestName, XMoEError } from '@xmoe/core';
 import type { z } from 'zod';
-import { EXPERT_FLAG_ALIASES, expertsSchema, replaceRouter, scaledWarmup, type ConfigProblem, type TrainingKeys } from '@xmoe/models';
+import { EXPERT_FLAG_ALIASES, expertsSchema, replaceRouter, scaledWarmup, type ConfigProblem, type TrainingKeys } from '@xmoe/models/sections';
 import { listPresets, loadPreset, mergeOverrides, parseConfig, type Presets } from '@xmoe/train';
 import { readConfigText } from '@xmoe/train/node';
-import { parseJson, type JsonObject } from '@xmoe/files';
+import { jsonObject, parseJson, type JsonObject } from '@xmoe/files';
 
 const flagName = (key: string): string => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
@@ -60,7 +60,7 @@ export function createConfigResolver<Config extends Common>(rules: ConfigRules<C
       return listPresets(presets).map((name) => [name, String(loadPreset(presets, name).description ?? '')]);
     },
     async resolve({ preset, base: given, router, data, set, flags = {}, otherOptions = [] }) {
-      const base = given ? (given as unknown as JsonObject) : await readPreset(presets, preset);
+      const base = given ? jsonObject(given, preset) : await readPreset(presets, preset);
       const withRouter = router === undefined ? base : replaceRouter(base, router);
       const withData = data && data.length > 0 ? rules.withData(withRouter, data) : withRouter;
       const where = `preset ${preset}`;
@@ -94,7 +94,7 @@ function collect<R>(problems: ConfigProblem[], attempt: () => R): R | undefined 
 const OPEN = '(share of the preset)';
 
 function withOpenWarmup(config: Common, goesOn: boolean): JsonObject {
-  const plain = config as unknown as JsonObject;
+  const plain = jsonObject(config, 'the configuration');
   return goesOn ? plain : { ...plain, train: { ...(plain.train as JsonObject), warmupSteps: OPEN } };
 }
 

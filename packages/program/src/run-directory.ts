@@ -8,6 +8,7 @@ import { createCheckpointStore, locateCheckpoint, readConfigText, type ProgressS
 import { parseConfig } from '@xmoe/train';
 import { replaceFile } from '@xmoe/files/node';
 import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
+import type { RunChange } from './report/report-data.js';
 import { configChanges } from './resumable-config.js';
 
 /** Names in a run directory. */
@@ -27,14 +28,6 @@ export interface RunRecord<Config> {
   changes?: RunChange[];
 }
 
-/** A resumed session with another configuration. */
-export interface RunChange {
-  /** From which step on. */
-  step: number;
-  /** By dotted key: the value before and after, as JSON text. */
-  changed: Record<string, [before: string, after: string]>;
-}
-
 const changesSchema = z.array(z.object({ step: z.int().nonnegative(), changed: z.record(z.string(), z.tuple([z.string(), z.string()])) }));
 
 /** A key that only the configurations of that program have. */
@@ -51,6 +44,13 @@ export async function readRunRecord<Config>(directory: string, configSchema: z.Z
   refuseOtherProgram(value, directory, program);
   const schema = z.object({ preset: z.string(), backend: z.string(), data: z.string(), config: configSchema, changes: changesSchema.optional() });
   return parseConfig(schema, value, { where: path });
+}
+
+/** What was changed on the way, as config.json of the run in `directory` has it. */
+export async function readChanges(directory: string): Promise<RunChange[]> {
+  const path = join(directory, RUN_FILES.config);
+  const { changes } = parseConfig(z.looseObject({ changes: changesSchema.default([]) }), parseJson(await readConfigText(path), { where: path }), { where: path });
+  return changes;
 }
 
 /** Said before a long list of keys that are unknown here. */

@@ -5,7 +5,7 @@ import { backendOption, withConfigOptions, withTrainOptions } from './command-fl
 import type { BackendOpener } from './device.js';
 import { doctorCommand } from './doctor.js';
 import type { Task, TaskConfig, TaskData, TaskModel } from './task.js';
-import { facts, type Terminal } from './terminal.js';
+import { alignedFacts, type Terminal } from './terminal.js';
 import { trainCommand } from './train-command.js';
 
 /** A program with a task. */
@@ -51,7 +51,7 @@ export function addLookupCommands<Config extends TaskConfig, Data extends TaskDa
   { name, version, task, backendNames, openBackend }: TaskProgram<Config, Data, Model, Host>,
 ): void {
   program.command('presets').description('list the presets')
-    .action(async () => void terminal.output.write(`${facts(await task.configuration.resolver.presets())}\n`));
+    .action(async () => void terminal.output.write(`${alignedFacts(await task.configuration.resolver.presets())}\n`));
   program.command('doctor').description('what this machine offers: Node, WebAssembly, and each backend with the reason where it does not work')
     .action(() => doctorCommand(terminal, { program: name, version, backendNames, openBackend }));
 }

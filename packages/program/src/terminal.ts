@@ -52,7 +52,7 @@ export function printable(text: string): string {
 }
 
 /** Breaks lines at spaces so that none is longer than `width`, where words allow it. */
-export function wrap(text: string, width: number): string {
+export function wrapText(text: string, width: number): string {
   const lines = text.split('\n').flatMap((line) => {
     const out = [''];
     for (const word of line.split(' ')) {
@@ -65,7 +65,7 @@ export function wrap(text: string, width: number): string {
 }
 
 /** `label  value` lines with the values aligned. */
-export function facts(entries: readonly (readonly [string, string])[]): string {
+export function alignedFacts(entries: readonly (readonly [string, string])[]): string {
   const width = Math.max(...entries.map(([label]) => label.length));
   return entries.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`).join('\n');
 }

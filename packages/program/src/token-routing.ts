@@ -1,6 +1,6 @@
 // The experts that every token of a text took, on the host and as text for a terminal. Running a model is the program's.
 import type { TokenTrace } from '@xmoe/moe';
-import { facts } from './terminal.js';
+import { alignedFacts } from './terminal.js';
 
 export interface TokenRouting {
   /** Expert ids in rank order. */
@@ -57,5 +57,5 @@ export function tokenRoutingText({ tokens, layers }: InspectedText): string {
   const rows = columns[0]!.map((_, row) => `  ${columns.map((column) => column[row]).join('  ').trimEnd()}`);
   const means = layers.map(({ name, perToken }) => [name, `${(perToken.reduce((sum, { experts }) => sum + experts.length, 0) / perToken.length).toFixed(2)} experts per token`] as const);
   const anyDropped = layers.some(({ perToken }) => perToken.some(({ dropped }) => dropped.length > 0));
-  return [...rows, '', facts(means), ...(anyDropped ? ['  (n): dropped by capacity'] : [])].join('\n');
+  return [...rows, '', alignedFacts(means), ...(anyDropped ? ['  (n): dropped by capacity'] : [])].join('\n');
 }

@@ -2,13 +2,13 @@
 import { XMoEError } from '@xmoe/core';
 import { describe, expect, it } from 'vitest';
 import { createProgress } from '@xmoe/train/node';
-import { errorText, facts, printable, progressLine, textOnly, wrap } from '../src/terminal.js';
+import { errorText, alignedFacts, printable, progressLine, textOnly, wrapText } from '../src/terminal.js';
 import { EXIT_CODES, exitCodeOf, exitCodesText } from '../src/exit-codes.js';
 import { newProgram, runCommandLine } from '../src/run-command-line.js';
 
 it('wrap breaks at spaces and keeps lines', () => {
-  expect(wrap('aa bb cc\n\ndddddddd e', 5)).toBe('aa bb\ncc\n\ndddddddd\ne');
-  expect(wrap('', 5)).toBe('');
+  expect(wrapText('aa bb cc\n\ndddddddd e', 5)).toBe('aa bb\ncc\n\ndddddddd\ne');
+  expect(wrapText('', 5)).toBe('');
 });
 
 it('printable takes control characters out, and nothing else', () => {
@@ -16,7 +16,7 @@ it('printable takes control characters out, and nothing else', () => {
 });
 
 it('facts aligns the values', () => {
-  expect(facts([['a', '1'], ['long', '2']])).toBe('  a     1\n  long  2');
+  expect(alignedFacts([['a', '1'], ['long', '2']])).toBe('  a     1\n  long  2');
 });
 
 it('errorText is a line and a hint; a bug keeps its stack, what the system refuses does not', () => {

@@ -14,6 +14,7 @@ export { formatCompact, formatDuration, formatShare } from './metrics/format.js'
 export type { EvaluationRow, MetricsRow, RoutingRow, StepRow } from './metrics/rows.js';
 export { createSmoother, createThroughputMeter, type ThroughputMeter } from './metrics/throughput.js';
 export { mergeRouting, type LayerRouting, type RoutingByLayer } from './trainer/layer-routing.js';
+export { requirePrecision } from './trainer/precision.js';
 export { loadParameters, type TrainerState, type TrainerTensors } from './trainer/trainer-state.js';
 export { createTrainer, type StepReport, type Trainer, type TrainerOptions } from './trainer/trainer.js';
 export type { LossFunction, LossParts } from './trainer/update.js';

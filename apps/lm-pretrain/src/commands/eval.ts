@@ -6,7 +6,7 @@ import type { Config } from '../config.js';
 import { evaluate, type EvaluationResult } from '../evaluate.js';
 import { leakFreeBatchSize } from '../finish.js';
 import { openRun } from '../session.js';
-import { facts, type Terminal } from '@xmoe/program';
+import { alignedFacts, type Terminal } from '@xmoe/program';
 
 interface EvalOptions {
   backend: string;
@@ -97,5 +97,5 @@ function evaluationText(config: Config, { checkpoint, split, windows, allWindows
     : [['dense', line(withCapacity)] as const];
   const note = config.moe && config.moe.dispatch !== 'grouped' ? 'With capacity, later tokens can push earlier ones out; nothing leaks when nothing is dropped.\n' : '';
   const part = windows < allWindows ? `, the first ${windows} of ${allWindows} windows (--max-windows all scores them all)` : '';
-  return `${split} split${part}, ${checkpoint}\n${facts(rows)}\n${note}`;
+  return `${split} split${part}, ${checkpoint}\n${alignedFacts(rows)}\n${note}`;
 }

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { formatCompact } from '@xmoe/train';
 import { prepareData, usableSplits } from '../data.js';
-import { configOf, facts, type ConfigOptions, type Terminal } from '@xmoe/program';
+import { configOf, alignedFacts, type ConfigOptions, type Terminal } from '@xmoe/program';
 import { configs } from '../config.js';
 
 export async function prepareCommand(terminal: Terminal, options: ConfigOptions & { out?: string }, command: Command): Promise<void> {
@@ -18,5 +18,5 @@ export async function prepareCommand(terminal: Terminal, options: ConfigOptions 
   const splits = Object.entries(index.splits).map(
     ([name, split]) => [name, `${formatCompact(split.tokens)} tokens, ${split.documents} documents, ${formatCompact(split.bytes)}B`] as const,
   );
-  terminal.output.write(`${reused ? 'Found' : 'Wrote'} ${directory}\n${facts([['tokenizer', `${index.tokenizer.kind}, ${index.tokenizer.vocabularySize} tokens`], ...splits])}\n`);
+  terminal.output.write(`${reused ? 'Found' : 'Wrote'} ${directory}\n${alignedFacts([['tokenizer', `${index.tokenizer.kind}, ${index.tokenizer.vocabularySize} tokens`], ...splits])}\n`);
 }

@@ -5,7 +5,7 @@ import { XMoEError } from '@xmoe/core';
 import { pairedBootstrap, type BootstrapScore } from '@xmoe/metrics';
 import { replaceFile } from '@xmoe/files/node';
 import { translateTexts } from '@xmoe/models';
-import { facts, progressLine, RUN_FILES, type Terminal } from '@xmoe/program';
+import { alignedFacts, progressLine, RUN_FILES, type Terminal } from '@xmoe/program';
 import { metricsOf, readTokenizerName, scoreTranslations, type Scores } from '../scores.js';
 import { pairsOfFiles, pairsOfRun, translationsOfFile, type ScoredPairs } from '../scored-pairs.js';
 import { openRun, type TrainedRun } from '../session.js';
@@ -135,9 +135,9 @@ function resultText({ name, pairs, bleu, chrf, byKind, against }: Result): strin
   const withInterval = ({ score, mean, interval }: BootstrapScore): string => `${score.toFixed(2)} (${mean.toFixed(2)} ± ${interval.toFixed(2)})`;
   return `${[
     `${name}, ${pairs} pairs`,
-    facts([['BLEU', `${bleu.score.toFixed(2)}  ${bleu.signature}`], ['chrF2++', `${chrf.score.toFixed(2)}  ${chrf.signature}`]]),
-    ...(byKind.length > 1 ? [facts(byKind.map(({ kind, pairs: count, scores }) => [kind || 'no kind', `${count} pairs: ${numbers(scores)}`]))] : []),
-    ...(against ? ['Against the other system, paired bootstrap with 95 % intervals', facts(against.map(({ metric, own, other, signature }) => [
+    alignedFacts([['BLEU', `${bleu.score.toFixed(2)}  ${bleu.signature}`], ['chrF2++', `${chrf.score.toFixed(2)}  ${chrf.signature}`]]),
+    ...(byKind.length > 1 ? [alignedFacts(byKind.map(({ kind, pairs: count, scores }) => [kind || 'no kind', `${count} pairs: ${numbers(scores)}`]))] : []),
+    ...(against ? ['Against the other system, paired bootstrap with 95 % intervals', alignedFacts(against.map(({ metric, own, other, signature }) => [
       metric, `${withInterval(own)} and ${withInterval(other)}, ${own.pValue === null ? 'the translations are identical' : `p = ${own.pValue.toFixed(4)}`}  ${signature}`,
     ]))] : []),
   ].join('\n')}\n`;

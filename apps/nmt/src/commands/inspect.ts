@@ -1,7 +1,7 @@
 // inspect: the sentence of a run whose routing is shown with that of its translation, and how they are routed.
 import { XMoEError } from '@xmoe/core';
 import { decode } from '@xmoe/models';
-import { facts, printable, tokenRoutingText, type Inspected } from '@xmoe/program';
+import { alignedFacts, printable, tokenRoutingText, type Inspected } from '@xmoe/program';
 import { routeSentence } from '../route-sentence.js';
 import type { TrainedRun } from '../session.js';
 
@@ -13,7 +13,7 @@ export async function inspectSentence(run: TrainedRun, text: string | undefined)
   const router = { engine: device.engine, model, parameters, tokenizer, tokens, computeDType: config.train.precision };
   const routed = await routeSentence(router, source.subarray(0, -1), best!.tokens);
   const texts = [routed.source, routed.target].filter(({ layers }) => layers.length > 0);
-  const both = facts([['source', printable(tokenizer.decode(source.subarray(0, -1)))], ['translation', printable(decode(tokenizer, best!.tokens))]]);
+  const both = alignedFacts([['source', printable(tokenizer.decode(source.subarray(0, -1)))], ['translation', printable(decode(tokenizer, best!.tokens))]]);
   return { texts, text: `${[both, ...texts.map(tokenRoutingText)].join('\n\n')}\n` };
 }
 

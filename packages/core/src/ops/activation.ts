@@ -18,7 +18,7 @@ export function biasActivation(x: Tensor, bias: Tensor | null, activation: Activ
   const op = 'biasActivation';
   const engine = engineOf(op, 'x', x);
   checkBias(op, x, bias, offsets);
-  requireName(op, 'the activation', activation, ACTIVATIONS);
+  requireName(op, 'activation', activation, ACTIVATIONS);
   const biasView = [offsets ? offsets.size - 1 : 1, x.shape[1]!]; // [G, C]
   const out = engine.empty(x.shape, x.dtype);
   engine.kernels.biasActivation({ x, bias: bias && view(bias, biasView), offsets }, { out }, { activation });
@@ -65,7 +65,7 @@ function checkBias(op: string, x: Tensor, bias: Tensor | null, offsets: Tensor |
 /** Gaussian error linear unit (Hendrycks and Gimpel 2016), any shape; `form` as GPT-2 (tanh) or exact (erf). */
 export function gelu(x: Tensor, form: 'tanh' | 'erf' = 'tanh'): Tensor {
   requireFloat('gelu', 'x', x);
-  requireName('gelu', 'the form', form, ['tanh', 'erf']);
+  requireName('gelu', 'form', form, ['tanh', 'erf']);
   const rows = reshape(x, [1, x.size]);
   return reshape(biasActivation(rows, null, form === 'tanh' ? 'gelu-tanh' : 'gelu-erf'), x.shape);
 }

@@ -1,13 +1,13 @@
 // Argument checks that several ops share. Each raises an error that names the op and says what to do.
 import { isFloat, type DType } from '../dtype.js';
 import type { Engine } from '../engine.js';
-import { XMoEError, nearestName } from '../errors.js';
+import { XMoEError } from '../errors.js';
 import { formatShape } from '../shape.js';
-import { describeArgument, requireInteger, requireOptions } from '../checks.js';
+import { describeArgument, requireInteger, requireName, requireNumber, requireOptions } from '../checks.js';
 import { requireDTypeName } from '../host-values.js';
 import { Tensor } from '../tensor.js';
 
-export { requireDTypeName, requireInteger, requireOptions };
+export { requireDTypeName, requireInteger, requireName, requireNumber, requireOptions };
 
 export function requireTensor(op: string, name: string, value: unknown): void {
   if (value instanceof Tensor) return;
@@ -24,18 +24,6 @@ export function engineOf(op: string, name: string, tensor: Tensor): Engine {
 export function requireList(op: string, name: string, list: unknown): void {
   if (Array.isArray(list)) return;
   throw new XMoEError('value', `${name} is ${describeArgument(list)}, not a list`, { op, hint: 'pass an array' });
-}
-
-/** One of a few names. */
-export function requireName(op: string, kind: string, name: string, known: readonly string[]): void {
-  if (known.includes(name)) return;
-  const near = typeof name === 'string' ? nearestName(name, known) : undefined;
-  throw new XMoEError('value', `${kind} is ${describeArgument(name)}`, { op, hint: near ? `did you mean ${near}?` : `one of ${known.join(', ')}` });
-}
-
-export function requireNumber(op: string, name: string, value: unknown): void {
-  if (typeof value === 'number') return;
-  throw new XMoEError('value', `${name} is ${describeArgument(value)}, not a number`, { op, hint: 'pass a number' });
 }
 
 /** Raises before the op has allocated anything. */

@@ -27,7 +27,7 @@ export function groupedLinear(x: Tensor, w: Tensor, offsets: Tensor, options: Gr
   requireOptions(op, options);
   const { rows = null, bias = null, transposeW = false, activation = 'none' } = options;
   checkGroupedLinear(op, x, w, offsets, rows, bias, transposeW);
-  requireName(op, 'the activation', activation, ACTIVATIONS);
+  requireName(op, 'activation', activation, ACTIVATIONS);
   const shape = [rows ? rows.size : x.shape[0]!, w.shape[transposeW ? 1 : 2]!]; // [R, M]
   const out = engine.empty(shape, x.dtype);
   const pre = engine.tape && activation !== 'none' ? engine.empty(shape, x.dtype) : null;

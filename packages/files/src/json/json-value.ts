@@ -35,6 +35,12 @@ export function assertJson(
   walk(value, options.where, options.code ?? 'value', []);
 }
 
+/** `value` as the JSON that it is. @throws XMoEError `value` naming what JSON cannot hold, as {@link assertJson}. */
+export function jsonObject(value: object, where: string): JsonObject {
+  assertJson(value, { where });
+  return value as JsonObject;
+}
+
 function walk(value: unknown, path: string, code: ErrorCode, parents: readonly unknown[]): void {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return;
   if (typeof value === 'number') {

@@ -2,7 +2,7 @@
 // layers have experts is the program's to say.
 import { nearestName, XMoEError } from '@xmoe/core';
 import { z } from 'zod';
-import type { JsonObject, JsonValue } from '@xmoe/files';
+import { jsonObject, type JsonObject, type JsonValue } from '@xmoe/files';
 import { MIN_CAPACITY, type RoutingSummary } from '@xmoe/moe';
 import { givenByModel, ROUTER_TYPES, routerRow, type ModelFacts, type Option, type RouterConfig } from '@xmoe/routers/by-name';
 import type { LayerRouting } from '@xmoe/train';
@@ -85,7 +85,7 @@ export const EXPERT_FLAG_ALIASES: Readonly<Record<string, string>> = {
 
 /** What is wrong with the section beyond its schema. */
 export function expertsProblems({ router, experts }: ExpertsConfig): ConfigProblem[] {
-  const values = router as unknown as JsonObject;
+  const values = jsonObject(router, 'moe.router');
   return Object.entries(rowOf(router.type).options).flatMap(([name, { ofExperts }]) => (ofExperts ? tooManyExperts(name, values[name], experts) : []));
 }
 

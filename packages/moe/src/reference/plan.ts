@@ -1,5 +1,5 @@
 // Which claims each dispatch path keeps. It moves no data: that is layer.ts here, and kernels in the tensor layer.
-import { requireOptions, unknownName, type DispatchPath } from '@xmoe/core';
+import { requireName, requireOptions, type DispatchPath } from '@xmoe/core';
 import type { ClaimPriority } from '@xmoe/routers';
 import type { Routing } from '@xmoe/routers/reference';
 import { budgetOf, capacityOf } from './capacity.js';
@@ -50,7 +50,7 @@ export function planDispatch(routing: Routing, options: PlanOptions = {}): Dispa
   requireOptions('planDispatch', routing);
   requireOptions('planDispatch', options);
   const { dispatch = 'padded', capacityFactor = 1, minCapacity } = options;
-  if (!PATHS.includes(dispatch)) throw unknownName('planDispatch', 'dispatch path', dispatch, PATHS);
+  requireName('planDispatch', 'dispatch path', dispatch, PATHS);
   const { tokens: T, experts: N } = routing;
   const claims = listClaims(routing).sort(comparePriority(options.priority ?? routing.priority));
   const capacity = dispatch === 'padded' ? capacityOf({ T, N, capacityFactor, minCapacity }) : T;

@@ -2,5 +2,6 @@
 export { renderReport } from './report.js';
 export {
   createReportData,
-  type Baseline, type Comparison, type ReportData, type ReportInput, type RoutedWord, type SummaryItem, type TextSample, type TranslationSample,
+  type Baseline, type Comparison, type Recorded, type ReportData, type ReportInput, type RoutedWord, type RunChange, type SummaryItem, type TextSample, type TranslationSample,
 } from './report-data.js';
+export { writeResult, type ResultFiles } from './write-result.js';

@@ -45,6 +45,14 @@ export interface RoutedWord {
   layers: { name: string; experts: number[][] }[];
 }
 
+/** What a resumed session changed of the configuration; config.json of a run records it so. */
+export interface RunChange {
+  /** From which step on. */
+  step: number;
+  /** By dotted key: the value before and after, as JSON text. */
+  changed: Record<string, [before: string, after: string]>;
+}
+
 /** Everything in a report. Plain JSON. */
 export interface ReportData {
   title: string;
@@ -59,15 +67,23 @@ export interface ReportData {
   /** Texts, word by word. */
   routedText: RoutedWord[][];
   samples: TextSample[];
+  /** As it was at the end. */
   configuration: JsonObject;
+  /** What was another before, in order. */
+  changes: RunChange[];
   steps: StepRow[];
   evaluations: EvaluationRow[];
   routing: RoutingRow[];
 }
 
-export interface ReportInput {
-  title: string;
+/** What a run has recorded of itself. */
+export interface Recorded {
   rows: readonly MetricsRow[];
+  changes?: readonly RunChange[];
+}
+
+export interface ReportInput extends Recorded {
+  title: string;
   /** summary.json of the run. The fields that it is known to have become headline numbers. */
   summary: JsonObject;
   configuration: JsonObject;
@@ -98,6 +114,7 @@ export function createReportData({ title, rows, summary, configuration, ...rest 
     routedText: [...(rest.routedText ?? [])],
     samples: [...(rest.samples ?? [])],
     configuration,
+    changes: [...(rest.changes ?? [])],
     steps,
     evaluations: rows.filter((row): row is EvaluationRow => row.kind === 'evaluation'),
     routing: rows.filter((row): row is RoutingRow => row.kind === 'routing'),

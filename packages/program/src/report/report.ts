@@ -5,7 +5,7 @@ import { isPlainObject, type JsonObject, type JsonValue } from '@xmoe/files';
 import { chartsOf, type Chart } from './charts.js';
 import { bars, escapeHtml, section, table } from './html.js';
 import { renderChart } from './render-chart.js';
-import type { ReportData, SummaryItem, TextSample } from './report-data.js';
+import type { ReportData, RunChange, SummaryItem, TextSample } from './report-data.js';
 import { layerNames } from './series.js';
 import { STYLES } from './styles.js';
 import { comparisonSections, routedTextSection, translationsSection } from './translation-sections.js';
@@ -18,7 +18,7 @@ export async function renderReport(data: ReportData): Promise<string> {
   const charts = await Promise.all(fillRows(chartsOf(data)).map(chartSection));
   const sections = [
     perplexitySection(data), ...comparisonSections(data.comparisons), ...charts, translationsSection(data.translations), routedTextSection(data.routedText),
-    routingSection(data), samplesSection(data.samples), configurationSection(data.configuration),
+    routingSection(data), samplesSection(data.samples), changesSection(data.changes), configurationSection(data.configuration),
   ];
   return `<!doctype html>
 <html lang="en">
@@ -129,6 +129,14 @@ function samplesSection(samples: readonly TextSample[]): string {
     return `<h3>${escapeHtml(title)}</h3>\n<pre class="sample">${before}${escapeHtml(text)}</pre>`;
   });
   return section('samples', 'Sample text', '', blocks.join('\n'));
+}
+
+/** What was not the same from beginning to end. */
+function changesSection(changes: readonly RunChange[]): string {
+  const rows = changes.flatMap(({ step, changed }) => Object.entries(changed).map(([key, [before, after]]) => [step.toLocaleString('en'), key, before, after]));
+  if (rows.length === 0) return '';
+  const columns = ['step', 'key', 'before', 'after'].map((title) => ({ title }));
+  return section('changes', 'Changed on the way', 'When the run was resumed after these steps. The configuration below is that of its end.', table(columns, rows));
 }
 
 function configurationSection(configuration: JsonObject): string {

@@ -32,6 +32,17 @@ describe('renderReport', () => {
       'model.sizes', '[1,2]', 'unigram model', '50.0% of the 100GFLOP budgeted, in 25s']) expect(html).toContain(text);
   });
 
+  it('shows what was changed on the way, in order, and nothing of it where nothing was', async () => {
+    expect(sectionIds(await render())).not.toContain('changes');
+    const html = await render({ changes: [
+      { step: 1200, changed: { 'train.learningRate': ['0.006', '0.001'], 'train.steps': ['40', '100'] } },
+      { step: 1300, changed: { 'train.learningRate': ['0.001', '0.0005'] } },
+    ] });
+    expect(sectionIds(html).slice(-2)).toEqual(['changes', 'configuration']);
+    const rows = [...html.slice(html.indexOf('<section id="changes"')).matchAll(/<tr><td[^>]*>([^<]*)<\/td><td>([^<]*)<\/td><td>([^<]*)<\/td><td>([^<]*)<\/td><\/tr>/g)].map(([, ...cells]) => cells);
+    expect(rows).toEqual([['1,200', 'train.learningRate', '0.006', '0.001'], ['1,200', 'train.steps', '40', '100'], ['1,300', 'train.learningRate', '0.001', '0.0005']]);
+  });
+
   it('says why more can be computed than tokens have a budget for', async () => {
     const why = 'Capacity counts the padding of a batch too';
     expect(await render()).not.toContain(why);
@@ -62,11 +73,12 @@ describe('renderReport', () => {
       summary: { backend: evil },
       configuration: { [evil]: evil },
       samples: [{ title: evil, prompt: evil, text: evil }],
+      changes: [{ step: 1, changed: { [evil]: [evil, evil] } }],
       rows: [...rows, { kind: 'evaluation', step: 50, split: evil, loss: 1 },
         { kind: 'routing', step: 50, load: [[1], [1]], layers: [evil, `${evil}2`] }],
     });
     expect(html).not.toContain('<img');
-    expect(html.split('&lt;img').length).toBeGreaterThan(15);
+    expect(html.split('&lt;img').length).toBeGreaterThan(18);
   });
 
   it('takes a page of its own colours, so that light and dark both work', async () => {

@@ -1,5 +1,5 @@
 // The softmax gate on plain arrays: p = softmax(logits) (Eq. 1). It chooses nothing; the routers do.
-import { requireOptions, unknownName } from '@xmoe/core';
+import { requireName, requireOptions } from '@xmoe/core';
 import { type Logits, type Mask, type Precision, readLogits, readMask } from './logits.js';
 
 export interface GateOptions {
@@ -29,8 +29,7 @@ export interface Gate {
  */
 export function softmaxGate(logits: Logits, options: GateOptions = {}): Gate {
   requireOptions('route', options);
-  const precision = options.precision ?? 'float32';
-  if (precision !== 'float32' && precision !== 'float64') throw unknownName('route', 'precision', precision, ['float32', 'float64']);
+  const precision = requireName('route', 'precision', options.precision ?? 'float32', ['float32', 'float64']);
   const { tokens, experts, values } = readLogits(logits, precision);
   const mask = readMask(options.mask, tokens);
   const probabilities = new Float64Array(tokens * experts); // [T, N]

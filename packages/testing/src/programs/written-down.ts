@@ -1,5 +1,6 @@
 // What a program shows, set beside what is written down of it: texts of help, resolved presets. The tests say when they must be equal.
 import { readFileSync, writeFileSync } from 'node:fs';
+import { commandNames } from './command-table.js';
 
 /** The text of `file`; with the environment variable `update` set, `text` is written there first, for a change that is meant. */
 export function writtenDown(file: URL, text: string, update: string): string {
@@ -11,8 +12,7 @@ export function writtenDown(file: URL, text: string, update: string): string {
 export async function allHelpTexts(run: (...args: string[]) => Promise<{ output: string }>): Promise<string> {
   const helpOf = async (...command: string[]): Promise<string> => (await run(...command, '--help')).output;
   const whole = await helpOf();
-  const commands = [...whole.slice(whole.indexOf('Commands:')).matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name!).filter((name) => name !== 'help');
-  return [whole, ...(await Promise.all(commands.map((name) => helpOf(name))))].join(`\n${'─'.repeat(80)}\n`);
+  return [whole, ...(await Promise.all(commandNames(whole).map((name) => helpOf(name))))].join(`\n${'─'.repeat(80)}\n`);
 }
 
 interface Presets {

@@ -1,5 +1,6 @@
 // What routing did in one layer, as numbers: the figures that metrics, checkpoints and reports share. How a trace becomes
 // numbers is the program's matter.
+import { ratio } from '@xmoe/core';
 import type { LayerTrace } from '@xmoe/nn';
 import { z } from 'zod';
 
@@ -41,7 +42,6 @@ export async function summarizeTraces<Trace>(
 /** Several batches through one layer as if they were one: ratios of summed claims and tokens, sums of FLOPs. */
 export function mergeRouting(all: readonly LayerRouting[]): LayerRouting {
   const total = (pick: (routing: LayerRouting) => number): number => all.reduce((sum, routing) => sum + pick(routing), 0);
-  const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
   const weight = (routing: LayerRouting): number => routing.tokens ?? 1;
   const wanted = (routing: LayerRouting): number => routing.expertsPerToken * weight(routing);
   const kept = (routing: LayerRouting): number => routing.keptPerToken * weight(routing);

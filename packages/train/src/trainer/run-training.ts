@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { createCheckpointStore, type CheckpointStore, type LoadedCheckpoint } from '../checkpoint/store.js';
 import type { CheckpointEntry } from '../checkpoint/checkpoint-list.js';
 import { removeStaleTemporaries } from '@xmoe/files/node';
-import { isPlainObject, type JsonObject } from '@xmoe/files';
+import { isPlainObject, jsonObject, type JsonObject } from '@xmoe/files';
 import { parseConfig } from '../config/parse-config.js';
 import type { StopSignal } from '../lifecycle/stop-signal.js';
 import { createThroughputMeter, type ThroughputMeter } from '../metrics/throughput.js';
@@ -252,7 +252,7 @@ async function save<Host>(session: Session<Host>, metric: number | null): Promis
   outputs.flush();
   const runState: z.input<typeof runStateSchema> = { saved, trainer: state, batches: batches.state(), totals };
   const provisional = state.skippedInARow > 0;
-  const entry = await store.save({ step: state.step, tensors: await trainer.tensors(), state: runState as unknown as JsonObject, metric, files, provisional });
+  const entry = await store.save({ step: state.step, tensors: await trainer.tensors(), state: jsonObject(runState, 'the state of the run'), metric, files, provisional });
   session.savedStep = state.step;
   session.savedPath = entry.path;
 }

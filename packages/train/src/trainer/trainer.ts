@@ -8,6 +8,7 @@ import {
   initialTrainerState, nextTrainerState, readTrainerTensors, writeTrainerTensors,
   type TrainerState, type TrainerTensors,
 } from './trainer-state.js';
+import { requirePrecision } from './precision.js';
 import { createUpdate, type LossFunction, type UpdateResult } from './update.js';
 
 export interface TrainerOptions<Host, Device, Trace> extends LossFunction<Host, Device, Trace> {
@@ -63,10 +64,8 @@ export interface Trainer<Host> {
  */
 export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host, Device, Trace>): Trainer<Host> {
   const { engine, specs, parameters } = options;
+  requirePrecision(engine.backend, options.computeDType);
   const half = options.computeDType === 'float16';
-  if (half && !engine.backend.capabilities.float16) {
-    throw new XMoEError('backend', `${engine.backend.name} has no float16`, { op: 'createTrainer', hint: 'train in float32, or choose another backend' });
-  }
   const optimizer = createAdamW(engine, specs, options.optimizer);
   const update = createUpdate({ ...options, optimizer });
   let state = initialTrainerState(half);
