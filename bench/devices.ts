@@ -4,8 +4,8 @@ import { createEngine, isXMoEError, XMoEError, type Backend } from '@xmoe/core';
 import { openBackend } from '@xmoe/backends';
 import type { Device } from './forward-backward.js';
 
-/** Not the slow ones: cpu:plain, the readable oracle, and tfjs:cpu, slower still. `cpu` is the compiled engine where it runs. */
-const CANDIDATES = ['cpu', 'tfjs:wasm', 'tfjs:node', 'tfjs:cuda'];
+/** Not the slow ones: cpu:plain, the readable oracle, and tfjs:cpu, slower still. */
+const CANDIDATES = ['cpu:native', 'cpu:wasm', 'tfjs:wasm', 'tfjs:node', 'tfjs:cuda'];
 
 export interface Devices {
   readonly devices: readonly Device[];

@@ -78,7 +78,7 @@ describe('boundaries', () => {
     ['packages/moe', '@xmoe/nn'], ['packages/moe', '@xmoe/testing'], ['packages/moe', `${up(2)}core/src/shape.js`],
     ['packages/nn', '@xmoe/moe'], ['packages/nn', 'node:path'],
     ['packages/train', '@xmoe/moe'], ['packages/train', '@xmoe/backend-cpu'],
-    ['packages/backend-cpu', '@xmoe/nn'], ['packages/backend-cpu', 'node:os'],
+    ['packages/backend-cpu', '@xmoe/nn'], ['packages/backend-cpu', 'koffi'], ['packages/kernels-host', 'node:os'],
     ['packages/train', '@xmoe/text'], ['packages/files', '@xmoe/nn'], ['packages/text', '@xmoe/nn'],
     ['packages/backend-tfjs', '@xmoe/backend-cpu'],
     ['packages/unheard-of', '@xmoe/core'],

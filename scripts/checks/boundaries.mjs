@@ -21,7 +21,7 @@ export const TABLE = {
   'packages/models': { uses: ['core', 'routers', 'moe', 'nn', 'metrics', 'files', 'text', 'train'], npm: true, node: true },
   'packages/program': { uses: ['core', 'moe', 'files', 'text', 'train', 'models'], npm: true, node: true },
   'packages/kernels-host': { uses: ['core'], npm: false, node: false },
-  'packages/backend-cpu': { uses: ['core', 'kernels-host'], npm: false, node: false },
+  'packages/backend-cpu': { uses: ['core', 'kernels-host'], npm: false, node: true },
   'packages/backend-tfjs': { uses: ['core', 'kernels-host'], npm: true, node: true },
   'packages/backend-webgpu': { uses: ['core'], npm: true, node: false },
   'packages/backends': { uses: ['core', 'backend-cpu', 'backend-tfjs', 'backend-webgpu'], npm: false, node: true },
@@ -30,7 +30,7 @@ export const TABLE = {
 };
 
 /** Entries that browsers load though their packages have others for Node: neither they nor what they import use Node. */
-const BROWSER_ENTRIES = { 'packages/files': ['.'], 'packages/text': ['.', './gpt2'], 'packages/train': ['.'], 'packages/models': ['.', './presets', './sections'] };
+const BROWSER_ENTRIES = { 'packages/backend-cpu': ['.'], 'packages/files': ['.'], 'packages/text': ['.', './gpt2'], 'packages/train': ['.'], 'packages/models': ['.', './presets', './sections'] };
 
 const APP = { uses: ALL, npm: true, node: true };
 /** bench, examples, faults, test. */

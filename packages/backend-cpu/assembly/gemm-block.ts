@@ -3,6 +3,7 @@
 import { SPILL_BYTES, multiplyEdge } from './gemm-edge';
 import { evenSteps, packAcross, packAlong, panelBytes } from './gemm-pack';
 import { TILE_COLUMNS, TILE_ROWS, multiplyTile } from './gemm-tile';
+import { byLibrary, multiplyByLibrary } from './library';
 import { threadScratch } from './thread';
 
 /** Steps of K at once: a panel of B (12 KiB) stays in the first-level cache while panels of A pass. */
@@ -16,7 +17,7 @@ const FEW_ROWS: i32 = 8;
 
 /**
  * out [rows, columns] = A · B. A is row-major [rows, K], or [K, rows] when transposeA; B [K, columns], or [columns, K]
- * when transposeB. Strides are between rows as stored, in bytes. rows ≤ BLOCK_ROWS, columns ≤ BLOCK_COLUMNS.
+ * when transposeB. Strides are between rows as stored, in bytes. rows ≤ BLOCK_ROWS, columns ≤ BLOCK_COLUMNS, but for what a library multiplies.
  */
 export function multiplyBlock(
   rows: i32, columns: i32, K: i32,
@@ -24,6 +25,7 @@ export function multiplyBlock(
   out: usize, strideOut: usize,
 ): void {
   if (K === 0) return clearBlock(rows, columns, out, strideOut);
+  if (byLibrary(rows, columns, K)) return multiplyByLibrary(rows, columns, K, a, strideA, transposeA, b, strideB, transposeB, out, strideOut, false);
   const depth = depthOf(K);
   for (let k = 0; k < K; k += depth) {
     const height = min(depth, K - k);

@@ -4,6 +4,8 @@ import { DEPTH, clearBlock, depthOf, liesWell, multiplyPanels, scratchOfA, scrat
 import { clearLastStep, evenSteps, packAcross, packAlong, panelBytes, placeOf, transposeFour } from './gemm-pack';
 import { TILE_COLUMNS, TILE_ROWS } from './gemm-tile';
 import { loadTail, storeTail } from './lanes';
+import { byLibrary } from './library';
+import { multiplyGathered, multiplyOuterGathered } from './library-pick';
 
 /** A table of addresses, or of factors, for every step of K or every row of a block. */
 const TABLE_BYTES: usize = <usize>(DEPTH + 4) << 2;
@@ -43,6 +45,7 @@ export function multiplyPicked(
   b: usize, strideB: usize, transposeB: bool, out: usize, strideOut: usize,
 ): void {
   if (K === 0) return clearBlock(rows, columns, out, strideOut);
+  if (byLibrary(rows, columns, K)) return multiplyGathered(rows, columns, K, a, strideA, indices, first, limit, b, strideB, transposeB, out, strideOut);
   const table = tables();
   pickRows(table, rows, a, strideA, indices, first, limit, zeros);
   const depth = depthOf(K);
@@ -77,6 +80,11 @@ export function multiplyOuter(
   if (count === 0) {
     if (sums !== 0) memory.fill(sums, 0, <usize>columns << 2);
     return clearBlock(lines, columns, out, strideOut);
+  }
+  if (byLibrary(lines, columns, count)) {
+    return multiplyOuterGathered(
+      lines, columns, count, first, a, strideA, indicesA, limitA, b, strideB, indicesB, limitB, scales, out, strideOut, sums,
+    );
   }
   const picked = tables(), factors = picked + TABLE_BYTES;
   const depth = depthOf(count);

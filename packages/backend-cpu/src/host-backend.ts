@@ -5,13 +5,13 @@ import type { BufferPool } from './pool.js';
 import { CpuBuffer, elements } from './storage.js';
 
 /** What differs between the backends of this package. */
-export interface HostBackendParts extends Pick<Backend, 'name' | 'description' | 'kernels' | 'dispose'> {
+export interface HostBackendParts extends Pick<Backend, 'name' | 'description' | 'library' | 'kernels' | 'dispose'> {
   readonly pool: BufferPool;
   /** Where the arrays lie in a memory of limited size. */
   readonly memoryBytes?: number;
 }
 
-export function createHostBackend({ name, description, kernels, pool, memoryBytes, dispose }: HostBackendParts): Backend {
+export function createHostBackend({ name, description, library, kernels, pool, memoryBytes, dispose }: HostBackendParts): Backend {
   function readSync(operand: Operand): TensorData {
     const data = elements(operand);
     return data instanceof Uint16Array ? decodeHalves(data) : data.slice();
@@ -20,6 +20,7 @@ export function createHostBackend({ name, description, kernels, pool, memoryByte
   return {
     name,
     description,
+    library,
     capabilities: { float16: true, maxBufferBytes: 2 ** 31, skipsEmptyRows: 'all', ...(memoryBytes === undefined ? {} : { memoryBytes }) },
     kernels,
     allocate: (dtype, length) => new CpuBuffer(pool.take(dtype, length), dtype),

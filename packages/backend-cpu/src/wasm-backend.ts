@@ -8,6 +8,7 @@ import { createKernels } from './plain-kernels.js';
 import { createWasmKernels } from './engine/kernels/index.js';
 import { PAGE_BYTES, THREAD_SCRATCH_BYTES } from './engine/layout.js';
 import { availableThreads, environment, revectorizing, whyNotRevectorized } from './engine/platform.js';
+import { noProducts, type Products } from './engine/products.js';
 import { createRuntime, type RuntimeControl } from './engine/runtime.js';
 import { createSharedPool } from './engine/shared-pool.js';
 import { createTeam } from './engine/team.js';
@@ -35,22 +36,38 @@ const DEFAULT_MAXIMUM_THREADS = 8;
  * and in browsers (there with several threads only on a cross-origin isolated page).
  * Error `backend` where WebAssembly SIMD is missing (use createCpuBackend), `config` for a bad number of threads or variant.
  */
-export async function createWasmBackend({ threads, variant }: WasmBackendOptions = {}): Promise<Backend> {
-  const count = threads === undefined ? await defaultThreads() : checkedThreads(threads, 'threads');
+export async function createWasmBackend(options: WasmBackendOptions = {}): Promise<Backend> {
+  return openEngine(options, null);
+}
+
+/** The engine, with `products` in place of its own multiplication if there are any. Errors as createWasmBackend. */
+export async function openEngine({ threads, variant }: WasmBackendOptions, products: Products | null): Promise<Backend> {
+  const count = await threadsOf({ threads });
   const wanted = variant === undefined ? defaultVariant() : checkedVariant(variant, 'variant');
-  if (wanted !== 'revectorized') return openVariant(wanted, count);
+  const team: TeamWanted = { threads: count, products };
+  if (wanted !== 'revectorized') return openVariant(wanted, team);
   const refusal = whyNotRevectorized();
-  const backend = refusal === undefined ? await revectorizing(async () => openChecked(await loadVariant('revectorized'), count)) : null;
-  return backend ?? openVariant('auto', count, `not re-vectorised: ${refusal ?? 'the kernels computed wrong numbers'}`);
+  const backend = refusal === undefined ? await revectorizing(async () => openChecked(await loadVariant('revectorized'), team)) : null;
+  return backend ?? openVariant('auto', team, `not re-vectorised: ${refusal ?? 'the kernels computed wrong numbers'}`);
+}
+
+/** How many threads these options, or the environment, ask for. */
+export async function threadsOf({ threads }: WasmBackendOptions): Promise<number> {
+  return threads === undefined ? defaultThreads() : checkedThreads(threads, 'threads');
+}
+
+interface TeamWanted {
+  readonly threads: number;
+  readonly products: Products | null;
 }
 
 /** `remark` goes into the description. */
-async function openVariant(wanted: 'auto' | WasmVariant, threads: number, remark?: string): Promise<Backend> {
+async function openVariant(wanted: 'auto' | WasmVariant, team: TeamWanted, remark?: string): Promise<Backend> {
   const loaded = await loadVariant(wanted);
-  const backend = await openChecked(loaded, threads, remark);
+  const backend = await openChecked(loaded, team, remark);
   if (backend) return backend;
   // A browser or processor whose relaxed instructions are wrong may still have the plain ones.
-  if (wanted === 'auto' && loaded.variant === 'relaxed') return openVariant('simd', threads, remark);
+  if (wanted === 'auto' && loaded.variant === 'relaxed') return openVariant('simd', team, remark);
   throw new XMoEError('backend', `the ${loaded.variant} kernels compute wrong numbers on this machine`, {
     op: 'cpu:wasm',
     hint: 'use createCpuBackend, which is plain TypeScript',
@@ -58,8 +75,8 @@ async function openVariant(wanted: 'auto' | WasmVariant, threads: number, remark
 }
 
 /** Null when the kernels compute wrong numbers. */
-async function openChecked(loaded: LoadedVariant, threads: number, remark?: string): Promise<Backend | null> {
-  const backend = await assemble(loaded, threads, remark);
+async function openChecked(loaded: LoadedVariant, team: TeamWanted, remark?: string): Promise<Backend | null> {
+  const backend = await assemble(loaded, team, remark);
   if (await passesSelfCheck(backend)) return backend;
   backend.dispose();
   return null;
@@ -67,17 +84,22 @@ async function openChecked(loaded: LoadedVariant, threads: number, remark?: stri
 
 const NAMES: Record<WasmVariant, string> = { simd: 'SIMD', relaxed: 'relaxed SIMD', revectorized: 'relaxed SIMD, products re-vectorised' };
 
-async function assemble({ variant, module }: LoadedVariant, threads: number, remark?: string): Promise<Backend> {
+async function assemble({ variant, module }: LoadedVariant, { threads, products }: TeamWanted, remark?: string): Promise<Backend> {
   const { memory, bytes: memoryBytes } = createMemory();
-  const { exports: functions } = await webAssembly!.instantiate(module, { env: { memory } });
+  const base = products?.addressOf(memory.buffer) ?? 0;
+  const { exports: functions } = await webAssembly!.instantiate(module, { env: { memory, sgemm: products?.open(base) ?? noProducts } });
   const pool = createSharedPool(memory, functions.heapBase());
   const threadScratch = (): number => pool.region(THREAD_SCRATCH_BYTES).offset;
   functions.initializeThread(threadScratch());
-  const team = await createTeam({ module, memory, functions, threads, scratchOf: threadScratch });
+  if (products !== null) functions.useLibrary();
+  const link = products === null ? null : { link: products.link, base };
+  const team = await createTeam({ module, memory, functions, threads, scratchOf: threadScratch, products: link });
+  const instructions = `WebAssembly ${NAMES[variant]}${remark === undefined ? '' : ` (${remark})`}`;
   return createHostBackend({
-    name: 'cpu:wasm',
-    description: `CPU, ${threads === 1 ? 'one thread' : `${threads} threads`}, WebAssembly ${NAMES[variant]}${remark === undefined ? '' : ` (${remark})`}`,
-    kernels: combineKernels(createRuntime(functions, pool, team, variant)),
+    name: products === null ? 'cpu:wasm' : 'cpu:native',
+    description: `CPU, ${threads === 1 ? 'one thread' : `${threads} threads`}, ${instructions}${products === null ? '' : `, products by ${products.name}`}`,
+    ...(products === null ? {} : { library: products.name }),
+    kernels: combineKernels(createRuntime(functions, pool, team, variant, products !== null)),
     pool,
     memoryBytes,
     dispose() {

@@ -7,6 +7,7 @@ import type { Backend, Operand } from '@xmoe/core';
 import { createWasmBackend } from '@xmoe/backend-cpu';
 import { startWorker, whyNotRevectorized } from '../src/engine/platform.js';
 import type * as selfCheck from '../src/engine/self-check.js';
+import { noProducts } from '../src/engine/products.js';
 import { createTeam, type TeamOptions } from '../src/engine/team.js';
 import { loadVariant } from '../src/engine/variants.js';
 import { webAssembly } from '../src/engine/webassembly.js';
@@ -22,7 +23,7 @@ vi.mock('../src/engine/self-check.js', async (original) => {
 async function teamWith(change: (code: string) => string, more: Partial<TeamOptions> = {}) {
   const { module } = await loadVariant('simd');
   const memory = new webAssembly!.Memory({ initial: 64, maximum: 65536, shared: true });
-  const { exports: functions } = await webAssembly!.instantiate(module, { env: { memory } });
+  const { exports: functions } = await webAssembly!.instantiate(module, { env: { memory, sgemm: noProducts } });
   functions.initializeThread(2 ** 20);
   const start = (code: string, data: object) => startWorker(change(code), data);
   return createTeam({ module, memory, functions, threads: 2, scratchOf: () => 2 ** 21, start, ...more });

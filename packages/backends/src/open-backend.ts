@@ -1,5 +1,6 @@
 // From the name after --backend to a backend, with the reason. Apps, benchmarks and tests open backends here, and nowhere else.
 import { createCpuBackend, createWasmBackend } from '@xmoe/backend-cpu';
+import { createNativeBackend, libraryUnwanted } from '@xmoe/backend-cpu/node';
 import { createTfjsBackendFor } from '@xmoe/backend-tfjs/node';
 import { createWebGpuBackend } from '@xmoe/backend-webgpu';
 import { nearestName, XMoEError, type Backend } from '@xmoe/core';
@@ -8,6 +9,7 @@ import { nearestName, XMoEError, type Backend } from '@xmoe/core';
 const OPENERS = {
   webgpu: () => createWebGpuBackend(),
   'tfjs:cuda': () => createTfjsBackendFor('cuda'),
+  'cpu:native': () => createNativeBackend(),
   'cpu:wasm': () => createWasmBackend(),
   'tfjs:node': () => createTfjsBackendFor('node'),
   'tfjs:wasm': () => createTfjsBackendFor('wasm'),
@@ -19,12 +21,12 @@ type SingleName = keyof typeof OPENERS;
 
 /** Names that stand for the first of several that works, fastest first. */
 const PREFERENCES = {
-  auto: ['webgpu', 'tfjs:cuda', 'cpu:wasm', 'tfjs:node', 'tfjs:wasm', 'cpu:plain'],
-  cpu: ['cpu:wasm', 'cpu:plain'],
+  auto: ['webgpu', 'tfjs:cuda', 'cpu:native', 'cpu:wasm', 'tfjs:node', 'tfjs:wasm', 'cpu:plain'],
+  cpu: ['cpu:native', 'cpu:wasm', 'cpu:plain'],
   tfjs: ['tfjs:cuda', 'tfjs:node', 'tfjs:wasm'],
 } as const satisfies Record<string, readonly SingleName[]>;
 
-export const BACKEND_NAMES = ['auto', 'webgpu', 'cpu', 'cpu:wasm', 'cpu:plain', 'tfjs', 'tfjs:cuda', 'tfjs:node', 'tfjs:wasm', 'tfjs:cpu'] as const;
+export const BACKEND_NAMES = ['auto', 'webgpu', 'cpu', 'cpu:native', 'cpu:wasm', 'cpu:plain', 'tfjs', 'tfjs:cuda', 'tfjs:node', 'tfjs:wasm', 'tfjs:cpu'] as const;
 export type BackendName = (typeof BACKEND_NAMES)[number];
 
 export interface ChosenBackend {
@@ -55,6 +57,7 @@ export async function openBackend(name: string = defaultBackend()): Promise<Chos
   if (!(name in PREFERENCES)) return named(await OPENERS[name as SingleName](), 'asked for');
   const absent: string[] = [];
   for (const candidate of PREFERENCES[name as keyof typeof PREFERENCES]) {
+    if (candidate === 'cpu:native' && libraryUnwanted()) continue;
     try {
       const why = absent.length > 0 ? `the fastest here; not available: ${absent.join(', ')} (doctor says why)` : name === 'auto' ? 'the fastest there is' : 'asked for';
       return named(candidate === 'webgpu' ? await openHardware() : await OPENERS[candidate](), why);

@@ -359,6 +359,8 @@ export interface Backend {
   readonly name: string;
   /** One line for people: device, variant, versions. */
   readonly description: string;
+  /** Name, version and kernels of a library outside of xmoe on which the last bits of results depend, where there is one that may be exchanged. */
+  readonly library?: string;
   readonly capabilities: BackendCapabilities;
   readonly kernels: BackendKernels;
   /** A buffer of `length` elements with undefined contents. */

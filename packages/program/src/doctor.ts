@@ -65,12 +65,15 @@ async function smallProduct(backend: Backend): Promise<number> {
   }
 }
 
-/** The variant and the threads of the engine that `--backend cpu` is, in one line. */
+/** What `--backend cpu` is where all is well. */
+const ENGINES = new Set(['cpu:native', 'cpu:wasm']);
+
+/** The variant, the threads and the library of the engine that `--backend cpu` is, in one line. */
 export async function cpuEngine(openBackend: BackendOpener): Promise<string> {
   try {
     const { backend } = await openBackend('cpu');
     backend.dispose();
-    return backend.name === 'cpu:wasm' ? backend.description : `${backend.description} (--backend cpu:wasm says why)`;
+    return ENGINES.has(backend.name) ? backend.description : `${backend.description} (--backend cpu:wasm says why)`;
   } catch (error) {
     return problemOf(error);
   }

@@ -2,7 +2,8 @@
 // all of it back in the opposite order. Knows no model: that is the task's.
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { jsonObject } from '@xmoe/files';
+import type { Backend } from '@xmoe/core';
+import { jsonObject, type JsonObject } from '@xmoe/files';
 import { tokenizerToJson } from '@xmoe/text';
 import { dataFingerprint } from '@xmoe/text/node';
 import { createStopSignal, lockRunDirectory, runTraining, type ProgressStream, type RunOutcome, type StopSignal } from '@xmoe/train/node';
@@ -99,6 +100,15 @@ function closeAll(open: (() => void)[]): void {
 
 type OpenRun<Config, Data, Model> = Omit<TrainingRun<Config, Data, Model>, 'train' | typeof Symbol.asyncDispose>;
 
+/** What the bits of a run depend on besides its configuration. */
+const computedBy = ({ name, library }: Backend): JsonObject => ({ backend: name, ...(library === undefined ? {} : { library }) });
+
+function noteChangedBits(saved: JsonObject, backend: Backend, stream: ProgressStream): void {
+  const nameOf = ({ backend: name, library }: JsonObject): string => (library === undefined ? String(name) : `${String(name)} with ${String(library)}`);
+  const [before, now] = [nameOf(saved), nameOf(computedBy(backend))];
+  if (before !== now) stream.write(`The run was trained on ${before} so far: it goes on${backend.library === undefined ? '' : ` with ${backend.library}`}, but not bit for bit\n`);
+}
+
 /** Begins or resumes under the lock, and trains. */
 async function trainLocked<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
   task: Task<Config, Data, Model, Host>,
@@ -129,13 +139,13 @@ async function trainLocked<Config extends TaskConfig, Data extends TaskData, Mod
     routingEvery: train.routingEvery,
     resume,
     resumeFrom,
-    saved: { config: jsonObject(config, 'the configuration'), tokenizerHash: tokenizer.hash, backend: engine.backend.name, [DATA_FINGERPRINT]: fingerprint },
+    saved: { config: jsonObject(config, 'the configuration'), tokenizerHash: tokenizer.hash, ...computedBy(engine.backend), [DATA_FINGERPRINT]: fingerprint },
     files: { 'tokenizer.json': tokenizerToJson(tokenizer) },
     checkSaved: async (saved, where, step) => {
       checkTokenizer(saved, tokenizer.hash, where);
       checkData(saved, { fingerprint, directory: dataset.directory }, where, (note) => stream.write(`${note}\n`));
       task.configuration.checkResumable(saved.config, config, where);
-      if (saved.backend !== engine.backend.name) stream.write(`The run was trained on ${String(saved.backend)} so far: it goes on, but not bit for bit\n`);
+      noteChangedBits(saved, engine.backend, stream);
       await recordChanges(out, plan.resumed!, { config, step, stream });
     },
     evaluate,

@@ -104,3 +104,21 @@ it('refuses a run that is there before anything is opened', async () => {
   await expect(openTraining(planOf(out), task, place)).rejects.toThrow('holds a run already');
   expect(log).toEqual([]);
 });
+
+it('a change of backend or of its library is said when a run goes on', async () => {
+  const out = inFolder('exchanged');
+  const { task } = taskOf(out);
+  const messages: string[] = [];
+  const session = async (library: string | undefined, stopAfter?: number): Promise<void> => {
+    const plan = planOf(out);
+    const resumed = stopAfter === undefined ? { preset: 'tiny', backend: 'cpu:native', data: inFolder('data'), config } : undefined;
+    const openBackend = async () => ({ backend: { ...createCpuBackend(), name: 'cpu:native', library }, reason: 'a test' });
+    await using run = await openTraining({ ...plan, stopAfter, resumed }, task, { openBackend, stream: { write: (text) => messages.push(text) > 0 } });
+    await run.train();
+  };
+  const said = (): string | undefined => messages.splice(0).find((text) => text.includes('bit for bit'));
+  await session('OpenBLAS 0.3.30 (Zen kernels)', 1);
+  expect(said()).toBeUndefined();
+  await session('OpenBLAS 0.3.34 (SkylakeX kernels)');
+  expect(said()).toBe('The run was trained on cpu:native with OpenBLAS 0.3.30 (Zen kernels) so far: it goes on with OpenBLAS 0.3.34 (SkylakeX kernels), but not bit for bit\n');
+});

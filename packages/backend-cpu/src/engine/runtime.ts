@@ -12,6 +12,8 @@ export interface WasmRuntime {
   readonly threads: number;
   /** Which instructions the kernels were compiled to: `simd` or `relaxed`. */
   readonly variant: string;
+  /** Whether a library multiplies matrices. */
+  readonly byLibrary: boolean;
   /** The address of an operand's first byte. Error `backend` for a buffer outside the memory. */
   pointer(operand: Operand): number;
   /** The address of `bytes` of undefined contents, 64-byte aligned, gone at the next call of a kernel of the contract. */
@@ -39,7 +41,7 @@ export interface RuntimeControl {
 const FIRST_SCRATCH_BYTES = 2 ** 20;
 
 /** Has no memory of its own to look at: arrays come from the pool, whose memory may have grown since the last one. */
-export function createRuntime(functions: Record<string, WasmFunction>, pool: SharedPool, team: Team, variant: string): RuntimeControl {
+export function createRuntime(functions: Record<string, WasmFunction>, pool: SharedPool, team: Team, variant: string, byLibrary: boolean): RuntimeControl {
   let regions: Block[] = [];
   let used = 0; // bytes of the last region
 
@@ -68,6 +70,7 @@ export function createRuntime(functions: Record<string, WasmFunction>, pool: Sha
   const runtime: WasmRuntime = {
     threads: team.threads,
     variant,
+    byLibrary,
     pointer(operand) {
       const data = elements(operand);
       if (data.buffer instanceof ArrayBuffer) {

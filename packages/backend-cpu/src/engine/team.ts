@@ -4,6 +4,7 @@
 import { XMoEError } from '@xmoe/core';
 import { createJobBoard, MAXIMUM_PIECES } from './job.js';
 import { mayBlock, startWorker, type PlatformWorker } from './platform.js';
+import type { ProductsLink } from './products.js';
 import { WORKER_SOURCE } from './worker-source.js';
 import type { WasmFunction, WasmMemory, WasmModule } from './webassembly.js';
 
@@ -23,6 +24,8 @@ export interface TeamOptions {
   readonly threads: number;
   /** The scratch region of worker i. */
   scratchOf(worker: number): number;
+  /** The library that multiplies, and the address of the memory for it. Default: none, the compiled kernels do. */
+  readonly products?: { readonly link: ProductsLink; readonly base: number } | null;
   /** For tests: how a worker is started, and for how long it may hold a piece. */
   readonly start?: (code: string, data: object) => Promise<PlatformWorker>;
   readonly stallMilliseconds?: number;
@@ -35,12 +38,12 @@ const STALL_MILLISECONDS = 60_000;
 
 /** Starts `threads − 1` workers and waits until they are ready. */
 export async function createTeam({
-  module, memory, functions, threads, scratchOf, start = startWorker, stallMilliseconds = STALL_MILLISECONDS,
+  module, memory, functions, threads, scratchOf, products = null, start = startWorker, stallMilliseconds = STALL_MILLISECONDS,
 }: TeamOptions): Promise<Team> {
   const names = Object.keys(functions);
   const board = createJobBoard(memory, names, mayBlock());
   let broken: XMoEError | undefined;
-  let workers = await startAll(threads - 1, (index) => start(WORKER_SOURCE, { module, memory, scratch: scratchOf(index), names }));
+  let workers = await startAll(threads - 1, (index) => start(WORKER_SOURCE, { module, memory, scratch: scratchOf(index), names, products }));
   for (const worker of workers) {
     worker.onDeath((reason) => {
       broken ??= workerError(`a worker died: ${reason}`);

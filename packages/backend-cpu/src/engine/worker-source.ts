@@ -1,14 +1,17 @@
 // The script of a worker, as text: it must load from a bundle, from source and in a page, where no file lies beside it. It
 // waits for a ticket, takes pieces of the job until none is left, and waits again. The protocol is explained in job.ts.
 import * as layout from './layout.js';
+import { OPEN_PRODUCTS } from './products.js';
 
 /** Looks at the ticket this often before it sleeps: jobs come every few microseconds. */
 const SPINS = 20_000;
 
 export const WORKER_SOURCE = `'use strict';
-const serve = async ({ module, memory, scratch, names }) => {
-  const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+const serve = async ({ module, memory, scratch, names, products }) => {
+  const sgemm = products === null ? () => {} : (${OPEN_PRODUCTS})(require, products.link, products.base);
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory, sgemm } });
   exports.initializeThread(scratch);
+  if (products !== null) exports.useLibrary();
   const kernels = names.map((name) => exports[name]);
   const words = new Int32Array(memory.buffer, 0, ${layout.MEMORY_BASE / 4});
   const values = new Float64Array(memory.buffer, ${layout.ARGUMENTS_BYTE}, ${layout.MAXIMUM_ARGUMENTS});

@@ -4,7 +4,7 @@ import type { Kernels, Operand } from '@xmoe/core';
 import { floats, int32s } from '../../storage.js';
 import type { WasmRuntime } from '../runtime.js';
 import { KINDS } from './activation.js';
-import { chooseBlocks, grainOfBlocks } from './blocks.js';
+import { chooseGradientBlocks, chooseGroupedBlocks, grainOfBlocks } from './blocks.js';
 
 type GroupedKernels = Pick<Kernels, 'groupedMatmul' | 'groupedMatmulWeightGrad' | 'groupedLinear' | 'groupedLinearWeightGrad'>;
 
@@ -18,7 +18,7 @@ export function createGrouped(runtime: WasmRuntime, plain: Kernels): GroupedKern
     if (R * M === 0) return;
     const picked = rows && int32s(rows);
     const segments = usedSegments(int32s(offsets), (row) => picked !== null && picked[row] < 0);
-    const { rows: height, columns } = chooseBlocks(runtime.threads, 1, totalRows(segments), M);
+    const { rows: height, columns } = chooseGroupedBlocks(runtime, totalRows(segments), M);
     const [blocks, count] = rowBlocks(runtime, segments, height);
     clearBetween(segments, R, M, pre === null ? [out] : [out, pre]);
     const averageRows = totalRows(segments) / Math.max(1, count);
@@ -37,7 +37,7 @@ export function createGrouped(runtime: WasmRuntime, plain: Kernels): GroupedKern
     const segments = usedSegments(int32s(offsets), addsNothing);
     const bounds = runtime.scratchInts(2 * groups);
     segments.forEach(([from, to], group) => bounds.set([from, to], 2 * group));
-    const blocks = chooseBlocks(runtime.threads, groups, K, M);
+    const blocks = chooseGradientBlocks(runtime, groups, K, M);
     const items = groups * Math.ceil(K / blocks.rows) * Math.ceil(M / blocks.columns);
     runtime.parallel('groupedLinearWeightGrad', items, grainOfBlocks(blocks.rows, blocks.columns, totalRows(segments) / groups), [
       pointer(x), pointerOr0(xRows), x.shape[0], pointer(dy), pointerOr0(dyRows), dy.shape[0], pointerOr0(scale), zeros(runtime, Math.max(K, M)),

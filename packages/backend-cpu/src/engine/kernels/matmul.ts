@@ -12,7 +12,7 @@ export function createMatmul(runtime: WasmRuntime): Pick<Kernels, 'matmul'> {
       // Rows of all matrices that share B are the rows of one.
       const [batch, M] = shared && !transposeA ? [1, matrices * rows] : [matrices, rows];
       if (batch * M * N === 0) return;
-      const blocks = chooseBlocks(runtime.threads, batch, M, N);
+      const blocks = chooseBlocks(runtime, batch, M, N, K);
       runtime.parallel('gemm', batch * Math.ceil(M / blocks.rows) * Math.ceil(N / blocks.columns), grainOfBlocks(blocks.rows, blocks.columns, K), [
         runtime.pointer(a), runtime.pointer(b), runtime.pointer(out), M, N, K, shared ? 0 : 4 * K * N,
         Number(transposeA), Number(transposeB), blocks.rows, blocks.columns,
