@@ -1,18 +1,11 @@
 // The entries that browsers load, bundled as for a page: nothing of Node is asked for, nothing large comes along, and in a place that
 // has none of Node's globals a tokenizer learns, a configuration is read, a model trains and its weights are stored. The bundles that
 // users get, in a browser: browser.test.ts.
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { createContext, runInContext } from 'node:vm';
+import { build } from 'esbuild';
 import { expect, it } from 'vitest';
 
-interface Bundle {
-  readonly outputFiles: readonly { readonly text: string }[];
-  readonly metafile: { readonly inputs: Record<string, unknown> };
-}
-const require = createRequire(import.meta.url);
-// tsup brings it.
-const { build } = createRequire(require.resolve('tsup'))('esbuild') as { build(options: object): Promise<Bundle> };
 const root = fileURLToPath(new URL('../', import.meta.url));
 
 /** Fails on a module of Node, as it is asked for without being external. */

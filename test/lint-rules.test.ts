@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 const CASES: Record<string, { text: string; rule?: string }> = {
   'packages/nn/src/c.ts': { text: 'export const a = process.pid;\n', rule: 'eslint(no-restricted-globals)' },
   'apps/nmt/src/b.ts': { text: 'const a = 1;\nexport default a;\n', rule: 'import(no-default-export)' },
-  'apps/nmt/tsup.config.ts': { text: 'const a = 1;\nexport default a;\n' },
+  'apps/nmt/vite.config.ts': { text: 'const a = 1;\nexport default a;\n' },
   'apps/nmt/src/c.ts': { text: 'export const a = (b: any) => b;\n', rule: 'typescript(no-explicit-any)' },
   'apps/nmt/src/d.ts': { text: '// @ts-ignore\nexport const a: number = 1;\n', rule: 'typescript(ban-ts-comment)' },
   'apps/nmt/src/f.ts': { text: `export function a() {${'\n'.repeat(70)}}\n`, rule: 'eslint(max-lines-per-function)' },

@@ -61,7 +61,7 @@ describe('references', () => {
   it.each([
     ['a public link', 'https://aclanthology.org/2024.findings-acl.694'],
     ['this machine', 'http://127.0.0.1:8080/ and http://localhost:3000'],
-    ['a path inside the repository', `import '${up(2)}tsup.base.js'`],
+    ['a path inside the repository', `import '${up(2)}vitest.config.js'`],
     ['a path that only begins alike', `node_modules/${'home'}/x and apps/${'work'}/y and ./${'root'}/z`],
   ])('allows %s', (_, text) => {
     expect(references(file(path, text))).toEqual([]);

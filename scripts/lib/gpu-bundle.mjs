@@ -4,18 +4,16 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { build } from 'esbuild';
 import { root } from './repository.mjs';
 
 const MOST_BYTES = 64 * 2 ** 20;
-const require = createRequire(import.meta.url);
 
 /** Loaded where they are there; the bundle does not carry them. */
 const EXTERNAL = ['webgpu', '@tensorflow/*', 'onnxruntime-node', 'fast-check', 'vitest', '@jax-js/*'];
 
 /** One script of bench/gpu/main.ts and all it imports, from the sources. */
 async function bundleScript(file) {
-  // tsup brings it.
-  const { build } = createRequire(require.resolve('tsup'))('esbuild');
   await build({
     entryPoints: [join(root, 'bench', 'gpu', 'main.ts')], outfile: file, bundle: true, platform: 'node', format: 'esm', target: 'node20', minify: true,
     conditions: ['@xmoe/source'], external: EXTERNAL, logLevel: 'error',

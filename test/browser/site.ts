@@ -3,8 +3,7 @@
 import { createServer, type Server } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { createRequire } from 'node:module';
-import { dirname, extname, join, normalize, sep } from 'node:path';
+import { extname, join, normalize, sep } from 'node:path';
 import { expect } from 'vitest';
 import { capture } from '../../scripts/lib/child.mjs';
 import { root } from '../../scripts/lib/repository.mjs';
@@ -16,11 +15,11 @@ const TYPES: Record<string, string> = { '.js': 'text/javascript', '.mjs': 'text/
 
 /** Bundles the packages as their own `build:js` does, but into `folder`/PACKAGE/dist. */
 export async function bundlePackages(folder: string, packages = PACKAGES): Promise<void> {
-  const tsup = join(dirname(createRequire(import.meta.url).resolve('tsup/package.json')), 'dist', 'cli-default.js');
+  const builder = join(root, 'scripts', 'build-package.mjs');
   const environment: NodeJS.ProcessEnv = { ...toolEnvironment() };
   delete environment.NODE_OPTIONS;
   for (const name of packages) {
-    const { code, output } = await capture(process.execPath, [tsup, '--no-dts', '--no-sourcemap', '--silent', '--out-dir', join(folder, name, 'dist')], {
+    const { code, output } = await capture(process.execPath, [builder, '--out', join(folder, name, 'dist')], {
       cwd: join(root, 'packages', name), env: environment,
     });
     expect(code, output).toBe(0);

@@ -1,16 +1,12 @@
 // A page by each of three bundlers, as a user would set them up: from a folder with index.html, modules and node_modules to a folder that a
 // server takes as it is. No tests.
 import { copyFileSync, cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { build as esbuild } from 'esbuild';
 import { build as viteBuild } from 'vite';
 import webpack from 'webpack';
 import { root } from '../../scripts/lib/repository.mjs';
 import { bundlePackages } from '../browser/site.js';
-
-const require = createRequire(import.meta.url);
-// tsup brings it.
-const { build: esbuild } = createRequire(require.resolve('tsup'))('esbuild') as { build(options: object): Promise<unknown> };
 
 const PACKAGES = ['core', 'files', 'metrics', 'routers', 'moe', 'nn', 'text', 'train', 'models', 'backend-cpu', 'backend-webgpu'];
 const ENTRY = 'test/pages/entries.mjs';

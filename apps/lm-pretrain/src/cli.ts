@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // The executable of xmoe-lm: arguments and streams of the process in, its exit code out. Holds no option.
 import { startProgram } from '@xmoe/program/process';
 

