@@ -84,7 +84,6 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
           ? traceRouting({
               routing,
               plan,
-              mask: context.mask,
               hidden: settings.hidden,
               positive,
               perToken: context.collect === 'tokens',

@@ -73,15 +73,14 @@ export interface RoutingSummary {
 export interface TraceParts {
   readonly routing: Routing;
   readonly plan: DispatchPlan;
-  readonly mask: Tensor | null;
   readonly hidden: number;
   readonly positive: Tensor | null;
   readonly perToken: boolean;
 }
 
 /** Gathers a layer's trace. */
-export function traceRouting({ routing, plan, mask, hidden, positive, perToken }: TraceParts): RoutingTrace {
-  const { expertIds, counts, probabilities, balanceLoss, zLoss } = routing;
+export function traceRouting({ routing, plan, hidden, positive, perToken }: TraceParts): RoutingTrace {
+  const { expertIds, counts, mask, probabilities, balanceLoss, zLoss } = routing;
   const { dispatch, experts, capacity, rows, wantedPerExpert, keptPerExpert, claimRow } = plan;
   const { engine } = expertIds;
   return {

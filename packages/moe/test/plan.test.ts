@@ -22,6 +22,7 @@ async function toPlain(routing: Routing): Promise<PlainRouting> {
     weights: Float64Array.from(await routing.weights.data()),
     scores: Float64Array.from(await routing.scores.data()),
     counts: Int32Array.from(await routing.counts.data()),
+    mask: routing.mask ? Uint8Array.from(await routing.mask.data()) : new Uint8Array(tokens).fill(1),
     probabilities: new Float64Array(tokens * experts),
     balanceLoss: 0,
     zLoss: 0,

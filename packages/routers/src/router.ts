@@ -48,8 +48,10 @@ export interface Routing {
   readonly weights: Tensor;
   /** float32 [T, K]: what claims compete with, the weight before any re-normalisation. No gradient. */
   readonly scores: Tensor;
-  /** int32 [T]: how many experts the token takes; 0 for padding. */
+  /** int32 [T]: how many experts the token takes; 0 for padding, and for a real token that no expert chooses. */
   readonly counts: Tensor;
+  /** bool [T]: false marks padding; null where every token is real. */
+  readonly mask: Tensor | null;
   /** Known without looking at the device: every token takes all K choices, so no id is −1. */
   readonly full: boolean;
   /** p float32 [T, N], zero for padding; null for routers that have none. */
@@ -72,7 +74,7 @@ export interface Router {
 }
 
 /** What a router's own part computes; the shared fields are filled in by {@link defineRouter}. */
-export type RoutingParts = Omit<Routing, 'tokens' | 'experts' | 'maxChoices' | 'scores'> & { readonly scores?: Tensor };
+export type RoutingParts = Omit<Routing, 'tokens' | 'experts' | 'maxChoices' | 'mask' | 'scores'> & { readonly scores?: Tensor };
 
 export interface RouterDefinition {
   readonly name: string;
@@ -96,7 +98,8 @@ export function defineRouter({ name, usesGate, maxChoices, choose }: RouterDefin
       return engine.scope(() => {
         const logits = input.logits && withoutPadding(input.logits, input.mask);
         const parts = choose({ ...input, logits }, choices);
-        return { tokens, experts, maxChoices: choices, scores: parts.weights, ...parts };
+        const mask = input.mask ? engine.alias(input.mask, [tokens]) : null; // freed with the routing, unlike the caller's
+        return { tokens, experts, maxChoices: choices, mask, scores: parts.weights, ...parts };
       });
     },
   };

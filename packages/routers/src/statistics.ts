@@ -1,14 +1,14 @@
 // What a routing looks like in numbers, before capacity: sums on the device, then one small read. What capacity drops is
 // counted in @xmoe/moe.
-import { bincount, cast, greater, log, max, maximum, multiply, select, sum, takeAlongLast, type Tensor } from '@xmoe/core';
+import { bincount, cast, log, max, maximum, multiply, ratio, select, sum, takeAlongLast, type Tensor } from '@xmoe/core';
 import type { RouterStatistics as PlainStatistics } from './reference/statistics.js';
 import type { Routing } from './router.js';
 
 /** Sums over the real tokens. The p sums are null for routers without probabilities. */
 export interface RouterStatisticsTensors {
-  /** int32 []: tokens that are routed. */
+  /** int32 []: tokens that are not padding. */
   readonly tokens: Tensor;
-  /** int32 [K + 1]: how many tokens want 0, 1, … K experts; entry 0 counts padding too. */
+  /** int32 [K + 1]: how many real tokens want 0, 1, … K experts. */
   readonly histogram: Tensor;
   /** int32 [N]: claims on each expert. */
   readonly wantedPerExpert: Tensor;
@@ -29,13 +29,13 @@ export type RouterStatistics = Omit<PlainStatistics, 'entropyMean' | 'topOneMass
 
 /** Statistics of a routing on the device, without reading it. */
 export function routerStatistics(routing: Routing): RouterStatisticsTensors {
-  const { counts, expertIds, maxChoices, experts, probabilities: p } = routing;
+  const { counts, mask, expertIds, tokens, maxChoices, experts, probabilities: p } = routing;
   const { engine } = counts;
   return engine.noGrad(() =>
     engine.scope(() => {
       const loads = {
-        tokens: sum(cast(greater(counts, 0), 'int32')),
-        histogram: bincount(counts, maxChoices + 1),
+        tokens: mask ? sum(cast(mask, 'int32')) : engine.scalar(tokens, 'int32'),
+        histogram: bincount(mask ? select(mask, counts, -1) : counts, maxChoices + 1),
         wantedPerExpert: bincount(expertIds, experts),
       };
       if (!p) return { ...loads, entropySum: null, topOneMassSum: null, selectedMassSum: null };
@@ -43,7 +43,7 @@ export function routerStatistics(routing: Routing): RouterStatisticsTensors {
       return {
         ...loads,
         entropySum: multiply(sum(multiply(p, log(maximum(p, 1e-37)))), -1), // p·log p is 0 at p = 0
-        topOneMassSum: sum(select(greater(counts, 0), max(p, -1), 0)),
+        topOneMassSum: sum(max(p, -1)), // rows of padding are 0
         selectedMassSum: sum(chosen),
       };
     }),
@@ -55,14 +55,14 @@ export async function readRouterStatistics(tensors: RouterStatisticsTensors): Pr
   const [tokens, histogram, load] = await Promise.all([tensors.tokens.item(), tensors.histogram.data(), tensors.wantedPerExpert.data()]);
   const wantedPerExpert = Int32Array.from(load);
   const claims = wantedPerExpert.reduce((total, claimsOnExpert) => total + claimsOnExpert, 0);
-  const mean = async (total: Tensor | null): Promise<number | null> => (total ? (tokens === 0 ? 0 : (await total.item()) / tokens) : null);
+  const mean = async (total: Tensor | null): Promise<number | null> => (total ? ratio(await total.item(), tokens) : null);
   return {
     tokens,
     claims,
-    expertsPerToken: tokens === 0 ? 0 : claims / tokens,
-    expertsPerTokenHistogram: Int32Array.from(histogram, (count, wanted) => (wanted === 0 ? 0 : count)),
+    expertsPerToken: ratio(claims, tokens),
+    expertsPerTokenHistogram: Int32Array.from(histogram),
     wantedPerExpert,
-    loadImbalance: claims === 0 ? 0 : (Math.max(...wantedPerExpert) * wantedPerExpert.length) / claims,
+    loadImbalance: ratio(Math.max(...wantedPerExpert) * wantedPerExpert.length, claims),
     entropyMean: await mean(tensors.entropySum),
     topOneMassMean: await mean(tensors.topOneMassSum),
     selectedMassMean: await mean(tensors.selectedMassSum),

@@ -90,14 +90,13 @@ function addExpertGradients(
 /** The gradient by the logits [T, N] from the weights' and the auxiliary losses' gradients. */
 function logitGradients(forward: MoeLayerOutput, byWeight: Float64Array, { balance = 0.01, z = 0 }: LossCoefficients): Float64Array {
   const { routing, logits } = forward;
-  const { tokens: T, experts: N, counts, probabilities, weightSource } = routing;
+  const { tokens: T, experts: N, mask, probabilities, weightSource } = routing;
   const byLogits = new Float64Array(T * N);
   if (weightSource === 'constant') return byLogits;
-  const gate = { tokens: T, experts: N, probabilities, mask: Uint8Array.from(counts, (count) => (count > 0 ? 1 : 0)) };
-  const real = countRealTokens(gate);
-  const share = topChoiceShare(gate);
+  const real = countRealTokens(routing);
+  const share = topChoiceShare(routing);
   for (let token = 0; token < T; token++) {
-    if (counts[token] === 0) continue; // padding
+    if (mask[token] === 0) continue;
     const row = token * N;
     const p = probabilities.subarray(row, row + N);
     const logSum = rowLogSumExp(logits.subarray(row, row + N)).value;

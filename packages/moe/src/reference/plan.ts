@@ -25,6 +25,8 @@ export interface PlanOptions {
 export interface DispatchPlan {
   readonly dispatch: DispatchPath;
   readonly tokens: number;
+  /** [T]: 1 = real token, 0 = padding. */
+  readonly mask: Uint8Array;
   readonly experts: number;
   /** C: the claims one expert may keep; T where there is no such limit. */
   readonly capacity: number;
@@ -51,13 +53,13 @@ export function planDispatch(routing: Routing, options: PlanOptions = {}): Dispa
   requireOptions('planDispatch', options);
   const { dispatch = 'padded', capacityFactor = 1, minCapacity } = options;
   requireName('planDispatch', 'dispatch path', dispatch, PATHS);
-  const { tokens: T, experts: N } = routing;
+  const { tokens: T, mask, experts: N } = routing;
   const claims = listClaims(routing).sort(comparePriority(options.priority ?? routing.priority));
   const capacity = dispatch === 'padded' ? capacityOf({ T, N, capacityFactor, minCapacity }) : T;
   let budget = dispatch === 'padded' ? N * capacity : claims.length;
   if (dispatch === 'budget') budget = Math.min(budget, budgetOf({ T, capacityFactor }));
   const { kept, dropped } = admit(claims, capacity, budget, N);
-  return { dispatch, tokens: T, experts: N, capacity, budget, wanted: claims.length, kept, dropped };
+  return { dispatch, tokens: T, mask, experts: N, capacity, budget, wanted: claims.length, kept, dropped };
 }
 
 /** Admits claims, given best first, while their expert and the layer have room. */

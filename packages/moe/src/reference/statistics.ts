@@ -1,4 +1,5 @@
 // What capacity did to a routing group, in numbers. What the router wanted is in @xmoe/routers.
+import { ratio } from '@xmoe/core';
 import type { DispatchPlan } from './plan.js';
 
 export interface PlanStatistics {
@@ -13,7 +14,7 @@ export interface PlanStatistics {
   readonly keptPerExpert: Int32Array;
   /** Slots nobody claimed: N·C − kept on the padded path, else 0. */
   readonly emptySlots: number;
-  /** Tokens that wanted experts and kept none: they get only the residual. */
+  /** Real tokens that keep no expert, all theirs dropped or none wanted: they get only the residual. */
   readonly tokensWithoutExpert: number;
 }
 
@@ -28,15 +29,14 @@ export function planStatistics(plan: DispatchPlan): PlanStatistics {
     keptPerToken[token]++;
   }
   for (const [, expert] of plan.dropped) wantedPerExpert[expert]++;
-  const losers = new Set(plan.dropped.map(([token]) => token).filter((token) => keptPerToken[token] === 0));
   return {
     wanted: plan.wanted,
     kept: plan.kept.length,
     dropped: plan.dropped.length,
-    dropRate: plan.wanted === 0 ? 0 : plan.dropped.length / plan.wanted,
+    dropRate: ratio(plan.dropped.length, plan.wanted),
     wantedPerExpert,
     keptPerExpert,
     emptySlots: plan.dispatch === 'padded' ? plan.budget - plan.kept.length : 0,
-    tokensWithoutExpert: losers.size,
+    tokensWithoutExpert: keptPerToken.filter((kept, token) => kept === 0 && plan.mask[token] === 1).length,
   };
 }

@@ -11,6 +11,7 @@ import {
   moeLayerGradients,
   moeLayerReference,
 } from '@xmoe/moe/reference';
+import { routeExpertChoice } from '../expert-choice.js';
 
 const [T, N, d, s] = [7, 4, 3, 5];
 const mask = [1, 1, 0, 1, 1, 1, 1];
@@ -24,6 +25,7 @@ const ROUTERS: Record<string, (logits: FlatLogits) => Routing> = {
   BASE: (logits) => routeBase(logits, { training: true, mask, precision }),
   hash: () => routeHash([0, 1, 2, 3, 0, 1, 1], { experts: N, map: [3, 1, 0, 2], mask }),
   uniform: (logits) => routeUniform(logits, { k: 3, mask, precision }),
+  'expert choice, some left to none': (logits) => routeExpertChoice(logits, { capacity: 1, mask, precision }),
   'uniform without a gate': (logits) => routeUniform(logits, { k: 3, gate: false, mask, precision }),
 };
 

@@ -45,8 +45,10 @@ export interface Routing {
   readonly weights: Float64Array;
   /** [T, K]: what claims compete with, the weight before any re-normalisation. */
   readonly scores: Float64Array;
-  /** [T]: how many experts the token wants; 0 exactly for padding tokens. */
+  /** [T]: how many experts the token wants; 0 for padding tokens, and for a real one that no expert chooses. */
   readonly counts: Int32Array;
+  /** [T]: 1 = real token, 0 = padding. */
+  readonly mask: Uint8Array;
   /** [T, N]: p; 0 for padding tokens; the weights where there is no gate. */
   readonly probabilities: Float64Array;
   /** The unscaled load-balance loss; 0 for routers without one. */
@@ -95,6 +97,7 @@ export function buildRouting(gate: Gate, parts: RoutingParts): Routing {
     weights,
     scores,
     counts,
+    mask: gate.mask,
     probabilities,
     balanceLoss: weightSource === 'softmax' || weightSource === 'softmax-share' ? balanceLoss(gate) : 0,
     zLoss: weightSource === 'constant' ? 0 : zLoss(gate),

@@ -1,4 +1,5 @@
 // What a routing looks like in numbers, before capacity. What capacity drops is counted in @xmoe/moe.
+import { ratio } from '@xmoe/core';
 import type { Routing } from './routing.js';
 
 /** Means are over the real (not padding) tokens; all 0 when there is none. */
@@ -23,12 +24,12 @@ export interface RouterStatistics {
 
 /** Statistics of one routing; padding tokens do not enter. */
 export function routerStatistics(routing: Routing): RouterStatistics {
-  const { experts: N, maxChoices: K, counts, expertIds, probabilities } = routing;
+  const { experts: N, maxChoices: K, counts, mask, expertIds, probabilities } = routing;
   const histogram = new Int32Array(K + 1);
   const load = new Int32Array(N);
   let [tokens, claims, entropy, topOne, selected] = [0, 0, 0, 0, 0];
   counts.forEach((count, token) => {
-    if (count === 0) return;
+    if (mask[token] === 0) return;
     const p = probabilities.subarray(token * N, (token + 1) * N);
     tokens++;
     claims += count;
@@ -40,14 +41,14 @@ export function routerStatistics(routing: Routing): RouterStatistics {
       selected += p[expert];
     }
   });
-  const mean = (sum: number): number => (tokens === 0 ? 0 : sum / tokens);
+  const mean = (sum: number): number => ratio(sum, tokens);
   return {
     tokens,
     claims,
     expertsPerToken: mean(claims),
     expertsPerTokenHistogram: histogram,
     wantedPerExpert: load,
-    loadImbalance: claims === 0 ? 0 : (Math.max(...load) * N) / claims,
+    loadImbalance: ratio(Math.max(...load) * N, claims),
     entropyMean: mean(entropy),
     topOneMassMean: mean(topOne),
     selectedMassMean: mean(selected),
