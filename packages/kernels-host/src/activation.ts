@@ -1,8 +1,8 @@
 // biasActivation and its gradient: one activation over rows that belong to segments with a bias each.
 // GELU: Hendrycks and Gimpel 2016, exact (erf) and tanh form.
 import type { Activation, KernelAttributes } from '@xmoe/core';
-import { floats, int32s, type HostView, type NumericArray, type ViewInputs, type ViewOutputs } from './host-view.js';
-import { erf } from './erf.js';
+import { floats, int32s, type FloatArray, type HostView, type NumericArray, type ViewInputs, type ViewOutputs } from './host-view.js';
+import { erf, normalSingle } from './erf.js';
 
 /** 2·√(2/π): GELU's tanh form 0.5·x·(1 + tanh(u)) equals x·sigmoid(2u), u = √(2/π)·(x + 0.044715·x³). */
 export const GELU_SLOPE = 2 * Math.sqrt(2 / Math.PI);
@@ -22,7 +22,7 @@ const gated = (x: number, gate: number): number => (x < -GELU_FAR ? -GELU_FAR : 
 const near = (x: number): number => (x < -GELU_FAR ? -GELU_FAR : x > GELU_FAR ? GELU_FAR : x); // NaN stays
 
 /** The slope of ReLU at 0 is 0. */
-export const CURVES: Record<Activation, Curve> = {
+const CURVES: Record<Activation, Curve> = {
   none: { gate: ungated, value: (x) => x, slope: () => 1 },
   relu: { gate: ungated, value: (x) => Math.max(0, x), slope: (x) => (x > 0 ? 1 : 0) },
   'gelu-tanh': {
@@ -37,6 +37,14 @@ export const CURVES: Record<Activation, Curve> = {
   },
 };
 
+/** As they are where results are in float32: erf takes the time of GELU. */
+const SINGLE_CURVES: Record<Activation, Curve> = { ...CURVES, 'gelu-erf': { ...CURVES['gelu-erf'], gate: normalSingle } };
+
+/** The curve of an activation whose results go to `target`. */
+export function curveOf(activation: Activation, target: FloatArray): Curve {
+  return (target instanceof Float64Array ? CURVES : SINGLE_CURVES)[activation];
+}
+
 export function biasActivation(
   { x, bias, offsets }: ViewInputs<'biasActivation'>,
   { out }: ViewOutputs<'biasActivation'>,
@@ -45,7 +53,7 @@ export function biasActivation(
   const [source, target] = [floats(x), floats(out)];
   const biases = bias === null ? undefined : floats(bias);
   const C = x.shape[1];
-  const { gate, value } = CURVES[activation];
+  const { gate, value } = curveOf(activation, target);
   const used = eachSegment(x, offsets, (group, from, to) => {
     for (let row = from; row < to; row++) {
       for (let j = 0, at = row * C; j < C; j++, at++) {
@@ -65,7 +73,7 @@ export function biasActivationGrad(
   const [source, upstream, target] = [floats(x), floats(dy), floats(dx)];
   const biases = bias === null ? undefined : floats(bias);
   const C = x.shape[1];
-  const { gate, slope } = CURVES[activation];
+  const { gate, slope } = curveOf(activation, target);
   const sums = new Float64Array(C);
   const used = eachSegment(x, offsets, (group, from, to) => {
     sums.fill(0);

@@ -1,7 +1,7 @@
 // Element-wise kernels: fill, iota, random, unary, cast. Those that broadcast are in broadcasting.ts.
 import { fillUniform, isFloat, toWhole, type KernelAttributes, type UnaryOp } from '@xmoe/core/backend';
 import { bools, elements, floats, uint32s, type NumericArray, type ViewInputs, type ViewOutputs } from './host-view.js';
-import { erf } from './erf.js';
+import { erf, erfSingle } from './erf.js';
 
 export function fill(_inputs: ViewInputs<'fill'>, { out }: ViewOutputs<'fill'>, { value }: KernelAttributes<'fill'>): void {
   elements(out).fill(out.dtype === 'bool' && value !== 0 ? 1 : value);
@@ -29,7 +29,10 @@ const UNARY: Record<UnaryOp, (x: NumericArray, y: NumericArray) => void> = {
   square: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = x[i] * x[i]; },
   reciprocal: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = 1 / x[i]; },
   tanh: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.tanh(x[i]); },
-  erf: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = erf(x[i]); },
+  erf: (x, y) => {
+    if (y instanceof Float64Array) for (let i = 0; i < y.length; i++) y[i] = erf(x[i]);
+    else for (let i = 0; i < y.length; i++) y[i] = erfSingle(x[i]);
+  },
   sigmoid: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = 1 / (1 + Math.exp(-x[i])); },
   relu: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.max(0, x[i]); },
   sin: (x, y) => { for (let i = 0; i < y.length; i++) y[i] = Math.sin(x[i]); },

@@ -2,7 +2,7 @@
 // used are computed; the arithmetic is in gemm.ts.
 import type { KernelAttributes } from '@xmoe/core';
 import { floats, int32s, type FloatArray, type HostView, type ViewInputs, type ViewOutputs } from './host-view.js';
-import { CURVES } from './activation.js';
+import { curveOf } from './activation.js';
 import { gemm, matrixAt } from './gemm.js';
 
 export function groupedLinear(
@@ -14,7 +14,7 @@ export function groupedLinear(
   const before = pre === null ? target : floats(pre); // what the activation is applied to
   const shift = bias === null ? undefined : floats(bias);
   const [K, M] = [source.width, out.shape[1]];
-  const { gate, value } = CURVES[activation];
+  const { gate, value } = curveOf(activation, target);
   target.fill(0);
   before.fill(0);
   for (let group = 0; group < w.shape[0]; group++) {
@@ -64,7 +64,7 @@ export function expertsGrad(
   const [before, u, factors, claims] = [floats(pre), floats(dHidden), floats(weights), int32s(rowClaim)];
   const [flow, h, weightOfRow] = [floats(dPre), floats(hidden), floats(rowWeight)];
   const [R, S] = pre.shape;
-  const { gate, value, slope } = CURVES[activation];
+  const { gate, value, slope } = curveOf(activation, h);
   for (let row = 0, at = 0; row < R; row++) {
     const isEmpty = claims[row] < 0;
     weightOfRow[row] = isEmpty ? 0 : factors[claims[row]];
