@@ -1,6 +1,9 @@
 // A language model with threshold-routed experts from text to sample, every step in sight: data, model, loss, gradient, optimiser, checkpoint,
-// text. From this repository: node --conditions=@xmoe/source --import tsx examples/train-a-model.ts. Another file: the first argument.
-import { readFileSync } from 'node:fs';
+// text. From this repository: node --conditions=@xmoe/source --import tsx examples/train-a-model.ts [TEXT] [WEIGHTS]. TEXT: a file, or '' for a few
+// sentences; WEIGHTS: the file that the weights go to, by default one in a new folder for temporary files.
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createWasmBackend } from '@xmoe/backend-cpu';
 import { createEngine, foldIn, initializeParameters, randomKey, valueAndGrad, type ForwardContext } from '@xmoe/core';
 import { replaceFile } from '@xmoe/files/node';
@@ -42,7 +45,9 @@ for (let step = 1; step <= steps; step++) {
 
 // Checkpoint: a file that safetensors reads anywhere.
 const tensors = Object.entries(parameters).map(async ([name, tensor]) => ({ name, dtype: 'float32' as const, shape: [...tensor.shape], data: await tensor.data() as Float32Array }));
-await replaceFile(process.argv[3] ?? 'model.safetensors', encodeSafetensors(await Promise.all(tensors)));
+const weightsPath = process.argv[3] ?? join(mkdtempSync(join(tmpdir(), 'xmoe-')), 'model.safetensors');
+await replaceFile(weightsPath, encodeSafetensors(await Promise.all(tensors)));
+console.log(`weights: ${weightsPath}`);
 
 // Sample: token by token, with cached keys and values.
 const tokens = [...tokenizer.encode('The')];
