@@ -37,7 +37,8 @@ async function buildJavaScript(manifest, folder) {
   const { metafile } = await build({
     entryPoints: { ...librariesOf(manifest), ...programsOf(manifest) }, outdir: folder, bundle: true, splitting: true, format: 'esm', platform: 'neutral', target: 'es2022',
     sourcemap: true, metafile: true, logLevel: 'warning', conditions: ['@xmoe/source'], plugins: [externalPackages(takenIn(manifest))],
-    chunkNames: 'chunks/[hash]',
+    // Beside the entries: what is shared may look for files beside the package's folder of code.
+    chunkNames: 'chunk-[hash]',
   });
   return Object.keys(metafile.outputs).map((file) => slashes(relative(folder, file)));
 }
