@@ -25,14 +25,14 @@ export async function openPeerDevices(): Promise<Devices> {
   }
 }
 
-/** The re-vectorised variant beside the default one, in one process: its switches are off again before anything is measured. */
-const REVECTORIZED = 'cpu:revectorized';
+/** Variants of the CPU engine beside each other, in one process: switches of the compiler are off again before anything is measured. */
+const VARIANTS: Readonly<Record<string, 'revectorized' | 'relaxed'>> = { 'cpu:revectorized': 'revectorized', 'cpu:relaxed': 'relaxed' };
 
-async function openRevectorized(): Promise<Backend> {
-  const backend = await createWasmBackend({ variant: 'revectorized' });
-  if (!backend.description.includes('not re-vectorised')) return { ...backend, name: REVECTORIZED };
+async function openVariant(name: string): Promise<Backend> {
+  const backend = await createWasmBackend({ variant: VARIANTS[name] });
+  if (!backend.description.includes('not re-vectorised')) return { ...backend, name };
   backend.dispose();
-  throw new XMoEError('backend', `${REVECTORIZED} would be ${backend.description}`, { op: 'bench', hint: 'it takes Node from 23.5 on, on x64' });
+  throw new XMoEError('backend', `${name} would be ${backend.description}`, { op: 'bench', hint: 'it takes Node from 23.5 on, on x64' });
 }
 
 /** @throws XMoEError `backend` when a backend that was asked for is unknown or does not work here */
@@ -41,7 +41,7 @@ export async function openDevices(names: readonly string[] | null): Promise<Devi
   const absent: string[] = [];
   for (const name of names ?? CANDIDATES) {
     try {
-      const backend = name === REVECTORIZED ? await openRevectorized() : (await openBackend(name)).backend;
+      const backend = name in VARIANTS ? await openVariant(name) : (await openBackend(name)).backend;
       // The plain backend calls itself cpu, which as a name of --backend means the best of this package.
       devices.push({ name: backend.name === 'cpu' ? 'cpu:plain' : backend.name, engine: createEngine(backend) });
     } catch (error) {

@@ -40,7 +40,7 @@ const FLAGS = {
 
 export const HELP = `pnpm bench [options]
   --only LIST      sections, separated by commas: ${SECTIONS.join(', ')} (default: all)
-  --backend LIST   backends, separated by commas: cpu, cpu:native, cpu:wasm, cpu:revectorized, cpu:plain, tfjs:wasm, tfjs:node, tfjs:cuda, tfjs:cpu
+  --backend LIST   backends, separated by commas: cpu, cpu:native, cpu:wasm, cpu:revectorized, cpu:relaxed, cpu:plain, tfjs:wasm, tfjs:node, tfjs:cuda, tfjs:cpu
                    (default: all that work here, but cpu:plain and tfjs:cpu)
   --peers          the CPU engine beside TensorFlow.js wasm, jax-js and PyTorch (${PEER_SECTIONS.join(', ')}); those that are
                    not installed are left out: node bench/install-peers.mjs. With --backend webgpu: WebGPU beside

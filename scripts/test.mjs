@@ -37,12 +37,13 @@ function readArguments(args) {
   return { selected: new Set(selected), rest };
 }
 
-/** Runs one check; prints one line, and everything the check said if it failed. */
+/** Runs one check; prints one line, what it left out and why, and everything the check said if it failed. */
 async function runCheck(stage) {
   const since = Date.now();
   const { code, output } = await capture(stage.command, stage.args, { cwd: root, env: toolEnvironment() });
   const failed = code !== 0;
-  const details = failed ? `\n${output.trimEnd()}\n\n` : '';
+  const skipped = output.split('\n').filter((line) => line.startsWith('skipped: '));
+  const details = failed ? `\n${output.trimEnd()}\n\n` : skipped.map((line) => `  ${line}\n`).join('');
   process.stdout.write(`${failed ? '✗' : '✓'} ${stage.about} (${seconds(since)})\n${details}`);
   return { passed: failed ? 0 : 1, failed: failed ? 1 : 0, skipped: 0, name: stage.name };
 }

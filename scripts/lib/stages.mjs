@@ -21,6 +21,7 @@ export const LANES = [
     { name: 'packages', about: 'package checks', ...node(join(root, 'scripts', 'stages', 'packages.mjs')) },
     { name: 'declarations', about: 'declarations', ...node(join(root, 'scripts', 'stages', 'declarations.mjs')) },
     { name: 'size', about: 'size budget', ...node(bin('size-limit', 'bin.js')) },
+    { name: 'nodes', about: 're-vectorised kernels under Node 24 and 26', ...node(join(root, 'scripts', 'stages', 'other-nodes.mjs')) },
   ],
 ];
 

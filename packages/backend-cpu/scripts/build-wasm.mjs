@@ -1,5 +1,6 @@
 // Compiles assembly/ into wasm/simd.wasm, wasm/relaxed.wasm and wasm/revectorized.wasm: one source, two sets of features, two tiles; one
-// thread each, as optimizing takes seconds. Does nothing to one that is as new as what it comes from (by hash, so a checkout or a copy
+// thread each, as optimizing takes seconds. With the last comes wasm/probe.mjs, the program that tries it in a child process: a file without imports,
+// because what starts it may be a source, a package or a bundle. Does nothing to one that is as new as what it comes from (by hash, so a checkout or a copy
 // does not confuse it). `--only NAME,NAME` compiles some, `--force` compiles all the same.
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rename, writeFile } from 'node:fs/promises';
@@ -9,7 +10,8 @@ import { Worker, workerData } from 'node:worker_threads';
 
 const packageRoot = new URL('../', import.meta.url);
 const output = new URL('wasm/', packageRoot);
-const stampOf = (variant) => new URL(`${variant}.sha256`, output);
+const stampOf = (name) => new URL(`${name}.sha256`, output);
+const fileOf = (name) => new URL(name === 'probe' ? 'probe.mjs' : `${name}.wasm`, output);
 
 /** Bytes below this address belong to the runtime (src/engine/layout.ts), not to the compiler's constants. */
 const MEMORY_BASE = 1024;
@@ -37,22 +39,31 @@ function argumentsOf(variant, features) {
 
 const compilerVersion = async () => JSON.parse(await readFile(new URL('node_modules/assemblyscript/package.json', packageRoot), 'utf8')).version;
 
-async function hashOfSources() {
-  const folder = new URL('assembly/', packageRoot);
+/** `name`: a folder of the package. */
+async function hashOf(name) {
+  const folder = new URL(name, packageRoot);
   const hash = createHash('sha256').update(await compilerVersion()).update(await readFile(fileURLToPath(import.meta.url)));
-  for (const file of (await readdir(folder)).sort()) {
+  for (const file of (await readdir(folder, { recursive: true })).sort()) {
     if (file.endsWith('.ts')) hash.update(file).update(await readFile(new URL(file, folder)));
   }
   return hash.digest('hex');
 }
 
-async function isCurrent(variant, hash) {
+/** Whether what `name` stands for was made from what has this hash. */
+async function isCurrent(name, hash) {
   try {
-    const [stored] = await Promise.all([readFile(stampOf(variant), 'utf8'), readFile(new URL(`${variant}.wasm`, output))]);
+    const [stored] = await Promise.all([readFile(stampOf(name), 'utf8'), readFile(fileOf(name))]);
     return stored === hash;
   } catch {
     return false;
   }
+}
+
+/** A reader in another process sees the old file or the new one, never half of one. */
+async function writeWhole(target, contents) {
+  const temporary = new URL(`${target.href}.${process.pid}`);
+  await writeFile(temporary, contents);
+  await rename(temporary, target);
 }
 
 async function compile(variant, { features, instead }) {
@@ -60,13 +71,7 @@ async function compile(variant, { features, instead }) {
   const { default: asc } = await import('assemblyscript/asc');
   const { error, stderr } = await asc.main(argumentsOf(variant, features), {
     readFile: (name, base) => readFile(new URL(instead[name] ?? name, new URL(`${base}/`, packageRoot)), 'utf8').catch(() => null),
-    // A reader in another process sees the old file or the new one, never half of one.
-    async writeFile(name, contents) {
-      const target = new URL(name, packageRoot);
-      const temporary = new URL(`${name}.${process.pid}`, packageRoot);
-      await writeFile(temporary, contents);
-      await rename(temporary, target);
-    },
+    writeFile: (name, contents) => writeWhole(new URL(name, packageRoot), contents),
   });
   if (error) throw new Error(`${variant}.wasm does not compile\n${stderr.toString()}`);
 }
@@ -80,15 +85,28 @@ function compileAside(variant) {
   });
 }
 
-/** Compiles what is out of date. Returns whether anything was. */
+/** Bundles the program of the probe, with what it takes from other packages. */
+async function bundleProbe() {
+  const { build } = await import('esbuild');
+  const { outputFiles: [{ contents }] } = await build({
+    entryPoints: [fileURLToPath(new URL('src/engine/probe-child.ts', packageRoot))], bundle: true, write: false, format: 'esm', platform: 'neutral', target: 'node20',
+    minify: true, conditions: ['@xmoe/source'], logLevel: 'warning',
+  });
+  await writeWhole(fileOf('probe'), contents);
+}
+
+/** Makes what is out of date. Returns whether anything was. */
 export async function buildWasm({ force = false, only = Object.keys(VARIANTS) } = {}) {
-  const hash = await hashOfSources();
-  const current = await Promise.all(only.map((variant) => isCurrent(variant, hash)));
-  const wanted = only.filter((_, at) => force || !current[at]);
+  const [kernels, program] = await Promise.all(['assembly/', 'src/'].map(hashOf));
+  const hashes = Object.fromEntries(only.map((name) => [name, kernels]));
+  if (only.includes('revectorized')) hashes.probe = program;
+  const names = Object.keys(hashes);
+  const current = await Promise.all(names.map((name) => isCurrent(name, hashes[name])));
+  const wanted = names.filter((_, at) => force || !current[at]);
   await mkdir(output, { recursive: true });
-  await Promise.all(wanted.map(async (variant) => {
-    await compileAside(variant);
-    await writeFile(stampOf(variant), hash);
+  await Promise.all(wanted.map(async (name) => {
+    await (name === 'probe' ? bundleProbe() : compileAside(name));
+    await writeFile(stampOf(name), hashes[name]);
   }));
   return wanted.length > 0;
 }

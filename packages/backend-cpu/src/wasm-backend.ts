@@ -7,8 +7,10 @@ import { createHostBackend } from './host-backend.js';
 import { createKernels } from './plain-kernels.js';
 import { createWasmKernels } from './engine/kernels/index.js';
 import { PAGE_BYTES, THREAD_SCRATCH_BYTES } from './engine/layout.js';
-import { availableThreads, environment, revectorizing, whyNotRevectorized } from './engine/platform.js';
+import { availableThreads, environment } from './engine/platform.js';
+import { whyNotRevectorized } from './engine/probe.js';
 import { noProducts, type Products } from './engine/products.js';
+import { couldJoin, revectorizing } from './engine/revectorize.js';
 import { createRuntime, type RuntimeControl } from './engine/runtime.js';
 import { createSharedPool } from './engine/shared-pool.js';
 import { createTeam } from './engine/team.js';
@@ -21,9 +23,9 @@ export interface WasmBackendOptions {
   /** Threads, the calling one included, 1 to 64. Default: `XMOE_THREADS`, else what the machine runs at once, at most 8. */
   threads?: number;
   /**
-   * Which instructions to use. Default: `XMOE_WASM_VARIANT`, else `auto`, the fastest of relaxed and simd that runs here.
-   * `revectorized` (an experiment of V8: Node from 23.5 on, x64 with AVX2) multiplies matrices half as fast again or better; where it
-   * does not run, or fails the check of its numbers, the backend is that of `auto`, and its description says why.
+   * Which instructions to use. Default: `XMOE_WASM_VARIANT`, else `auto`, the fastest that runs here. `revectorized` (an experiment of V8: Node from
+   * 23.5 on, x64 with AVX2) multiplies matrices half as fast again or better, to the bits of `relaxed`; `auto` takes it too where a probe in a
+   * child process has found it right, which is asked once per Node and processor. Where it is not used, the description says why.
    */
   variant?: 'auto' | WasmVariant;
 }
@@ -45,10 +47,22 @@ export async function openEngine({ threads, variant }: WasmBackendOptions, produ
   const count = await threadsOf({ threads });
   const wanted = variant === undefined ? defaultVariant() : checkedVariant(variant, 'variant');
   const team: TeamWanted = { threads: count, products };
-  if (wanted !== 'revectorized') return openVariant(wanted, team);
-  const refusal = whyNotRevectorized();
-  const backend = refusal === undefined ? await revectorizing(async () => openChecked(await loadVariant('revectorized'), team)) : null;
-  return backend ?? openVariant('auto', team, `not re-vectorised: ${refusal ?? 'the kernels computed wrong numbers'}`);
+  // What is re-vectorised are the engine's own products.
+  const isOffered = wanted === 'revectorized' || (wanted === 'auto' && products === null);
+  if (!isOffered) return openVariant(wanted, team);
+  const refusal = await whyNotRevectorized();
+  const backend = refusal === undefined ? await openRevectorized(team) : null;
+  if (backend) return backend;
+  // Who asked for nothing need not hear what no other Node would change.
+  const isWorthSaying = wanted === 'revectorized' || couldJoin();
+  return openVariant('auto', team, isWorthSaying ? `not re-vectorised: ${refusal ?? 'the kernels computed wrong numbers'}` : undefined);
+}
+
+/** The kernels that whyNotRevectorized has nothing against. Null when they compute wrong numbers. */
+export async function openRevectorized(team: TeamWanted): Promise<Backend | null> {
+  const backend = await assemble(await loadVariant('revectorized'), team);
+  // Its calls are the first ones, and so those that V8 compiles re-vectorised.
+  return revectorizing(() => checked(backend));
 }
 
 /** How many threads these options, or the environment, ask for. */
@@ -76,7 +90,11 @@ async function openVariant(wanted: 'auto' | WasmVariant, team: TeamWanted, remar
 
 /** Null when the kernels compute wrong numbers. */
 async function openChecked(loaded: LoadedVariant, team: TeamWanted, remark?: string): Promise<Backend | null> {
-  const backend = await assemble(loaded, team, remark);
+  return checked(await assemble(loaded, team, remark));
+}
+
+/** Computes before it first waits. */
+async function checked(backend: Backend): Promise<Backend | null> {
   if (await passesSelfCheck(backend)) return backend;
   backend.dispose();
   return null;

@@ -3,7 +3,7 @@
 // they join operations but compute the same.
 import { afterAll, vi } from 'vitest';
 import { createWasmBackend } from '@xmoe/backend-cpu';
-import { whyNotRevectorized } from '../src/engine/platform.js';
+import { whyNotRevectorized } from '../src/engine/probe.js';
 import type * as team from '../src/engine/team.js';
 import { describeCut } from './cut-suite.js';
 
@@ -17,9 +17,9 @@ vi.mock('../src/engine/team.js', async (original) => {
   return { ...real, createTeam };
 });
 
-const whole = await createWasmBackend({ threads: 1 });
-const cut = await Promise.all([2, 4].map((threads) => createWasmBackend({ threads })));
-if (whyNotRevectorized() === undefined) cut.push(await createWasmBackend({ threads: 3, variant: 'revectorized' }));
+const whole = await createWasmBackend({ threads: 1, variant: 'relaxed' });
+const cut = await Promise.all([2, 4].map((threads) => createWasmBackend({ threads, variant: 'relaxed' })));
+if ((await whyNotRevectorized()) === undefined) cut.push(await createWasmBackend({ threads: 3, variant: 'revectorized' }));
 afterAll(() => [whole, ...cut].forEach((backend) => backend.dispose()));
 
 describeCut(whole, cut);

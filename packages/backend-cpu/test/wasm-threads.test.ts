@@ -2,10 +2,13 @@
 // a process that exits by itself, and memory that stays flat.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Backend, Operand } from '@xmoe/core';
 import { createWasmBackend } from '@xmoe/backend-cpu';
-import { startWorker, whyNotRevectorized } from '../src/engine/platform.js';
+import { startWorker } from '../src/engine/platform.js';
+import { whyNotRevectorized } from '../src/engine/probe.js';
+import type * as probe from '../src/engine/probe.js';
+import * as revectorize from '../src/engine/revectorize.js';
 import type * as selfCheck from '../src/engine/self-check.js';
 import { noProducts } from '../src/engine/products.js';
 import { createTeam, type TeamOptions } from '../src/engine/team.js';
@@ -18,6 +21,14 @@ vi.mock('../src/engine/self-check.js', async (original) => {
   const real = await original<typeof selfCheck>();
   return { passesSelfCheck: (backend: Backend) => verdicts.shift() ?? real.passesSelfCheck(backend) };
 });
+
+/** What speaks against the re-vectorised variant in a test. */
+let refusal: string | undefined;
+vi.mock('../src/engine/probe.js', async (original) => {
+  const real = await original<typeof probe>();
+  return { ...real, whyNotRevectorized: async () => refusal ?? real.whyNotRevectorized() };
+});
+const isRevectorized = (await whyNotRevectorized()) === undefined;
 
 /** A team on a memory of its own, whose workers run a script that `change` made of theirs. */
 async function teamWith(change: (code: string) => string, more: Partial<TeamOptions> = {}) {
@@ -89,7 +100,11 @@ describe('a worker', () => {
 });
 
 describe('settings', () => {
+  beforeEach(() => {
+    refusal = 'not in this test';
+  });
   afterEach(() => {
+    refusal = undefined;
     vi.unstubAllEnvs();
     vi.restoreAllMocks();
   });
@@ -134,6 +149,7 @@ describe('settings', () => {
 describe('the re-vectorised variant', () => {
   const node = process.versions.node;
   afterEach(() => {
+    refusal = undefined;
     vi.unstubAllEnvs();
     vi.restoreAllMocks();
     Object.defineProperty(process.versions, 'node', { value: node, enumerable: true });
@@ -145,10 +161,11 @@ describe('the re-vectorised variant', () => {
     return backend.description;
   };
 
-  it('gives way to the fastest other one with a reason: by option, by XMOE_WASM_VARIANT', async () => {
+  it('gives way to the fastest other one with a reason: by default, by option, by XMOE_WASM_VARIANT', async () => {
     Object.defineProperty(process.versions, 'node', { value: '22.9.0', enumerable: true });
     const reason = 'CPU, one thread, WebAssembly relaxed SIMD (not re-vectorised: Node 22.9.0 is older than 23.5)';
     expect(await described({ threads: 1, variant: 'revectorized' })).toBe(reason);
+    if (process.arch === 'x64') expect(await described({ threads: 1 })).toBe(reason);
     vi.stubEnv('XMOE_WASM_VARIANT', 'revectorized');
     expect(await described({ threads: 1 })).toBe(reason);
     vi.stubEnv('XMOE_WASM_VARIANT', 'simd');
@@ -157,8 +174,28 @@ describe('the re-vectorised variant', () => {
     await expect(createWasmBackend()).rejects.toMatchObject({ code: 'config', message: /did you mean revectorized\?/ });
   });
 
-  it.runIf(whyNotRevectorized() === undefined)('runs here, and gives way when it computes wrong numbers', async () => {
-    expect(await described({ threads: 2, variant: 'revectorized' })).toBe('CPU, 2 threads, WebAssembly relaxed SIMD, products re-vectorised');
+  it('is not begun in a process whose probe failed', async () => {
+    refusal = 'the probe failed: it ended with SIGTRAP';
+    const compile = vi.spyOn(revectorize, 'compileForJoining');
+    expect(await described({ threads: 1 })).toContain('relaxed SIMD (not re-vectorised: the probe failed: it ended with SIGTRAP)');
+    expect(compile).not.toHaveBeenCalled();
+  });
+
+  it('says nothing where no Node would have it, unless asked', async () => {
+    const arch = process.arch;
+    Object.defineProperty(process, 'arch', { value: 'arm64', enumerable: true });
+    try {
+      expect(await described({ threads: 1 })).toBe('CPU, one thread, WebAssembly relaxed SIMD');
+      expect(await described({ threads: 1, variant: 'revectorized' })).toContain('(not re-vectorised: the processor is arm64, not x64)');
+    } finally {
+      Object.defineProperty(process, 'arch', { value: arch, enumerable: true });
+    }
+  });
+
+  it.runIf(isRevectorized)('is the default, can be switched off, and gives way when it computes wrong numbers', async () => {
+    expect(await described({ threads: 2 })).toBe('CPU, 2 threads, WebAssembly relaxed SIMD, products re-vectorised');
+    vi.stubEnv('XMOE_WASM_VARIANT', 'relaxed');
+    expect(await described({ threads: 2 })).toBe('CPU, 2 threads, WebAssembly relaxed SIMD');
     verdicts.push(false);
     expect(await described({ threads: 1, variant: 'revectorized' })).toBe('CPU, one thread, WebAssembly relaxed SIMD (not re-vectorised: the kernels computed wrong numbers)');
   });

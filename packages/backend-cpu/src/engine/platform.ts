@@ -13,19 +13,54 @@ export interface PlatformWorker {
 
 interface NodeProcess {
   readonly arch: string;
-  readonly versions?: { readonly node?: string };
+  readonly platform: string;
+  readonly pid: number;
+  readonly argv: readonly string[];
+  readonly execPath: string;
+  readonly execArgv: readonly string[];
+  readonly versions?: { readonly node?: string; readonly v8?: string };
   readonly env: Record<string, string | undefined>;
+  readonly stdout: { write(text: string): void };
 }
 
 const host = globalThis as { process?: NodeProcess; crossOriginIsolated?: boolean; navigator?: { hardwareConcurrency?: number } };
 const inNode = typeof host.process?.versions?.node === 'string';
 
+/** The process, in Node. */
+export const nodeProcess = inNode ? (host.process as Required<NodeProcess>) : undefined;
+
 /** The parts of Node's modules that are used here. Named by value, so that no bundler for browsers looks for them. */
 interface NodeModules {
-  'node:fs/promises': { readFile(url: URL): Promise<Uint8Array> };
+  'node:fs/promises': {
+    readFile(url: URL): Promise<Uint8Array>;
+    readFile(path: string, encoding: 'utf8'): Promise<string>;
+    writeFile(path: string, text: string): Promise<void>;
+    mkdir(path: string, options: { recursive: true }): Promise<unknown>;
+    rename(from: string, to: string): Promise<void>;
+    rm(path: string, options: { force: true }): Promise<void>;
+  };
+  'node:child_process': {
+    execFile(program: string, args: readonly string[], options: object, ended: (error: ChildFailure | null, output: string, errors: string) => void): void;
+  };
+  'node:crypto': { createHash(name: 'sha256'): Hash };
+  'node:path': { basename(path: string): string; join(...parts: string[]): string };
+  'node:url': { fileURLToPath(url: URL): string };
   'node:v8': { setFlagsFromString(flags: string): void };
-  'node:os': { availableParallelism(): number };
+  'node:os': { availableParallelism(): number; cpus(): readonly { readonly model: string }[]; homedir(): string };
   'node:worker_threads': { Worker: new (code: string, options: object) => NodeWorker };
+}
+
+interface Hash {
+  update(data: string | Uint8Array): Hash;
+  digest(encoding: 'hex'): string;
+}
+
+/** What a child that did not end well left: its exit status, or a word where it did not start, and the signal that ended it. */
+export interface ChildFailure extends Error {
+  readonly code?: number | string | null;
+  readonly signal?: string | null;
+  /** Whether its time was over. */
+  readonly killed?: boolean;
 }
 
 interface NodeWorker {
@@ -37,7 +72,7 @@ interface NodeWorker {
   unref(): void;
 }
 
-async function nodeModule<Name extends keyof NodeModules>(name: Name): Promise<NodeModules[Name]> {
+export async function nodeModule<Name extends keyof NodeModules>(name: Name): Promise<NodeModules[Name]> {
   return (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as NodeModules[Name];
 }
 
@@ -51,43 +86,15 @@ export async function readBinary(url: URL): Promise<Uint8Array> {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-async function setV8Flags(flags: readonly string[]): Promise<void> {
+/** Sets switches of V8, which belong to the whole process. Ready to be called in one go with what they are for. */
+export async function v8Switches(): Promise<(flags: readonly string[]) => void> {
   const { setFlagsFromString } = await nodeModule('node:v8');
-  for (const flag of flags) setFlagsFromString(flag);
+  return (flags) => flags.forEach((flag) => setFlagsFromString(flag));
 }
 
 /** Node 20 has relaxed SIMD behind a flag. Only where it does not validate: newer ones do not know the flag, and say so on stderr. */
 export async function enableRelaxedSimd(): Promise<void> {
-  if (inNode) await setV8Flags(['--experimental-wasm-relaxed-simd']);
-}
-
-/** Undefined where the compiler can join two 128-bit operations to one of 256 bits, else why it cannot. */
-export function whyNotRevectorized(): string | undefined {
-  if (!inNode) return 'only Node has the switch';
-  const { arch, versions } = host.process as Required<NodeProcess>;
-  const [major, minor] = versions.node!.split('.').map(Number);
-  if (major < 23 || (major === 23 && minor < 5)) return `Node ${versions.node} is older than 23.5`;
-  return arch === 'x64' ? undefined : `the processor is ${arch}, not x64`;
-}
-
-let switched: Promise<unknown> = Promise.resolve();
-
-/**
- * Runs `work` with the compiler joining operations, and compiling in full what is called for the first time. What is first called
- * later is compiled as ever, and so is other code of the process: the switches belong to all of it, so one at a time.
- */
-export async function revectorizing<Result>(work: () => Promise<Result>): Promise<Result> {
-  const run = async (): Promise<Result> => {
-    await setV8Flags(['--experimental-wasm-revectorize', '--no-liftoff']);
-    try {
-      return await work();
-    } finally {
-      await setV8Flags(['--no-experimental-wasm-revectorize', '--liftoff']);
-    }
-  };
-  const result = switched.then(run, run);
-  switched = result.catch(() => undefined);
-  return result;
+  if (inNode) (await v8Switches())(['--experimental-wasm-relaxed-simd']);
 }
 
 /** Threads that the machine runs at once, where workers may share memory with this one; otherwise 1. */

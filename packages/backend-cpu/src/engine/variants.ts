@@ -1,7 +1,8 @@
-// Which compiled variant this machine runs: the first of the candidates whose bytes validate.
+// Compiles a variant of the kernels: the one that is asked for, or the first of the candidates whose bytes validate.
 import { XMoEError } from '@xmoe/core';
 import { WASM_FILES, type WasmVariant } from '../wasm-files.js';
 import { enableRelaxedSimd, readBinary } from './platform.js';
+import { compileForJoining } from './revectorize.js';
 import { webAssembly, type WasmModule } from './webassembly.js';
 
 export interface LoadedVariant {
@@ -9,7 +10,7 @@ export interface LoadedVariant {
   readonly module: WasmModule;
 }
 
-/** Fastest first. The re-vectorised one only when asked for: what compiles it is experimental. */
+/** Fastest first, of those that need no probe. */
 const CANDIDATES: readonly WasmVariant[] = ['relaxed', 'simd'];
 
 /** Compiles the first variant that runs here. Error `backend` when none does. */
@@ -18,7 +19,7 @@ export async function loadVariant(wanted: 'auto' | WasmVariant): Promise<LoadedV
   for (const variant of wanted === 'auto' ? CANDIDATES : [wanted]) {
     const bytes = await readVariant(variant);
     if (variant !== 'simd' && !webAssembly.validate(bytes)) await enableRelaxedSimd();
-    if (webAssembly.validate(bytes)) return { variant, module: await webAssembly.compile(bytes) };
+    if (webAssembly.validate(bytes)) return { variant, module: await (variant === 'revectorized' ? compileForJoining(bytes) : webAssembly.compile(bytes)) };
   }
   throw unsupported(`WebAssembly here lacks ${wanted === 'auto' || wanted === 'simd' ? 'SIMD or threads' : 'relaxed SIMD'}`);
 }

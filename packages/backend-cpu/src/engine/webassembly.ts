@@ -18,7 +18,10 @@ interface WebAssemblyNamespace {
   compile(bytes: Uint8Array): Promise<WasmModule>;
   instantiate(module: WasmModule, imports: object): Promise<{ exports: Record<string, WasmFunction> }>;
   Memory: new (descriptor: { initial: number; maximum: number; shared: true }) => WasmMemory;
-  Module: { exports(module: WasmModule): { name: string; kind: string }[] };
+  Module: {
+    new (bytes: Uint8Array): WasmModule;
+    exports(module: WasmModule): { name: string; kind: string }[];
+  };
 }
 
 /** Undefined where the platform has no WebAssembly. */
