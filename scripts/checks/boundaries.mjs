@@ -7,10 +7,8 @@ import { posix } from 'node:path';
 /** Private packages that a build takes in: they are no dependency of what is published. */
 const BUNDLED = ['@xmoe/kernels-host'];
 
-const ALL = ['core', 'routers', 'moe', 'nn', 'files', 'text', 'train', 'models', 'program', 'backend-cpu', 'backend-tfjs', 'backend-webgpu', 'backends', 'metrics', 'testing'];
-
 /** Package folder → the xmoe packages it may use, and whether it may use npm packages and Node's own modules. */
-export const TABLE = {
+const ROWS = {
   'packages/core': { uses: [], npm: false, node: false },
   'packages/routers': { uses: ['core'], npm: false, node: false },
   'packages/moe': { uses: ['core', 'routers'], npm: false, node: false },
@@ -26,8 +24,12 @@ export const TABLE = {
   'packages/backend-webgpu': { uses: ['core'], npm: true, node: false },
   'packages/backends': { uses: ['core', 'backend-cpu', 'backend-tfjs', 'backend-webgpu'], npm: false, node: true },
   'packages/metrics': { uses: [], npm: false, node: false },
-  'packages/testing': { uses: ALL, npm: true, node: true },
 };
+
+/** All but those that a build takes in. */
+const ALL = [...Object.keys(ROWS).map((folder) => folder.replace('packages/', '')), 'testing'].filter((name) => !BUNDLED.includes(`@xmoe/${name}`));
+
+export const TABLE = { ...ROWS, 'packages/testing': { uses: ALL, npm: true, node: true } };
 
 /** Entries that browsers load though their packages have others for Node: neither they nor what they import use Node. */
 const BROWSER_ENTRIES = { 'packages/backend-cpu': ['.'], 'packages/files': ['.'], 'packages/text': ['.', './gpt2'], 'packages/train': ['.'], 'packages/models': ['.', './presets', './sections'] };

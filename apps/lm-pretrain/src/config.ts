@@ -6,6 +6,9 @@ import { languagePresets } from '@xmoe/models/presets';
 import { createConfigResolver, refuseOtherConfig, withDefaults } from '@xmoe/program';
 import type { JsonObject } from '@xmoe/files';
 
+/** The name of the program, on the command line and in the records of its runs. */
+export const PROGRAM = 'xmoe-lm';
+
 export type Config = LanguageConfig;
 
 /** What a resumed run may change without becoming another run. */

@@ -9,21 +9,21 @@ import { evalCommand } from './commands/eval.js';
 import { inspectText } from './commands/inspect.js';
 import { prepareCommand } from './commands/prepare.js';
 import { sampleCommand } from './commands/sample.js';
+import { PROGRAM } from './config.js';
 import { openRun } from './session.js';
 import { languageTask } from './task.js';
 
-const NAME = 'xmoe-lm';
 const backend = backendOption(BACKEND_NAMES, defaultBackend());
 const configOptions = { preset: 'tiny', dataHelp: 'text, JSON lines or Parquet files, or directories of them, instead of the preset’s text' };
 
 function createProgram(terminal: Terminal): Command {
   const version = locateVersion(import.meta.url);
   const own = {
-    name: NAME, version, task: languageTask, openBackend, backendNames: BACKEND_NAMES, defaultBackend: backend[2], ...configOptions,
+    version, task: languageTask, openBackend, backendNames: BACKEND_NAMES, defaultBackend: backend[2], ...configOptions,
     first: { name: 'start', description: 'train a small XMoE on real text and show what it learned' },
     flagExamples: '--max-steps 30 --learning-rate 1e-3 --threshold 0.8 --dispatch grouped',
   };
-  const program = newProgram(NAME, terminal);
+  const program = newProgram(PROGRAM, terminal);
   program.description('Pretrain, evaluate and inspect XMoE language models.').version(version);
   addTrainingCommands(program, terminal, own);
   withConfigOptions(program.command('prepare').description('corpus to tokenizer to shards; training does this by itself'), configOptions)

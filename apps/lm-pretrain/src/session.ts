@@ -3,10 +3,10 @@ import { openBackend } from '@xmoe/backends';
 import { createLanguageModelFromConfig, languageRunSchema, openLanguageRun, type LanguageRun } from '@xmoe/models';
 import { openTrained, readRunRecord, type RunRecord, type Trained, type TrainedOptions } from '@xmoe/program';
 import { openShards, type TokenDataset } from '@xmoe/text/node';
-import type { Config } from './config.js';
+import { PROGRAM, type Config } from './config.js';
 
 /** config.json of the run in `directory`. */
-export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, languageRunSchema, 'xmoe-lm');
+export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, languageRunSchema, PROGRAM);
 
 export type TrainedRun = Pick<LanguageRun, 'tokenizer' | 'model' | 'parameters'> & Trained<Config, TokenDataset>;
 

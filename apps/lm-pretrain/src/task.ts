@@ -9,7 +9,7 @@ import { createBatchSampler, type TokenBatch } from '@xmoe/text';
 import { formatCompact } from '@xmoe/train';
 import { alignedFacts, memoryHere, memoryText, RUN_FILES, type Finished, type Task } from '@xmoe/program';
 import { closingText } from './closing-text.js';
-import { checkResumable, configs, type Config } from './config.js';
+import { checkResumable, configs, PROGRAM, type Config } from './config.js';
 import { openPrepared, prepareData, usableSplits } from './data.js';
 import { evaluate } from './evaluate.js';
 import { finishRun } from './finish.js';
@@ -17,7 +17,7 @@ import type { LanguageData, LanguageTraining } from './language-run.js';
 import { readRecord } from './session.js';
 
 export const languageTask: Task<Config, LanguageData, LanguageTraining, TokenBatch> = {
-  configuration: { resolver: configs, readRecord, checkResumable },
+  configuration: { program: PROGRAM, resolver: configs, readRecord, checkResumable },
   describe: { headline, dryRun: dryRunText, needs: (config) => languageMemoryNeeds(config, languageVocabulary(config)) },
   async prepare(config, { root, found, stream }) {
     const notify = (message: string): void => void stream.write(`${message}\n`);

@@ -6,6 +6,9 @@ import type { JsonObject } from '@xmoe/files';
 import { createConfigResolver, refuseOtherConfig, withDefaults } from '@xmoe/program';
 import { bleuTokenizerOf } from './scores.js';
 
+/** The name of the program, on the command line and in the records of its runs. */
+export const PROGRAM = 'xmoe-nmt';
+
 export type Config = TranslationConfig;
 
 /** What does not go together. `base`: the configuration of the run to go on with. */

@@ -11,10 +11,10 @@ import { evalCommand } from './commands/eval.js';
 import { inspectSentence } from './commands/inspect.js';
 import { prepareCommand } from './commands/prepare.js';
 import { translateCommand } from './commands/translate.js';
+import { PROGRAM } from './config.js';
 import { openRun } from './session.js';
 import { translationTask } from './task.js';
 
-const NAME = 'xmoe-nmt';
 const backend = backendOption(BACKEND_NAMES, defaultBackend());
 const configOptions = {
   preset: 'tiny',
@@ -34,10 +34,10 @@ function decoded(command: Command): Command {
 function createProgram(terminal: Terminal, input: () => Readable): Command {
   const version = locateVersion(import.meta.url);
   const own = {
-    name: NAME, version, task: translationTask, openBackend, backendNames: BACKEND_NAMES, defaultBackend: backend[2], ...configOptions,
+    version, task: translationTask, openBackend, backendNames: BACKEND_NAMES, defaultBackend: backend[2], ...configOptions,
     first: { name: 'demo', description: 'train a small XMoE on real messages and show how it translates' }, flagExamples: FLAG_EXAMPLES,
   };
-  const program = newProgram(NAME, terminal);
+  const program = newProgram(PROGRAM, terminal);
   program.description('Train, evaluate and use XMoE translation models.').version(version);
   addTrainingCommands(program, terminal, own);
   withConfigOptions(program.command('prepare').description('parallel text to cleaned pairs to vocabulary to shards; training does this by itself'), configOptions)

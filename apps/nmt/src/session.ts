@@ -5,10 +5,10 @@ import { openTranslationRun, translationRunSchema, type TranslationRun } from '@
 import { openTrained, readRunRecord, type RunRecord, type Trained, type TrainedOptions } from '@xmoe/program';
 import type { ParallelDataset } from '@xmoe/text';
 import { openParallelDataset } from '@xmoe/text/node';
-import type { Config } from './config.js';
+import { PROGRAM, type Config } from './config.js';
 
 /** config.json of the run in `directory`. */
-export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, translationRunSchema, 'xmoe-nmt');
+export const readRecord = (directory: string): Promise<RunRecord<Config>> => readRunRecord(directory, translationRunSchema, PROGRAM);
 
 export type TrainedRun = TranslationRun & Trained<Config, ParallelDataset>;
 

@@ -11,7 +11,7 @@ import { formatCompact } from '@xmoe/train';
 import { alignedFacts, memoryHere, memoryText, RUN_FILES, type Task } from '@xmoe/program';
 import { checkHeldOut, checkSplits } from './check-splits.js';
 import { closingText } from './closing-text.js';
-import { checkResumable, configs, type Config } from './config.js';
+import { checkResumable, configs, PROGRAM, type Config } from './config.js';
 import { finishRun } from './finish.js';
 import { prepareWithProgress } from './prepare-with-progress.js';
 import { readRecord } from './session.js';
@@ -19,7 +19,7 @@ import type { TranslationData, TranslationTraining } from './translation-run.js'
 import { scoreValidation } from './validate.js';
 
 export const translationTask: Task<Config, TranslationData, TranslationTraining, ParallelBatch> = {
-  configuration: { resolver: configs, readRecord, checkResumable },
+  configuration: { program: PROGRAM, resolver: configs, readRecord, checkResumable },
   describe: {
     headline,
     dryRun: dryRunText,

@@ -5,29 +5,24 @@ import { createTfjsBackendFor } from '@xmoe/backend-tfjs/node';
 import { createWebGpuBackend } from '@xmoe/backend-webgpu';
 import { nearestName, XMoEError, type Backend } from '@xmoe/core';
 
-/** Names that stand for one backend each. */
-const OPENERS = {
+/** What opens the backend of a name, or the names of several, fastest first, of which the first that works is taken. */
+const BACKENDS = {
+  auto: ['webgpu', 'tfjs:cuda', 'cpu:native', 'cpu:wasm', 'tfjs:node', 'tfjs:wasm', 'cpu:plain'],
   webgpu: () => createWebGpuBackend(),
-  'tfjs:cuda': () => createTfjsBackendFor('cuda'),
+  cpu: ['cpu:native', 'cpu:wasm', 'cpu:plain'],
   'cpu:native': () => createNativeBackend(),
   'cpu:wasm': () => createWasmBackend(),
+  'cpu:plain': async () => createCpuBackend(),
+  tfjs: ['tfjs:cuda', 'tfjs:node', 'tfjs:wasm'],
+  'tfjs:cuda': () => createTfjsBackendFor('cuda'),
   'tfjs:node': () => createTfjsBackendFor('node'),
   'tfjs:wasm': () => createTfjsBackendFor('wasm'),
-  'cpu:plain': async () => createCpuBackend(),
   'tfjs:cpu': () => createTfjsBackendFor('cpu'),
-} as const satisfies Record<string, () => Promise<Backend>>;
+} as const satisfies Record<string, (() => Promise<Backend>) | readonly string[]>;
 
-type SingleName = keyof typeof OPENERS;
+export type BackendName = keyof typeof BACKENDS;
 
-/** Names that stand for the first of several that works, fastest first. */
-const PREFERENCES = {
-  auto: ['webgpu', 'tfjs:cuda', 'cpu:native', 'cpu:wasm', 'tfjs:node', 'tfjs:wasm', 'cpu:plain'],
-  cpu: ['cpu:native', 'cpu:wasm', 'cpu:plain'],
-  tfjs: ['tfjs:cuda', 'tfjs:node', 'tfjs:wasm'],
-} as const satisfies Record<string, readonly SingleName[]>;
-
-export const BACKEND_NAMES = ['auto', 'webgpu', 'cpu', 'cpu:native', 'cpu:wasm', 'cpu:plain', 'tfjs', 'tfjs:cuda', 'tfjs:node', 'tfjs:wasm', 'tfjs:cpu'] as const;
-export type BackendName = (typeof BACKEND_NAMES)[number];
+export const BACKEND_NAMES = Object.keys(BACKENDS) as BackendName[];
 
 export interface ChosenBackend {
   backend: Backend;
@@ -54,13 +49,14 @@ export async function openBackend(name: string = defaultBackend()): Promise<Chos
     });
   }
   const named = (backend: Backend, why: string): ChosenBackend => ({ backend, reason: `${backend.description}; ${why}` });
-  if (!(name in PREFERENCES)) return named(await OPENERS[name as SingleName](), 'asked for');
+  const found = BACKENDS[name];
+  if (typeof found === 'function') return named(await found(), 'asked for');
   const absent: string[] = [];
-  for (const candidate of PREFERENCES[name as keyof typeof PREFERENCES]) {
+  for (const candidate of found) {
     if (candidate === 'cpu:native' && libraryUnwanted()) continue;
     try {
       const why = absent.length > 0 ? `the fastest here; not available: ${absent.join(', ')} (doctor says why)` : name === 'auto' ? 'the fastest there is' : 'asked for';
-      return named(candidate === 'webgpu' ? await openHardware() : await OPENERS[candidate](), why);
+      return named(candidate === 'webgpu' ? await openHardware() : await BACKENDS[candidate](), why);
     } catch (error) {
       // A bad setting of the user's is not a missing backend.
       if (error instanceof XMoEError && error.code === 'config') throw error;
@@ -74,5 +70,5 @@ export async function openBackend(name: string = defaultBackend()): Promise<Chos
 const openHardware = (): Promise<Backend> => createWebGpuBackend({ hardwareOnly: true });
 
 function isBackendName(name: string): name is BackendName {
-  return (BACKEND_NAMES as readonly string[]).includes(name);
+  return Object.hasOwn(BACKENDS, name);
 }

@@ -120,7 +120,7 @@ async function trainLocked<Config extends TaskConfig, Data extends TaskData, Mod
   const { config, out } = plan;
   const { train } = config;
   const fingerprint = dataFingerprint(dataset.index);
-  const record = plan.resumed === undefined ? { preset: plan.preset, backend: engine.backend.name, data: resolve(dataset.directory), config } : null;
+  const record = plan.resumed === undefined ? { program: task.configuration.program, preset: plan.preset, backend: engine.backend.name, data: resolve(dataset.directory), config } : null;
   const resume = await beginOrResume(out, record, stream);
   const resumeFrom = resume ? await resumePath(out, plan.checkpoint) : undefined;
   if (plan.profile) engine.profiler?.start();

@@ -18,6 +18,8 @@ export const RUN_FILES = {
 
 /** What config.json of a run holds. */
 export interface RunRecord<Config> {
+  /** Which program trains it. Absent from runs that were made before this was written down. */
+  program?: string;
   preset: string;
   /** The backend that the run began on: results are bit for bit the same only there. */
   backend: string;
@@ -30,19 +32,21 @@ export interface RunRecord<Config> {
 
 const changesSchema = z.array(z.object({ step: z.int().nonnegative(), changed: z.record(z.string(), z.tuple([z.string(), z.string()])) }));
 
-/** A key that only the configurations of that program have. */
-const MARKS = { 'xmoe-lm': 'layers', 'xmoe-nmt': 'encoderLayers' } as const;
+/** By program, a key of its models alone: tells the runs apart whose record does not name the program. */
+const MARKS: Readonly<Record<string, string>> = { 'xmoe-lm': 'layers', 'xmoe-nmt': 'encoderLayers' };
 
 /** config.json of the run in `directory`, which is one of `program`. */
-export async function readRunRecord<Config>(directory: string, configSchema: z.ZodType<Config>, program: keyof typeof MARKS): Promise<RunRecord<Config>> {
+export async function readRunRecord<Config>(directory: string, configSchema: z.ZodType<Config>, program: string): Promise<RunRecord<Config>> {
   const path = join(directory, RUN_FILES.config);
   const text = await readConfigText(path).catch((cause: unknown) => {
     if (cause instanceof XMoEError) throw cause;
     throw new XMoEError('config', `${directory} holds no run: ${RUN_FILES.config} is not there`, { hint: 'name the directory that train wrote', cause });
   });
   const value = parseJson(text, { where: path });
-  refuseOtherProgram(value, directory, program);
-  const schema = z.object({ preset: z.string(), backend: z.string(), data: z.string(), config: configSchema, changes: changesSchema.optional() });
+  const other = programOf(value);
+  // Said before a long list of keys that are unknown here.
+  if (other !== undefined && other !== program) throw new XMoEError('config', `${directory} is a run of ${other}`, { hint: `use ${other}` });
+  const schema = z.object({ program: z.string().optional(), preset: z.string(), backend: z.string(), data: z.string(), config: configSchema, changes: changesSchema.optional() });
   return parseConfig(schema, value, { where: path });
 }
 
@@ -53,12 +57,12 @@ export async function readChanges(directory: string): Promise<RunChange[]> {
   return changes;
 }
 
-/** Said before a long list of keys that are unknown here. */
-function refuseOtherProgram(record: unknown, directory: string, program: keyof typeof MARKS): void {
-  const model = isPlainObject(record) && isPlainObject(record.config) ? record.config.model : undefined;
-  if (!isPlainObject(model) || Object.hasOwn(model, MARKS[program])) return;
-  const other = (Object.keys(MARKS) as (keyof typeof MARKS)[]).find((name) => Object.hasOwn(model, MARKS[name]));
-  if (other) throw new XMoEError('config', `${directory} is a run of ${other}`, { hint: `use ${other}` });
+/** The program that a record is of; undefined where nothing tells. */
+function programOf(record: unknown): string | undefined {
+  if (!isPlainObject(record)) return undefined;
+  if (typeof record.program === 'string') return record.program;
+  const model = isPlainObject(record.config) && isPlainObject(record.config.model) ? record.config.model : {};
+  return Object.keys(MARKS).find((name) => Object.hasOwn(model, MARKS[name]!));
 }
 
 /** @throws XMoEError `config` when there is a run in `out` */

@@ -10,8 +10,6 @@ import { trainCommand } from './train-command.js';
 
 /** A program with a task. */
 export interface TaskProgram<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host> {
-  /** Of the executable. */
-  readonly name: string;
   readonly version: string;
   readonly task: Task<Config, Data, Model, Host>;
   readonly openBackend: BackendOpener;
@@ -48,10 +46,10 @@ export function addTrainingCommands<Config extends TaskConfig, Data extends Task
 export function addLookupCommands<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
   program: Command,
   terminal: Terminal,
-  { name, version, task, backendNames, openBackend }: TaskProgram<Config, Data, Model, Host>,
+  { version, task, backendNames, openBackend }: TaskProgram<Config, Data, Model, Host>,
 ): void {
   program.command('presets').description('list the presets')
     .action(async () => void terminal.output.write(`${alignedFacts(await task.configuration.resolver.presets())}\n`));
   program.command('doctor').description('what this machine offers: Node, WebAssembly, and each backend with the reason where it does not work')
-    .action(() => doctorCommand(terminal, { program: name, version, backendNames, openBackend }));
+    .action(() => doctorCommand(terminal, { program: task.configuration.program, version, backendNames, openBackend }));
 }

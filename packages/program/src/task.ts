@@ -55,6 +55,8 @@ export interface Finished {
 
 export interface Task<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host> {
   readonly configuration: {
+    /** The name of the program, for the records of its runs. */
+    readonly program: string;
     readonly resolver: ConfigResolver<Config>;
     /** config.json of a run of this program. */
     readRecord(directory: string): Promise<RunRecord<Config>>;

@@ -29,7 +29,7 @@ function taskOf(out: string, changes: Partial<TinyTask> = {}) {
     },
   };
   const task: TinyTask = {
-    configuration: { resolver: undefined as never, readRecord: () => Promise.reject(new Error('no record')), checkResumable: () => undefined },
+    configuration: { program: 'test', resolver: undefined as never, readRecord: () => Promise.reject(new Error('no record')), checkResumable: () => undefined },
     describe: { headline: () => '', dryRun: () => '', needs: () => ({ needs: { parameters: 0, activations: 0 }, knobs: [] }) },
     prepare: async () => ({
       dataset: { directory: inFolder('data'), index: { dtype: 'uint16', tokenizer, splits: {} }, close: () => void log.push('data') },

@@ -54,6 +54,9 @@ it('names the program of a run that is not its own, and what was changed on the 
   await expect(readRunRecord(run, schema, 'xmoe-lm')).rejects.toMatchObject({ code: 'config', message: `${run} is a run of xmoe-nmt`, hint: 'use xmoe-nmt' });
   const found = await readRunRecord(run, schema, 'xmoe-nmt');
   expect(found).toEqual(record);
+  await writeFile(join(run, 'config.json'), JSON.stringify({ ...record, program: 'xmoe-sums' })); // what is written down counts
+  await expect(readRunRecord(run, schema, 'xmoe-nmt')).rejects.toMatchObject({ message: `${run} is a run of xmoe-sums` });
+  expect(await readRunRecord(run, schema, 'xmoe-sums')).toEqual({ ...record, program: 'xmoe-sums' });
   const config = { ...record.config, train: { steps: 20 } };
   await recordChanges(run, found, { config, step: 10, stream: { write: (text) => warnings.push(text) } });
   expect(warnings).toEqual(['From step 10 on: train.steps 10 → 20\n']);
