@@ -165,7 +165,7 @@ describe('which library it is, and whether it multiplies', () => {
     expect(find(openBlas())).toMatchObject({ name: 'OpenBLAS 0.3.30 (Haswell kernels)', link: { library: file(), perThread: null } });
     expect(find({ bli_info_get_version_str: () => '1.0', bli_arch_query_id: () => 3, bli_arch_string: () => 'zen3', cblas_sgemm: sgemm() }).name).toBe('BLIS 1.0 (zen3 kernels)');
     const version = (text: Buffer): void => void text.write('Intel(R) oneAPI Math Kernel Library Version 2025.0-Product Build 20241009 for Intel(R) 64 architecture applications');
-    expect(find({ MKL_Get_Version_String: version, MKL_Set_Interface_Layer: () => 0, cblas_sgemm: sgemm() }).name).toMatch(/^MKL 2025\.0/);
+    expect(find({ MKL_Get_Version_String: version, MKL_Set_Interface_Layer: () => 0, MKL_CBWR_Get_Auto_Branch: () => 12, cblas_sgemm: sgemm() }).name).toBe('MKL 2025.0 (AVX-512 kernels)');
   });
 
   it('takes prefixes of wheels, and integers of 64 bits where its name or it says so', () => {
@@ -229,9 +229,12 @@ describe('a real file', () => {
   const named = (library: string) => createNativeBackend({ threads: 2, library });
 
   it.runIf(compiler && process.platform === 'linux')(`of an unknown name that ends the process that loads it is only refused${why}`, async () => {
-    await expect(named(compiled('crash', '__attribute__((constructor)) static void start(void) { __builtin_trap(); }'))).rejects.toThrow(/a process that loads it ends with SIG/);
+    await expect(named(compiled('crash', '__attribute__((constructor)) static void start(void) { __builtin_trap(); }'))).rejects.toThrow(/a process that calls it ends with SIG/);
+    await expect(named(compiled('dying', 'void cblas_sgemm(void) { __builtin_trap(); }'))).rejects.toThrow(/a process that calls it ends with SIG/);
+    await expect(named(compiled('libmkl_rt', 'void exit(int); void cblas_sgemm(void) { exit(2); } void MKL_Get_Version_String(void) {}'))).rejects.toThrow(/a process that calls it ends with status 2/);
     await expect(named(compiled('stranger', 'int cblas_sgemm(void) { return 1; }'))).rejects.toThrow('it is none of MKL, BLIS and OpenBLAS');
     await expect(named(compiled('wrong', 'const char *openblas_get_config(void) { return "OpenBLAS 0.3.30 "; } void cblas_sgemm(void) {}'))).rejects.toThrow(/computes wrong numbers/);
+    expect(process.env.MKL_THREADING_LAYER).toBeUndefined();
   });
 
   it('that is damaged behind its first bytes is refused', async () => {

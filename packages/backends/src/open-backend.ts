@@ -60,10 +60,15 @@ export async function openBackend(name: string = defaultBackend()): Promise<Chos
     } catch (error) {
       // A bad setting of the user's is not a missing backend.
       if (error instanceof XMoEError && error.code === 'config') throw error;
-      absent.push(candidate);
+      absent.push(candidate + whyNamed(candidate, error));
     }
   }
   throw new XMoEError('backend', `none of ${absent.join(', ')} works here`, { hint: `use --backend ${absent.at(-1)} to see why, or --backend cpu` });
+}
+
+/** Whoever names a library wants to know at once why it is not used. */
+function whyNamed(candidate: SingleName, error: unknown): string {
+  return candidate === 'cpu:native' && process.env.XMOE_BLAS && error instanceof XMoEError ? ` (${error.message.replace(/^cpu:native: /, '')})` : '';
 }
 
 /** WebGPU on a GPU. A CPU that plays one is slower than the CPU engine: it is used only when asked for by name. */

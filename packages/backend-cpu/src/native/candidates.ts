@@ -29,6 +29,9 @@ const NAMES: readonly RegExp[] = [
 /** Whether a file's name is one of a library that xmoe knows. */
 export const isKnownName = (name: string): boolean => NAMES.some((pattern) => pattern.test(name));
 
+/** MKL ends the process where one of its many files is missing. */
+export const mayEndProcess = (name: string): boolean => !isKnownName(name) || NAMES[0].test(name);
+
 const TRIPLETS: Record<string, string> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu', riscv64: 'riscv64-linux-gnu', ppc64: 'powerpc64le-linux-gnu' };
 
 /** Files to try in turn. */

@@ -1,6 +1,7 @@
 // The library that this machine multiplies with: the one that XMOE_BLAS names, or the first of those that lie where libraries lie and pass
 // every check. Never a download, never a program.
 import { homedir, release } from 'node:os';
+import { resolve } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import type { Products } from '../engine/products.js';
 import { loadCaller, type NativeCaller } from './caller.js';
@@ -30,7 +31,7 @@ export interface FindOptions {
 export function findLibrary({ threads, library, place = thisPlace(), caller = loadCaller }: FindOptions): Products {
   const named = library ?? (place.env[VARIABLE] || undefined);
   if (library === undefined && libraryUnwanted(place.env)) throw none(`${VARIABLE} is ${place.env[VARIABLE]}`, 'unset it to use a library of this machine');
-  const candidates = named === undefined ? libraryCandidates(place) : [named];
+  const candidates = named === undefined ? libraryCandidates(place) : [resolve(named)];
   if (candidates.length === 0) throw none('no library that multiplies matrices was found', howToInstall(place.platform));
   const options = { caller: caller(), place, threads };
   const refusals: string[] = [];

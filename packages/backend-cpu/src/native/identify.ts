@@ -58,17 +58,21 @@ function identifyOpenBlas(library: NativeLibrary): Identity | Refusal | undefine
 function identifyMkl(library: NativeLibrary): Identity | Refusal | undefined {
   const version = 'void MKL_Get_Version_String(void *, int)';
   if (!has(library, version)) return undefined;
-  const layer = ask<number>(library, 'int MKL_Set_Interface_Layer(int)', 0); // before any other call: integers of 32 bits
+  // Before any other call, which would choose for itself.
   ask(library, 'int MKL_Set_Threading_Layer(int)', 1); // without threads
+  const layer = ask<number>(library, 'int MKL_Set_Interface_Layer(int)', 0); // integers of 32 bits, if nothing chose others
   const about = Buffer.alloc(200);
   ask(library, version, about, about.length);
-  const text = about.toString('latin1').split('\0')[0];
-  const number = /Version ([\d.]+\d)/.exec(text)?.[1] ?? 'of unknown version';
-  const kernels = /for (.*) (applications|architecture)/.exec(text)?.[1];
+  const number = /Version ([\d.]+\d)/.exec(about.toString('latin1'))?.[1] ?? 'of unknown version';
+  const branch = ask<number>(library, 'int MKL_CBWR_Get_Auto_Branch()');
   return sgemmOf(library, 'cblas_sgemm', layer !== undefined && (layer & 1) === 1 ? 64 : 32, {
-    name: `MKL ${number}${kernels ? ` (${kernels})` : ''}`, perThread: oneThread(library, 'int MKL_Set_Num_Threads_Local(int)'), manyCallers: true,
+    name: `MKL ${number}${branch === undefined ? '' : ` (${MKL_BRANCHES[branch] ?? `branch ${branch}`} kernels)`}`,
+    perThread: oneThread(library, 'int MKL_Set_Num_Threads_Local(int)'), manyCallers: true,
   });
 }
+
+/** Of mkl_types.h. */
+const MKL_BRANCHES: Record<number, string> = { 3: 'compatible', 9: 'AVX', 10: 'AVX2', 12: 'AVX-512', 14: 'AVX-512 E1' };
 
 function identifyBlis(library: NativeLibrary): Identity | Refusal | undefined {
   const version = ask<string>(library, 'const char *bli_info_get_version_str()');

@@ -1,11 +1,11 @@
 // From a file to a library that multiplies right in this process, or the reason why not. In this order: what the file is, whether loading it
-// ends a process (asked of another process, for names that are not known), which library it is, whether its numbers are right.
+// or calling it ends a process (asked of another process, for names that are not known and for MKL), which library it is, whether its numbers are right.
 import { spawnSync } from 'node:child_process';
 import { basename } from 'node:path';
 import { runInThisContext } from 'node:vm';
 import { OPEN_PRODUCTS, type Multiply, type Products, type ProductsLink } from '../engine/products.js';
 import type { NativeCaller, NativeLibrary } from './caller.js';
-import { ACCELERATE, isKnownName, type Place } from './candidates.js';
+import { ACCELERATE, mayEndProcess, type Place } from './candidates.js';
 import { CHECK_BYTES, whyNotRight } from './check.js';
 import { identify, identifyAccelerate, type Identity, type Refusal } from './identify.js';
 import { whyNotLoadable } from './library-file.js';
@@ -22,13 +22,16 @@ export function openLibrary(file: string, { caller, place, threads }: OpenOption
   const isAccelerate = place.platform === 'darwin' && file.endsWith(ACCELERATE);
   const unloadable = isAccelerate ? undefined : (whyNotLoadable(file, place.platform, place.arch) ?? whyNotSafe(file, caller));
   if (unloadable !== undefined) return { refused: unloadable };
-  try {
-    const library = loadQuietly(file, caller);
-    const identity = isAccelerate ? identifyAccelerate(library, place.release) : identify(library);
-    return 'refused' in identity ? identity : checked(file, identity, caller, threads);
-  } catch (error) {
-    return { refused: `it does not load: ${error instanceof Error ? error.message : String(error)}` };
-  }
+  return withoutThreads(() => {
+    try {
+      const library = caller.load(file);
+      kept.add(library);
+      const identity = isAccelerate ? identifyAccelerate(library, place.release) : identify(library);
+      return 'refused' in identity ? identity : checked(file, identity, caller, threads);
+    } catch (error) {
+      return { refused: `it does not load: ${error instanceof Error ? error.message : String(error)}` };
+    }
+  });
 }
 
 function checked(file: string, { name, multiply, perThread, manyCallers }: Identity, caller: NativeCaller, threads: number): Products | Refusal {
@@ -44,35 +47,52 @@ function checked(file: string, { name, multiply, perThread, manyCallers }: Ident
   return problem === undefined ? products : { refused: `${name}: ${problem}` };
 }
 
+/** Loaded libraries stay: one that is collected is unloaded, under the feet of our threads and its own, and would read its settings again. */
+const kept = new Set<NativeLibrary>();
+
 /** The same text as in the workers. */
 const open = runInThisContext(OPEN_PRODUCTS) as (require: (file: string) => NativeCaller, link: ProductsLink, base: number) => Multiply;
 
-/** What keeps libraries from starting threads of their own when they are loaded: ours are the threads. */
-const ONE_THREAD = ['OPENBLAS_NUM_THREADS', 'BLIS_NUM_THREADS', 'VECLIB_MAXIMUM_THREADS'];
+/** What keeps libraries from starting threads of their own (ours are the threads), and MKL from integers of 64 bits. Read when they are loaded or first called. */
+const SETTINGS: Record<string, string> = {
+  OPENBLAS_NUM_THREADS: '1', BLIS_NUM_THREADS: '1', VECLIB_MAXIMUM_THREADS: '1', MKL_THREADING_LAYER: 'SEQUENTIAL', MKL_INTERFACE_LAYER: 'LP64',
+};
 
-function loadQuietly(file: string, caller: NativeCaller): NativeLibrary {
-  const before = ONE_THREAD.map((name) => process.env[name]);
-  for (const name of ONE_THREAD) process.env[name] = '1';
+function withoutThreads<Result>(run: () => Result): Result {
+  const before = Object.keys(SETTINGS).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, SETTINGS);
   try {
-    return caller.load(file);
+    return run();
   } finally {
-    ONE_THREAD.forEach((name, index) => {
-      if (before[index] === undefined) delete process.env[name];
-      else process.env[name] = before[index];
-    });
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
   }
 }
 
 const PROBE_MILLISECONDS = 20_000;
 
-/** A library of an unknown name is loaded by another process first: one that crashes takes only that with it. */
+/** Multiplies 1 by 1, if the library says that it can; for a process of its own. */
+const PROBE = `(require, caller, file) => {
+  const library = require(caller).load(file);
+  let multiply;
+  try {
+    multiply = library.func('void cblas_sgemm(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int)');
+  } catch {
+    return;
+  }
+  multiply(101, 111, 111, 1, 1, 1, 1, new Float32Array(1), 1, new Float32Array(1), 1, 0, new Float32Array(1), 1);
+}`;
+
+/** A library of an unknown name, and MKL, are called by another process first: what ends that one ends no other. */
 function whyNotSafe(file: string, caller: NativeCaller): string | undefined {
-  if (isKnownName(basename(file))) return undefined;
+  if (!mayEndProcess(basename(file))) return undefined;
   const { status, signal, stderr } = spawnSync(
-    process.execPath, ['-e', `require(${JSON.stringify(caller.file)}).load(${JSON.stringify(file)})`],
-    { timeout: PROBE_MILLISECONDS, encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '' } },
+    process.execPath, ['-e', `(${PROBE})(require, ${JSON.stringify(caller.file)}, ${JSON.stringify(file)})`],
+    { timeout: PROBE_MILLISECONDS, encoding: 'utf8', env: { ...process.env, ...SETTINGS, NODE_OPTIONS: '' } },
   );
   if (status === 0) return undefined;
   const said = /^\w*Error: .*/m.exec(stderr)?.[0];
-  return said === undefined ? `a process that loads it ends with ${signal ?? `status ${status}`}` : `it does not load: ${said.replace(/^Error: /, '')}`;
+  return said === undefined ? `a process that calls it ends with ${signal ?? `status ${status}`}` : `it does not load: ${said.replace(/^Error: /, '')}`;
 }
