@@ -67,7 +67,7 @@ export async function openBackend(name: string = defaultBackend()): Promise<Chos
 }
 
 /** Whoever names a library wants to know at once why it is not used. */
-function whyNamed(candidate: SingleName, error: unknown): string {
+function whyNamed(candidate: BackendName, error: unknown): string {
   return candidate === 'cpu:native' && process.env.XMOE_BLAS && error instanceof XMoEError ? ` (${error.message.replace(/^cpu:native: /, '')})` : '';
 }
 
