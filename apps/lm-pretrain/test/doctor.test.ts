@@ -22,7 +22,7 @@ async function doctor(): Promise<Record<string, string>> {
 }
 
 /** Which it is depends on Node and processor, and the line says why it is not the fastest. */
-const ENGINE = 'WebAssembly relaxed SIMD(, products re-vectorised| \\(not re-vectorised: .+\\))?';
+const ENGINE = 'WebAssembly relaxed SIMD(, re-vectorised| \\(not re-vectorised: .+\\))?';
 
 describe('doctor', () => {
   it('names the machine, the variant and the threads, and has a line for every backend', async () => {

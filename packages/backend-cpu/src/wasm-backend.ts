@@ -6,6 +6,7 @@ import { withHalf } from './half.js';
 import { createHostBackend } from './host-backend.js';
 import { createKernels } from './plain-kernels.js';
 import { createWasmKernels } from './engine/kernels/index.js';
+import { joinsRightly } from './engine/joined.js';
 import { PAGE_BYTES, THREAD_SCRATCH_BYTES } from './engine/layout.js';
 import { availableThreads, environment } from './engine/platform.js';
 import { whyNotRevectorized } from './engine/probe.js';
@@ -24,7 +25,7 @@ export interface WasmBackendOptions {
   threads?: number;
   /**
    * Which instructions to use. Default: `XMOE_WASM_VARIANT`, else `auto`, the fastest that runs here. `revectorized` (an experiment of V8: Node from
-   * 23.5 on, x64 with AVX2) multiplies matrices half as fast again or better, to the bits of `relaxed`; `auto` takes it too where a probe in a
+   * 23.5 on, x64 with AVX2) multiplies matrices half as fast again or better, and is faster at attention, softmax and GELU, to the bits of `relaxed`; `auto` takes it too where a probe in a
    * child process has found it right, which is asked once per Node and processor. Where it is not used, the description says why.
    */
   variant?: 'auto' | WasmVariant;
@@ -47,9 +48,7 @@ export async function openEngine({ threads, variant }: WasmBackendOptions, produ
   const count = await threadsOf({ threads });
   const wanted = variant === undefined ? defaultVariant() : checkedVariant(variant, 'variant');
   const team: TeamWanted = { threads: count, products };
-  // What is re-vectorised are the engine's own products.
-  const isOffered = wanted === 'revectorized' || (wanted === 'auto' && products === null);
-  if (!isOffered) return openVariant(wanted, team);
+  if (wanted === 'relaxed' || wanted === 'simd') return openVariant(wanted, team);
   const refusal = await whyNotRevectorized();
   const backend = refusal === undefined ? await openRevectorized(team) : null;
   if (backend) return backend;
@@ -61,8 +60,8 @@ export async function openEngine({ threads, variant }: WasmBackendOptions, produ
 /** The kernels that whyNotRevectorized has nothing against. Null when they compute wrong numbers. */
 export async function openRevectorized(team: TeamWanted): Promise<Backend | null> {
   const backend = await assemble(await loadVariant('revectorized'), team);
-  // Its calls are the first ones, and so those that V8 compiles re-vectorised.
-  return revectorizing(() => checked(backend));
+  // Their calls are the first ones, and so those that V8 compiles re-vectorised.
+  return revectorizing(() => checked(backend, [passesSelfCheck, joinsRightly]));
 }
 
 /** How many threads these options, or the environment, ask for. */
@@ -90,17 +89,18 @@ async function openVariant(wanted: 'auto' | WasmVariant, team: TeamWanted, remar
 
 /** Null when the kernels compute wrong numbers. */
 async function openChecked(loaded: LoadedVariant, team: TeamWanted, remark?: string): Promise<Backend | null> {
-  return checked(await assemble(loaded, team, remark));
+  return checked(await assemble(loaded, team, remark), [passesSelfCheck]);
 }
 
-/** Computes before it first waits. */
-async function checked(backend: Backend): Promise<Backend | null> {
-  if (await passesSelfCheck(backend)) return backend;
+/** Null when a check fails. Computes before it first waits. */
+async function checked(backend: Backend, checks: readonly ((backend: Backend) => Promise<boolean>)[]): Promise<Backend | null> {
+  const findings = await Promise.all(checks.map((passes) => passes(backend)));
+  if (findings.every(Boolean)) return backend;
   backend.dispose();
   return null;
 }
 
-const NAMES: Record<WasmVariant, string> = { simd: 'SIMD', relaxed: 'relaxed SIMD', revectorized: 'relaxed SIMD, products re-vectorised' };
+const NAMES: Record<WasmVariant, string> = { simd: 'SIMD', relaxed: 'relaxed SIMD', revectorized: 'relaxed SIMD, re-vectorised' };
 
 async function assemble({ variant, module }: LoadedVariant, { threads, products }: TeamWanted, remark?: string): Promise<Backend> {
   const { memory, bytes: memoryBytes } = createMemory();

@@ -245,7 +245,7 @@ describe('a real file', () => {
   it.runIf('file' in library)('of this machine is named in the description and as the library', async () => {
     const { file, name } = library as { file: string; name: string };
     vi.stubEnv('XMOE_BLAS', file);
-    const backend = await createNativeBackend({ threads: 2 });
+    const backend = await createNativeBackend({ threads: 2, variant: 'relaxed' });
     expect(backend).toMatchObject({ name: 'cpu:native', library: name, description: `CPU, 2 threads, WebAssembly relaxed SIMD, products by ${name}` });
     backend.dispose();
     expect(thisPlace().env.OPENBLAS_NUM_THREADS).toBe(undefined);

@@ -193,7 +193,7 @@ describe('the re-vectorised variant', () => {
   });
 
   it.runIf(isRevectorized)('is the default, can be switched off, and gives way when it computes wrong numbers', async () => {
-    expect(await described({ threads: 2 })).toBe('CPU, 2 threads, WebAssembly relaxed SIMD, products re-vectorised');
+    expect(await described({ threads: 2 })).toBe('CPU, 2 threads, WebAssembly relaxed SIMD, re-vectorised');
     vi.stubEnv('XMOE_WASM_VARIANT', 'relaxed');
     expect(await described({ threads: 2 })).toBe('CPU, 2 threads, WebAssembly relaxed SIMD');
     verdicts.push(false);

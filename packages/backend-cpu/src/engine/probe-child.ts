@@ -2,6 +2,7 @@
 // are wrong, or no gain. If V8 ends it, that is an answer too. The build makes it one file, wasm/probe.mjs.
 import type { Backend, Operand } from '@xmoe/core';
 import { createWasmBackend, openRevectorized } from '../wasm-backend.js';
+import { joinedResults, joinsRightly } from './joined.js';
 import { nodeProcess, startWorker } from './platform.js';
 import { SLOW } from './probe.js';
 import { passesSelfCheck } from './self-check.js';
@@ -55,7 +56,10 @@ async function tryOut(): Promise<string | undefined> {
     const second = await openRevectorized({ threads: 1, products: null });
     if (second === null || !runOther()) return wrong;
     Atomics.store(stop, 0, 1);
-    const gain = await gainOf(second);
+    const others = await createWasmBackend({ threads: 1, variant: 'relaxed' });
+    if (!(await haveEqualBits(first, others))) return wrong;
+    const gain = await gainOf(second, others);
+    others.dispose();
     first.dispose();
     second.dispose();
     return gain < GAIN ? `${SLOW} here: ${gain.toFixed(2)} times` : undefined;
@@ -69,12 +73,16 @@ async function tryOut(): Promise<string | undefined> {
 async function passesAfterGrowth(backend: Backend, round: number): Promise<boolean> {
   backend.allocate('float32', 2 ** (19 + (round & 1)));
   for (let i = 0; i < 6; i++) if (!(await passesSelfCheck(backend))) return false;
-  return true;
+  return joinsRightly(backend);
+}
+
+async function haveEqualBits(...backends: readonly Backend[]): Promise<boolean> {
+  const [found, expected] = await Promise.all(backends.map(joinedResults));
+  return found.every((values, at) => values.every((value, i) => Object.is(value, expected[at][i])));
 }
 
 /** How many times as fast as the default kernels it multiplies, by the shortest of interleaved times. */
-async function gainOf(backend: Backend): Promise<number> {
-  const others = await createWasmBackend({ threads: 1, variant: 'relaxed' });
+async function gainOf(backend: Backend, others: Backend): Promise<number> {
   const products = [backend, others].map(productOn);
   const shortest = products.map(() => Infinity);
   for (let round = 0; round < 12; round++) {
@@ -86,7 +94,6 @@ async function gainOf(backend: Backend): Promise<number> {
     // What is optimised beside the code that runs needs a moment.
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  others.dispose();
   return shortest[1] / shortest[0];
 }
 

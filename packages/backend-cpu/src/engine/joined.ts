@@ -1,0 +1,67 @@
+// The kernels besides products that gain by being re-vectorised: softmax, attention, GELU, the gradient of cross-entropy. Each called once on
+// small operands, so that V8 compiles it then, and compared with the plain kernels. What is not here is memory-bound, or V8 finds no pairs in it:
+// docs/decisions/0059 has the figures.
+import type { Backend, DType, Kernels, Operand, TensorData } from '@xmoe/core';
+import { createCpuBackend } from '../backend.js';
+
+const [ROWS, COLUMNS] = [5, 21]; // pairs of vectors, one vector, and a rest
+const [HEADS, LENGTH, DEPTH] = [2, 19, 8];
+/** Of |found − plain| / (1 + |plain|): rounding is far below, an exchanged lane far above. */
+const TOLERANCE = 1e-4;
+
+/** Numbers in [−2, 2) that repeat late. */
+const contents = (length: number, seed: number): Float32Array => Float32Array.from({ length }, (_, i) => (((i + seed) * 7919) % 1013) / 253.25 - 2);
+
+/** Results of the joined kernels on `backend`. Computes before it first waits. */
+export async function joinedResults(backend: Backend): Promise<TensorData[]> {
+  const made: Operand[] = [];
+  const make = (shape: readonly number[], dtype: DType = 'float32'): Operand => {
+    const length = shape.reduce((product, extent) => product * extent, 1);
+    const operand: Operand = { buffer: backend.allocate(dtype, length), shape, dtype };
+    backend.write(operand, dtype === 'int32' ? Int32Array.from({ length }, (_, i) => (3 * i) % COLUMNS) : contents(length, made.length));
+    made.push(operand);
+    return operand;
+  };
+  const outputs = callJoined(backend.kernels as Kernels, make);
+  const found = await Promise.all(outputs.map((output) => backend.read(output)));
+  for (const { buffer } of made) backend.free(buffer);
+  return found;
+}
+
+function callJoined(kernels: Kernels, make: (shape: readonly number[], dtype?: DType) => Operand): Operand[] {
+  const rows = (): Operand => make([ROWS, COLUMNS]);
+  const [x, dy, bias] = [rows(), rows(), make([1, COLUMNS])];
+  const probabilities = rows();
+  kernels.softmax({ x }, { out: probabilities });
+  const activated = (['gelu-tanh', 'gelu-erf'] as const).flatMap((activation) => {
+    const [out, dx, dbias] = [rows(), rows(), make([1, COLUMNS])];
+    kernels.biasActivation({ x, bias, offsets: null }, { out }, { activation });
+    kernels.biasActivationGrad({ x, bias, offsets: null, dy }, { dx, dbias }, { activation });
+    return [out, dx, dbias];
+  });
+  const [targets, peak, sum, picked, scale] = [make([ROWS], 'int32'), make([ROWS]), make([ROWS]), make([ROWS]), make([ROWS])];
+  kernels.crossEntropyStats({ logits: x, targets }, { peak, sum, picked, total: null }, { offset: 0, vocabulary: COLUMNS });
+  const dlogits = rows();
+  kernels.crossEntropyGrad({ logits: x, targets, peak, sum, scale }, { dlogits }, { offset: 0, vocabulary: COLUMNS, labelSmoothing: 0.1 });
+  return [probabilities, ...activated, dlogits, ...callAttention(kernels, make)];
+}
+
+function callAttention(kernels: Kernels, make: (shape: readonly number[]) => Operand): Operand[] {
+  const head = (): Operand => make([HEADS, LENGTH, DEPTH]);
+  const [q, k, v, dout] = [head(), head(), head(), head()];
+  const [out, stats] = [head(), make([HEADS, LENGTH, 2])];
+  const options = { heads: HEADS, causal: true, scale: 0.35, dropoutRate: 0, stream: 0 };
+  kernels.attention({ q, k, v, keyMask: null, key: null }, { out, stats }, options);
+  const [dq, dk, dv] = [head(), head(), head()];
+  kernels.attentionGrad({ q, k, v, keyMask: null, key: null, out, stats, dout }, { dq, dk, dv }, options);
+  return [out, dq, dk, dv];
+}
+
+/** Whether the joined kernels of `backend` compute what the plain ones do. Computes before it first waits. */
+export async function joinsRightly(backend: Backend): Promise<boolean> {
+  const found = await joinedResults(backend);
+  const plain = createCpuBackend();
+  const expected = await joinedResults(plain);
+  plain.dispose();
+  return found.every((values, at) => values.every((value, i) => Math.abs(value - expected[at][i]) <= TOLERANCE * (1 + Math.abs(expected[at][i]))));
+}
