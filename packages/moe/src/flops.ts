@@ -29,10 +29,14 @@ export interface MoeFlopsOptions {
   readonly skipsEmptyRows?: boolean;
 }
 
-/** Forward FLOPs of one routing group. @throws XMoEError when a size is not a positive integer. */
+/** Forward FLOPs of one routing group. @throws XMoEError when a size is not a positive integer, or γ or the kept claims no finite number. */
 export function moeFlops(options: MoeFlopsOptions): MoeFlops {
   requireOptions('moeFlops', options);
   const { tokens: T, experts: N, width, hidden, dispatch, capacityFactor, minCapacity, kept, gate = true, skipsEmptyRows = false } = options;
+  requireInteger('moeFlops', 'tokens', T, 0);
+  requireInteger('moeFlops', 'experts', N, 1);
+  requireFinite('moeFlops', 'capacityFactor', capacityFactor);
+  requireFinite('moeFlops', 'kept', kept);
   const perClaim = denseFlops({ tokens: 1, width, hidden });
   const executedRows = dispatch === 'padded' && !skipsEmptyRows ? N * capacityOf({ T, N, capacityFactor, minCapacity }) : kept;
   return {
@@ -53,9 +57,13 @@ export function denseFlops(sizes: { tokens: number; width: number; hidden: numbe
   return 4 * requireInteger('denseFlops', 'tokens', tokens, 0) * d * requireInteger('denseFlops', 'hidden', hidden, 1);
 }
 
-/** The hidden size γ·s of the dense layer with the budgeted FLOPs of experts of size s, rounded to an integer of at least 1. */
+/**
+ * The hidden size γ·s of the dense layer with the budgeted FLOPs of experts of size s, rounded to an integer of at least 1.
+ * @throws XMoEError when γ is not finite or s no positive integer.
+ */
 export function equalFlopsHidden(sizes: { capacityFactor: number; hidden: number }): number {
   requireOptions('equalFlopsHidden', sizes);
   const { capacityFactor, hidden } = sizes;
-  return Math.max(1, Math.round(requireFinite('equalFlopsHidden', 'capacityFactor', capacityFactor) * hidden));
+  const size = requireInteger('equalFlopsHidden', 'hidden', hidden, 1);
+  return Math.max(1, Math.round(requireFinite('equalFlopsHidden', 'capacityFactor', capacityFactor) * size));
 }

@@ -16,6 +16,7 @@ const CALLS: Record<string, { call: (...args: never[]) => unknown; args: () => R
   capacityOf: { call: moe.capacityOf, args: () => [{ T: 5, N: 2, capacityFactor: 1.1, minCapacity: 4 }] },
   budgetOf: { call: moe.budgetOf, args: () => [{ T: 5, capacityFactor: 1.1 }] },
   denseFlops: { call: moe.denseFlops, args: () => [{ tokens: 1, width: 2, hidden: 3 }] },
+  moeFlops: { call: moe.moeFlops, args: () => [{ tokens: 4, experts: 2, width: 2, hidden: 3, dispatch: 'padded', capacityFactor: 1.5, minCapacity: 1, kept: 3.5, gate: true, skipsEmptyRows: false }] },
   equalFlopsHidden: { call: moe.equalFlopsHidden, args: () => [{ capacityFactor: 2, hidden: 3 }] },
   splitDense: { call: moe.splitDense, args: () => [{ w1: [1, 2], b1: [1, 2], w2: [1, 2], b2: [1] }, { width: 1, hidden: 2, experts: 2 }] },
   'planDispatch on arrays': { call: (options: never) => plain.planDispatch(routeThreshold([[1, 2], [2, 1]], { threshold: 0.5 }), options), args: () => [{ dispatch: 'padded', capacityFactor: 1, minCapacity: 1 }] },
@@ -42,6 +43,12 @@ describe('arguments that types would refuse', () => {
       }),
       { numRuns: 400, seed: Number(process.env.XMOE_FUZZ_SEED ?? 1) },
     );
+  });
+
+  it('floating-point operations of no size are refused, not NaN', () => {
+    expect(() => moe.equalFlopsHidden({ capacityFactor: 2, hidden: NaN })).toThrow('hidden is NaN');
+    const sizes = { tokens: 4, experts: 2, width: 2, hidden: 3, dispatch: 'grouped', capacityFactor: 1.5, kept: 3 } as const;
+    for (const name of ['tokens', 'experts', 'capacityFactor', 'kept'] as const) expect(() => moe.moeFlops({ ...sizes, [name]: NaN })).toThrow(`${name} is NaN`);
   });
 
   it.each([
