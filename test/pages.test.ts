@@ -1,16 +1,28 @@
 // A page made with Vite, one with webpack and one with plain esbuild, of the packages as users get them: in Chromium each loads every
 // entry for browsers, encodes, routes, and trains a model with threads. Needs a Chromium; without one the file says so and these do not run.
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BROWSER_ENTRIES, TABLE } from '../scripts/checks/boundaries.mjs';
 import { CHROMIUM_ARGUMENTS, findChromium } from '../scripts/lib/chromium.mjs';
 import { serveFolder } from './browser/site.js';
 import { BUNDLERS, makeProject } from './pages/bundlers.js';
 
+const manifestOf = (folder: string): { publishConfig?: { exports: object } } =>
+  JSON.parse(readFileSync(new URL(`../${folder}/package.json`, import.meta.url), 'utf8')) as { publishConfig?: { exports: object } };
+
 const found = findChromium();
 if (found.reason) process.stdout.write(`pages by bundlers did not run: ${found.reason}\n`);
+
+it('loads every entry that runs in a page', () => {
+  const loaded = readFileSync(new URL('pages/entries.mjs', import.meta.url), 'utf8');
+  const entries = Object.entries(TABLE).filter(([, { node }]) => !node).flatMap(([folder]) => Object.keys(manifestOf(folder).publishConfig?.exports ?? {}).map((entry) => ({ folder, entry })));
+  entries.push(...Object.entries(BROWSER_ENTRIES).flatMap(([folder, names]) => names.map((entry) => ({ folder, entry }))));
+  expect(entries.length).toBeGreaterThan(15);
+  for (const { folder, entry } of entries) expect(loaded).toContain(`'@xmoe/${folder.replace('packages/', '')}${entry.slice(1)}'`);
+});
 
 interface Seen {
   names: number[];

@@ -32,7 +32,7 @@ const ALL = [...Object.keys(ROWS).map((folder) => folder.replace('packages/', ''
 export const TABLE = { ...ROWS, 'packages/testing': { uses: ALL, npm: true, node: true } };
 
 /** Entries that browsers load though their packages have others for Node: neither they nor what they import use Node. */
-const BROWSER_ENTRIES = { 'packages/backend-cpu': ['.'], 'packages/files': ['.'], 'packages/text': ['.', './gpt2'], 'packages/train': ['.'], 'packages/models': ['.', './presets', './sections'] };
+export const BROWSER_ENTRIES = { 'packages/backend-cpu': ['.'], 'packages/files': ['.'], 'packages/text': ['.', './gpt2'], 'packages/train': ['.'], 'packages/models': ['.', './presets', './sections'] };
 
 const APP = { uses: ALL, npm: true, node: true };
 /** bench, examples, faults, test. */

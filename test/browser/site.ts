@@ -18,12 +18,12 @@ export async function bundlePackages(folder: string, packages = PACKAGES): Promi
   const builder = join(root, 'scripts', 'build-package.mjs');
   const environment: NodeJS.ProcessEnv = { ...toolEnvironment() };
   delete environment.NODE_OPTIONS;
-  for (const name of packages) {
+  await Promise.all(packages.map(async (name) => {
     const { code, output } = await capture(process.execPath, [builder, '--out', join(folder, name, 'dist')], {
       cwd: join(root, 'packages', name), env: environment,
     });
     expect(code, output).toBe(0);
-  }
+  }));
 }
 
 /** `@xmoe/NAME/…` → the file that the package's manifest exports to its users. */

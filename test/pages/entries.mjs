@@ -4,10 +4,12 @@ import '../../examples/in-a-page.mjs';
 import * as cpu from '@xmoe/backend-cpu';
 import * as webgpu from '@xmoe/backend-webgpu';
 import * as core from '@xmoe/core';
+import * as coreBackend from '@xmoe/core/backend';
 import * as files from '@xmoe/files';
 import * as metrics from '@xmoe/metrics';
 import { createLanguageModelFromConfig, languageModelSize } from '@xmoe/models';
 import { loadLanguagePreset } from '@xmoe/models/presets';
+import * as sections from '@xmoe/models/sections';
 import * as moe from '@xmoe/moe';
 import * as moeReference from '@xmoe/moe/reference';
 import * as nn from '@xmoe/nn';
@@ -21,7 +23,7 @@ import * as train from '@xmoe/train';
 const preset = loadLanguagePreset('tiny');
 const gpt2 = createGpt2Tokenizer();
 globalThis.seen = {
-  names: Object.values({ cpu, webgpu, core, files, metrics, moe, moeReference, nn, routers, byName, text, train }).map((entry) => Object.keys(entry).length),
+  names: Object.values({ cpu, webgpu, core, coreBackend, files, metrics, moe, moeReference, nn, routers, byName, sections, text, train }).map((entry) => Object.keys(entry).length),
   tokens: [...gpt2.encode('Hello, world')],
   decoded: gpt2.decode(gpt2.encode('naïve café 🎓')),
   parameters: [languageModelSize(preset, 512).parameters, createLanguageModelFromConfig(preset, 512).parameters.length],
