@@ -1,5 +1,6 @@
 // What a buffer of this backend is, and how kernels look inside an operand. No arithmetic.
 import { XMoEError, type BackendBuffer, type DType, type Operand } from '@xmoe/core';
+import { hostArray } from '@xmoe/core/backend';
 import { floats as floatsOf, int32s as int32sOf, type FloatArray, type HostView, type NumericArray } from '@xmoe/kernels-host';
 
 /** Whether float32 operands are stored and computed in single or in double precision. */
@@ -28,18 +29,8 @@ export function createStorage(dtype: DType, length: number, precision: Precision
 }
 
 function createArray(dtype: DType, length: number, precision: Precision): NumericArray {
-  switch (dtype) {
-    case 'float32':
-      return precision === 'float64' ? new Float64Array(length) : new Float32Array(length);
-    case 'float16':
-      return new Uint16Array(length);
-    case 'int32':
-      return new Int32Array(length);
-    case 'uint32':
-      return new Uint32Array(length);
-    case 'bool':
-      return new Uint8Array(length);
-  }
+  if (dtype === 'float16') return new Uint16Array(length);
+  return dtype === 'float32' && precision === 'float64' ? new Float64Array(length) : hostArray(dtype, length);
 }
 
 /** The elements of an operand of any dtype. Error `backend` for a foreign buffer, `disposed` for a freed one. */

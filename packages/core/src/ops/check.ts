@@ -80,6 +80,18 @@ export function requireSameEngine(op: string, first: Tensor, ...others: readonly
   }
 }
 
+/** x [R, d] in groups of rows by `offsets` [G + 1], each to be multiplied with its own of w [G, ·, ·]. */
+export function requireGroups(op: string, x: Tensor, w: Tensor, offsets: Tensor, transposeW: boolean): void {
+  requireRank(op, 'x', x, 2);
+  requireRank(op, 'w', w, 3);
+  requireFloat(op, 'x', x);
+  requireSameDType(op, x, w);
+  requireRank(op, 'offsets', offsets, 1);
+  requireDType(op, 'offsets', offsets, 'int32');
+  requireExtent(op, 'the length of offsets', offsets.size, w.shape[0]! + 1);
+  requireExtent(op, 'the inner dimension of w', w.shape[transposeW ? 2 : 1]!, x.shape[1]!);
+}
+
 export function requireKey(op: string, key: Tensor): void {
   requireDType(op, 'key', key, 'uint32');
   requireExtent(op, 'the size of key', key.size, 2);

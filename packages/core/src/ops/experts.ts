@@ -2,7 +2,7 @@
 // are in @xmoe/moe.
 import type { Activation } from '../contract.js';
 import type { Tensor } from '../tensor.js';
-import { engineOf, requireDType, requireExtent, requireFloat, requireName, requireOptions, requireRank, requireSameDType, requireSameEngine } from './check.js';
+import { engineOf, requireDType, requireExtent, requireGroups, requireName, requireOptions, requireRank, requireSameEngine } from './check.js';
 import { ACTIVATIONS } from './activation.js';
 import { greaterEqual, less, logicalAnd, select } from './elementwise.js';
 
@@ -89,14 +89,7 @@ function inputGradient(dPre: Tensor, x: Tensor, w: Tensor, offsets: Tensor, rows
 
 function checkGroupedLinear(op: string, x: Tensor, w: Tensor, offsets: Tensor, rows: Tensor | null, bias: Tensor | null, transposeW: boolean): void {
   requireSameEngine(op, x, w, offsets, rows, bias);
-  requireRank(op, 'x', x, 2);
-  requireRank(op, 'w', w, 3);
-  requireFloat(op, 'x', x);
-  requireSameDType(op, x, w);
-  requireRank(op, 'offsets', offsets, 1);
-  requireDType(op, 'offsets', offsets, 'int32');
-  requireExtent(op, 'the length of offsets', offsets.size, w.shape[0]! + 1);
-  requireExtent(op, 'the inner dimension of w', w.shape[transposeW ? 2 : 1]!, x.shape[1]!);
+  requireGroups(op, x, w, offsets, transposeW);
   if (rows) {
     requireRank(op, 'rows', rows, 1);
     requireDType(op, 'rows', rows, 'int32');

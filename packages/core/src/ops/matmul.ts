@@ -3,7 +3,7 @@ import type { DType, FloatDType } from '../dtype.js';
 import { XMoEError } from '../errors.js';
 import { formatShape, sizeOf, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { engineOf, requireDType, requireExtent, requireFloat, requireName, requireOptions, requireRank, requireSameDType, requireSameEngine } from './check.js';
+import { engineOf, requireFloat, requireGroups, requireName, requireOptions, requireRank, requireSameDType, requireSameEngine } from './check.js';
 import { cast } from './elementwise.js';
 import { view } from './view.js';
 
@@ -169,14 +169,7 @@ export function groupedMatmul(x: Tensor, w: Tensor, offsets: Tensor, options: { 
   requireOptions(op, options);
   const transposeW = options.transposeW ?? false;
   requireSameEngine(op, x, w, offsets);
-  requireRank(op, 'x', x, 2);
-  requireRank(op, 'w', w, 3);
-  requireFloat(op, 'x', x);
-  requireSameDType(op, x, w);
-  requireRank(op, 'offsets', offsets, 1);
-  requireDType(op, 'offsets', offsets, 'int32');
-  requireExtent(op, 'the length of offsets', offsets.size, w.shape[0]! + 1);
-  requireExtent(op, 'the inner dimension of w', w.shape[transposeW ? 2 : 1]!, x.shape[1]!);
+  requireGroups(op, x, w, offsets, transposeW);
   const out = engine.empty([x.shape[0]!, w.shape[transposeW ? 1 : 2]!], x.dtype);
   engine.kernels.groupedMatmul({ x, w, offsets }, { out }, { transposeW });
   engine.tape?.record({
