@@ -72,7 +72,7 @@ function packBlock(from: usize, rows: i32, D: i32, factor: f32, to: usize): void
 
 /** How many leading keys a query row sees. */
 @inline
-function limitOf(query: i32, causal: i32, Tq: i32, Tk: i32): i32 {
+export function limitOf(query: i32, causal: i32, Tq: i32, Tk: i32): i32 {
   return causal != 0 ? max(0, min(Tk, query + 1 + Tk - Tq)) : Tk;
 }
 

@@ -1,6 +1,7 @@
 // The kernels that the host can call. One line per file; the bodies are there.
 export { heapBase, initializeThread } from './thread';
 export { useLibrary } from './library';
+export { attentionByLibrary, attentionGradByLibrary } from './library-attention';
 export * from './gemm';
 export { biasActivation, biasActivationGrad, biasGradFromPieces } from './activation';
 export { attention, attentionGrad, hidesFinite, packPanels, seenRows } from './attention';

@@ -17,6 +17,18 @@ interface Plan {
   readonly padded: number;
 }
 
+/** Where a library multiplies: query rows of one work item at most, the scores of an item, and from how many queries, and keys each way, it pays. */
+const LIBRARY_ROWS = 64;
+const LIBRARY_SCORES = 98304;
+const LIBRARY_QUERIES = 32;
+const LIBRARY_KEYS = { forward: 192, backward: 64 };
+
+/** Rows of a block for a library, or 0 where it does not pay. By the shape alone, as in blocks.ts. */
+function libraryRows({ byLibrary }: WasmRuntime, { Tq, Tk, padded }: Plan, way: keyof typeof LIBRARY_KEYS): number {
+  if (!byLibrary || Tq < LIBRARY_QUERIES || Tk < LIBRARY_KEYS[way]) return 0;
+  return Math.min(LIBRARY_ROWS, Tq, Math.floor(LIBRARY_SCORES / padded / 8) * 8);
+}
+
 /** Undefined where the compiled kernels do not apply. */
 function planOf(q: Operand, k: Operand): Plan | undefined {
   const [heads, Tq, D] = q.shape;
@@ -52,6 +64,14 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
       if (plan === undefined) return plain.attention({ q, k, v, keyMask, key }, { out, stats }, attributes);
       const { heads, Tq, Tk, D } = plan;
       const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
+      const rows = libraryRows(runtime, plan, 'forward');
+      if (rows > 0) {
+        runtime.parallel('attentionByLibrary', heads * Math.ceil(Tq / rows), grainOf(rows * Tk * (D / 8 + 4)), [
+          pointer(q), pointer(k), seenRows(v, keyMask, plan, attributes.heads), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats), rows,
+          ...optionsOf(plan, attributes),
+        ]);
+        return;
+      }
       runtime.parallel('attention', heads * Math.ceil(Tq / BLOCK), grainOf(BLOCK * Tk * (D / 4 + 4)), [
         pointer(q), pack(pointer(k), plan), seenRows(v, keyMask, plan, attributes.heads), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats),
         ...optionsOf(plan, attributes),
@@ -63,6 +83,14 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
       if (plan === undefined) return plain.attentionGrad({ q, k, v, keyMask, key, out, stats, dout }, { dq, dk, dv }, attributes);
       const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
       const [keys, values] = [k, v].map((x) => seenRows(x, keyMask, plan, attributes.heads));
+      const rows = libraryRows(runtime, plan, 'backward');
+      if (rows > 0) {
+        runtime.parallel('attentionGradByLibrary', plan.heads, 1, [
+          pointer(q), keys, values, keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats), pointer(dout), pointer(dq), pointer(dk), pointer(dv), rows,
+          ...optionsOf(plan, attributes),
+        ]);
+        return;
+      }
       runtime.parallel('attentionGrad', plan.heads, 1, [
         pointer(q), keys, pack(keys, plan), pack(values, plan), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats),
         pointer(dout), pointer(dq), pointer(dk), pointer(dv), ...optionsOf(plan, attributes),
