@@ -66,11 +66,10 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
       const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
       const rows = libraryRows(runtime, plan, 'forward');
       if (rows > 0) {
-        runtime.parallel('attentionByLibrary', heads * Math.ceil(Tq / rows), grainOf(rows * Tk * (D / 8 + 4)), [
+        return runtime.parallel('attentionByLibrary', heads * Math.ceil(Tq / rows), grainOf(rows * Tk * (D / 8 + 4)), [
           pointer(q), pointer(k), seenRows(v, keyMask, plan, attributes.heads), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats), rows,
           ...optionsOf(plan, attributes),
         ]);
-        return;
       }
       runtime.parallel('attention', heads * Math.ceil(Tq / BLOCK), grainOf(BLOCK * Tk * (D / 4 + 4)), [
         pointer(q), pack(pointer(k), plan), seenRows(v, keyMask, plan, attributes.heads), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats),
@@ -85,11 +84,10 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
       const [keys, values] = [k, v].map((x) => seenRows(x, keyMask, plan, attributes.heads));
       const rows = libraryRows(runtime, plan, 'backward');
       if (rows > 0) {
-        runtime.parallel('attentionGradByLibrary', plan.heads, 1, [
+        return runtime.parallel('attentionGradByLibrary', plan.heads, 1, [
           pointer(q), keys, values, keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats), pointer(dout), pointer(dq), pointer(dk), pointer(dv), rows,
           ...optionsOf(plan, attributes),
         ]);
-        return;
       }
       runtime.parallel('attentionGrad', plan.heads, 1, [
         pointer(q), keys, pack(keys, plan), pack(values, plan), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats),
