@@ -47,21 +47,14 @@ function gradRow(kind: i32, pre: usize, u: usize, dPre: usize, hidden: usize, co
   return sumLanes(products);
 }
 
-/** gradRow of any kind. */
-function gradAny(kind: i32, pre: usize, u: usize, dPre: usize, hidden: usize, columns: i32): f32 {
-  if (kind == GELU_TANH) return gradRow(GELU_TANH, pre, u, dPre, hidden, columns);
-  if (kind == GELU_ERF) return gradRow(GELU_ERF, pre, u, dPre, hidden, columns);
-  if (kind == RELU) return gradRow(RELU, pre, u, dPre, hidden, columns);
-  return gradRow(0, pre, u, dPre, hidden, columns);
-}
-
 /**
  * Items are rows, of pre, dHidden, dPre and hidden [R, S]. dWeights (0: not wanted, then b2, dy and offsets are not read) is zero
  * before; each row adds its claim.
  */
-export function expertsGrad(
-  begin: i32, end: i32, pre: usize, dHidden: usize, weights: usize, b2: usize, dy: usize, rowClaim: usize, offsets: usize, groups: i32,
-  dPre: usize, hidden: usize, dWeights: usize, rowWeight: usize, S: i32, D: i32, choices: i32, kind: i32,
+@inline
+function gradRows(
+  kind: i32, begin: i32, end: i32, pre: usize, dHidden: usize, weights: usize, b2: usize, dy: usize, rowClaim: usize, offsets: usize, groups: i32,
+  dPre: usize, hidden: usize, dWeights: usize, rowWeight: usize, S: i32, D: i32, choices: i32,
 ): void {
   const bytes = <usize>S << 2, outBytes = <usize>D << 2;
   let group = 0;
@@ -75,11 +68,37 @@ export function expertsGrad(
       continue;
     }
     store<f32>(rowWeight + (<usize>row << 2), load<f32>(weights + (<usize>claim << 2)));
-    const products = gradAny(kind, pre + at, dHidden + at, dPre + at, hidden + at, S);
+    const products = gradRow(kind, pre + at, dHidden + at, dPre + at, hidden + at, S);
     if (dWeights == 0) continue;
     while (group < groups && row >= load<i32>(offsets + (<usize>group << 2), 4)) group++;
     if (group == groups) continue;
     const biases = dotRun(b2 + <usize>group * outBytes, dy + <usize>(claim / choices) * outBytes, D);
     store<f32>(dWeights + (<usize>claim << 2), products + biases);
   }
+}
+
+// One function per activation: of loops that a condition chooses from, the optimiser makes one loop with the condition inside.
+export function expertsGrad(
+  begin: i32, end: i32, pre: usize, dHidden: usize, weights: usize, b2: usize, dy: usize, rowClaim: usize, offsets: usize, groups: i32,
+  dPre: usize, hidden: usize, dWeights: usize, rowWeight: usize, S: i32, D: i32, choices: i32,
+): void {
+  gradRows(0, begin, end, pre, dHidden, weights, b2, dy, rowClaim, offsets, groups, dPre, hidden, dWeights, rowWeight, S, D, choices);
+}
+export function expertsGradRelu(
+  begin: i32, end: i32, pre: usize, dHidden: usize, weights: usize, b2: usize, dy: usize, rowClaim: usize, offsets: usize, groups: i32,
+  dPre: usize, hidden: usize, dWeights: usize, rowWeight: usize, S: i32, D: i32, choices: i32,
+): void {
+  gradRows(RELU, begin, end, pre, dHidden, weights, b2, dy, rowClaim, offsets, groups, dPre, hidden, dWeights, rowWeight, S, D, choices);
+}
+export function expertsGradTanh(
+  begin: i32, end: i32, pre: usize, dHidden: usize, weights: usize, b2: usize, dy: usize, rowClaim: usize, offsets: usize, groups: i32,
+  dPre: usize, hidden: usize, dWeights: usize, rowWeight: usize, S: i32, D: i32, choices: i32,
+): void {
+  gradRows(GELU_TANH, begin, end, pre, dHidden, weights, b2, dy, rowClaim, offsets, groups, dPre, hidden, dWeights, rowWeight, S, D, choices);
+}
+export function expertsGradErf(
+  begin: i32, end: i32, pre: usize, dHidden: usize, weights: usize, b2: usize, dy: usize, rowClaim: usize, offsets: usize, groups: i32,
+  dPre: usize, hidden: usize, dWeights: usize, rowWeight: usize, S: i32, D: i32, choices: i32,
+): void {
+  gradRows(GELU_ERF, begin, end, pre, dHidden, weights, b2, dy, rowClaim, offsets, groups, dPre, hidden, dWeights, rowWeight, S, D, choices);
 }

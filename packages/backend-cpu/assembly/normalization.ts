@@ -112,7 +112,21 @@ function layerNormGradRow(
   const drift = driftOfRun(x, average, columns);
   let sum = zero;
   let projected = zero;
-  for (let at = 0; at < rest; at += 16) {
+  let at = 0;
+  for (; at + 32 <= rest; at += 32) {
+    const normal0 = normalOf(v128.load(x + at), average, drift, inverse), normal1 = normalOf(v128.load(x + at, 16), average, drift, inverse);
+    const flow0 = v128.load(dy + at), flow1 = v128.load(dy + at, 16);
+    const scale0 = madd(flow0, normal0, v128.load(scaleGrad + at)), scale1 = madd(flow1, normal1, v128.load(scaleGrad + at, 16));
+    v128.store(scaleGrad + at, scale0);
+    v128.store(scaleGrad + at, scale1, 16);
+    const shift0 = f32x4.add(v128.load(shiftGrad + at), flow0), shift1 = f32x4.add(v128.load(shiftGrad + at, 16), flow1);
+    v128.store(shiftGrad + at, shift0);
+    v128.store(shiftGrad + at, shift1, 16);
+    const scaled0 = f32x4.mul(flow0, v128.load(gamma + at)), scaled1 = f32x4.mul(flow1, v128.load(gamma + at, 16));
+    sum = f32x4.add(f32x4.add(sum, scaled0), scaled1);
+    projected = madd(scaled1, normal1, madd(scaled0, normal0, projected));
+  }
+  for (; at < rest; at += 16) {
     const normal = normalOf(v128.load(x + at), average, drift, inverse);
     const flow = v128.load(dy + at);
     v128.store(scaleGrad + at, madd(flow, normal, v128.load(scaleGrad + at)));
@@ -135,7 +149,17 @@ function layerNormGradRow(
   const count = <f32>columns;
   const meanFlow = f32x4.splat(sumLanes(sum) / count);
   const meanProjected = f32x4.splat(sumLanes(projected) / count);
-  for (let at = 0; at < rest; at += 16) {
+  at = 0;
+  for (; at + 32 <= rest; at += 32) {
+    const normal0 = normalOf(v128.load(x + at), average, drift, inverse), normal1 = normalOf(v128.load(x + at, 16), average, drift, inverse);
+    const scaled0 = f32x4.mul(v128.load(dy + at), v128.load(gamma + at)), scaled1 = f32x4.mul(v128.load(dy + at, 16), v128.load(gamma + at, 16));
+    const centred0 = f32x4.sub(f32x4.sub(scaled0, meanFlow), f32x4.mul(normal0, meanProjected));
+    const centred1 = f32x4.sub(f32x4.sub(scaled1, meanFlow), f32x4.mul(normal1, meanProjected));
+    const d0 = f32x4.mul(inverse, centred0), d1 = f32x4.mul(inverse, centred1);
+    v128.store(dx + at, d0);
+    v128.store(dx + at, d1, 16);
+  }
+  for (; at < rest; at += 16) {
     const normal = normalOf(v128.load(x + at), average, drift, inverse);
     const scaled = f32x4.mul(v128.load(dy + at), v128.load(gamma + at));
     const centred = f32x4.sub(f32x4.sub(scaled, meanFlow), f32x4.mul(normal, meanProjected));

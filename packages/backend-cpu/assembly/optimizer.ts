@@ -20,6 +20,22 @@ export function adamStep(begin: i32, end: i32, parameter: usize, gradient: usize
   const zero = f32x4.splat(0);
   let at = begin << 2;
   const whole = (begin + ((end - begin) & ~3)) << 2;
+  for (; at + 32 <= whole; at += 32) {
+    const raw0 = v128.load(gradient + at), raw1 = v128.load(gradient + at, 16);
+    const g0 = f32x4.mul(raw0, scales), g1 = f32x4.mul(raw1, scales);
+    const first0 = madd(beta1, v128.load(m + at), f32x4.mul(rest1, raw0)), first1 = madd(beta1, v128.load(m + at, 16), f32x4.mul(rest1, raw1));
+    const second0 = madd(beta2, v128.load(v + at), f32x4.mul(f32x4.mul(rest2, g0), g0)), second1 = madd(beta2, v128.load(v + at, 16), f32x4.mul(f32x4.mul(rest2, g1), g1));
+    const size0 = f32x4.add(f32x4.sqrt(f32x4.mul(second0, correction2)), epsilon), size1 = f32x4.add(f32x4.sqrt(f32x4.mul(second1, correction2)), epsilon);
+    const update0 = f32x4.div(f32x4.mul(first0, correction1), size0), update1 = f32x4.div(f32x4.mul(first1, correction1), size1);
+    v128.store(m + at, first0);
+    v128.store(m + at, first1, 16);
+    v128.store(v + at, second0);
+    v128.store(v + at, second1, 16);
+    const p0 = v128.load(parameter + at), p1 = v128.load(parameter + at, 16);
+    const next0 = madd(descent, madd(decay, p0, update0), p0), next1 = madd(descent, madd(decay, p1, update1), p1);
+    v128.store(parameter + at, next0);
+    v128.store(parameter + at, next1, 16);
+  }
   for (; at < whole; at += 16) {
     const raw = v128.load(gradient + at);
     const g = f32x4.mul(raw, scales);
