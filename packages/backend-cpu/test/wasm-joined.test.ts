@@ -6,7 +6,9 @@ import { joinedResults, joinsRightly } from '../src/engine/joined.js';
 it('passes the plain and the compiled kernels, and frees what it took', async () => {
   const plain = createCpuBackend();
   expect(await joinsRightly(plain)).toBe(true);
-  expect(plain.memory().bytes).toBe(0);
+  const { bytes } = plain.memory();
+  expect(await joinsRightly(plain)).toBe(true);
+  expect(plain.memory().bytes).toBe(bytes);
   const compiled = await createWasmBackend({ threads: 2, variant: 'relaxed' });
   expect(await joinsRightly(compiled)).toBe(true);
   compiled.dispose();
@@ -18,7 +20,7 @@ it('calls every kernel before it waits', async () => {
   const kernels = Object.fromEntries(Object.entries(plain.kernels).map(([name, kernel]) => [name, (...args: never[]) => {
     expect(isSwitched, name).toBe(true);
     (kernel as (...all: never[]) => void)(...args);
-  }])) as typeof plain.kernels;
+  }])) as unknown as typeof plain.kernels;
   const results = joinedResults({ ...plain, kernels });
   isSwitched = false;
   expect((await results).length).toBeGreaterThan(10);
