@@ -1,5 +1,5 @@
 // The page of `inspect`: the text with each token shaded by how many experts it took, one block per layer. Self-contained.
-import { escapeHtml } from './report/html.js';
+import { escapeHtml, extremesOf } from './report/html.js';
 import { shownToken, type InspectedText, type TokenRouting } from './token-routing.js';
 
 const STYLE = `
@@ -18,7 +18,7 @@ export function inspectHtml(inspected: InspectedText | readonly InspectedText[],
   const texts = 'tokens' in inspected ? [inspected] : inspected;
   const blocks = texts.flatMap(({ tokens, layers }) => layers.map(({ name, experts, perToken }) => {
     const counts = perToken.map((routing) => routing.experts.length);
-    const [least, most] = [Math.min(...counts), Math.max(...counts)];
+    const [least, most] = extremesOf(counts);
     // Shaded within what occurs: otherwise a layer where all take many would be one colour.
     const spans = perToken.map((routing, index) => tokenSpan(tokens[index]!, routing, (counts[index]! - least) / Math.max(1, most - least))).join('');
     const mean = perToken.reduce((sum, routing) => sum + routing.experts.length, 0) / perToken.length;

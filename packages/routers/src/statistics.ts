@@ -55,6 +55,7 @@ export async function readRouterStatistics(tensors: RouterStatisticsTensors): Pr
   const [tokens, histogram, load] = await Promise.all([tensors.tokens.item(), tensors.histogram.data(), tensors.wantedPerExpert.data()]);
   const wantedPerExpert = Int32Array.from(load);
   const claims = wantedPerExpert.reduce((total, claimsOnExpert) => total + claimsOnExpert, 0);
+  const busiest = wantedPerExpert.reduce((most, claimsOnExpert) => Math.max(most, claimsOnExpert), 0);
   const mean = async (total: Tensor | null): Promise<number | null> => (total ? ratio(await total.item(), tokens) : null);
   return {
     tokens,
@@ -62,7 +63,7 @@ export async function readRouterStatistics(tensors: RouterStatisticsTensors): Pr
     expertsPerToken: ratio(claims, tokens),
     expertsPerTokenHistogram: Int32Array.from(histogram),
     wantedPerExpert,
-    loadImbalance: ratio(Math.max(...wantedPerExpert) * wantedPerExpert.length, claims),
+    loadImbalance: ratio(busiest * wantedPerExpert.length, claims),
     entropyMean: await mean(tensors.entropySum),
     topOneMassMean: await mean(tensors.topOneMassSum),
     selectedMassMean: await mean(tensors.selectedMassSum),

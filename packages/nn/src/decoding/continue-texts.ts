@@ -101,7 +101,7 @@ function openPrefixes<Trace>({ engine, model, parameters }: GeneratingModel<Trac
     return logits;
   };
   const read = (windows: readonly number[][]): Tensor => replace(() => {
-    const length = Math.max(...windows.map((window) => window.length));
+    const length = windows.reduce((most, window) => Math.max(most, window.length), 0);
     const padded = Int32Array.from({ length: windows.length * length }, (_, place) => windows[Math.floor(place / length)]![place % length] ?? 0);
     const prefixes = { shape: { batch: windows.length, length }, tokens: engine.tensor(padded), lengths: windows.map((window) => window.length) };
     return model.startDecoding(parameters, prefixes, context);

@@ -59,7 +59,7 @@ type NextPositions = Omit<LayerStepInput, 'x'>;
 
 /** The encoding of one position of each row: float32 [R, d], or [1, d] where it is the same one. */
 function encodingsAt(positions: Positions, engine: Engine, parameters: Parameters, places: readonly number[]): Tensor {
-  const last = Math.max(...places);
+  const last = places.reduce((most, place) => Math.max(most, place), 0);
   if (places.every((place) => place === last)) return positions.rows(engine, parameters, 1, last);
   return gatherRows(positions.rows(engine, parameters, last + 1), engine.tensor(Int32Array.from(places)));
 }

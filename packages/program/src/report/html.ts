@@ -2,6 +2,10 @@
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
+/** The least and the largest of any number of counts. */
+export const extremesOf = (counts: readonly number[]): [least: number, most: number] =>
+  counts.reduce(([least, most], count) => [Math.min(least, count), Math.max(most, count)], [Infinity, -Infinity]);
+
 /** `text` as it may stand between tags and in quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character]!);

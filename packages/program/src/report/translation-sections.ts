@@ -1,6 +1,6 @@
 // The parts of a report that are about translation: scores beside simple systems, translations beside their references, and
 // the experts that each source word took.
-import { bars, escapeHtml, section } from './html.js';
+import { bars, escapeHtml, extremesOf, section } from './html.js';
 import type { Comparison, RoutedWord, TranslationSample } from './report-data.js';
 
 /** Bars of each score. */
@@ -23,7 +23,7 @@ export function routedTextSection(texts: readonly RoutedWord[][]): string {
   const words = texts.flat();
   if (words.every(({ layers }) => layers.length === 0)) return '';
   const counts = words.map(expertsPerToken);
-  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  const [least, most] = extremesOf(counts);
   const span = (word: RoutedWord): string => {
     const shade = ((60 * (expertsPerToken(word) - least)) / Math.max(1e-9, most - least)).toFixed(0);
     return `<span style="background:color-mix(in srgb, var(--series-1) ${shade}%, transparent)" title="${escapeHtml(detailsOf(word))}">${escapeHtml(word.text)}</span>`;

@@ -48,7 +48,7 @@ export function routerStatistics(routing: Routing): RouterStatistics {
     expertsPerToken: mean(claims),
     expertsPerTokenHistogram: histogram,
     wantedPerExpert: load,
-    loadImbalance: ratio(Math.max(...load) * N, claims),
+    loadImbalance: ratio(load.reduce((most, count) => Math.max(most, count), 0) * N, claims),
     entropyMean: mean(entropy),
     topOneMassMean: mean(topOne),
     selectedMassMean: mean(selected),

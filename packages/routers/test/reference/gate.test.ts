@@ -114,6 +114,11 @@ describe('router statistics', () => {
     expect(statistics.entropyMean).toBeCloseTo(entropy, 6);
   });
 
+  it('are of any number of experts, more than one call may take arguments', () => {
+    const statistics = routerStatistics(routeTopK([new Float64Array(300_000)], { k: 1 }));
+    expect([statistics.wantedPerExpert[0], statistics.loadImbalance]).toEqual([1, 300_000]);
+  });
+
   it('a hash routing has no entropy', () => {
     const statistics = routerStatistics(routeHash([0, 0, 1], { experts: 2, map: [1, 0] }));
     expect(statistics).toMatchObject({ entropyMean: 0, topOneMassMean: 1, selectedMassMean: 1 });

@@ -41,7 +41,7 @@ export async function listSourceFiles(sources: readonly string[], format?: Sourc
     throw new XMoEError('data', 'no sources', { op: 'readDocuments', hint: 'name at least one file or directory' });
   }
   const files: SourceFile[] = [];
-  for (const source of sources) files.push(...(await expandSource(source, DOCUMENT_FILES, format)));
+  for (const source of sources) for (const file of await expandSource(source, DOCUMENT_FILES, format)) files.push(file);
   return files;
 }
 

@@ -72,7 +72,7 @@ export async function listPairFiles(sources: readonly PairFileSource[]): Promise
   const files: PairFile[] = [];
   for (const origin of sources) {
     if (origin.target !== undefined || origin.format === 'lines' || isSgm(origin)) files.push(await twoFiles(origin));
-    else files.push(...(await expandSource(origin.path, PAIR_FILES, origin.format)).map((file) => ({ ...file, origin })));
+    else for (const file of await expandSource(origin.path, PAIR_FILES, origin.format)) files.push({ ...file, origin });
   }
   return files;
 }

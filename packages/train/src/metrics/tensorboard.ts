@@ -62,7 +62,7 @@ export function scalarsOf(row: MetricsRow): Record<string, number> {
   const out: Record<string, number> = {};
   if (row.kind === 'routing') {
     row.load.forEach((experts, layer) => {
-      const busiest = Math.max(...experts) * experts.length; // 1 when all experts have the same load
+      const busiest = experts.reduce((most, share) => Math.max(most, share), 0) * experts.length; // 1 when all experts have the same load
       out[`routing/busiest expert/layer ${layer + 1}`] = busiest;
     });
     return out;
