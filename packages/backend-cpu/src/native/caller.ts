@@ -1,4 +1,5 @@
 // koffi, which calls native functions: an optional dependency, loaded when a library is looked for and not before.
+import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { XMoEError } from '@xmoe/core';
 
@@ -21,7 +22,8 @@ export interface NativeCaller {
 export function loadCaller(): NativeCaller {
   const require = createRequire(import.meta.url);
   try {
-    const file = require.resolve('koffi');
+    // It looks for its other half beside where it really lies, which a loader of sources may not say.
+    const file = realpathSync(require.resolve('koffi'));
     const { load, address } = require(file) as Omit<NativeCaller, 'file'>;
     return { file, load, address };
   } catch (cause) {
