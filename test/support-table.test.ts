@@ -24,9 +24,10 @@ function table(): string {
   const names: readonly KernelName[] = [...new Set(conformanceCases().map(({ primitive }) => primitive))];
   const word = (support: Support): string => (support === 'composed' ? 'fallback' : support);
   const rows = names.map((name) => {
-    const { wasm, cpu: plain, cuda } = tfjsSupport[name];
+    const { wasm, cpu: plain, node, cuda } = tfjsSupport[name];
+    const tensorflow = node === cuda ? word(cuda) : `${word(node)}, ${word(cuda)}`;
     const label = name in fused ? `${name} (fused)` : name;
-    return `| ${label} | ${name in compiled ? 'native' : 'host'} | ${name in cpu.kernels ? 'native' : 'fallback'} | ${name in webgpu ? 'native' : 'fallback'} | ${word(wasm)} | ${word(plain)} | ${word(cuda)} |`;
+    return `| ${label} | ${name in compiled ? 'native' : 'host'} | ${name in cpu.kernels ? 'native' : 'fallback'} | ${name in webgpu ? 'native' : 'fallback'} | ${word(wasm)} | ${word(plain)} | ${tensorflow} |`;
   });
   return ['| primitive | cpu:wasm | cpu:plain | webgpu | tfjs:wasm | tfjs:cpu | tfjs:node, tfjs:cuda |', '|---|---|---|---|---|---|---|', ...rows].join('\n');
 }

@@ -1,13 +1,14 @@
 // createTfjsBackend: puts storage, memory access and kernels together for one registered backend of a TensorFlow.js module.
 import { isXMoEError, XMoEError, type Backend, type BackendKernels, type Operand, type TensorData } from '@xmoe/core';
 import { boxOf, createBoxStore, roomyArray, type BoxStore, type HostArray } from './box.js';
-import { hostKernels } from './kernels/host.js';
+import { hostDispatch, hostKernels } from './kernels/host.js';
 import { nativeKernels } from './kernels/native.js';
 import { cpuTable, wasmTable } from './kernels/tables.js';
 import { createWasmContext } from './kernels/wasm-context.js';
 import { createCopyMemory, createResidentMemory, type Memory } from './memory.js';
 import type { TfjsBuild } from './support.js';
 import { describeTensorflow } from './tensorflow/describe.js';
+import { tensorflowKernels } from './tensorflow/kernels.js';
 import { assertTfjs, type TfStorage, type Tfjs } from './tfjs-module.js';
 import { openWasmHeap } from './wasm-heap.js';
 
@@ -21,6 +22,10 @@ export interface TfjsBackendOptions {
    * of TensorFlow.js, for builds whose memory is elsewhere. Default: `resident` where possible.
    */
   mode?: 'resident' | 'device';
+  /**
+   * On TensorFlow's own library: whether reading a tensor makes the host wait for a device, so that kernels must do without. Default: on a GPU.
+   */
+  waits?: boolean;
 }
 
 /** The Backend with its TensorFlow.js side, for interop. */
@@ -42,7 +47,7 @@ export function createTfjsBackend(tf: Tfjs, options: TfjsBackendOptions = {}): T
   const storage = findStorage(tf, backendName);
   const build = options.build ?? (backendName === 'tensorflow' ? 'node' : backendName);
   const store = createBoxStore(tf, storage);
-  const { kernels, memory, detail, release } = chooseKernels(tf, backendName, store, options.mode);
+  const { kernels, memory, detail, release } = chooseKernels(tf, backendName, store, options);
   const readNow = (operand: Operand): TensorData => {
     const box = boxOf(operand);
     if (box.words) return box.words.slice();
@@ -111,7 +116,7 @@ interface Choice {
   release(): void;
 }
 
-function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, mode: TfjsBackendOptions['mode']): Choice {
+function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, { mode, waits }: TfjsBackendOptions): Choice {
   const nothing = (): void => {};
   if (mode !== 'device' && backendName === 'wasm') {
     const heap = openWasmHeap(tf);
@@ -134,7 +139,12 @@ function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, mode: Tfj
       hint: "leave out mode, or pass mode: 'device'",
     });
   }
-  const host = hostKernels(createCopyMemory(store));
-  const detail = backendName === 'tensorflow' ? describeTensorflow(tf).text : 'TensorFlow.js kernels';
-  return { kernels: nativeKernels(tf, backendName, store, host), detail, release: nothing };
+  const memory = createCopyMemory(store);
+  const host = hostKernels(memory);
+  if (backendName === 'tensorflow') {
+    const { text, gpu } = describeTensorflow(tf);
+    const { kernels, dispose } = tensorflowKernels(tf, store, hostDispatch(memory), host, waits ?? gpu);
+    return { kernels, detail: text, release: dispose };
+  }
+  return { kernels: nativeKernels(tf, backendName, store, host), detail: 'TensorFlow.js kernels', release: nothing };
 }

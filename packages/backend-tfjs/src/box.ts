@@ -7,6 +7,15 @@ import type { TfDType, TfStorage, TfTensor, Tfjs } from './tfjs-module.js';
 
 export type HostArray = Float32Array | Int32Array | Uint32Array | Uint8Array;
 
+/** A variable of TensorFlow. */
+export interface BoxVariable {
+  readonly handle: number;
+  readonly shape: readonly number[];
+  /** A kept tensor with the present contents; a later write in place does not change it. */
+  read(): TfTensor;
+  release(): void;
+}
+
 /** Storage behind an Operand. uint32 lives in `words` on every build. */
 export class Box implements BackendBuffer {
   declare readonly __backendBuffer?: never;
@@ -15,6 +24,8 @@ export class Box implements BackendBuffer {
   /** Made by `allocate` on the wasm build, which has an end; with the first write elsewhere. */
   tensor: TfTensor | null = null;
   words: Uint32Array | null = null;
+  /** Where TensorFlow's optimizer keeps the contents in place; `tensor` is then a reading of it, or null. */
+  variable: BoxVariable | null = null;
   /** The tensor has been shared with the user: it is never written in place again. */
   exposed = false;
   /** Its buffer was freed: nobody may look inside. */
@@ -96,6 +107,8 @@ function createLiveBoxes() {
     bytes -= buffer.length * bytesPerElement(buffer.dtype);
     buffer.tensor?.dispose();
     buffer.tensor = null;
+    buffer.variable?.release();
+    buffer.variable = null;
     buffer.words = null;
     buffer.freed = true;
   };
@@ -135,9 +148,11 @@ export function createBoxStore(tf: Tfjs, storage: TfStorage): BoxStore {
   const replace = (box: Box, tensor: TfTensor): void => {
     box.tensor?.dispose();
     box.tensor = engine.keep(tensor);
+    box.variable?.release();
+    box.variable = null;
     box.exposed = false;
   };
-  const tensorOf = (box: Box): TfTensor => (box.tensor ??= make(null, box.length, box.dtype));
+  const tensorOf = (box: Box): TfTensor => (box.tensor ??= box.variable?.read() ?? make(null, box.length, box.dtype));
 
   return {
     storage,

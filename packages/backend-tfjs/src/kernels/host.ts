@@ -15,6 +15,11 @@ export function hostKernels(memory: Memory): HostKernels {
   return Object.fromEntries(adapted) as HostKernels;
 }
 
+/** One of those that are elsewhere on other builds, over `memory`. */
+export function hostDispatch(memory: Memory): Kernels['dispatchClaims'] {
+  return overMemory(memory.run, HOST_KERNELS.dispatchClaims as unknown as AnyHostKernel) as unknown as Kernels['dispatchClaims'];
+}
+
 function overMemory(run: Memory['run'], kernel: AnyHostKernel): AnyKernel {
   return (inputs, outputs, attributes) =>
     run(operandsOf(outputs), operandsOf(inputs), (written, read) => kernel(viewsOf(inputs, read), viewsOf(outputs, written), attributes));

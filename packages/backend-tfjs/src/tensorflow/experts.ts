@@ -1,0 +1,145 @@
+// The experts' products over rows by segment, the middle of their gradient, and what joins their outputs. TensorFlow has no ragged product: the
+// offsets are read, which costs nothing where the device is the CPU and waits elsewhere; equal segments are one batched product.
+import type { FusedKernels, Operand, RequiredKernels } from '@xmoe/core';
+import { segmentsOf, type Activations } from './activation.js';
+import type { Pieces } from './elementwise.js';
+import type { Id, Ops } from './ops.js';
+
+type Grouped = Pick<RequiredKernels, 'groupedMatmul' | 'groupedMatmulWeightGrad'>;
+type Linear = Pick<FusedKernels, 'groupedLinear' | 'groupedLinearWeightGrad'>;
+
+/** Segments as numbers of the host. */
+interface Cut {
+  readonly sizes: readonly number[];
+  /** Rows after the last segment. */
+  readonly rest: number;
+  /** Rows of each where all have as many, and there are none after them. */
+  readonly equal: number | null;
+}
+
+export type ReadOffsets = (offsets: Operand) => ArrayLike<number>;
+
+function cutOf(at: ArrayLike<number>, R: number): Cut {
+  const sizes = Array.from({ length: at.length - 1 }, (_, g) => at[g + 1]! - at[g]!);
+  const rest = R - at[at.length - 1]!;
+  const equal = rest === 0 && sizes.length > 0 && sizes[0]! > 0 && sizes.every((size) => size === sizes[0]) ? sizes[0]! : null;
+  return { sizes, rest, equal };
+}
+
+function createProducts(ops: Ops, { add, matmul }: Pieces) {
+  const { run, runMany, id, scalar, vector, reshape } = ops;
+  const zeros = (shape: readonly number[]): Id => run('Fill', { T: 'float32', index_type: 'int32' }, vector(shape), scalar(0));
+  const join = (parts: readonly Id[]): Id => (parts.length === 1 ? parts[0]! : run('ConcatV2', { 'int:N': parts.length, T: 'float32', Tidx: 'int32' }, ...parts, scalar(0, 'int32')));
+  /** x [R, …] cut into its segments, and the rest after them; parts share its memory where they are aligned. */
+  const split = (x: Id, { sizes, rest }: Cut): Id[] => {
+    const all = rest > 0 ? [...sizes, rest] : sizes;
+    if (all.length === 1) return [x];
+    return runMany('SplitV', { T: 'float32', Tlen: 'int32', 'int:num_split': all.length }, [x, vector(all), scalar(0, 'int32')], all.length);
+  };
+  const apart = (w: Id, G: number): Id[] => runMany('Unpack', { T: 'float32', 'int:num': G, 'int:axis': 0 }, [w], G);
+  /** Rows of x [R, K] by segment times w [G, …]: [R, M]. Bias [G, M] is added where there is one. */
+  const product = (x: Id, w: Operand, bias: Operand | null, cut: Cut, R: number, M: number, transposeW: boolean): Id => {
+    const G = cut.sizes.length;
+    const K = w.shape[transposeW ? 2 : 1]!;
+    if (cut.equal) {
+      const batched = matmul(reshape(x, [G, cut.equal, K]), id(w), false, transposeW);
+      return reshape(bias ? add(batched, reshape(id(bias), [G, 1, M])) : batched, [R, M]);
+    }
+    const [rows, weights] = [split(x, cut), apart(id(w), G)];
+    const biases = bias ? apart(id(bias), G) : null;
+    const parts: Id[] = [];
+    cut.sizes.forEach((size, g) => {
+      if (size === 0) return;
+      const part = matmul(rows[g]!, weights[g]!, false, transposeW);
+      parts.push(biases ? run('BiasAdd', { T: 'float32' }, part, biases[g]!) : part);
+    });
+    if (cut.rest > 0) parts.push(zeros([cut.rest, M]));
+    return join(parts);
+  };
+  const weightGradient = (x: Id, dy: Id, cut: Cut, K: number, M: number): Id => {
+    const G = cut.sizes.length;
+    if (cut.equal) return matmul(reshape(x, [G, cut.equal, K]), reshape(dy, [G, cut.equal, M]), true, false);
+    const [rows, slopes] = [split(x, cut), split(dy, cut)];
+    const parts = cut.sizes.map((size, g) => (size === 0 ? zeros([K, M]) : matmul(rows[g]!, slopes[g]!, true, false)));
+    return run('Pack', { 'int:N': G, T: 'float32', 'int:axis': 0 }, ...parts);
+  };
+  return { product, weightGradient };
+}
+
+export function groupedKernels(ops: Ops, pieces: Pieces, { activate }: Activations, read: ReadOffsets): Grouped & Linear {
+  const { run, id, put, scalar, reshape } = ops;
+  const { multiply, select, gather, rowsAt, scatterRows, bounded, allInside } = pieces;
+  const { product, weightGradient } = createProducts(ops, pieces);
+  const taken = (x: Operand, rows: Operand | null): Id => (rows ? rowsAt(id(x), rows, x.shape[0]!) : id(x));
+  return {
+    groupedMatmul({ x, w, offsets }, { out }, { transposeW }) {
+      const [R, M] = out.shape as [number, number];
+      put(out, product(id(x), w, null, cutOf(read(offsets), R), R, M, transposeW));
+    },
+    groupedMatmulWeightGrad({ x, dy, offsets }, { out }) {
+      put(out, weightGradient(id(x), id(dy), cutOf(read(offsets), x.shape[0]!), x.shape[1]!, dy.shape[1]!));
+    },
+    groupedLinear({ x, rows, w, bias, offsets }, { out, pre }, { transposeW, activation }) {
+      const [R, M] = out.shape as [number, number];
+      const cut = cutOf(read(offsets), R);
+      // Rows without a source are multiplied as those of another, and cleared: a pass less than clearing both.
+      const source = rows && !allInside(rows, x.shape[0]!) ? bounded(id(rows), x.shape[0]!) : null;
+      const gathered = rows ? gather(id(x), source?.safe ?? id(rows), 'float32') : id(x);
+      const linear = product(gathered, w, bias, cut, R, M, transposeW);
+      const clean = source ? select(reshape(source.inside, [R, 1]), linear, scalar(0)) : linear;
+      if (pre) put(pre, run('Identity', { T: 'float32' }, clean));
+      put(out, activate(clean, activation)); // every activation of 0 is 0
+    },
+    groupedLinearWeightGrad({ x, xRows, dy, dyRows, scale, offsets }, { dw, dbias }) {
+      const [, K, M] = dw.shape as [number, number, number];
+      const R = (xRows ?? x).shape[0]!;
+      const upstream = taken(dy, dyRows);
+      const scaled = scale ? multiply(upstream, reshape(id(scale), [R, 1])) : upstream;
+      put(dw, weightGradient(taken(x, xRows), scaled, cutOf(read(offsets), R), K, M));
+      if (dbias) put(dbias, scatterRows(scaled, segmentsOf(ops, offsets, R).groups, dbias.shape[0]!));
+    },
+  };
+}
+
+type Joining = Pick<FusedKernels, 'expertsGrad' | 'combineExperts' | 'combineExpertsGrad'>;
+
+export function joiningKernels(ops: Ops, pieces: Pieces, { activate, flow }: Activations): Joining {
+  const { run, id, put, scalar, reshape } = ops;
+  const { add, multiply, select, reduce, allInside, gatherRows, scatterRows } = pieces;
+  const flat = ({ shape: [T, K] }: Operand): number => T! * K!;
+  /** Token of each row; −1 stays −1. */
+  const tokensOf = (rowClaim: Operand, K: number): Id => run('FloorDiv', { T: 'int32' }, id(rowClaim), scalar(Math.max(1, K), 'int32'));
+  /** Weight of each row, 0 of an empty one: [R, 1]. */
+  const weightsOf = (weights: Operand, rowClaim: Operand): Id => gatherRows(reshape(id(weights), [flat(weights), 1]), id(rowClaim), flat(weights), rowClaim.shape[0]!);
+  /** A number of each row [R, 1] at its claim [T, K], 0 of a claim without a row. */
+  const toClaims = (x: Id, claimRow: Operand, R: number): Id => reshape(gatherRows(x, reshape(id(claimRow), [flat(claimRow)]), R, flat(claimRow)), claimRow.shape);
+  return {
+    expertsGrad({ pre, dHidden, weights, b2, dy, rowClaim, claimRow, offsets }, { dPre, hidden, dWeights, rowWeight }, { activation }) {
+      const R = pre.shape[0]!;
+      const used = allInside(rowClaim, Infinity) ? null : reshape(run('GreaterEqual', { T: 'int32' }, id(rowClaim), scalar(0, 'int32')), [R, 1]);
+      const onlyUsed = (x: Id): Id => (used === null ? x : select(used, x, scalar(0)));
+      const after = onlyUsed(activate(id(pre), activation));
+      put(rowWeight, reshape(weightsOf(weights, rowClaim), [R]));
+      if (dWeights) {
+        // E(x)·dy = h·(dy·w2ᵀ) + b2·dy, without the output of the expert.
+        const { groups, count } = segmentsOf(ops, offsets, R);
+        const biases = gatherRows(id(b2), groups, count, R);
+        const upstream = gatherRows(id(dy), tokensOf(rowClaim, claimRow.shape[1]!), dy.shape[0]!, R);
+        const dots = add(reduce('Sum', multiply(after, id(dHidden)), 1, true), reduce('Sum', multiply(biases, upstream), 1, true));
+        put(dWeights, toClaims(dots, claimRow, R));
+      }
+      put(dPre, onlyUsed(flow(id(pre), id(dHidden), activation)));
+      put(hidden, after);
+    },
+    combineExperts({ expertOut, weights, claimRow, rowClaim }, { out }) {
+      const weighted = multiply(id(expertOut), weightsOf(weights, rowClaim));
+      put(out, scatterRows(weighted, tokensOf(rowClaim, claimRow.shape[1]!), out.shape[0]!));
+    },
+    combineExpertsGrad({ expertOut, weights, claimRow, rowClaim, dy }, { dExpertOut, dWeights }) {
+      const R = expertOut.shape[0]!;
+      const upstream = gatherRows(id(dy), tokensOf(rowClaim, claimRow.shape[1]!), dy.shape[0]!, R);
+      put(dExpertOut, multiply(upstream, weightsOf(weights, rowClaim)));
+      put(dWeights, toClaims(reduce('Sum', multiply(upstream, id(expertOut)), 1, true), claimRow, R));
+    },
+  };
+}

@@ -1,0 +1,196 @@
+// TensorFlow's operations by the binding of tfjs-node, on its numbers of tensors: no tensor objects of JavaScript between two of them, and no
+// checks that read back. What a primitive is made of is in the files beside this one.
+import { XMoEError, type DType, type Operand } from '@xmoe/core';
+import { sameShape } from '@xmoe/core/backend';
+import { boxOf, type BoxStore } from '../box.js';
+import type { TfDType, TfTensor, Tfjs } from '../tfjs-module.js';
+
+interface Attribute {
+  readonly name: string;
+  readonly type: number;
+  readonly value: unknown;
+}
+
+/** What the addon gives, as far as it is used here. */
+export interface Binding {
+  executeOp(name: string, attributes: readonly Attribute[], inputs: readonly number[], outputs: number): { id: number }[];
+  createTensor(shape: readonly number[], dtype: number, values: Float32Array | Int32Array | Uint8Array): number;
+  deleteTensor(id: number): void;
+  readonly TF_ATTR_TYPE: number;
+  readonly TF_ATTR_BOOL: number;
+  readonly TF_ATTR_INT: number;
+  readonly TF_ATTR_STRING: number;
+  readonly TF_ATTR_SHAPE: number;
+}
+
+/** TensorFlow's own numbers of types: the addon names only those of TensorFlow.js, and takes all. */
+const TYPES = { float32: 1, int32: 3, bool: 10, bfloat16: 14, float16: 19 } as const;
+type TfType = keyof typeof TYPES;
+
+/** The storage of tfjs-node: what it knows of a tensor by its dataId. */
+interface NativeStorage {
+  readonly binding: Binding;
+  readonly tensorMap: { set(dataId: object, info: { shape: number[]; dtype: number; id: number; values: null; refCount: number }): void };
+  getInputTensorIds(tensors: readonly TfTensor[]): number[];
+}
+
+/** A tensor of TensorFlow by its number. Those that `Ops` gives out live until the end of `step`. */
+export type Id = number;
+
+type Attributes = Readonly<Record<string, boolean | number | string | readonly number[]>>;
+
+export interface Ops {
+  /** The operand in its own shape; stays the box's. */
+  id(operand: Operand): Id;
+  /** Runs an operation with one result. Attributes: a type by its name, `int:` before the names of whole numbers. */
+  run(name: string, attributes: Attributes, ...inputs: readonly Id[]): Id;
+  runMany(name: string, attributes: Attributes, inputs: readonly Id[], outputs: number): Id[];
+  /** Kept for the next call that asks for the same. */
+  scalar(value: number, type?: 'float32' | 'int32'): Id;
+  vector(values: readonly number[]): Id;
+  /** A copy of `values`. */
+  upload(values: Float32Array | Int32Array, shape: readonly number[]): Id;
+  reshape(x: Id, shape: readonly number[]): Id;
+  /** Makes `id`, which has the shape of `out`, its contents; each id once. */
+  put(out: Operand, id: Id): void;
+  /** A kept tensor of JavaScript around `id`, which is then its. */
+  wrap(id: Id, shape: readonly number[], dtype: DType): TfTensor;
+  /** Takes `id` out of what the end of the step frees. */
+  keep(id: Id): Id;
+  free(id: Id): void;
+  /** Runs `body` and frees what it made. */
+  step(body: () => void): void;
+  dispose(): void;
+}
+
+/** Constants at most before all are made anew: places in a text change with every token. */
+const MOST_CONSTANTS = 4096;
+
+function createAttributes(binding: Binding) {
+  const attributes = new Map<string, Attribute>();
+  return (name: string, value: Attributes[string]): Attribute => {
+    const key = `${name}=${String(value)}`;
+    const known = attributes.get(key);
+    if (known) return known;
+    const [plain, kind] = name.startsWith('int:') ? [name.slice(4), 'int'] : [name, typeof value];
+    const attribute =
+      kind === 'int' ? { name: plain, type: binding.TF_ATTR_INT, value }
+      : kind === 'boolean' ? { name, type: binding.TF_ATTR_BOOL, value }
+      : Array.isArray(value) ? { name, type: binding.TF_ATTR_SHAPE, value }
+      : typeof value === 'string' && value in TYPES ? { name, type: binding.TF_ATTR_TYPE, value: TYPES[value as TfType] }
+      : typeof value === 'number' ? { name, type: binding.TF_ATTR_TYPE, value }
+      : { name, type: binding.TF_ATTR_STRING, value };
+    // Names of variables and shapes are many.
+    if (attribute.type !== binding.TF_ATTR_STRING && attribute.type !== binding.TF_ATTR_SHAPE) attributes.set(key, attribute);
+    return attribute;
+  };
+}
+
+function createConstants(binding: Binding) {
+  const constants = new Map<string, Id>();
+  const constant = (key: string, make: () => Id): Id => {
+    const known = constants.get(key);
+    if (known !== undefined) return known;
+    const id = make();
+    constants.set(key, id);
+    return id;
+  };
+  const freeConstants = (): void => {
+    for (const id of constants.values()) binding.deleteTensor(id);
+    constants.clear();
+  };
+  return { constants, constant, freeConstants };
+}
+
+function createRunner(binding: Binding, made: Set<Id>): Ops['runMany'] {
+  const attributeOf = createAttributes(binding);
+  return (name, attrs, inputs, outputs) => {
+    const list: Attribute[] = [];
+    for (const key in attrs) list.push(attributeOf(key, attrs[key]!));
+    let results: { id: number }[];
+    try {
+      results = binding.executeOp(name, list, inputs, outputs);
+    } catch (cause) {
+      throw failed(name, cause);
+    }
+    return results.map(({ id }) => (made.add(id), id));
+  };
+}
+
+export function createOps(tf: Tfjs, store: BoxStore): Ops {
+  const engine = tf.engine();
+  const storage = store.storage as unknown as NativeStorage;
+  const { binding } = storage;
+  const made = new Set<Id>();
+  const { constant, freeConstants, constants } = createConstants(binding);
+
+  const runMany = createRunner(binding, made);
+  const ops: Ops = {
+    id(operand) {
+      const box = boxOf(operand);
+      const held = store.tensorOf(box);
+      const [id] = storage.getInputTensorIds([held]) as [Id];
+      if (sameShape(held.shape, operand.shape)) return id;
+      const shaped = ops.reshape(id, operand.shape);
+      // The next one that asks will most likely want that shape too.
+      if (box.variable === null) ops.put(operand, shaped);
+      return shaped;
+    },
+    run: (name, attrs, ...inputs) => runMany(name, attrs, inputs, 1)[0]!,
+    runMany,
+    scalar: (value, type = 'float32') => constant(`${type} ${Object.is(value, -0) ? '-0' : value}`, () => (
+      binding.createTensor([], TYPES[type], copied([value], type))
+    )),
+    vector: (values) => constant(`[${values.join()}]`, () => binding.createTensor([values.length], TYPES.int32, copied(values, 'int32'))),
+    upload(values, shape) {
+      const id = binding.createTensor(shape, values instanceof Int32Array ? TYPES.int32 : TYPES.float32, copied(values, values instanceof Int32Array ? 'int32' : 'float32'));
+      made.add(id);
+      return id;
+    },
+    reshape: (x, shape) => ops.run('Reshape', {}, x, ops.vector(shape)),
+    // What a box holds already is another's: its contents are shared, not its number.
+    put: (out, id) => store.replace(boxOf(out), ops.wrap(made.has(id) ? id : ops.run('Identity', { T: out.dtype }, id), out.shape, out.dtype)),
+    wrap(id, shape, dtype) {
+      made.delete(id);
+      const dataId = {};
+      storage.tensorMap.set(dataId, { shape: [...shape], dtype: TYPES[dtype as TfDType], id, values: null, refCount: 1 });
+      return engine.keep(engine.makeTensorFromTensorInfo({ dataId, shape: [...shape], dtype: dtype as TfDType }, storage as never));
+    },
+    keep: (id) => (made.delete(id), id),
+    free(id) {
+      made.delete(id);
+      binding.deleteTensor(id);
+    },
+    step(body) {
+      if (constants.size > MOST_CONSTANTS) freeConstants();
+      try {
+        body();
+      } finally {
+        for (const id of made) binding.deleteTensor(id);
+        made.clear();
+      }
+    },
+    dispose: freeConstants,
+  };
+  return ops;
+}
+
+/**
+ * In an array that TensorFlow copies, because it does not begin where TensorFlow wants it: memory of JavaScript's that it shares is given back on
+ * whichever thread lets go of it last, and only one may.
+ */
+function copied(values: ArrayLike<number>, type: 'int32' | 'float32'): Float32Array | Int32Array {
+  const bytes = new ArrayBuffer(4 * values.length + 4);
+  const target = type === 'int32' ? new Int32Array(bytes, 4) : new Float32Array(bytes, 4);
+  target.set(values);
+  return target;
+}
+
+/** The addon's exceptions as errors of ours. */
+function failed(operation: string, cause: unknown): XMoEError {
+  const message = (cause as Error).message?.split('\n')[0] ?? String(cause);
+  const memory = /OOM|RESOURCE_EXHAUSTED|TF_Status: 8\b|failed to allocate/i.test(message);
+  return new XMoEError(memory ? 'memory' : 'backend', `TensorFlow's ${operation}: ${message.slice(0, 400)}`, {
+    op: 'tensorflow', hint: memory ? 'make the batch or the model smaller' : 'shapes and dtypes are as the message says; if the call was right, this is a defect', cause,
+  });
+}
