@@ -13,7 +13,7 @@ const runs = { lm: copyOldRun('lm', path('lm')), nmt: copyOldRun('nmt', path('nm
 const engine = createEngine(createCpuBackend());
 afterAll(() => engine.dispose());
 
-function filesOf(run: string, checkpoint: string): RunFiles {
+function filesOf(run: string, checkpoint: string): RunFiles & { readonly parameters: Uint8Array } {
   const of = (name: string): string => join(run, 'checkpoints', checkpoint, name);
   return {
     config: readFileSync(join(run, 'config.json'), 'utf8'),
@@ -83,6 +83,7 @@ describe('what is not a run', () => {
 
   it('is named: an empty directory, a checkpoint that there is not', async () => {
     writeFileSync(path('note.txt'), '');
+    await expect(openDirectory(engine as never, runs.lm as never)).rejects.toThrow('openRun: the directory is');
     await expect(openDirectory(path('nowhere'), engine)).rejects.toThrow('holds no run: config.json is not there');
     await expect(openDirectory(runs.lm, engine, { checkpoint: 'step-7' })).rejects.toThrow('there is no checkpoint "step-7"');
   });

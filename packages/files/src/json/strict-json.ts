@@ -1,11 +1,11 @@
 // A strict JSON reader: JSON.parse keeps the last of duplicate keys silently and makes `__proto__` an own key; this one
 // refuses both and says where. Not a lenient reader: no comments, no trailing commas. Linear in the length of the text.
-import { XMoEError, type ErrorCode } from '@xmoe/core';
+import { describeArgument, XMoEError, type ErrorCode } from '@xmoe/core';
 import { PROTOTYPE_KEY, type JsonValue } from './json-value.js';
 
 export interface ParseJsonOptions {
-  /** What is being read, for error messages: a file's path, a flag's name. */
-  where: string;
+  /** What is being read, for error messages: a file's path, a flag's name. Default: the text. */
+  where?: string;
   /** The code of the errors thrown. Default `config`. */
   code?: ErrorCode;
 }
@@ -17,7 +17,8 @@ export const MAXIMUM_JSON_DEPTH = 256;
  * Parses `text` as JSON, refusing duplicate keys, the key `__proto__` and more than {@link MAXIMUM_JSON_DEPTH} levels.
  * @throws XMoEError that names `where`, the line, the column and the key.
  */
-export function parseJson(text: string, { where, code = 'config' }: ParseJsonOptions): JsonValue {
+export function parseJson(text: string, { where = 'the text', code = 'config' }: ParseJsonOptions = {}): JsonValue {
+  if (typeof text !== 'string') throw new XMoEError(code, `${where} is ${describeArgument(text)}, not text`, { hint: 'pass the text of the file' });
   const source = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
   let value: JsonValue;
   try {

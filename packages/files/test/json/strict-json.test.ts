@@ -87,6 +87,10 @@ describe('assertJson', () => {
     for (const [value, message] of cases) expect(() => assertJson(value, { where: 'state' })).toThrow(message);
   });
 
+  it('refuses what is no text', () => {
+    for (const given of [undefined, null, 7, {}]) expect(() => parseJson(given as never)).toThrow(/^the text is .*, not text$/);
+  });
+
   it('refuses a cycle but not an object used twice', () => {
     const shared = { x: 1 };
     assertJson({ a: shared, b: shared, left: undefined }, { where: 'state' });

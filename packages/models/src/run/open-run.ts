@@ -16,7 +16,7 @@ import { createTranslator, sourceLimits, type DecodingOptions, type Translator }
 export interface RunFiles {
   readonly config: string;
   readonly tokenizer: string;
-  readonly parameters: Uint8Array;
+  readonly parameters: Uint8Array | ArrayBuffer;
 }
 
 /** What those files hold. */

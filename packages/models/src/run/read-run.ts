@@ -1,6 +1,6 @@
 // A run opened from its directory. What is made of the files is open-run.ts.
 import { join } from 'node:path';
-import { XMoEError, type Engine } from '@xmoe/core';
+import { describeArgument, XMoEError, type Engine } from '@xmoe/core';
 import { loadTokenizer } from '@xmoe/text/node';
 import { loadRunCheckpoint, readConfigText } from '@xmoe/train/node';
 import { openRunOf, type LanguageRun, type TranslationRun } from './open-run.js';
@@ -17,6 +17,7 @@ export interface OpenRunOptions {
  * @throws XMoEError `config`, `data` or `checkpoint` naming what is missing or does not fit together
  */
 export async function openRun(directory: string, engine: Engine, { checkpoint = 'best', onWarning }: OpenRunOptions = {}): Promise<LanguageRun | TranslationRun> {
+  if (typeof directory !== 'string') throw new XMoEError('value', `the directory is ${describeArgument(directory)}`, { op: 'openRun', hint: 'pass the path of a run, then the engine' });
   const config = await readConfigText(join(directory, 'config.json')).catch((cause: unknown) => {
     if (cause instanceof XMoEError) throw cause;
     throw new XMoEError('config', `${directory} holds no run: config.json is not there`, { hint: 'name the directory that train wrote', cause });

@@ -1,5 +1,5 @@
 // Safetensors in memory: encode to chunks or one array, decode from one array. Files: safetensors-file.ts.
-import { XMoEError } from '@xmoe/core';
+import { describeArgument, XMoEError } from '@xmoe/core';
 import { buildHeader, headerLength, readHeader, type TensorEntry } from './safetensors-header.js';
 import { assertLittleEndian, bytesOf, dataOf, type StoredTensor } from './tensor-format.js';
 
@@ -36,13 +36,21 @@ export function encodeSafetensors(tensors: readonly StoredTensor[], options: Saf
   return out;
 }
 
+/** The bytes of a file as they come: from a file, or from a response. */
+function wholeFile(file: unknown, where: string): Uint8Array {
+  if (file instanceof Uint8Array) return file;
+  if (file instanceof ArrayBuffer) return new Uint8Array(file);
+  throw new XMoEError('value', `${where}: ${describeArgument(file)} holds no bytes`, { op: 'decodeSafetensors', hint: 'pass a Uint8Array, a Buffer or an ArrayBuffer' });
+}
+
 /**
  * Decodes a whole file. Every tensor gets memory of its own, so keeping one does not keep the file.
  * @param where the name used in errors
  * @throws XMoEError `checkpoint` for anything that is not exactly a safetensors file
  */
-export function decodeSafetensors(file: Uint8Array, where = 'the safetensors data'): SafetensorsContent {
+export function decodeSafetensors(data: Uint8Array | ArrayBuffer, where = 'the safetensors data'): SafetensorsContent {
   assertLittleEndian();
+  const file = wholeFile(data, where);
   const length = headerLength(file.subarray(0, 8), file.length, where);
   const { metadata, entries, dataStart } = readHeader(file.subarray(8, 8 + length), file.length, where);
   const tensors = entries.map((entry) => {

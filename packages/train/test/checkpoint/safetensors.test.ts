@@ -58,6 +58,7 @@ describe('safetensors', () => {
       fc.asyncProperty(tensors, fc.dictionary(name, fc.string(), { maxKeys: 2 }), fc.nat(), async (list, metadata, n) => {
         const encoded = encodeSafetensors(list, { metadata });
         const decoded = decodeSafetensors(encoded);
+        expect(decodeSafetensors(Uint8Array.from(encoded).buffer)).toEqual(decoded); // as a response gives it
         expect(sorted(decoded.tensors)).toEqual(sorted(list));
         expect({ ...decoded.metadata }).toEqual({ ...metadata });
         const path = join(directory, `round-${n}`);
@@ -89,6 +90,10 @@ describe('safetensors', () => {
     expect(encoded).toEqual(encodeSafetensors([{ name: 'h', dtype: 'float16', shape: [4], data: bits }]));
     expect(new Uint8Array(bits.buffer)).toEqual(encoded.subarray(-8));
     expect(decodeSafetensors(encoded).tensors[0]!.data).toEqual(data);
+  });
+
+  it('refuses what holds no bytes', () => {
+    for (const given of [undefined, '{}', [1, 2], new Float32Array(2)]) expect(() => decodeSafetensors(given as never, 'weights')).toThrow(/^decodeSafetensors: weights: .* holds no bytes$/);
   });
 
   it('refuses every truncation and every byte too many', () => {
