@@ -40,6 +40,7 @@ const SCRIPTS: Readonly<Record<string, readonly Row[]>> = {
     { path: 'scripts/gpu.mjs', wrong: [['--bundle'], ['--bundle', '--small'], ['--bundle='], ['--bundle', 'a', '--small']] },
   ],
   launches: [{ path: 'bench/launches.ts', wrong: [['--jsn']] }],
+  'tfjs:native': [{ path: 'packages/backend-tfjs/src/native/cli.ts', wrong: [['--gpuu'], ['--tensorflow'], ['surplus']] }],
   faults: [{ path: 'faults/main.ts', wrong: [['--only', 'kils']] }, { path: 'faults/presets.mjs', wrong: [['--frseh'], ['124m-dens']] }],
 };
 

@@ -37,6 +37,7 @@ try {
   await main();
 } catch (error) {
   if (!isXMoEError(error)) throw error;
-  process.stderr.write(`${error.message}\n${error.hint ? `${error.hint}\n` : ''}`);
+  const isUsage = error.code === 'config';
+  process.stderr.write(error.hint === undefined ? `${error.message}\n` : isUsage ? `${error.message} (${error.hint})\n` : `${error.message}\n${error.hint}\n`);
   process.exitCode = EXIT[error.code] ?? 1;
 }

@@ -31,7 +31,7 @@ Options:
   --include DIR        headers of TensorFlow, where the folder of the library has none
   --node-headers DIR   the folder with node_api.h
   --remove             removes what this command made (with --gpu, of tfjs:cuda)
-  -h, --help
+  -h, --help           this text
 
 The compiler is that of CXX, or g++, c++ or clang++. About 1.4 GB on disk, 5 with --gpu.
 `;
