@@ -89,15 +89,25 @@ export async function hashFile(path: string): Promise<FileRecord> {
  */
 export async function makeDirectory(path: string): Promise<string | undefined> {
   try {
-    await mkdir(path);
-    return path;
+    return (await makeOne(path)) ? path : undefined;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST' && (await isDirectory(path))) return undefined;
     const parent = dirname(path);
-    if (code !== 'ENOENT' || parent === path || (await isDirectory(parent))) throw error;
-    const first = await makeDirectory(parent);
-    return (await makeDirectory(path)) === undefined ? first : (first ?? path);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) throw error;
+    // Another process may have made the parent meanwhile; where it was there all the time, the second try fails as the first did.
+    const first = (await isDirectory(parent)) ? undefined : await makeDirectory(parent);
+    const made = await makeOne(path);
+    return first ?? (made ? path : undefined);
+  }
+}
+
+/** Whether it was not there before. */
+async function makeOne(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST' && (await isDirectory(path))) return false;
+    throw error;
   }
 }
 
