@@ -5,20 +5,11 @@ import { sizeOf, type Backend, type Kernels, type Operand } from '@xmoe/core';
 import { createNativeBackend } from '@xmoe/backend-cpu/node';
 import { chooseBlocks, chooseGradientBlocks, chooseGroupedBlocks } from '../src/engine/kernels/blocks.js';
 import type { WasmRuntime } from '../src/engine/runtime.js';
-import type * as team from '../src/engine/team.js';
 import { describeCut } from './cut-suite.js';
 import { testLibrary } from './native-support.js';
 import { randoms } from './support.js';
 
-// As the real team, with pieces as small as they get.
-vi.mock('../src/engine/team.js', async (original) => {
-  const real = await original<typeof team>();
-  const createTeam: typeof real.createTeam = async (options) => {
-    const made = await real.createTeam(options);
-    return { ...made, run: (kernel, total, _grain, args) => made.run(kernel, total, 1, args) };
-  };
-  return { ...real, createTeam };
-});
+vi.mock('../src/engine/team.js', async (original) => (await import('./small-pieces.js')).withSmallPieces(original));
 
 it('blocks of a library are those of the shape, whatever the threads', () => {
   for (const [matrices, M, N, K] of [[1, 1024, 3072, 768], [1, 128, 384, 768], [12, 256, 256, 64], [1, 5, 70_000, 3], [3, 0, 4, 5], [1, 300, 200, 0]]) {

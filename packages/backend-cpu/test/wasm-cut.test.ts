@@ -4,18 +4,9 @@
 import { afterAll, vi } from 'vitest';
 import { createWasmBackend } from '@xmoe/backend-cpu';
 import { whyNotRevectorized } from '../src/engine/probe.js';
-import type * as team from '../src/engine/team.js';
 import { describeCut } from './cut-suite.js';
 
-// As the real team, with pieces as small as they get.
-vi.mock('../src/engine/team.js', async (original) => {
-  const real = await original<typeof team>();
-  const createTeam: typeof real.createTeam = async (options) => {
-    const made = await real.createTeam(options);
-    return { ...made, run: (kernel, total, _grain, args) => made.run(kernel, total, 1, args) };
-  };
-  return { ...real, createTeam };
-});
+vi.mock('../src/engine/team.js', async (original) => (await import('./small-pieces.js')).withSmallPieces(original));
 
 const whole = await createWasmBackend({ threads: 1, variant: 'relaxed' });
 const cut = await Promise.all([2, 4].map((threads) => createWasmBackend({ threads, variant: 'relaxed' })));

@@ -13,7 +13,7 @@ import { describeGolden } from './golden-suite.js';
 import { describeOffsets } from './offsets-suite.js';
 import { expectNear, train, type Experts } from './tiny-training.js';
 
-vi.mock('../../backend-cpu/src/engine/team.js', async (original) => (await import('./small-pieces.js')).withSmallPieces(original));
+vi.mock('../../backend-cpu/src/engine/team.js', async (original) => (await import('../../backend-cpu/test/small-pieces.js')).withSmallPieces(original));
 
 const library = testLibrary();
 describe.runIf('file' in library)('cpu:native', () => {

@@ -8,7 +8,7 @@ import { describeDerivatives } from './derivative-suite.js';
 import { describeGolden } from './golden-suite.js';
 import { expectNear, train, type Experts } from './tiny-training.js';
 
-vi.mock('../../backend-cpu/src/engine/team.js', async (original) => (await import('./small-pieces.js')).withSmallPieces(original));
+vi.mock('../../backend-cpu/src/engine/team.js', async (original) => (await import('../../backend-cpu/test/small-pieces.js')).withSmallPieces(original));
 
 const refusal = await whyNotRevectorized();
 if (refusal) process.stdout.write(`the re-vectorised variant was not tested: ${refusal}\n`);

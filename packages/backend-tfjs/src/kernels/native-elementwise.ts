@@ -1,22 +1,8 @@
 // Element-wise primitives, reductions and movement through TensorFlow.js kernels. Indexing is in native-indexing.ts.
-import { sizeOf, type BinaryOp, type CompareOp, type Operand, type RequiredKernels, type UnaryOp } from '@xmoe/core';
+import { sizeOf, type Operand, type RequiredKernels } from '@xmoe/core';
+import { BINARY, COMPARE, UNARY } from '../operation-names.js';
 import type { TfTensor } from '../tfjs-module.js';
 import type { NativeCalls } from './native-calls.js';
-
-const UNARY: Record<UnaryOp, string> = {
-  negate: 'Neg', abs: 'Abs', sign: 'Sign', exp: 'Exp', log: 'Log', sqrt: 'Sqrt', rsqrt: 'Rsqrt', square: 'Square',
-  reciprocal: 'Reciprocal', tanh: 'Tanh', erf: 'Erf', sigmoid: 'Sigmoid', relu: 'Relu', sin: 'Sin', cos: 'Cos',
-  floor: 'Floor', ceil: 'Ceil', logicalNot: 'LogicalNot',
-};
-
-const BINARY: Record<BinaryOp, string> = {
-  add: 'Add', subtract: 'Sub', multiply: 'Multiply', divide: 'RealDiv', maximum: 'Maximum', minimum: 'Minimum', power: 'Pow',
-  floorDivide: 'FloorDiv', remainder: 'Mod', logicalAnd: 'LogicalAnd', logicalOr: 'LogicalOr',
-};
-
-const COMPARE: Record<CompareOp, string> = {
-  equal: 'Equal', notEqual: 'NotEqual', less: 'Less', lessEqual: 'LessEqual', greater: 'Greater', greaterEqual: 'GreaterEqual',
-};
 
 type Elementwise =
   | 'fill' | 'unary' | 'binary' | 'compare' | 'select' | 'cast' | 'reduce' | 'argReduce' | 'cumsum'

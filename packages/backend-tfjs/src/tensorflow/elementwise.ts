@@ -1,23 +1,12 @@
 // Element-wise primitives, reductions, movement, gathers and scatters as TensorFlow's operations. Indices outside are clamped and masked, because
 // TensorFlow refuses them on some devices.
-import { sizeOf, type BinaryOp, type CompareOp, type Operand, type RequiredKernels, type UnaryOp } from '@xmoe/core';
+import { sizeOf, type Operand, type RequiredKernels } from '@xmoe/core';
 import { sameShape } from '@xmoe/core/backend';
+import { BINARY, COMPARE, UNARY } from '../operation-names.js';
 import type { Id, Ops } from './ops.js';
 
-const UNARY: Record<UnaryOp, string> = {
-  negate: 'Neg', abs: 'Abs', sign: 'Sign', exp: 'Exp', log: 'Log', sqrt: 'Sqrt', rsqrt: 'Rsqrt', square: 'Square',
-  reciprocal: 'Reciprocal', tanh: 'Tanh', erf: 'Erf', sigmoid: 'Sigmoid', relu: 'Relu', sin: 'Sin', cos: 'Cos',
-  floor: 'Floor', ceil: 'Ceil', logicalNot: 'LogicalNot',
-};
-
-const BINARY: Record<BinaryOp, string> = {
-  add: 'AddV2', subtract: 'Sub', multiply: 'Mul', divide: 'RealDiv', maximum: 'Maximum', minimum: 'Minimum', power: 'Pow',
-  floorDivide: 'FloorDiv', remainder: 'FloorMod', logicalAnd: 'LogicalAnd', logicalOr: 'LogicalOr',
-};
-
-const COMPARE: Record<CompareOp, string> = {
-  equal: 'Equal', notEqual: 'NotEqual', less: 'Less', lessEqual: 'LessEqual', greater: 'Greater', greaterEqual: 'GreaterEqual',
-};
+/** TensorFlow's own names, where they differ. */
+const NAMES = { ...BINARY, add: 'AddV2', multiply: 'Mul', remainder: 'FloorMod' } satisfies typeof BINARY;
 
 type Direct =
   | 'fill' | 'unary' | 'cast' | 'binary' | 'compare' | 'select' | 'reduce' | 'transpose' | 'slice' | 'broadcast' | 'concat' | 'matmul';
@@ -102,7 +91,7 @@ export function directElementwise(ops: Ops, pieces: Pieces): Pick<RequiredKernel
       else if (x.dtype === 'float32' && out.dtype === 'int32') put(out, toWhole(ops, pieces, id(x)));
       else put(out, run('Cast', { SrcT: x.dtype, DstT: out.dtype, Truncate: false }, id(x)));
     },
-    binary: ({ a, b }, { out }, { op }) => put(out, run(BINARY[op], op === 'logicalAnd' || op === 'logicalOr' ? {} : { T: out.dtype }, id(a), id(b))),
+    binary: ({ a, b }, { out }, { op }) => put(out, run(NAMES[op], op === 'logicalAnd' || op === 'logicalOr' ? {} : { T: out.dtype }, id(a), id(b))),
     compare({ a, b }, { out }, { op }) {
       const isBool = a.dtype === 'bool';
       const [left, right] = [a, b].map((x) => (isBool ? run('Cast', { SrcT: 'bool', DstT: 'int32', Truncate: false }, id(x)) : id(x))) as [Id, Id];

@@ -1,6 +1,6 @@
 // For vi.mock of the engine's team: the real team, which cuts every job into pieces of one work item (at most three pieces
 // per thread), so that models of a few rows run on all threads. No tests.
-import type * as Team from '../../backend-cpu/src/engine/team.js';
+import type * as Team from '../src/engine/team.js';
 
 export async function withSmallPieces(original: () => Promise<unknown>): Promise<typeof Team> {
   const real = (await original()) as typeof Team;
