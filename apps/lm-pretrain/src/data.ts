@@ -119,8 +119,16 @@ function settingsHash(config: Config, fingerprint: string): string {
 async function makeTokenizer(config: Config, plan: Plan, notify: Notify): Promise<BytePairTokenizer> {
   const settings = config.data.tokenizer;
   if (settings.type === 'gpt2') return (await import('@xmoe/text/gpt2')).createGpt2Tokenizer(); // its vocabulary is large
+  if (settings.type === 'file') return loadFolderTokenizer(settings);
   notify(`Learning a BPE of ${settings.vocabularySize} tokens`);
   return trainBpe(await trainingTexts(plan), { vocabularySize: settings.vocabularySize });
+}
+
+/** @throws XMoEError `data` when it is another one by now */
+async function loadFolderTokenizer({ path, hash }: { path: string; hash: string }): Promise<BytePairTokenizer> {
+  const tokenizer = await loadTokenizer(path);
+  if (tokenizer.hash === hash) return tokenizer;
+  throw new XMoEError('data', `the tokenizer of ${path} is not the one that the configuration means`, { hint: 'bring the files back, or begin a new run with --init-from' });
 }
 
 /** Texts of the training split, up to the sample size. */

@@ -6,18 +6,19 @@ import {
   createLanguageModelFromConfig, createLanguageModelTrainer, languageMemoryNeeds, languageModelSize, languageVocabulary, routingReader,
 } from '@xmoe/models';
 import { createBatchSampler, type TokenBatch } from '@xmoe/text';
-import { formatCompact } from '@xmoe/train';
+import { formatCompact, loadParameters } from '@xmoe/train';
 import { alignedFacts, memoryHere, memoryText, RUN_FILES, type Finished, type Task } from '@xmoe/program';
 import { closingText } from './closing-text.js';
 import { checkResumable, configs, PROGRAM, type Config } from './config.js';
 import { openPrepared, prepareData, usableSplits } from './data.js';
 import { evaluate } from './evaluate.js';
 import { finishRun } from './finish.js';
+import { readInitial } from './initial.js';
 import type { LanguageData, LanguageTraining } from './language-run.js';
 import { readRecord } from './session.js';
 
 export const languageTask: Task<Config, LanguageData, LanguageTraining, TokenBatch> = {
-  configuration: { program: PROGRAM, resolver: configs, readRecord, checkResumable },
+  configuration: { program: PROGRAM, resolver: configs, readRecord, checkResumable, readInitial },
   describe: { headline, dryRun: dryRunText, needs: (config) => languageMemoryNeeds(config, languageVocabulary(config)) },
   async prepare(config, { root, found, stream }) {
     const notify = (message: string): void => void stream.write(`${message}\n`);
@@ -29,9 +30,10 @@ export const languageTask: Task<Config, LanguageData, LanguageTraining, TokenBat
       throw error;
     }
   },
-  build(config, engine, { tokenizer }) {
+  build(config, engine, { tokenizer }, initial) {
     const model = createLanguageModelFromConfig(config, tokenizer.vocabularySize);
     const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
+    if (initial) loadParameters(parameters, model.parameters, initial.tensors, initial.where);
     return { model, parameters, trainer: createLanguageModelTrainer(engine, config, model, parameters) };
   },
   batches({ model, train }, { dataset }) {

@@ -6,6 +6,7 @@ export {
 export type { BackendOpener, Device } from './device.js';
 export { cpuEngine } from './doctor.js';
 export { EXIT_CODES } from './exit-codes.js';
+export type { InitialChoice, InitialRecord, InitialWeights } from './initial-weights.js';
 export { inspectCommand, type Inspected, type InspectOptions } from './inspect-command.js';
 export { memoryHere, memoryText } from './memory-needs.js';
 export { openTrained, type Trained, type TrainedOptions, type TrainedParts } from './open-trained.js';

@@ -61,7 +61,8 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
     const found = resumed !== undefined && existsSync(resumed.data) ? resumed.data : undefined;
     const data = await task.prepare(config, { root: plan.dataRoot, found, stream });
     open.push(() => data.dataset.close());
-    const model = task.build(config, engine, data);
+    const { initial } = plan;
+    const model = task.build(config, engine, data, initial && { tensors: await initial.tensors(config), where: initial.text });
     open.push(() => model.trainer.dispose());
     const prepared = { batches: task.batches(config, data), evaluate: task.validate({ plan, device, data, model }) };
     const lock = await lockRunDirectory(out);
@@ -120,7 +121,7 @@ async function trainLocked<Config extends TaskConfig, Data extends TaskData, Mod
   const { config, out } = plan;
   const { train } = config;
   const fingerprint = dataFingerprint(dataset.index);
-  const record = plan.resumed === undefined ? { program: task.configuration.program, preset: plan.preset, backend: engine.backend.name, data: resolve(dataset.directory), config } : null;
+  const record = plan.resumed === undefined ? { program: task.configuration.program, preset: plan.preset, backend: engine.backend.name, data: resolve(dataset.directory), config, ...(plan.initial ? { initial: await plan.initial.record() } : {}) } : null;
   const resume = await beginOrResume(out, record, stream);
   const resumeFrom = resume ? await resumePath(out, plan.checkpoint) : undefined;
   if (plan.profile) engine.profiler?.start();

@@ -4,6 +4,7 @@ import { XMoEError, type EngineOptions } from '@xmoe/core';
 import type { Command } from 'commander';
 import type { RunOutcome } from '@xmoe/train/node';
 import { configOf, type ConfigOptions } from './command-flags.js';
+import { initialAgain, type InitialWeights, type ReadInitialWeights } from './initial-weights.js';
 import type { ConfigResolver } from './resolve-config.js';
 import type { RunRecord } from './run-directory.js';
 
@@ -11,6 +12,7 @@ import type { RunRecord } from './run-directory.js';
 export interface TrainOptions extends ConfigOptions {
   backend: string;
   out?: string;
+  initFrom?: string;
   resume?: boolean;
   checkpoint?: string;
   stopAfter?: number;
@@ -29,6 +31,8 @@ export interface TrainingPlan<Config> {
   dataRoot: string;
   /** The run to go on with; absent for a new one. */
   resumed?: RunRecord<Config>;
+  /** Weights to begin with instead of random ones. */
+  initial?: InitialWeights<Config>;
   /** Which checkpoint of it, if not the latest. */
   checkpoint?: string;
   /** End this session, saved, after this step. */
@@ -44,6 +48,8 @@ export interface PlanRules<Config> {
   readRecord(directory: string): Promise<RunRecord<Config>>;
   /** Raises an error when that would be another run. */
   checkResumable(saved: Config, current: Config, where: string): void;
+  /** Of a task that can begin with weights that exist. */
+  readInitial?: ReadInitialWeights<Config>;
 }
 
 const DEBUG_LEVELS = ['off', 'nan', 'leaks', 'all'] as const;
@@ -55,12 +61,21 @@ export async function planTraining<Config>(options: TrainOptions, command: Comma
   if (options.checkpoint !== undefined && !options.resume) {
     throw new XMoEError('config', '--checkpoint needs --resume', { hint: 'it names the checkpoint of a run to go on from' });
   }
+  if (options.initFrom !== undefined && options.resume) {
+    throw new XMoEError('config', '--init-from begins a run, and --resume goes on with one', { hint: 'leave one of them out; a run remembers what it began with' });
+  }
   const debug = DEBUG_LEVELS.find((name) => name === options.debug);
   if (!debug) throw new XMoEError('config', `there is no debug level ${JSON.stringify(options.debug)}`, { hint: `one of ${DEBUG_LEVELS.join(', ')}` });
   const record = options.resume ? await rules.readRecord(options.out!) : undefined;
   // Flags apply to the configuration of the run to go on with, unless a preset is named, and must not change it.
   const given = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
-  const config = await configOf(rules.resolver, options, command, given('preset') ? undefined : record?.config);
+  const initial = options.initFrom === undefined
+    ? await initialAgain(options.out ?? '', record?.initial, rules.readInitial)
+    : await rules.readInitial!(options.initFrom, { presetGiven: given('preset') });
+  const config = await configOf(rules.resolver, options, command, {
+    ...(record && !given('preset') ? { base: record.config } : {}),
+    ...(initial && !record ? { configure: (preset) => initial.configure(preset) } : {}),
+  });
   if (record) rules.checkResumable(record.config, config, options.out!);
   const preset = record?.preset ?? basename(options.preset, '.json');
   return {
@@ -70,6 +85,7 @@ export async function planTraining<Config>(options: TrainOptions, command: Comma
     out: options.out ?? join('runs', `${preset}-${timestamp()}`),
     dataRoot: options.dataRoot,
     ...(record ? { resumed: record } : {}),
+    ...(initial ? { initial } : {}),
     ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
     ...(options.stopAfter === undefined ? {} : { stopAfter: options.stopAfter }),
     debug,

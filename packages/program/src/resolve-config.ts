@@ -42,6 +42,8 @@ export interface ConfigFlags<Config> {
   preset: string;
   /** Flags apply to this configuration instead of the preset's: that of a run to go on with. */
   base?: Config;
+  /** What becomes of the preset before flags apply to it. */
+  configure?: (preset: JsonObject) => JsonObject;
   /** Replaces the router of the preset; `dense` removes the mixture of experts. */
   router?: string;
   data?: string[];
@@ -59,8 +61,8 @@ export function createConfigResolver<Config extends Common>(rules: ConfigRules<C
     async presets() {
       return listPresets(presets).map((name) => [name, String(loadPreset(presets, name).description ?? '')]);
     },
-    async resolve({ preset, base: given, router, data, set, flags = {}, otherOptions = [] }) {
-      const base = given ? jsonObject(given, preset) : await readPreset(presets, preset);
+    async resolve({ preset, base: given, configure = (chosen) => chosen, router, data, set, flags = {}, otherOptions = [] }) {
+      const base = given ? jsonObject(given, preset) : configure(await readPreset(presets, preset));
       const withRouter = router === undefined ? base : replaceRouter(base, router);
       const withData = data && data.length > 0 ? rules.withData(withRouter, data) : withRouter;
       const where = `preset ${preset}`;

@@ -8,6 +8,7 @@ import { createCheckpointStore, locateCheckpoint, readConfigText, type ProgressS
 import { parseConfig } from '@xmoe/train';
 import { replaceFile } from '@xmoe/files/node';
 import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
+import { initialRecordSchema, type InitialRecord } from './initial-weights.js';
 import type { RunChange } from './report/report-data.js';
 import { configChanges } from './resumable-config.js';
 
@@ -26,6 +27,8 @@ export interface RunRecord<Config> {
   /** Directory of the prepared data. */
   data: string;
   config: Config;
+  /** The weights that it began with; absent for random ones. */
+  initial?: InitialRecord;
   /** What was changed on the way, in order. */
   changes?: RunChange[];
 }
@@ -46,7 +49,7 @@ export async function readRunRecord<Config>(directory: string, configSchema: z.Z
   const other = programOf(value);
   // Said before a long list of keys that are unknown here.
   if (other !== undefined && other !== program) throw new XMoEError('config', `${directory} is a run of ${other}`, { hint: `use ${other}` });
-  const schema = z.object({ program: z.string().optional(), preset: z.string(), backend: z.string(), data: z.string(), config: configSchema, changes: changesSchema.optional() });
+  const schema = z.object({ program: z.string().optional(), preset: z.string(), backend: z.string(), data: z.string(), config: configSchema, initial: initialRecordSchema.optional(), changes: changesSchema.optional() });
   return parseConfig(schema, value, { where: path });
 }
 

@@ -36,7 +36,9 @@ export function addTrainingCommands<Config extends TaskConfig, Data extends Task
   { task, openBackend, backendNames, defaultBackend, first, preset, dataHelp, flagExamples }: TaskProgram<Config, Data, Model, Host>,
 ): void {
   for (const { name, description } of [first, { name: 'train', description: 'train a preset' }]) {
-    withTrainOptions(withConfigOptions(program.command(name).description(description), { preset, dataHelp }), backendOption(backendNames, defaultBackend))
+    const training = withTrainOptions(withConfigOptions(program.command(name).description(description), { preset, dataHelp }), backendOption(backendNames, defaultBackend));
+    if (task.configuration.readInitial) training.option('--init-from <path>', 'begin with the weights of a run, a checkpoint, or a Hugging Face folder of GPT-2');
+    training
       .addHelpText('after', moreFlagsText(flagExamples))
       .action((options, command) => trainCommand(task, openBackend, terminal, options, command));
   }

@@ -3,10 +3,11 @@
 import type { Engine, FloatDType } from '@xmoe/core';
 import type { BytePairTokenizer } from '@xmoe/text';
 import type { dataFingerprint } from '@xmoe/text/node';
-import type { Trainer } from '@xmoe/train';
+import type { StoredTensor, Trainer } from '@xmoe/train';
 import type { BatchSource, Evaluation, ProgressStream, RunOutcome } from '@xmoe/train/node';
 import type { MemoryKnob, MemoryNeeds } from '@xmoe/models';
 import type { TrainingRun } from './open-training.js';
+import type { ReadInitialWeights } from './initial-weights.js';
 import type { ConfigResolver } from './resolve-config.js';
 import type { RunRecord } from './run-directory.js';
 
@@ -62,6 +63,8 @@ export interface Task<Config extends TaskConfig, Data extends TaskData, Model ex
     readRecord(directory: string): Promise<RunRecord<Config>>;
     /** @throws XMoEError `config` when going on with `current` would make a run of `saved` another one */
     checkResumable(saved: unknown, current: Config, where: string): void;
+    /** Weights that exist, for a run to begin with; absent where the task has none. */
+    readonly readInitial?: ReadInitialWeights<Config>;
   };
   /** What can be said of a configuration alone. */
   readonly describe: {
@@ -74,8 +77,8 @@ export interface Task<Config extends TaskConfig, Data extends TaskData, Model ex
   };
   /** Opens the data of a run: those in `found`, which a run was trained on, or those of the configuration, made under `root` if need be. */
   prepare(config: Config, place: { root: string; found: string | undefined; stream: ProgressStream }): Promise<Data>;
-  /** The model with fresh parameters; a checkpoint is loaded into its trainer later. */
-  build(config: Config, engine: Engine, data: Data): Model;
+  /** The model with fresh parameters, or with those that the run begins with; a checkpoint is loaded into its trainer later. */
+  build(config: Config, engine: Engine, data: Data, initial?: { tensors: readonly StoredTensor[]; where: string }): Model;
   batches(config: Config, data: Data): TaskBatches<Host>;
   /** What scores the parameters as they are; undefined without a split for it. */
   validate(run: Pick<TrainingRun<Config, Data, Model>, 'plan' | 'device' | 'data' | 'model'>): (() => Promise<Evaluation>) | undefined;

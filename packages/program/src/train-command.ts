@@ -15,11 +15,13 @@ export async function trainCommand<Config extends TaskConfig, Data extends TaskD
   command: Command,
 ): Promise<void> {
   const plan = await planTraining<Config>(options, command, task.configuration);
+  const begins = plan.initial ? `Weights: ${plan.initial.text}\n` : '';
   if (options.dryRun) {
-    terminal.output.write(task.describe.dryRun(plan.preset, plan.config));
+    await plan.initial?.tensors(plan.config); // what cannot begin the run is said now
+    terminal.output.write(`${begins}${task.describe.dryRun(plan.preset, plan.config)}`);
     return;
   }
-  terminal.messages.write(`${plan.preset}: ${task.describe.headline(plan.config)}\n`);
+  terminal.messages.write(`${plan.preset}: ${task.describe.headline(plan.config)}\n${begins}`);
   terminal.outliveReaders(); // metrics and checkpoints are the record
   await using run = await openTraining(plan, task, { openBackend, stream: terminal.messages });
   const outcome = await run.train();

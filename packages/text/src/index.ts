@@ -27,3 +27,4 @@ export { tokenTexts } from './tokenizers/token-texts.js';
 export { tokenizerToJson, tokenizerFromJson } from './tokenizers/tokenizer-json.js';
 export { END_OF_TEXT, type EncodeOptions, type Tokenizer } from './tokenizers/tokenizer.js';
 export { trainBpe, type TrainBpeOptions } from './tokenizers/train-bpe.js';
+export { tokenizerFromVocabulary, type VocabularyFiles } from './tokenizers/vocabulary-files.js';

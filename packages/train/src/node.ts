@@ -4,7 +4,7 @@ export type { CheckpointEntry } from './checkpoint/checkpoint-list.js';
 export { readManifest, verifyManifest, type Manifest } from './checkpoint/manifest.js';
 export { loadRunCheckpoint, locateCheckpoint, type CheckpointChoice } from './checkpoint/run-checkpoint.js';
 export { lockRunDirectory, type RunLock } from './checkpoint/run-lock.js';
-export { readSafetensors, writeSafetensors } from './checkpoint/safetensors-file.js';
+export { readSafetensors, readSafetensorsHeader, writeSafetensors } from './checkpoint/safetensors-file.js';
 export {
   createCheckpointStore, readBestPointer, type CheckpointContent, type CheckpointStore, type CheckpointStoreOptions, type LoadedCheckpoint,
   type SaveRequest,

@@ -20,6 +20,9 @@ export const languageRunSchema = z.object({
     dropout: z.number().min(0).lt(1).default(0),
     initStd: positiveFloat.default(0.02),
     checkpointing: z.boolean().default(false),
+    layerNormEpsilon: positiveFloat.default(1e-5),
+    /** Whether the output projection is the token embedding. */
+    tiedEmbeddings: z.boolean().default(true),
   }),
   /** null: a dense model. */
   moe: expertsSchema.nullable(),
@@ -33,6 +36,8 @@ export const languageRunSchema = z.object({
     tokenizer: z.discriminatedUnion('type', [
       z.object({ type: z.literal('gpt2') }),
       z.object({ type: z.literal('bpe'), vocabularySize: whole(257, 2 ** 24) }),
+      /** That of weights a run begins with: a tokenizer.json or a folder with one. `hash` says that it still is that one. */
+      z.object({ type: z.literal('file'), path: z.string(), vocabularySize: whole(1, 2 ** 24), hash: z.string() }),
     ]),
     validationFraction: share.default(0.05),
     testFraction: share.default(0.05),

@@ -9,8 +9,8 @@ import type { LanguageConfig } from './language-config.js';
 export type XMoELanguageModel = LanguageModel<RoutingTrace>;
 
 /** Whether layer `index` (1-based) has experts. */
-export function languageLayerHasExperts(config: LanguageConfig, index: number): boolean {
-  return config.moe !== null && index % config.moe.every === 0;
+export function languageLayerHasExperts({ moe }: Pick<LanguageConfig, 'moe'>, index: number): boolean {
+  return moe !== null && index % moe.every === 0;
 }
 
 /** The configuration with experts that drop nothing, as evaluation and generation want it. */
@@ -18,8 +18,13 @@ export function droplessLanguageConfig(config: LanguageConfig): LanguageConfig {
   return config.moe ? { ...config, moe: droplessExperts(config.moe) } : config;
 }
 
+/** What of a configuration decides the model. */
+export interface LanguageModelSections extends Pick<LanguageConfig, 'model' | 'moe'> {
+  readonly train: Pick<LanguageConfig['train'], 'seed'>;
+}
+
 /** Builds the model, for any engine; parameters are made separately. */
-export function createLanguageModelFromConfig(config: LanguageConfig, vocabularySize: number): XMoELanguageModel {
+export function createLanguageModelFromConfig(config: LanguageModelSections, vocabularySize: number): XMoELanguageModel {
   const { model, moe } = config;
   return createLanguageModel<RoutingTrace>({
     vocabularySize,
@@ -30,6 +35,8 @@ export function createLanguageModelFromConfig(config: LanguageConfig, vocabulary
     dropout: model.dropout,
     initStd: model.initStd,
     checkpointing: model.checkpointing,
+    layerNormEpsilon: model.layerNormEpsilon,
+    tiedEmbeddings: model.tiedEmbeddings,
     feedForward: ({ index, name, std, outputStd }): FeedForward<RoutingTrace> => {
       if (!moe || !languageLayerHasExperts(config, index)) {
         return createDenseFeedForward({ name: `${name}.mlp`, width: model.width, hidden: model.hidden, activation: model.activation, std, outputStd });
@@ -56,9 +63,9 @@ export interface LanguageModelSize {
 }
 
 /** What a model of this configuration costs. Computed from the sizes alone: no model is made. */
-export function languageModelSize(config: LanguageConfig, vocabularySize: number): LanguageModelSize {
-  const { width, layers, contextLength, hidden } = config.model;
-  let parameters = (vocabularySize + contextLength) * width + 2 * width; // embeddings and the last norm
+export function languageModelSize(config: Pick<LanguageConfig, 'model' | 'moe'>, vocabularySize: number): LanguageModelSize {
+  const { width, layers, contextLength, hidden, tiedEmbeddings } = config.model;
+  let parameters = ((tiedEmbeddings ? 1 : 2) * vocabularySize + contextLength) * width + 2 * width; // embeddings and the last norm
   let active = vocabularySize * width; // the output projection; the input embedding is a look-up
   for (let index = 1; index <= layers; index++) {
     const expert = languageLayerHasExperts(config, index);

@@ -42,7 +42,7 @@ export function layerNormParameters(name: string, width: number): ParameterSpec[
   ];
 }
 
-/** Layer normalisation of x [R, width], ε = 1e-5. */
-export function normalize(parameters: Parameters, name: string, x: Tensor): Tensor {
-  return layerNorm(x, parameter(parameters, `${name}.weight`), parameter(parameters, `${name}.bias`), { epsilon: 1e-5 });
+/** Layer normalisation of x [R, width]. */
+export function normalize(parameters: Parameters, name: string, x: Tensor, epsilon = 1e-5): Tensor {
+  return layerNorm(x, parameter(parameters, `${name}.weight`), parameter(parameters, `${name}.bias`), { epsilon });
 }

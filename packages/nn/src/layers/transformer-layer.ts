@@ -22,6 +22,8 @@ export interface TransformerLayerConfig<Trace> {
   readonly causal: boolean;
   /** Adds attention over an encoder's output. */
   readonly cross: boolean;
+  /** ε of its layer norms. Default 1e-5. */
+  readonly epsilon?: number;
 }
 
 export interface TransformerLayerInput {
@@ -75,15 +77,15 @@ export interface LayerResult<Trace> {
  * @throws XMoEError `value` when a layer with `cross` is applied without memory
  */
 export function createTransformerLayer<Trace>(config: TransformerLayerConfig<Trace>): TransformerLayer<Trace> {
-  const { name, attention, feedForward } = config;
+  const { name, attention, feedForward, epsilon } = config;
   /** The residual branches in order, whatever its attention looks at: [R, d] → [R, d]. */
   const run = (weights: Parameters, start: Tensor, self: Branch, cross: Branch | null, context: ForwardContext): LayerResult<Trace> => {
     // x + dropout(f(norm(x))) or norm(x + dropout(f(x))).
     const residual = (x: Tensor, normName: string, site: string, branch: Branch): Tensor => {
       const pre = config.norm === 'pre';
-      const out = branch(pre ? normalize(weights, normName, x) : x);
+      const out = branch(pre ? normalize(weights, normName, x, epsilon) : x);
       const sum = add(x, dropoutAt(`${name}.${site}`, out, config.dropout, context));
-      return pre ? sum : normalize(weights, normName, sum);
+      return pre ? sum : normalize(weights, normName, sum, epsilon);
     };
     let auxLoss: Tensor | null = null;
     let trace: Trace | null = null;

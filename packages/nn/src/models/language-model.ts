@@ -28,6 +28,10 @@ export interface LanguageModelConfig<Trace = unknown> {
   readonly feedForward: (layer: { index: number; name: string; std: number; outputStd: number }) => FeedForward<Trace>;
   /** Recompute layers in the backward pass instead of keeping their activations. */
   readonly checkpointing?: boolean;
+  /** ε of all layer norms. Default 1e-5. */
+  readonly layerNormEpsilon?: number;
+  /** Whether the output projection is the token embedding (GPT-2). Default true; false adds `lm_head.weight` [V, d]. */
+  readonly tiedEmbeddings?: boolean;
 }
 
 /** B sequences of T tokens. */
@@ -66,12 +70,14 @@ export interface TokenLosses<Trace> {
 
 /**
  * GPT-2 (Radford et al. 2019). It needs no engine: what applies it brings tensors of one. Layer 1 has the parameters `h.0`, as in
- * GPT-2's checkpoints. Pre-norm layers, learned positions, an output projection tied to the token embedding.
+ * GPT-2's checkpoints. Pre-norm layers, learned positions, an output projection tied to the token embedding unless
+ * the configuration says otherwise.
  * @throws XMoEError `config` when the heads do not divide the width
  */
 export function createLanguageModel<Trace = unknown>(config: LanguageModelConfig<Trace>): LanguageModel<Trace> {
   checkHeads('languageModel', config);
-  const { vocabularySize, contextLength, width, initStd, checkpointing = false } = config;
+  const { vocabularySize, contextLength, width, initStd, checkpointing = false, tiedEmbeddings = true } = config;
+  const head = tiedEmbeddings ? 'wte' : 'lm_head';
   const layers = createLayers(config);
   const positions = learnedPositions('wpe', { contextLength, width, std: initStd });
 
@@ -83,7 +89,7 @@ export function createLanguageModel<Trace = unknown>(config: LanguageModelConfig
       const x = addPositions(embedding(weights, 'wte', tokens, context), rows, { batch: tokens.size / length, length });
       return dropoutAt('embd', x, config.dropout, context);
     },
-    end: (weights, x) => normalize(weights, 'ln_f', x),
+    end: (weights, x) => normalize(weights, 'ln_f', x, config.layerNormEpsilon),
   };
   const hidden: LanguageModel<Trace>['hidden'] = (weights, inputs, shape, context) => {
     const x = parts.embed(weights, inputs, positions.rows(inputs.engine, weights, shape.length), context);
@@ -91,7 +97,8 @@ export function createLanguageModel<Trace = unknown>(config: LanguageModelConfig
     return { ...stack, x: parts.end(weights, stack.x) };
   };
   const logits: LanguageModel<Trace>['logits'] = (weights, states) =>
-    matmul(states, cast(parameter(weights, 'wte.weight'), states.dtype), { transposeB: true, dtype: 'float32' }); // tied (GPT-2)
+    matmul(states, cast(parameter(weights, `${head}.weight`), states.dtype), { transposeB: true, dtype: 'float32' });
+  const project = (weights: Parameters, x: Tensor, targets: Tensor): Tensor => linearCrossEntropy(x, parameter(weights, `${head}.weight`), targets);
 
   return {
     config,
@@ -100,6 +107,7 @@ export function createLanguageModel<Trace = unknown>(config: LanguageModelConfig
       ...positions.parameters,
       ...layers.flatMap((layer) => layer.parameters),
       ...layerNormParameters('ln_f', width),
+      ...(tiedEmbeddings ? [] : embeddingParameters(head, vocabularySize, width, initStd)),
     ],
     hidden,
     tokenLosses(weights, { inputs, targets, shape }, context) {
@@ -122,7 +130,7 @@ export function createLanguageModel<Trace = unknown>(config: LanguageModelConfig
 }
 
 function createLayers<Trace>(config: LanguageModelConfig<Trace>): TransformerLayer<Trace>[] {
-  const { width, heads, dropout, initStd } = config;
+  const { width, heads, dropout, initStd, layerNormEpsilon } = config;
   const outputStd = initStd / Math.sqrt(2 * config.layers);
   return Array.from({ length: config.layers }, (_, index) => {
     const name = `h.${index}`;
@@ -134,10 +142,7 @@ function createLayers<Trace>(config: LanguageModelConfig<Trace>): TransformerLay
       norm: 'pre',
       causal: true,
       cross: false,
+      ...(layerNormEpsilon === undefined ? {} : { epsilon: layerNormEpsilon }),
     });
   });
-}
-
-function project(weights: Parameters, x: Tensor, targets: Tensor): Tensor {
-  return linearCrossEntropy(x, parameter(weights, 'wte.weight'), targets);
 }

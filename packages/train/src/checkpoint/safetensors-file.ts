@@ -3,7 +3,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { XMoEError } from '@xmoe/core';
 import { readFully, writeFile } from '@xmoe/files/node';
-import { headerLength, readHeader } from './safetensors-header.js';
+import { headerLength, readHeader, type SafetensorsHeader } from './safetensors-header.js';
 import { safetensorsChunks, tensorFromBytes, type SafetensorsContent, type SafetensorsOptions } from './safetensors.js';
 import { assertLittleEndian, type StoredTensor } from './tensor-format.js';
 
@@ -16,19 +16,19 @@ export async function writeSafetensors(
   await writeFile(path, safetensorsChunks(tensors, options));
 }
 
+/** What one file holds by its header, which is validated as a whole; no tensor is read. */
+export function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
+  return withFile(path, (file) => headerOf(file, path));
+}
+
 /** Reads one file. `only` picks tensors by name; the header is validated as a whole either way. */
 export async function readSafetensors(
   path: string,
   { only }: { only?: (name: string) => boolean } = {},
 ): Promise<SafetensorsContent> {
   assertLittleEndian();
-  const file = await open(path, 'r').catch((cause: unknown) => {
-    throw new XMoEError('checkpoint', `cannot open ${path}`, { cause });
-  });
-  try {
-    const { size } = await file.stat();
-    const length = headerLength(await readRange(file, 0, Math.min(8, size), path), size, path);
-    const { metadata, entries, dataStart } = readHeader(await readRange(file, 8, length, path), size, path);
+  return withFile(path, async (file) => {
+    const { metadata, entries, dataStart } = await headerOf(file, path);
     const tensors: StoredTensor[] = [];
     for (const entry of entries) {
       if (only && !only(entry.name)) continue;
@@ -36,9 +36,24 @@ export async function readSafetensors(
       tensors.push(tensorFromBytes(entry, bytes.buffer, path));
     }
     return { tensors, metadata };
+  });
+}
+
+async function withFile<R>(path: string, read: (file: FileHandle) => Promise<R>): Promise<R> {
+  const file = await open(path, 'r').catch((cause: unknown) => {
+    throw new XMoEError('checkpoint', `cannot open ${path}`, { cause });
+  });
+  try {
+    return await read(file);
   } finally {
     await file.close();
   }
+}
+
+async function headerOf(file: FileHandle, path: string): Promise<SafetensorsHeader> {
+  const { size } = await file.stat();
+  const length = headerLength(await readRange(file, 0, Math.min(8, size), path), size, path);
+  return readHeader(await readRange(file, 8, length, path), size, path);
 }
 
 async function readRange(

@@ -1,0 +1,88 @@
+"""Makes the folders beside this file: small random GPT-2s as `transformers` saves them, and the logits that it computes.
+
+    python3 -m venv venv && venv/bin/pip install torch transformers
+    venv/bin/python packages/testing/golden/gpt2/make.py
+
+Each folder is what a user would hand over, in the forms that are met: with and without the prefix `transformer.`, with the buffers of old
+checkpoints, in shards, in half precision, with an output projection of its own, with tokenizer.json or with vocab.json and merges.txt.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import ByteLevelBPETokenizer
+from transformers import GPT2Config, GPT2LMHeadModel
+
+HERE = Path(__file__).parent
+TEXT = ["the house and the peace of the people", "a great war, an old law; naïve café 日本 🎓", "we'll see what they're for, don't we?"]
+
+CASES = {
+    # As saved by GPT2LMHeadModel.save_pretrained.
+    "usual": dict(n_embd=16, n_head=2, n_layer=2, n_positions=12),
+    # As the first checkpoints of GPT-2: no prefix, the causal masks as buffers; exact GELU, a hidden size and an epsilon of its own.
+    "bare": dict(n_embd=12, n_head=3, n_layer=2, n_positions=9, n_inner=20, activation_function="gelu", layer_norm_epsilon=1e-3),
+    # Several files and half precision.
+    "shards": dict(n_embd=8, n_head=4, n_layer=3, n_positions=7, activation_function="relu"),
+    # One layer, one head, an odd width, and an output projection of its own.
+    "untied": dict(n_embd=5, n_head=1, n_layer=1, n_positions=6, n_inner=7, tie_word_embeddings=False),
+}
+
+
+def tokenizer():
+    made = ByteLevelBPETokenizer()
+    made.train_from_iterator(TEXT, vocab_size=272, min_frequency=2, special_tokens=["<|endoftext|>"], show_progress=False)
+    return made
+
+
+def random_model(shape, vocabulary, seed):
+    torch.manual_seed(seed)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=vocabulary, bos_token_id=0, eos_token_id=0, **shape)).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            # Far from the initial values: biases and the weights of norms too.
+            parameter.copy_(torch.randn_like(parameter) * 0.4 + (1.0 if ".ln_" in name and name.endswith("weight") else 0.0))
+    return model
+
+
+def save(name, model, folder):
+    if name == "bare":
+        model.config.save_pretrained(folder)
+        tensors = {key: value.contiguous() for key, value in model.transformer.state_dict().items()}
+        size = model.config.n_positions
+        for layer in range(model.config.n_layer):
+            tensors[f"h.{layer}.attn.bias"] = torch.tril(torch.ones(1, 1, size, size))
+            tensors[f"h.{layer}.attn.masked_bias"] = torch.tensor(-1e4)
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    elif name == "shards":
+        model.half().save_pretrained(folder, max_shard_size="5KB")
+        model.float()
+    else:
+        model.save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+
+
+def main():
+    made = tokenizer()
+    for seed, (name, shape) in enumerate(CASES.items()):
+        folder = HERE / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        model = random_model(shape, made.get_vocab_size(), seed)
+        save(name, model, folder)
+        if name == "bare":
+            made.save_model(str(folder))
+        else:
+            made.save(str(folder / "tokenizer.json"))
+        ids = torch.randint(0, made.get_vocab_size(), (2, shape["n_positions"]))
+        with torch.no_grad():
+            logits = model(ids).logits
+        texts = [{"text": text, "ids": made.encode(text).ids} for text in TEXT]
+        expected = {"ids": ids.tolist(), "logits": [[[round(v, 6) for v in row] for row in rows[-2:]] for rows in logits.tolist()], "texts": texts}
+        (folder / "expected.json").write_text(json.dumps(expected) + "\n")
+
+
+if __name__ == "__main__":
+    main()
