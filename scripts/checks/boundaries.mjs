@@ -15,9 +15,10 @@ const ROWS = {
   'packages/nn': { uses: ['core'], npm: false, node: false },
   'packages/files': { uses: ['core'], npm: false, node: true },
   'packages/text': { uses: ['core', 'files'], npm: true, node: true },
-  'packages/train': { uses: ['core', 'nn', 'files'], npm: true, node: true },
+  'packages/distributed': { uses: ['core'], npm: false, node: true },
+  'packages/train': { uses: ['core', 'nn', 'files', 'distributed'], npm: true, node: true },
   'packages/models': { uses: ['core', 'routers', 'moe', 'nn', 'metrics', 'files', 'text', 'train'], npm: true, node: true },
-  'packages/program': { uses: ['core', 'moe', 'files', 'text', 'train', 'models'], npm: true, node: true },
+  'packages/program': { uses: ['core', 'moe', 'files', 'text', 'train', 'models', 'distributed'], npm: true, node: true },
   'packages/kernels-host': { uses: ['core'], npm: false, node: false },
   'packages/backend-cpu': { uses: ['core', 'kernels-host'], npm: false, node: true },
   'packages/backend-tfjs': { uses: ['core', 'kernels-host'], npm: true, node: true },
@@ -32,7 +33,7 @@ const ALL = [...Object.keys(ROWS).map((folder) => folder.replace('packages/', ''
 export const TABLE = { ...ROWS, 'packages/testing': { uses: ALL, npm: true, node: true } };
 
 /** Entries that browsers load though their packages have others for Node: neither they nor what they import use Node. */
-export const BROWSER_ENTRIES = { 'packages/backend-cpu': ['.'], 'packages/files': ['.'], 'packages/text': ['.', './gpt2'], 'packages/train': ['.'], 'packages/models': ['.', './presets', './sections'] };
+export const BROWSER_ENTRIES = { 'packages/backend-cpu': ['.'], 'packages/files': ['.'], 'packages/distributed': ['.'], 'packages/text': ['.', './gpt2'], 'packages/train': ['.'], 'packages/models': ['.', './presets', './sections'] };
 
 const APP = { uses: ALL, npm: true, node: true };
 /** bench, examples, faults, test. */

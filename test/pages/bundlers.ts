@@ -8,7 +8,7 @@ import webpack from 'webpack';
 import { root } from '../../scripts/lib/repository.mjs';
 import { bundlePackages } from '../browser/site.js';
 
-const PACKAGES = ['core', 'files', 'metrics', 'routers', 'moe', 'nn', 'text', 'train', 'models', 'backend-cpu', 'backend-webgpu'];
+const PACKAGES = ['core', 'files', 'distributed', 'metrics', 'routers', 'moe', 'nn', 'text', 'train', 'models', 'backend-cpu', 'backend-webgpu'];
 const ENTRY = 'test/pages/entries.mjs';
 const HTML = '<!doctype html><meta charset="utf-8"><title>xmoe</title><link rel="icon" href="data:,"><body>…</body>';
 

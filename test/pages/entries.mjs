@@ -5,6 +5,7 @@ import * as cpu from '@xmoe/backend-cpu';
 import * as webgpu from '@xmoe/backend-webgpu';
 import * as core from '@xmoe/core';
 import * as coreBackend from '@xmoe/core/backend';
+import * as distributed from '@xmoe/distributed';
 import * as files from '@xmoe/files';
 import * as metrics from '@xmoe/metrics';
 import { createLanguageModelFromConfig, languageModelSize } from '@xmoe/models';
@@ -23,7 +24,7 @@ import * as train from '@xmoe/train';
 const preset = loadLanguagePreset('tiny');
 const gpt2 = createGpt2Tokenizer();
 globalThis.seen = {
-  names: Object.values({ cpu, webgpu, core, coreBackend, files, metrics, moe, moeReference, nn, routers, byName, sections, text, train }).map((entry) => Object.keys(entry).length),
+  names: Object.values({ cpu, webgpu, core, coreBackend, distributed, files, metrics, moe, moeReference, nn, routers, byName, sections, text, train }).map((entry) => Object.keys(entry).length),
   tokens: [...gpt2.encode('Hello, world')],
   decoded: gpt2.decode(gpt2.encode('naïve café 🎓')),
   parameters: [languageModelSize(preset, 512).parameters, createLanguageModelFromConfig(preset, 512).parameters.length],

@@ -1,0 +1,5 @@
+// The public surface of @xmoe/distributed: what processes can do with each other, and a run of one. MPI is @xmoe/distributed/node.
+export type { Comm, CommArray, ReduceOperation } from './comm.js';
+export { byFirst, fromFirst, gatherValues, requireSame } from './gather.js';
+export { addTo, checkTreeRanks, reduceInOrder, shareOf, sumByHalves, type Span } from './reduce-in-order.js';
+export { SoloComm } from './solo-comm.js';

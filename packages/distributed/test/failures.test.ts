@@ -1,0 +1,74 @@
+// A rank that ends, hangs or does not belong to the others ends the run soon, with a message that says who and where, and leaves no process behind.
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, it, vi } from 'vitest';
+import { missingMpis, MPIS, runAlone, runRanks } from './mpi-support.js';
+
+const missing = missingMpis();
+
+const isRunning = (pid: string): boolean => existsSync(`/proc/${pid}/stat`) && !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+
+/** MPICH's launcher may end a moment before the processes that it killed. */
+async function expectNoneLeft(stdout: string): Promise<void> {
+  const pids = [...stdout.matchAll(/^pid (\d+)$/gm)].map(([, pid]) => pid!);
+  expect(pids).toHaveLength(2);
+  await vi.waitFor(() => expect(pids.filter(isRunning)).toEqual([]), { timeout: 10_000 });
+}
+
+// They wait more than they compute.
+for (const family of MPIS) describe.skipIf(missing.includes(family))(family, { concurrent: true }, () => {
+  it.each(['kill', 'throw', 'abort'])('a rank that ends by %s ends the others', async (way) => {
+    const { stdout, stderr, code } = await runRanks(family, 'failing', { ranks: 2, args: [way], seconds: 20 });
+    expect(code).not.toBe(0);
+    expect(code).not.toBe(128); // not by the limit of this test
+    expect(stdout).not.toContain('is done');
+    await expectNoneLeft(stdout);
+    if (way === 'throw') expect(stderr).toContain('rank 1 cannot go on');
+    if (way === 'abort') expect(code).toBe(42);
+  });
+
+  it.each([
+    ['hang', /^error: rank 1 has not come to a collective for \d s; its last was collective 10 \(allReduce\) at step 10\. The run ends/m],
+    ['spin', /^error: rank 1 has not come to a collective for \d s; its last was collective 10 \(allReduce\) at step 10\. The run ends/m],
+    ['stop', /^error: rank 0 has waited \d s in collective 11 \(allReduce\) at step 10: another rank did not come\. The run ends/m],
+  ])('a rank that does not come (%s) ends the run after the time-out', async (way, message) => {
+    const { stdout, stderr, code } = await runRanks(family, 'failing', { ranks: 2, args: [way], env: { XMOE_COMM_TIMEOUT: '2' }, seconds: 30 });
+    expect(stderr).toMatch(message);
+    expect(code).not.toBe(0);
+    expect(code).not.toBe(128);
+    await expectNoneLeft(stdout);
+  });
+
+  it('what may take long does not count', async () => {
+    const { stdout, stderr, code } = await runRanks(family, 'failing', { ranks: 2, args: ['unhurried'], env: { XMOE_COMM_TIMEOUT: '2' } });
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout.match(/is done/g)).toHaveLength(2);
+  });
+});
+
+const OTHER = { 'Open MPI': 'libmpich.so.12', MPICH: 'libmpi.so.40' } as const;
+
+describe.skipIf(missing.length > 0)('what does not belong together', () => {
+  it.each(MPIS)('the library of another MPI than the launcher, %s, is refused on each rank', async (family) => {
+    const { stderr, code } = await runRanks(family, 'failing', { ranks: 2, args: ['none'], env: { XMOE_MPI: OTHER[family] } });
+    expect(stderr.match(new RegExp(`no MPI library was found for a launcher of ${family}: ${OTHER[family]}: it is (Open MPI|MPICH)[^\\n]*, the launcher is of ${family}`, 'g'))).not.toBeNull();
+    expect(code).not.toBe(0);
+  });
+});
+
+describe('variables of a launcher that is not there', () => {
+  it.skipIf(missing.includes('Open MPI'))('processes that do not find each other are refused: each would be the only one', async () => {
+    const { stderr, code } = await runAlone('failing', { env: { OMPI_COMM_WORLD_SIZE: '4', OMPI_COMM_WORLD_RANK: '2' } });
+    expect(stderr).toContain('mpi: this is process 2 of 4 for mpirun of Open MPI, but rank 0 of 1 for libmpi.so.40 (Open MPI v');
+    expect(code).toBe(1);
+  });
+
+  it('a library that is none is named with what was tried', async () => {
+    const { stderr } = await runAlone('failing', { env: { PMI_SIZE: '2', PMI_RANK: '0', XMOE_MPI: '/nowhere/libmpi.so' } });
+    expect(stderr).toMatch(/no MPI library was found for a launcher of MPICH: \/nowhere\/libmpi\.so: it does not load: /);
+  });
+
+  it('XMOE_MPI=none runs each process by itself', async () => {
+    const { stdout, code } = await runAlone('failing', { args: ['none'], env: { PMI_SIZE: '2', PMI_RANK: '0', XMOE_MPI: 'none' } });
+    expect([code, stdout.includes('rank 0 is done')]).toEqual([0, true]);
+  });
+});

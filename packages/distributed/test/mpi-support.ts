@@ -1,0 +1,80 @@
+// The launchers that tests start ranks with: those of the machine, or those that scripts/install-mpi.sh unpacked; and the reason where there are none.
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import type { MpiFamily } from '../src/mpi/launcher.js';
+
+const unpacked = fileURLToPath(new URL('../../../.xmoe/mpi/env.sh', import.meta.url));
+
+/** Of both MPIs; Open MPI binds each rank to one core, counts cores as places and wants to be told that root is meant. */
+const COMMANDS: Record<MpiFamily, { name: string; flags: readonly string[] }> = {
+  'Open MPI': { name: 'mpirun.openmpi', flags: ['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none'] },
+  MPICH: { name: 'mpirun.mpich', flags: [] },
+};
+
+/** The environment in which the launchers work. */
+function mpiEnvironment(): NodeJS.ProcessEnv {
+  const env = { ...process.env };
+  if (!existsSync(unpacked)) return env;
+  for (const [, name, value] of readFileSync(unpacked, 'utf8').matchAll(/^export (\w+)="?(.*?)"?$/gm)) {
+    env[name!] = value!.replace(/\$\{?(\w+)(?::\+:\$\w+\})?/g, (_, other: string) => process.env[other] ?? '').replace(/:$/, '');
+  }
+  return env;
+}
+
+const onPath = (name: string, { PATH = '' }: NodeJS.ProcessEnv): boolean => PATH.split(delimiter).some((folder) => existsSync(join(folder, name)));
+
+export const MPIS = Object.keys(COMMANDS) as MpiFamily[];
+
+/** The MPIs whose tests are skipped here; says why. */
+export function missingMpis(): MpiFamily[] {
+  const env = mpiEnvironment();
+  const missing = MPIS.filter((family) => !onPath(COMMANDS[family].name, env));
+  if (missing.length > 0) process.stdout.write(`${missing.join(' and ')} not tested: no ${missing.map((family) => COMMANDS[family].name).join(', no ')}; scripts/install-mpi.sh fetches them\n`);
+  return missing;
+}
+
+export interface RanksResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Of the launcher. */
+  readonly code: number;
+}
+
+export interface RanksOptions {
+  readonly ranks: number;
+  readonly args?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  readonly seconds?: number;
+}
+
+/** Where the bundles of `test/ranks` lie: beside the package's koffi. Sources would be compiled by every rank. */
+const bundles = fileURLToPath(new URL('../node_modules/.cache/ranks/', import.meta.url));
+
+async function bundleOf(program: string): Promise<string> {
+  const file = join(bundles, `${program}-${process.pid}.mjs`);
+  const source = fileURLToPath(new URL(`ranks/${program}.ts`, import.meta.url));
+  await build({ entryPoints: [source], outfile: file, bundle: true, format: 'esm', platform: 'node', conditions: ['@xmoe/source'], logLevel: 'warning' });
+  return file;
+}
+
+/** Starts `program`, a file of `test/ranks`, as ranks under the launcher of `family`. */
+export async function runRanks(family: MpiFamily, program: string, { ranks, args = [], env = {}, seconds = 60 }: RanksOptions): Promise<RanksResult> {
+  const { name, flags } = COMMANDS[family];
+  return run(name, [...flags, '-n', String(ranks), process.execPath, '--expose-gc', await bundleOf(program), ...args], env, seconds);
+}
+
+/** Starts `program` as one process without a launcher, whose variables `env` may hold. */
+export async function runAlone(program: string, { args = [], env = {}, seconds = 60 }: Omit<RanksOptions, 'ranks'>): Promise<RanksResult> {
+  return run(process.execPath, ['--expose-gc', await bundleOf(program), ...args], env, seconds);
+}
+
+function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv, seconds: number): Promise<RanksResult> {
+  return new Promise((resolve) => {
+    execFile(command, args, { env: { ...mpiEnvironment(), ...env }, timeout: seconds * 1000, killSignal: 'SIGKILL', maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
+      resolve({ stdout, stderr, code: error === null ? 0 : typeof error.code === 'number' ? error.code : 128 });
+    });
+  });
+}
