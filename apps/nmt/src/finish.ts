@@ -2,6 +2,7 @@
 // translations, summary.json and the HTML report.
 import { basename, join } from 'node:path';
 import { routingReader, translationModelSize } from '@xmoe/models';
+import { hasThreshold } from '@xmoe/models/sections';
 import { averageTensors, loadParameters, type LayerRouting } from '@xmoe/train';
 import { createCheckpointStore, findBest, saveAverage, type LoadedCheckpoint, type RunOutcome } from '@xmoe/train/node';
 import { writeResult, type ResultFiles, type RoutedWord, type TranslationSample } from '@xmoe/program/report';
@@ -178,7 +179,7 @@ function summaryOf(
     chrfSignature: own.chrf.signature,
     beam: config.decoding.beam,
     lengthPenalty: config.decoding.lengthPenalty,
-    threshold: config.moe?.router.type === 'threshold' ? config.decoding.threshold : null,
+    threshold: config.moe && hasThreshold(config.moe.router) ? config.decoding.threshold : null,
     tokensPerSecond: outcome.targets / outcome.seconds,
     trainingSeconds: outcome.seconds,
     skippedUpdates: outcome.skippedUpdates,

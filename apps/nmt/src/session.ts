@@ -2,6 +2,7 @@
 import { openBackend } from '@xmoe/backends';
 import { XMoEError } from '@xmoe/core';
 import { openTranslationRun, translationRunSchema, type TranslationRun } from '@xmoe/models';
+import { hasThreshold } from '@xmoe/models/sections';
 import { openTrained, readRunRecord, type RunRecord, type Trained, type TrainedOptions } from '@xmoe/program';
 import type { ParallelDataset } from '@xmoe/text';
 import { openParallelDataset } from '@xmoe/text/node';
@@ -27,7 +28,7 @@ export async function openRun(directory: string, options: OpenRunOptions): Promi
 function withThreshold(config: Config, threshold: number | undefined): Config {
   if (threshold === undefined) return config;
   if (threshold < 0 || threshold > 1) throw new XMoEError('value', `the threshold is ${threshold}`, { hint: 'pass a number from 0 to 1' });
-  if (config.moe?.router.type !== 'threshold') {
+  if (!config.moe || !hasThreshold(config.moe.router)) {
     throw new XMoEError('config', `the run ${config.moe ? `uses the ${config.moe.router.type} router, which` : 'is dense: it'} has no threshold`, { hint: 'leave --threshold out' });
   }
   return { ...config, decoding: { ...config.decoding, threshold } };

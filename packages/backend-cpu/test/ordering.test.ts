@@ -72,7 +72,7 @@ describe('thresholdSelect', () => {
       return row.map((value) => value / sum);
     });
     const [values, indices, counts] = [make([T, N]), make([T, N], undefined, 'int32'), make([T], undefined, 'int32')];
-    kernels.thresholdSelect({ p: make([T, N], p.flat()), mask: null }, { values, indices, counts }, { threshold });
+    kernels.thresholdSelect({ p: make([T, N], p.flat()), mask: null, threshold: null }, { values, indices, counts }, { threshold });
     expect(read(counts)).toEqual(p.map((row) => naiveCount(row, threshold)));
     const taken = (row: readonly number[]): number[] => argsort(row, true).map((index, rank) => (rank < naiveCount(row, threshold) ? index : -1));
     expect(read(indices)).toEqual(p.flatMap(taken));

@@ -146,11 +146,11 @@ describe('routing', () => {
       ))).toBe(0);
       const selected = { x, mask: input([3], [1, 0, 1], 'bool'), best: output([3, k]), ids: output([3, k], 'int32'), counts: output([3], 'int32') };
       expect(rig.error(selected, (kernels, o) => kernels.thresholdSelect(
-        { p: o.x, mask: null },
+        { p: o.x, mask: null, threshold: null },
         { values: o.best, indices: o.ids, counts: o.counts }, { threshold },
       ))).toBe(0);
       expect(rig.error(selected, (kernels, o) => kernels.thresholdSelect(
-        { p: o.x, mask: o.mask },
+        { p: o.x, mask: o.mask, threshold: null },
         { values: o.best, indices: o.ids, counts: o.counts }, { threshold },
       ))).toBe(0);
     }), { numRuns: 100 });

@@ -121,7 +121,7 @@ describe.skipIf(!available)(`on ${reason}`, async () => {
     const p = new Float32Array(9 * 256).fill(1 / 256);
     const select = { p: input([9, 256], 'float32', p), values: output([9, 256], 'float32'), indices: output([9, 256]), counts: output([9]) };
     expect(await launches(select, (kernels, o) => kernels.thresholdSelect(
-      { p: o.p!, mask: null },
+      { p: o.p!, mask: null, threshold: null },
       { values: o.values!, indices: o.indices!, counts: o.counts! }, { threshold: 0.9 },
     ))).toBe(1);
     const best = { x: input([2, 700], 'float32', new Float32Array(1400)), values: output([2, 64], 'float32'), indices: output([2, 64]) };

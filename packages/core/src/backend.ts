@@ -13,4 +13,4 @@ export { stableArgsort } from './host-sort.js';
 export { byTime } from './kernel-timer.js';
 export { fillUniform, streamCounter, type RandomKey } from './random.js';
 export { axisView, broadcastShapes, collapseBroadcast, formatShape, normalizeAxis, sameShape, sizeOf, stridesOf, type Shape } from './shape.js';
-export { countToReach, massToReach } from './threshold-mass.js';
+export { countToReach, massToReach, MASS_ONE, SOFTMAX_SLACK } from './threshold-mass.js';

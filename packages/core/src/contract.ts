@@ -231,11 +231,12 @@ export interface FusedKernels {
    * first m with m the smallest whose sum reaches t, at least 1, at most K; t ≥ 1 takes all K. A token whose mask is false takes none.
    * Sums are of whole units of 2^-30, into which each p is rounded down (NaN and below 0: none; above 1: as 1), and have reached t from
    * `massToReach(t, N)` units on: N equal p take j at t = j / N.
+   * t is `threshold` of the inputs, float32 [1], as a double; the attribute where that is null.
    * p [T, N], mask bool [T] or null; values float32 [T, K] and indices int32 [T, K] (0 and −1 from the count on), counts
    * int32 [T]; K ≤ N.
    */
   thresholdSelect(
-    inputs: { p: Operand; mask: Operand | null },
+    inputs: { p: Operand; mask: Operand | null; threshold: Operand | null },
     outputs: { values: Operand; indices: Operand; counts: Operand }, attributes: { threshold: number },
   ): void;
   /**

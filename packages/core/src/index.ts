@@ -13,15 +13,15 @@ export { XMoEError, isXMoEError, nearestName, type ErrorCode, type ErrorDetails 
 export { valueAndGrad, grad, vjp, customGradient, checkpoint, mapTree, type ValueAndGrad, type LossResult, type Vjp } from './grad.js';
 export type { GroupedProducts } from './grouped-products.js';
 export {
-  parameter, initializeParameters, countParameters, type Initializer, type ParameterSpec, type Parameters, type ForwardContext,
-  type FeedForwardResult, type FeedForward,
+  parameter, initializeParameters, countParameters, isTrained, withoutRepeatedStates, statesOf, addSums, type Initializer,
+  type ParameterSpec, type Parameters, type ForwardContext, type FeedForwardResult, type FeedForward, type LayerState,
 } from './module.js';
 export {
   biasActivation, ACTIVATIONS, gelu, dropout, attention, crossEntropy, linearCrossEntropy, dispatchClaims, add, subtract, multiply,
   divide, maximum, minimum, power, floorDivide, remainder, logicalAnd, logicalOr, equal, notEqual, less, lessEqual, greater, greaterEqual,
   negate, abs, sign, exp, log, sqrt, rsqrt, square, reciprocal, tanh, erf, sigmoid, relu, sin, cos, floor, ceil, logicalNot, select, cast,
   groupedLinear, gatherRows, scatterAddRows, takeAlongLast, addAlongLast, matmul, matmulWeight, groupedMatmul, reshape, transpose, slice,
-  pad, broadcastTo, concat, softmax, logSoftmax, logSumExp, layerNorm, adamStep, sumSquares, randomUniform, randomNormal, randomGumbel,
+  pad, broadcastTo, concat, softmax, logSoftmax, logSumExp, layerNorm, adamStep, assign, sumSquares, randomUniform, randomNormal, randomGumbel,
   sum, mean, max, min, argMax, argMin, cumsum, thresholdSelect, combineExperts, topK, sortByKey, bincount, split, type AttentionArguments,
   type CrossEntropyOptions, type LinearCrossEntropyOptions, type DispatchedClaims, type DispatchOptions, type TensorLike,
   type GroupedLinearOptions, type MatmulOptions, type ReduceOptions, type ThresholdSelection, type ThresholdSelectOptions, type TopK,

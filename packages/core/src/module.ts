@@ -4,6 +4,7 @@ import type { FloatDType } from './dtype.js';
 import type { Engine } from './engine.js';
 import { drawsOnDevice, normalOnDevice } from './device-initialization.js';
 import { XMoEError } from './errors.js';
+import { add } from './ops/elementwise.js';
 import { broadcastTo, reshape } from './ops/movement.js';
 import { foldIn, hostNormal, type RandomKey } from './random.js';
 import { sizeOf, type Shape } from './shape.js';
@@ -14,7 +15,8 @@ export type Initializer =
   | { readonly kind: 'normal'; readonly std: number }
   | { readonly kind: 'copies'; readonly std: number }
   | { readonly kind: 'zeros' }
-  | { readonly kind: 'ones' };
+  | { readonly kind: 'ones' }
+  | { readonly kind: 'constant'; readonly value: number };
 
 export interface ParameterSpec {
   /** Unique in the model; follows GPT-2 where there is an equivalent, e.g. `h.0.attn.c_attn.weight`. */
@@ -23,6 +25,8 @@ export interface ParameterSpec {
   readonly init: Initializer;
   /** Whether weight decay applies (not to biases, norms and other 1-D parameters). */
   readonly decay: boolean;
+  /** false: no gradient trains it and an optimiser keeps nothing for it. It changes by a {@link LayerState}. Absent: trained. */
+  readonly trained?: false;
 }
 
 /** Float32 master weights by name. */
@@ -41,6 +45,8 @@ export interface ForwardContext {
   readonly mask: Tensor | null;
   /** How much of the routing a layer reports: nothing, sums per layer, or also every token's choices. */
   readonly collect: 'nothing' | 'statistics' | 'tokens';
+  /** Sums of the earlier micro-batches of this update, of what layers return as `sums`. Absent or null: there are none. */
+  readonly earlier?: Parameters | null;
 }
 
 export interface FeedForwardResult<Trace> {
@@ -50,12 +56,50 @@ export interface FeedForwardResult<Trace> {
   readonly auxLoss: Tensor | null;
   /** What routing did; null for layers without routing, or when nothing is collected. */
   readonly trace: Trace | null;
+  /** In training: what the layer's states move by, tensors by name that are added over the micro-batches of an update. Absent: nothing. */
+  readonly sums?: Parameters | null;
+}
+
+/**
+ * What of a layer is neither trained nor constant, e.g. a controlled threshold: tensors among the parameters, which are saved with them
+ * and change once per update. Layers may share one; it then has the same names in each, and moves by the sums over all of them.
+ */
+export interface LayerState {
+  /** Specs with `trained: false`; those of the layer contain them. */
+  readonly parameters: readonly ParameterSpec[];
+  /** The tensors after an update, by name, from the sums over all its micro-batches. On the device alone, without a gradient. */
+  next(parameters: Parameters, sums: Parameters): Parameters;
 }
 
 /** A position-wise layer: dense or mixture of experts. x [rows, d]. */
 export interface FeedForward<Trace = unknown> {
   readonly parameters: readonly ParameterSpec[];
+  /** Absent: the layer has none. */
+  readonly states?: readonly LayerState[];
   apply(parameters: Parameters, x: Tensor, context: ForwardContext): FeedForwardResult<Trace>;
+}
+
+/** Whether an optimiser trains it. */
+export const isTrained = ({ trained }: ParameterSpec): boolean => trained !== false;
+
+/** The specs of layers that may share states: each name once. */
+export function withoutRepeatedStates(specs: readonly ParameterSpec[]): ParameterSpec[] {
+  const known = new Set<string>();
+  return specs.filter((spec) => isTrained(spec) || (!known.has(spec.name) && known.add(spec.name)));
+}
+
+/** States of layers, each once. */
+export function statesOf(layers: readonly { readonly states?: readonly LayerState[] }[]): LayerState[] {
+  const byName = new Map(layers.flatMap(({ states = [] }) => states.map((state) => [state.parameters.map(({ name }) => name).join(), state] as const)));
+  return [...byName.values()];
+}
+
+/** Two sets of sums as one, those of the same name added. */
+export function addSums(a: Parameters | null | undefined, b: Parameters | null | undefined): Parameters | null {
+  if (!a || !b) return a ?? b ?? null;
+  const out: Record<string, Tensor> = { ...a };
+  for (const [name, sum] of Object.entries(b)) out[name] = out[name] ? add(out[name], sum) : sum;
+  return out;
 }
 
 /** A parameter by name; an error that names it when it is missing. */
@@ -70,6 +114,7 @@ export function initialValues(spec: ParameterSpec, key: RandomKey): Float32Array
   const { init } = spec;
   if (init.kind === 'zeros') return new Float32Array(size);
   if (init.kind === 'ones') return new Float32Array(size).fill(1);
+  if (init.kind === 'constant') return new Float32Array(size).fill(init.value);
   const drawn = init.kind === 'copies' ? size / Math.max(1, spec.shape[0]!) : size;
   const values = hostNormal(foldIn(key, spec.name), drawn).map((value) => value * init.std);
   if (init.kind === 'normal') return values;
@@ -83,6 +128,7 @@ function initialTensor(engine: Engine, spec: ParameterSpec, key: RandomKey): Ten
   const { name, shape, init } = spec;
   if (init.kind === 'zeros') return engine.zeros(shape);
   if (init.kind === 'ones') return engine.ones(shape);
+  if (init.kind === 'constant') return engine.full(shape, init.value);
   const drawn = sizeOf(init.kind === 'copies' ? shape.slice(1) : shape);
   if (!drawsOnDevice(engine, drawn)) return engine.tensor(initialValues(spec, key), shape);
   return engine.scope(() => {
@@ -101,7 +147,7 @@ export function initializeParameters(engine: Engine, specs: readonly ParameterSp
   return out;
 }
 
-/** Number of scalar parameters. */
+/** Number of scalar parameters that are trained. */
 export function countParameters(specs: readonly ParameterSpec[]): number {
-  return specs.reduce((sum, spec) => sum + sizeOf(spec.shape), 0);
+  return specs.filter(isTrained).reduce((sum, spec) => sum + sizeOf(spec.shape), 0);
 }

@@ -5,7 +5,7 @@
 export const MASS_ONE = 2 ** 30;
 
 /** What the rounding of a float32 softmax may leave below a sum that is t on paper; WGSL's division is good to 2.5 units in the last place. */
-const SOFTMAX_SLACK = 1e-6;
+export const SOFTMAX_SLACK = 1e-6;
 
 /** p in units, rounded down; above 1 it is 1, below 0 and NaN it is 0. */
 function massOf(p: number): number {

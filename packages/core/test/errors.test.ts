@@ -48,6 +48,8 @@ const MISTAKES: readonly (readonly [message: string, hint: string, code: ErrorCo
   ['topK: k is 4, the rows have 3 elements', 'pass k from 0 to 3', 'value', () => core.topK(float(2, 3), 4)],
   ['sortByKey: keys must have 1 axes, got [2, 2]', 'reshape', 'shape', () => core.sortByKey(float(2, 2))],
   ['thresholdSelect: the threshold is NaN', 'pass a number', 'value', () => core.thresholdSelect(float(2, 2), NaN)],
+  ['thresholdSelect: the size of the threshold is 2', 'check the shapes', 'shape', () => core.thresholdSelect(float(2, 2), float(2))],
+  ['assign: the size of value is 3, expected 2', 'check the shapes', 'shape', () => core.assign(float(2), float(3))],
   ['thresholdSelect: choices is 3, there are 2 experts', 'from 0 to 2', 'value', () => core.thresholdSelect(float(2, 2), 0.5, { choices: 3 })],
   ['thresholdSelect: the size of mask is 3, expected 2', 'check the shapes', 'shape', () => core.thresholdSelect(float(2, 2), 0.5, { mask: bool(3) })],
   ['dispatchClaims: the number of columns of scores is 3, expected 2', 'check the shapes', 'shape', () => core.dispatchClaims(int(4, 2), float(4, 3), { dispatch: 'grouped', experts: 2, rows: 8 })],

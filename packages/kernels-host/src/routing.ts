@@ -5,7 +5,7 @@ import { topK } from './sorting.js';
 
 /** XMoE, Algorithm 1. */
 export function thresholdSelect(
-  { p, mask }: ViewInputs<'thresholdSelect'>,
+  { p, mask, threshold: onDevice }: ViewInputs<'thresholdSelect'>,
   { values, indices, counts }: ViewOutputs<'thresholdSelect'>,
   { threshold }: KernelAttributes<'thresholdSelect'>,
 ): void {
@@ -13,7 +13,7 @@ export function thresholdSelect(
   const real = mask === null ? undefined : bools(mask);
   const [T, K] = indices.shape;
   const N = p.shape[1];
-  const limit = massToReach(threshold, N);
+  const limit = massToReach(onDevice ? floats(onDevice)[0] : threshold, N);
   topK({ x: p }, { values, indices });
   for (let token = 0; token < T; token++) {
     const base = token * K;

@@ -4,9 +4,10 @@ import {
   XMoEError, add, hashName, multiply, parameter, refuseUnknownKeys, requireFinite, requireInteger, requireName,
   type Engine, type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
-import { gate, type Router, type Routing } from '@xmoe/routers';
+import { gate, type Router, type Routing, type StateTensors } from '@xmoe/routers';
 import { createRouter, givenByModel, type RouterConfig } from '@xmoe/routers/by-name';
 import { applyExperts, checkExperts, requireActivation, type ExpertActivation, type ExpertWeights } from './experts.js';
+import { layerState } from './layer-state.js';
 import { planDispatch, type DispatchPath } from './plan.js';
 import { capacityOf, MIN_CAPACITY } from './reference/capacity.js';
 import { traceRouting, type RoutingTrace } from './trace.js';
@@ -55,16 +56,18 @@ type Settings = Required<Omit<MoeFeedForwardConfig, 'vocabularySize' | 'router'>
 
 /**
  * y = Σ over kept claims of w · E_i(x) (Eq. 2), plus the scaled auxiliary loss. Parameters: `name.router.weight` [d, N]
- * (unless the router has no gate), `name.experts.w1` [N, d, s], `.b1` [N, s], `.w2` [N, s, d], `.b2` [N, d]. Padding and
+ * (unless the router has no gate), `name.router.state.…` where the router keeps a state, `name.experts.w1` [N, d, s], `.b1` [N, s], `.w2` [N, s, d], `.b2` [N, d]. Padding and
  * tokens without a kept claim give 0: they get only the residual. The auxiliary loss is computed in training, and whenever
  * routing is collected.
  * @throws XMoEError on unknown keys, names or bad values.
  */
 export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<RoutingTrace> {
   const settings = readConfig(config);
-  const { name } = settings;
+  const { name, router, experts } = settings;
+  const state = layerState(router, name, experts);
   return {
-    parameters: parametersOf(settings),
+    parameters: [...parametersOf(settings), ...(state?.parameters ?? [])],
+    states: state ? [state] : [],
     apply(parameters, x, context) {
       const { engine } = x;
       const weights: ExpertWeights = {
@@ -76,7 +79,7 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
       checkExperts(weights, settings.experts, settings.width, settings.hidden);
       return engine.scope(() => {
         const collecting = context.collect !== 'nothing';
-        const routing = routeTokens(settings, parameters, x, context);
+        const routing = routeTokens(settings, parameters, x, context, state?.read(parameters) ?? null);
         const plan = planDispatch(routing, settings);
         const trackPositive = collecting && settings.trackPositive;
         const { output, positive } = applyExperts(x, routing.weights, plan, weights, settings.activation, { trackPositive });
@@ -89,13 +92,14 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
               perToken: context.collect === 'tokens',
             })
           : null;
-        return { output, auxLoss: scaledLoss(engine, settings, routing), trace };
+        const sums = state && routing.statistics ? state.named(routing.statistics) : null;
+        return { output, auxLoss: scaledLoss(engine, settings, routing), trace, sums };
       });
     },
   };
 }
 
-function routeTokens(settings: Settings, parameters: Parameters, x: Tensor, context: ForwardContext): Routing {
+function routeTokens(settings: Settings, parameters: Parameters, x: Tensor, context: ForwardContext, state: StateTensors | null): Routing {
   const { router, name, experts, capacityFactor, minCapacity, balanceCoefficient, zCoefficient } = settings;
   if (x.rank !== 2 || x.shape[1] !== settings.width) {
     throw new XMoEError('shape', `x is [${x.shape.join(', ')}], expected [tokens, ${settings.width}]`, { op: `moe layer ${name}`, hint: 'pass rows of the width of the layer' });
@@ -113,6 +117,7 @@ function routeTokens(settings: Settings, parameters: Parameters, x: Tensor, cont
     key: context.key,
     stream: hashName(`${name}.router`),
     capacity: capacityOf({ T: x.shape[0]!, N: experts, capacityFactor, minCapacity }),
+    state,
     losses: { balance: collecting || wanted(balanceCoefficient), z: wanted(zCoefficient) },
   });
 }

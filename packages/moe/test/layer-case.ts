@@ -1,6 +1,6 @@
 // One problem for the tensor layer and for the triple loop: the same numbers in both forms. Not a test.
 import {
-  foldIn, hostNormal, hostPermutation, mapTree, multiply, randomKey, add, sum, valueAndGrad,
+  foldIn, hostNormal, hostPermutation, initializeParameters, isTrained, mapTree, multiply, randomKey, add, sum, valueAndGrad,
   type Engine, type ForwardContext, type Tensor,
 } from '@xmoe/core';
 import { capacityOf, createMoeFeedForward, type DispatchPath, type ExpertActivation, type MoeFeedForwardConfig, type RoutingTrace } from '@xmoe/moe';
@@ -95,12 +95,13 @@ export interface LayerRun {
 /** Forward and backward of Σ y·upstream + auxLoss. */
 export function runLayer(engine: Engine, item: LayerCase, leaves = leavesOn(engine), context = contextOn(engine, item.masked)): LayerRun {
   const layer = createMoeFeedForward(configOf(item));
+  const states = initializeParameters(engine, layer.parameters.filter((spec) => !isTrained(spec)), randomKey(1));
   const weight = engine.zeros([T, d]);
   weight.write(upstream);
   const { aux, gradients } = valueAndGrad(
     engine,
     (inputs) => {
-      const { output, auxLoss, trace } = layer.apply(parametersOn(inputs), inputs.x, context);
+      const { output, auxLoss, trace } = layer.apply({ ...parametersOn(inputs), ...states }, inputs.x, context);
       const main = sum(multiply(output, weight));
       return { loss: auxLoss ? add(main, auxLoss) : main, aux: { output, auxLoss, trace: trace! } };
     },

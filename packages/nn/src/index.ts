@@ -32,6 +32,6 @@ export { combineLosses, type LossOptions, type ModelLoss } from './models/loss.j
 export { learnedPositions, sinusoidalPositions, sinusoids, addPositions, type Positions } from './models/positions.js';
 export { readPrefixes, readNext, type PrefixBatch, type DecodedPosition, type PrefixParts } from './models/prefix-decoding.js';
 export { applyStack, extendStack, type LayerTrace, type StackResult } from './models/stack.js';
-export { isFiniteNorm, createAdamW, globalNorm, type AdamWConfig, type StepInput, type AdamW } from './optimizers/adamw.js';
+export { isFiniteNorm, LARGEST_NORM, createAdamW, globalNorm, type AdamWConfig, type StepInput, type AdamW } from './optimizers/adamw.js';
 export { DEFAULT_LOSS_SCALE, nextLossScale, type LossScaleState, type LossScaleConfig } from './optimizers/loss-scale.js';
 export { learningRateAt, type ScheduleConfig } from './optimizers/schedules.js';

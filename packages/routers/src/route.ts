@@ -11,7 +11,7 @@ type ValueIn<O, K> = O extends { readonly [N in K & string]: Option<infer V> } ?
 /** A routing problem as data: a router, its options, and the group. Keys that the named router does not use are ignored; unknown keys are refused. */
 export type RouteRequest = { readonly router: RouterType } & RouteGroup & { readonly [K in NameIn<Rows>]?: ValueIn<Rows, K> };
 
-const GROUP_KEYS = ['logits', 'mask', 'precision', 'training', 'key', 'tokenIds', 'experts', 'capacity'] as const satisfies readonly (keyof RouteGroup)[];
+const GROUP_KEYS = ['logits', 'mask', 'precision', 'training', 'key', 'tokenIds', 'experts', 'capacity', 'state'] as const satisfies readonly (keyof RouteGroup)[];
 
 /** Every key {@link route} knows. */
 export const ROUTE_KEYS: readonly string[] = [

@@ -4,6 +4,7 @@ import {
   type Engine,
 } from '@xmoe/core';
 import { MOST_EXPERTS } from './reference/checks.js';
+import type { RouterState, StateTensors } from './router-state.js';
 
 /** One routing group: the tokens that compete for the same experts. */
 export interface RouterInput {
@@ -26,6 +27,8 @@ export interface RouterInput {
   readonly stream?: number;
   /** C: claims one expert takes (`capacityOf` of @xmoe/moe), for routers whose experts choose. A layer gives it. */
   readonly capacity?: number;
+  /** The tensors of `Router.state`, for routers that have one. */
+  readonly state?: StateTensors | null;
   /** Which losses to compute. Default both. */
   readonly losses?: { readonly balance: boolean; readonly z: boolean };
 }
@@ -61,12 +64,16 @@ export interface Routing {
   /** Unscaled router z-loss float32 []; as `balanceLoss`. */
   readonly zLoss: Tensor | null;
   readonly priority: ClaimPriority;
+  /** What the state moves by: counts int32, without padding. Null in evaluation, and for routers without a state. */
+  readonly statistics: StateTensors | null;
 }
 
 export interface Router {
   readonly name: string;
   /** Whether `route` reads logits. Layers without it have no router weight. */
   readonly usesGate: boolean;
+  /** What it keeps between updates. Absent or null: nothing. */
+  readonly state?: RouterState | null;
   /** K for N experts. Errors: the router wants more experts than there are. */
   maxChoices(experts: number): number;
   /** Routes on the device with static shapes; only BASE in training looks at values on the host. */
@@ -74,21 +81,23 @@ export interface Router {
 }
 
 /** What a router's own part computes; the shared fields are filled in by {@link defineRouter}. */
-export type RoutingParts = Omit<Routing, 'tokens' | 'experts' | 'maxChoices' | 'mask' | 'scores'> & { readonly scores?: Tensor };
+export type RoutingParts = Omit<Routing, 'tokens' | 'experts' | 'maxChoices' | 'mask' | 'scores' | 'statistics'> & { readonly scores?: Tensor; readonly statistics?: StateTensors | null };
 
 export interface RouterDefinition {
   readonly name: string;
   readonly usesGate: boolean;
+  readonly state?: RouterState;
   maxChoices(experts: number): number;
   /** `choices` is K. Runs in a scope of its own. The logits of padding are 0, whatever the caller's are. */
   choose(input: RouterInput, choices: number): RoutingParts;
 }
 
 /** A router from its own part: checks the input, frees temporaries, fills in shared fields. */
-export function defineRouter({ name, usesGate, maxChoices, choose }: RouterDefinition): Router {
+export function defineRouter({ name, usesGate, state, maxChoices, choose }: RouterDefinition): Router {
   return {
     name,
     usesGate,
+    state: state ?? null,
     maxChoices,
     route(input) {
       requireOptions(`${name} router`, input);
@@ -99,18 +108,18 @@ export function defineRouter({ name, usesGate, maxChoices, choose }: RouterDefin
         const logits = input.logits && withoutPadding(input.logits, input.mask);
         const parts = choose({ ...input, logits }, choices);
         const mask = input.mask ? engine.alias(input.mask, [tokens]) : null; // freed with the routing, unlike the caller's
-        return { tokens, experts, maxChoices: choices, mask, scores: parts.weights, ...parts };
+        return { tokens, experts, maxChoices: choices, mask, scores: parts.weights, statistics: null, ...parts };
       });
     },
   };
 }
 
-function checkInput(router: string, usesGate: boolean, { engine, logits, tokens, experts, mask, tokenIds, key }: RouterInput): void {
+function checkInput(router: string, usesGate: boolean, { engine, logits, tokens, experts, mask, tokenIds, key, state }: RouterInput): void {
   const op = `${router} router`;
   if (typeof engine?.scope !== 'function') throw new XMoEError('value', 'the engine is missing', { op, hint: 'pass the engine of the logits' });
   requireInteger(op, 'tokens', tokens, 0);
   requireInteger(op, 'experts', experts, 1, MOST_EXPERTS);
-  for (const [name, tensor] of Object.entries({ logits, mask, tokenIds, key })) {
+  for (const [name, tensor] of Object.entries({ logits, mask, tokenIds, key, ...state })) {
     if (tensor === null || tensor === undefined) continue;
     if (!(tensor instanceof Tensor)) throw new XMoEError('value', `${name} is ${describeArgument(tensor)}, not a tensor`, { op, hint: 'make one with engine.tensor(values, shape)' });
     if (tensor.engine !== engine) throw new XMoEError('backend', `${name} lives on another engine`, { op, hint: 'pass the engine that made it' });

@@ -2,11 +2,13 @@
 // own files.
 import { unknownName } from '@xmoe/core';
 import { BASE_OPTIONS, createBaseRouter } from './base.js';
+import { CONTROLLED_THRESHOLD_OPTIONS, createControlledThresholdRouter } from './controlled-threshold.js';
 import { HASH_OPTIONS, createHashRouter } from './hash.js';
 import type { FilledOptions, Options, OptionsOf } from './options.js';
 import { routeBase } from './reference/base.js';
 import { routeByTokenId } from './reference/hash.js';
-import type { RouteGroup, Routing } from './reference/routing.js';
+import { nextControlledThreshold, routeControlledThreshold } from './reference/controlled-threshold.js';
+import type { PlainState, RouteGroup, Routing } from './reference/routing.js';
 import { routeThreshold } from './reference/threshold.js';
 import { routeSwitch, routeTopK } from './reference/top-k.js';
 import { routeUniform } from './reference/uniform.js';
@@ -23,6 +25,8 @@ export interface RouterRow<O extends Options> {
   readonly create: (options: OptionsOf<O>) => Router;
   /** On plain arrays: what the tensor form is tested against. */
   readonly reference: (options: OptionsOf<O>, group: RouteGroup) => Routing;
+  /** The state after an update on plain arrays, for routers that have one. */
+  readonly next?: (options: OptionsOf<O>, state: PlainState, sums: PlainState) => PlainState;
   /** Whether a layer with it has a gate, as the router itself will say. Absent: it has. */
   readonly usesGate?: (options: OptionsOf<O>) => boolean;
   /** Values for required options where only the name is given. Choices per token are as many as γ pays for. */
@@ -40,6 +44,13 @@ export const ROUTERS = {
     create: createThresholdRouter,
     reference: (options, { logits, mask, precision }) => routeThreshold(logits!, { ...options, mask, precision }),
     whenNamed: () => ({ threshold: 0.9 }),
+  }),
+  'controlled-threshold': row({
+    options: CONTROLLED_THRESHOLD_OPTIONS,
+    create: createControlledThresholdRouter,
+    reference: (options, { logits, mask, precision, training, state }) => routeControlledThreshold(logits!, { ...options, mask, precision, training, state }),
+    next: nextControlledThreshold,
+    whenNamed: ({ capacityFactor }) => ({ target: Math.max(1, capacityFactor) }),
   }),
   topk: row({
     options: TOP_K_OPTIONS,

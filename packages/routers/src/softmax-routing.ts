@@ -38,6 +38,12 @@ function firstColumn(expertIds: Tensor): Tensor {
   return expertIds.engine.alias(firstChoice(expertIds), [expertIds.shape[0]!, 1]);
 }
 
+/** Refuses a mean number of experts per token that `choices` per token cannot give; gives `choices`. */
+export function requireTarget(router: string, target: number, choices: number): number {
+  if (target <= choices) return choices;
+  throw new XMoEError('value', `target is ${target}, a token takes at most ${choices} experts`, { op: `${router} router`, hint: `pass a number from 1 to ${choices}` });
+}
+
 /** Refuses a number of experts per token that the layer cannot give. */
 export function requireChoices(name: string, router: string, k: number, experts: number): number {
   if (Number.isInteger(k) && k >= 1 && k <= experts) return k;

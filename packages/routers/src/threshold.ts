@@ -6,7 +6,7 @@ import { MOST_EXPERTS } from './reference/checks.js';
 import { defineRouter, type Router } from './router.js';
 import { SOFTMAX_OPTIONS, rankedLosses, weigh } from './softmax-routing.js';
 
-const BESIDE_THRESHOLD = {
+export const BESIDE_THRESHOLD = {
   /** Upper bound on the experts of one token, for smaller tensors. Default: N. */
   maxExpertsPerToken: integer(1, MOST_EXPERTS).optional(),
   ...SOFTMAX_OPTIONS,

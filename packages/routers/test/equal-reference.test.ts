@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import fc from 'fast-check';
 import { createEngine, type Engine } from '@xmoe/core';
 import { createTfjsBackendFor } from '@xmoe/backend-tfjs/node';
-import { type Routing, readRouterStatistics, routerStatistics } from '@xmoe/routers';
+import { initialState, type Routing, readRouterStatistics, routerStatistics, type StateTensors } from '@xmoe/routers';
 import { ROUTERS, type RouterType, routerRow } from '@xmoe/routers/by-name';
 import * as plain from '@xmoe/routers/reference';
 import { type Problem, problems } from './reference/arbitraries.js';
@@ -18,10 +18,12 @@ interface Pair {
 const ids = ({ T }: Problem): number[] => Array.from({ length: T }, (_, token) => (token * 7) % 5);
 const thresholds = [-1, 0, 0.3, 0.5, 0.9, 0.999, 1, 2];
 
-/** k is at most N, a map at most to N − 1. Noise is drawn in routers.test.ts. */
-const fitted = ({ k, map, ...options }: Record<string, unknown>, { N }: Problem): Record<string, unknown> => ({
+/** k and a target are at most N, a map at most to N − 1. Noise is drawn in routers.test.ts. */
+const fitted = ({ k, map, target, maxExpertsPerToken, ...options }: Record<string, unknown>, { N }: Problem): Record<string, unknown> => ({
   ...options,
   ...(k === undefined ? {} : { k: Math.min(N, k as number) }),
+  ...(maxExpertsPerToken === undefined ? {} : { maxExpertsPerToken: Math.min(N, maxExpertsPerToken as number) }),
+  ...(target === undefined ? {} : { target: Math.min(N, target as number) }),
   ...(map === undefined ? {} : { map: (map as number[]).map((expert) => expert % N) }),
 });
 
@@ -29,6 +31,11 @@ const PAIRS: Record<string, Pair> = {
   ...Object.fromEntries(thresholds.map((threshold): [string, Pair] => [`threshold ${threshold}`, { type: 'threshold', options: { threshold } }])),
   'threshold, bounded': { type: 'threshold', options: { threshold: 0.8, maxExpertsPerToken: 2 } },
   'threshold, re-normalised': { type: 'threshold', options: { threshold: 0.8, renormalize: true } },
+  'controlled threshold': { type: 'controlled-threshold', options: { target: 2 } },
+  'controlled threshold, bounded, re-normalised, shared': {
+    type: 'controlled-threshold', options: { target: 1.5, initialThreshold: 0.6, proportional: 0.3, integral: 0.2, maxExpertsPerToken: 2, renormalize: true, shared: true },
+  },
+  'controlled threshold, overruled in evaluation': { type: 'controlled-threshold', options: { target: 1, threshold: 0.9 } },
   switch: { type: 'switch', options: {} },
   'switch, re-normalised, rank alone': { type: 'switch', options: { renormalize: true, rankOnlyPriority: true } },
   'top-k': { type: 'topk', options: { k: 2 } },
@@ -75,29 +82,60 @@ describe.each(Object.entries(SETTINGS))('on %s', (_name, { precision, create, nu
   const near = close(precision === 'float64' ? 1e-12 : 2e-6);
 
   it.each(Object.entries(PAIRS))('%s equals its plain twin', async (_router, { type, options, training }) => {
-    const { create, reference, usesGate } = routerRow('the test', 'router', type);
+    const { create, reference, next, usesGate } = routerRow('the test', 'router', type);
     const property = fc.asyncProperty(problems(), async (drawn) => {
       const problem = { ...drawn, logits: drawn.logits.map((row) => row.map((logit) => Math.round(logit / grid) * grid)) };
       const own = fitted(options, problem);
       const router = create(own);
       expect(usesGate?.(own) ?? true).toBe(router.usesGate);
-      const expected = reference(own, { ...problem, tokenIds: ids(problem), training, precision, capacity: 3 });
-      const routing = routeOn(engine, router, { ...problem, tokenIds: ids(problem), training, capacity: 3 });
-      const choices = await choicesOf(routing);
-      const expectedChoices = plainChoices(expected);
-      expect(choices.map((row) => row.map(([expert]) => expert))).toEqual(expectedChoices.map((row) => row.map(([expert]) => expert)));
-      choices.flat().forEach(([, weight], index) => near(weight, expectedChoices.flat()[index][1]));
-      const scores = await routing.scores.data();
-      expected.expertIds.forEach((expert, index) => (expert < 0 ? undefined : near(scores[index], expected.scores[index])));
-      expect([...(await routing.counts.data())]).toEqual([...expected.counts]);
-      expect(routing.priority).toBe(expected.priority);
-      near((await routing.balanceLoss?.item()) ?? 0, expected.balanceLoss);
-      near((await routing.zLoss?.item()) ?? 0, expected.zLoss);
-      await expectSameStatistics(routing, expected, near);
+      const group = { ...problem, tokenIds: ids(problem), capacity: 3 };
+      if (!router.state) return expectSame(routeOn(engine, router, { ...group, training }), reference(own, { ...group, training, precision }), near);
+      let state = initialState(engine, router, problem.N)!;
+      for (const learns of [true, true, false]) {
+        const routing = routeOn(engine, router, { ...group, training: learns, state });
+        const expected = reference(own, { ...group, training: learns, precision, state: await plainOf(state) });
+        await expectSame(routing, expected, near);
+        if (!learns) {
+          expect([routing.statistics, expected.statistics ?? null]).toEqual([null, null]);
+          return;
+        }
+        expect(await plainOf(routing.statistics!)).toEqual(expected.statistics);
+        const wanted = next!(own, await plainOf(state), expected.statistics!);
+        state = router.state.next(state, routing.statistics!);
+        expectClose(await plainOf(state), wanted, near);
+      }
     });
     await fc.assert(property, { numRuns });
   });
 });
+
+async function expectSame(routing: Routing, expected: plain.Routing, near: (a: number, b: number) => void): Promise<void> {
+  const choices = await choicesOf(routing);
+  const expectedChoices = plainChoices(expected);
+  expect(choices.map((row) => row.map(([expert]) => expert))).toEqual(expectedChoices.map((row) => row.map(([expert]) => expert)));
+  choices.flat().forEach(([, weight], index) => near(weight, expectedChoices.flat()[index][1]));
+  const scores = await routing.scores.data();
+  expected.expertIds.forEach((expert, index) => (expert < 0 ? undefined : near(scores[index], expected.scores[index])));
+  expect([...(await routing.counts.data())]).toEqual([...expected.counts]);
+  expect(routing.priority).toBe(expected.priority);
+  near((await routing.balanceLoss?.item()) ?? 0, expected.balanceLoss);
+  near((await routing.zLoss?.item()) ?? 0, expected.zLoss);
+  await expectSameStatistics(routing, expected, near);
+}
+
+/** Tensors of a state, or what it moves by, as numbers. */
+async function plainOf(tensors: StateTensors): Promise<plain.PlainState> {
+  const read = Object.entries(tensors).map(async ([name, tensor]): Promise<[string, number[]]> => [name, Array.from(await tensor.data())]);
+  return Object.fromEntries(await Promise.all(read));
+}
+
+function expectClose(actual: plain.PlainState, expected: plain.PlainState, near: (a: number, b: number) => void): void {
+  expect(Object.keys(actual).sort()).toEqual(Object.keys(expected).sort());
+  for (const [name, numbers] of Object.entries(expected)) {
+    expect(actual[name], name).toHaveLength(numbers.length);
+    numbers.forEach((number, at) => near(actual[name][at], number));
+  }
+}
 
 async function expectSameStatistics(routing: Routing, expected: plain.Routing, near: (a: number, b: number) => void): Promise<void> {
   const actual = await readRouterStatistics(routerStatistics(routing));

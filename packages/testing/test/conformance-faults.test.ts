@@ -112,8 +112,8 @@ const FAULTS: readonly Fault[] = [
     what: 'the expert that crosses the threshold left out',
     primitive: 'thresholdSelect',
     kernels: {
-      thresholdSelect: ({ p, mask }, { values, indices, counts }, attributes) => {
-        real.thresholdSelect({ p, mask }, { values, indices, counts }, attributes);
+      thresholdSelect: ({ p, mask, threshold }, { values, indices, counts }, attributes) => {
+        real.thresholdSelect({ p, mask, threshold }, { values, indices, counts }, attributes);
         tamper(counts, (data) => data.forEach((count, token) => (data[token] = Math.max(1, count - 1))));
       },
     },

@@ -7,7 +7,7 @@ import { createRecordingBackend } from '@xmoe/testing';
 import type { Experts } from './tiny-training.js';
 import { batchAt, createTinyTrainer } from './tiny-training.js';
 
-const experts: Experts = { router: { type: 'threshold', threshold: 0.8 }, dispatch: 'budget' };
+const experts: Experts = { router: { type: 'controlled-threshold', target: 3 }, dispatch: 'budget' };
 
 /** Reports of updates with `accumulation` micro-batches each; routing is collected every third step. */
 async function reportsOf(backend: Backend, accumulation: number, steps: number, afterStep?: (step: number, buffers: number) => void) {

@@ -44,6 +44,7 @@ export function createTinyTrainer(engine: Engine, experts: Experts, onUpload: (b
   return createTrainer<HostBatch, LanguageModelBatch, RoutingTrace>({
     engine,
     specs: model.parameters,
+    states: model.states,
     parameters: initializeParameters(engine, model.parameters, randomKey(42)),
     optimizer: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clipNorm: 1 },
     schedule: { type: 'cosine', peak: 0.01, final: 0.001, warmupSteps: 2, totalSteps: 20 },

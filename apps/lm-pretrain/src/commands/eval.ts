@@ -1,6 +1,7 @@
 // eval: perplexity of a trained run, with the capacity of training and with nothing dropped.
 import { XMoEError } from '@xmoe/core';
 import { createLanguageModelFromConfig, droplessLanguageConfig, expertsOverDense, routingReader } from '@xmoe/models';
+import { hasThreshold } from '@xmoe/models/sections';
 import { splitNames, type SplitName } from '@xmoe/text';
 import type { Config } from '../config.js';
 import { evaluate, type EvaluationResult } from '../evaluate.js';
@@ -63,12 +64,12 @@ function mostWindows({ train }: Config, { maxWindows, split }: EvalOptions): num
 function withRouting(config: Config, { threshold, capacityFactor }: EvalOptions): Config {
   if (threshold === undefined && capacityFactor === undefined) return config;
   if (!config.moe) throw new XMoEError('config', 'the run is dense: it has no threshold and no capacity', { hint: 'leave --threshold and --capacity-factor out' });
-  if (threshold !== undefined && config.moe.router.type !== 'threshold') {
+  if (threshold !== undefined && !hasThreshold(config.moe.router)) {
     throw new XMoEError('config', `the run uses the ${config.moe.router.type} router, which has no threshold`, { hint: 'leave --threshold out' });
   }
   if (threshold !== undefined && (threshold < 0 || threshold > 1)) throw new XMoEError('value', `the threshold is ${threshold}`, { hint: 'pass a number from 0 to 1' });
   if (capacityFactor !== undefined && capacityFactor <= 0) throw new XMoEError('value', `the capacity factor is ${capacityFactor}`, { hint: 'pass a number above 0' });
-  const router = config.moe.router.type === 'threshold' && threshold !== undefined ? { ...config.moe.router, threshold } : config.moe.router;
+  const router = (threshold === undefined ? config.moe.router : { ...config.moe.router, threshold }) as typeof config.moe.router;
   return { ...config, moe: { ...config.moe, router, capacityFactor: capacityFactor ?? config.moe.capacityFactor } };
 }
 

@@ -1,9 +1,12 @@
 // The WGSL of topK and thresholdSelect. Who launches what is in top-k.ts.
+import { MASS_ONE, SOFTMAX_SLACK } from '@xmoe/core/backend';
 import { BOUND_WGSL, FLOAT_WORDS_WGSL, IS_BEFORE_WGSL, ORDER_GROUP, SORT_PAIRS_WGSL, SUM_BEFORE_WGSL } from './order-wgsl.js';
 
 const MAIN = `
 @compute @workgroup_size(${ORDER_GROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {`.trim();
+
+export type ThresholdSource = 'argument' | 'buffer';
 
 interface RankOptions {
   /** Lanes per row, a power of two of at least the columns. */
@@ -11,8 +14,8 @@ interface RankOptions {
   /** The float32 bits of x at (row, column). */
   readonly bits: string;
   readonly valueType: string;
-  /** XMoE, Algorithm 1: only what the threshold takes, with counts. */
-  readonly threshold: boolean;
+  /** XMoE, Algorithm 1: only what the threshold takes, with counts. The threshold is an argument, or in a buffer. */
+  readonly threshold: ThresholdSource | null;
   readonly masked: boolean;
 }
 
@@ -42,7 +45,7 @@ ${MAIN}
     let theirs = words[begin + other];
     place += select(0u, 1u, theirs < word || (theirs == word && other < column));
   }
-  ${threshold ? takeByThreshold(rows, masked) : `
+  ${threshold ? takeByThreshold(rows, masked, threshold) : `
   if (inside && place < args.choices) {
     let at = row * args.choices + place;
     values[at] = ${valueType}(bitcast<f32>(bits));
@@ -64,23 +67,35 @@ var<workgroup> sorted: array<f32, ${ORDER_GROUP}>;
 var<workgroup> ids: array<u32, ${ORDER_GROUP}>;
 var<workgroup> taken: array<u32, ${ORDER_GROUP}>;`.trim();
 
-/** Sets `count` to how many of a descending row the threshold takes. */
-function addUp(value: (place: string) => string): string {
+/** Sets `limit` to the units of mass to reach, as `massToReach` of core, and `all` to whether everything is taken. t·2^30 is exact, and so is its fraction. */
+function limitWgsl(source: ThresholdSource): string {
+  if (source === 'argument') return 'let limit = args.limit; let all = args.all != 0u;';
+  const slack = SOFTMAX_SLACK * MASS_ONE;
   return `
+    let t = threshold[0];
+    let all = t >= 1.0;
+    let units = clamp(t, 0.0, 1.0) * ${MASS_ONE}.0;
+    let limit = i32(units) + select(0, 1, units - floor(units) > ${slack - Math.floor(slack)}) - ${Math.floor(slack)} - i32(args.columns);`.trim();
+}
+
+/** Sets `count` to how many of a descending row the threshold takes. */
+function addUp(value: (place: string) => string, source: ThresholdSource): string {
+  return `
+    ${limitWgsl(source)}
     var count = args.choices;
-    if (args.all == 0u) {
+    if (!all) {
       var mass = 0;
       count = 0u;
       while (count < args.choices) {
         mass += unitsOf(${value('count')});
         count++;
-        if (mass >= args.limit) { break; }
+        if (mass >= limit) { break; }
       }
     }`.trim();
 }
 
 /** One lane per row adds up; then neighbouring lanes store neighbouring choices. */
-function takeByThreshold(rows: number, masked: boolean): string {
+function takeByThreshold(rows: number, masked: boolean, source: ThresholdSource): string {
   return `
   if (inside) {
     sorted[begin + place] = bitcast<f32>(bits);
@@ -88,7 +103,7 @@ function takeByThreshold(rows: number, masked: boolean): string {
   }
   workgroupBarrier();
   if (inside && column == 0u) {
-    ${addUp((place) => `sorted[begin + ${place}]`)}
+    ${addUp((place) => `sorted[begin + ${place}]`, source)}
     ${masked ? 'if (mask[args.first + row] == 0u) { count = 0u; }' : ''}
     counts[args.first + row] = i32(count);
     taken[slot] = count;
@@ -153,7 +168,7 @@ fn element(i: u32) {
 }`.trim();
 
 /** A workgroup per token: how many of its sorted values the threshold takes; the rest become 0 and −1. */
-export function cutWgsl(masked: boolean): string {
+export function cutWgsl(masked: boolean, source: ThresholdSource): string {
   return `
 ${UNITS_WGSL}
 var<workgroup> taken: u32;
@@ -162,7 +177,7 @@ ${MAIN}
   if (row >= args.rows) { return; }
   let begin = row * args.choices;
   if (lane == 0u) {
-    ${addUp((place) => `values[begin + ${place}]`)}
+    ${addUp((place) => `values[begin + ${place}]`, source)}
     ${masked ? 'if (mask[row] == 0u) { count = 0u; }' : ''}
     counts[row] = i32(count);
     taken = count;

@@ -3,12 +3,12 @@
 // sorted.
 import { sizeOf, type DType, type Kernels, type Operand } from '@xmoe/core';
 import { massToReach } from '@xmoe/core/backend';
-import { reads, wgslType, writes, type BufferType } from '../runtime/program.js';
+import { reads, wgslType, writes, type BufferSpec, type BufferType, type ScalarType } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { bitsOf, ORDER_GROUP, RUN } from './order-wgsl.js';
 import { sortWords } from './radix-sort.js';
 import { rowWindows } from './rows.js';
-import { cutWgsl, pickSortedWgsl, rankWgsl, selectWgsl } from './top-k-wgsl.js';
+import { cutWgsl, pickSortedWgsl, rankWgsl, selectWgsl, type ThresholdSource } from './top-k-wgsl.js';
 
 /** float32 is read as its bits. */
 const bitsType = (dtype: DType): BufferType | DType => (dtype === 'float32' ? 'u32' : dtype);
@@ -18,26 +18,33 @@ export function topKKernels(runtime: Runtime) {
     topK({ x }, { values, indices }) {
       selectTop(runtime, 'topK', x, values, indices);
     },
-    thresholdSelect({ p, mask }, { values, indices, counts }, { threshold }) {
+    thresholdSelect({ p, mask, threshold: onDevice }, { values, indices, counts }, { threshold }) {
       const [rows, columns] = p.shape as [number, number];
       const choices = indices.shape[1]!;
       const reach = massToReach(threshold, columns);
-      const args = { limit: reach === Infinity ? 0 : reach, all: Number(reach === Infinity) };
-      const masks: Record<string, Operand> = mask ? { mask } : {};
+      const args: Record<string, number> = onDevice ? {} : { limit: reach === Infinity ? 0 : reach, all: Number(reach === Infinity) };
+      const source = onDevice ? 'buffer' : 'argument';
+      const extra: Record<string, Operand> = { ...(mask ? { mask } : {}), ...(onDevice ? { threshold: onDevice } : {}) };
       if (columns <= ORDER_GROUP && choices > 0) {
-        rank(runtime, 'thresholdSelect', p, values, indices, { counts, ...masks }, args);
+        rank(runtime, 'thresholdSelect', p, values, indices, { counts, ...extra }, args);
         return;
       }
       selectTop(runtime, 'thresholdSelect', p, values, indices);
-      const program = runtime.program(`thresholdSelect cut${mask ? ' masked' : ''}`, () => ({
-        buffers: { values: writes('f32'), indices: writes('i32'), counts: writes('i32'), ...(mask ? { mask: reads('bool') } : {}) },
-        args: { rows: 'u32', choices: 'u32', limit: 'i32', all: 'u32' },
-        code: cutWgsl(mask !== null),
+      const program = runtime.program(`thresholdSelect cut by ${source}${mask ? ' masked' : ''}`, () => ({
+        buffers: { values: writes('f32'), indices: writes('i32'), counts: writes('i32'), ...extraBuffers(extra) },
+        args: { rows: 'u32', columns: 'u32', choices: 'u32', ...limitArgs(source) },
+        code: cutWgsl(mask !== null, source),
       }));
-      runtime.run(program, { values, indices, counts, ...masks }, { rows, choices, ...args }, runtime.fold(rows));
+      runtime.run(program, { values, indices, counts, ...extra }, { rows, columns, choices, ...args }, runtime.fold(rows));
     },
   } satisfies Partial<Kernels>;
 }
+
+const extraBuffers = (extra: Readonly<Record<string, Operand>>): Record<string, BufferSpec> => ({
+  ...('mask' in extra ? { mask: reads('bool') } : {}), ...('threshold' in extra ? { threshold: reads('f32') } : {}),
+});
+
+const limitArgs = (source: ThresholdSource | null): Record<string, ScalarType> => (source === 'argument' ? { limit: 'i32', all: 'u32' } : {});
 
 /** The k best of each row, in order. `values` may be of another float type than x. */
 function selectTop(runtime: Runtime, name: string, x: Operand, values: Operand, indices: Operand): void {
@@ -57,14 +64,15 @@ function rank(
   const [, columns] = x.shape as [number, number];
   const choices = indices.shape[1]!;
   const lanes = 2 ** Math.ceil(Math.log2(Math.max(1, columns)));
-  const threshold = 'counts' in extra;
-  const variant = `${lanes} ${x.dtype} to ${values.dtype}${'mask' in extra ? ' masked' : ''}`;
+  const source = 'threshold' in extra ? 'buffer' : 'argument';
+  const threshold = 'counts' in extra ? source : null;
+  const variant = `${lanes} ${x.dtype} to ${values.dtype}${threshold ? ` by ${threshold}` : ''}${'mask' in extra ? ' masked' : ''}`;
   const program = runtime.program(`${name} rank ${variant}`, () => ({
     buffers: {
       x: reads(bitsType(x.dtype)), values: writes(values.dtype), indices: writes('int32'),
-      ...(threshold ? { counts: writes('int32') } : {}), ...('mask' in extra ? { mask: reads('bool') } : {}),
+      ...(threshold ? { counts: writes('int32') } : {}), ...extraBuffers(extra),
     },
-    args: { rows: 'u32', first: 'u32', columns: 'u32', choices: 'u32', ...(threshold ? { limit: 'i32', all: 'u32' } as const : {}) },
+    args: { rows: 'u32', first: 'u32', columns: 'u32', choices: 'u32', ...limitArgs(threshold) },
     code: rankWgsl({ lanes, bits: bitsOf(x.dtype, 'x', 'row * args.columns + column'), valueType: wgslType(values.dtype), threshold, masked: 'mask' in extra }),
   }));
   for (const { first, rows, buffers } of rowWindows(runtime, { x, values, indices })) {

@@ -1,12 +1,12 @@
 // Fallbacks of the routing primitives: threshold selection and the per-token combination of expert outputs.
 import type { KernelAttributes, KernelInputs, KernelOutputs, Operand } from '../contract.js';
-import { MASS_ONE, massToReach } from '../threshold-mass.js';
+import { MASS_ONE, massToReach, SOFTMAX_SLACK } from '../threshold-mass.js';
 import { reshape, type Scratch } from './scratch.js';
 
 /** XMoE Algorithm 1 by sort and running sum, in whole units. */
 export function thresholdSelect(
   scratch: Scratch,
-  { p, mask }: KernelInputs<'thresholdSelect'>,
+  { p, mask, threshold: onDevice }: KernelInputs<'thresholdSelect'>,
   { values, indices, counts }: KernelOutputs<'thresholdSelect'>,
   { threshold }: KernelAttributes<'thresholdSelect'>,
 ): void {
@@ -15,9 +15,10 @@ export function thresholdSelect(
   const largest = scratch.empty(indices.shape, p.dtype);
   scratch.kernels.topK({ x: p }, { values: largest, indices: sorted });
   const wide = scratch.cast(largest, 'float32');
-  const limit = massToReach(threshold, p.shape[1]!);
+  const limit = onDevice ? 0 : massToReach(threshold, p.shape[1]!);
   const all = scratch.full([tokens], choices, 'int32');
-  const wanted = limit === Infinity || choices === 0 ? all : countsOf(scratch, wide, limit, all);
+  let wanted = limit === Infinity || choices === 0 ? all : countsOf(scratch, wide, onDevice ? limitOf(scratch, onDevice, p.shape[1]!) : limit, all);
+  if (onDevice) wanted = scratch.select(scratch.compare('greaterEqual', onDevice, 1), all, wanted);
   if (mask) scratch.binary('multiply', wanted, scratch.cast(reshape(mask, [tokens]), 'int32'), counts);
   else scratch.copy(wanted, counts);
   const taken = scratch.compare('less', reshape(scratch.iota(choices), [1, choices]), reshape(counts, [tokens, 1])); // [T, K]
@@ -25,8 +26,21 @@ export function thresholdSelect(
   scratch.select(taken, wide, 0, values);
 }
 
+/**
+ * `massToReach` of a threshold below 1 that is on the device, int32 [1, 1]. t·2^30 is exact in float32, and so is its fraction: only what
+ * the slack of softmax adds to it has to be compared.
+ */
+function limitOf(scratch: Scratch, threshold: Operand, experts: number): Operand {
+  const slack = SOFTMAX_SLACK * MASS_ONE;
+  const units = scratch.binary('multiply', scratch.binary('maximum', threshold, 0), MASS_ONE);
+  const whole = scratch.unary('floor', units);
+  const beyond = scratch.compare('greater', scratch.binary('subtract', units, whole), slack - Math.floor(slack));
+  const limit = scratch.binary('add', scratch.cast(whole, 'int32'), scratch.cast(beyond, 'int32'));
+  return reshape(scratch.binary('add', limit, -Math.floor(slack) - experts), [1, 1]);
+}
+
 /** int32 [T]: the place of the first sum of sorted values [T, K] that has reached the limit, plus 1; `all` where none has. */
-function countsOf(scratch: Scratch, values: Operand, limit: number, all: Operand): Operand {
+function countsOf(scratch: Scratch, values: Operand, limit: number | Operand, all: Operand): Operand {
   const [tokens, choices] = values.shape as [number, number];
   const inside = scratch.select(scratch.compare('greater', values, 0), scratch.binary('minimum', values, 1), 0); // not NaN
   const units = scratch.cast(scratch.binary('multiply', inside, MASS_ONE), 'int32');

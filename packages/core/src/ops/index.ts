@@ -13,7 +13,7 @@ export { gatherRows, scatterAddRows, takeAlongLast, addAlongLast } from './index
 export { matmul, matmulWeight, groupedMatmul, type MatmulOptions } from './matmul.js';
 export { reshape, transpose, slice, pad, broadcastTo, concat } from './movement.js';
 export { softmax, logSoftmax, logSumExp, layerNorm } from './normalization.js';
-export { adamStep, sumSquares } from './optimizer.js';
+export { adamStep, assign, sumSquares } from './optimizer.js';
 export { randomUniform, randomNormal, randomGumbel } from './random.js';
 export { sum, mean, max, min, argMax, argMin, cumsum, type ReduceOptions } from './reduce.js';
 export { thresholdSelect, combineExperts, type ThresholdSelection, type ThresholdSelectOptions } from './routing.js';

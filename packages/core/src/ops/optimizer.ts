@@ -1,4 +1,4 @@
-// The in-place optimiser step (no gradient) and the squared norm that clipping needs.
+// The in-place optimiser step and assignment (no gradients) and the squared norm that clipping needs.
 import { XMoEError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import { requireDType, requireExtent, requireFloat, requireList, requireOptions, requireSameDType, requireSameEngine } from './check.js';
@@ -27,6 +27,19 @@ export function adamStep(
   requireDType(op, 'hyper', hyper, 'float32');
   requireExtent(op, 'the size of hyper', hyper.size, 10);
   hyper.engine.kernels.adamStep({ gradients, hyper }, { parameters, m, v }, options);
+}
+
+/**
+ * Writes `value` into `target` on the device: same shape and dtype. No gradient. For what changes once per update; a tensor that a
+ * gradient was recorded with must keep its contents until then.
+ */
+export function assign(target: Tensor, value: Tensor): void {
+  const op = 'assign';
+  requireSameEngine(op, target, value);
+  requireSameDType(op, target, value);
+  requireExtent(op, 'the size of value', value.size, target.size);
+  if (target.buffer === value.buffer) return;
+  target.engine.kernels.cast({ x: view(value, target.shape) }, { out: target });
 }
 
 /** Σ x² over all elements of all inputs (at least one), floats of one dtype: float32 []. */

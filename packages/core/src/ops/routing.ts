@@ -1,6 +1,6 @@
 // Ops of mixture-of-experts layers: threshold selection and the weighted combination of expert outputs.
 import { XMoEError } from '../errors.js';
-import type { Tensor } from '../tensor.js';
+import { Tensor } from '../tensor.js';
 import { engineOf, requireDType, requireExtent, requireFloat, requireNumber, requireOptions, requireRank, requireSameEngine } from './check.js';
 import { addAlongLast } from './indexing.js';
 import { view } from './view.js';
@@ -23,18 +23,24 @@ export interface ThresholdSelectOptions {
 
 /**
  * XMoE Algorithm 1, Eq. 5: the fewest experts whose probabilities reach t. p float32 [T, N]. t ≤ 0 takes the first, t ≥ 1 all K. N equal
- * probabilities and t = j / N take j experts: a sum within 1e-6 + N·2^-30 of t has reached it, on every backend.
+ * probabilities and t = j / N take j experts: a sum within 1e-6 + N·2^-30 of t has reached it, on every backend. t may be a tensor,
+ * float32 of one element: it has no gradient.
  */
-export function thresholdSelect(p: Tensor, threshold: number, options: ThresholdSelectOptions = {}): ThresholdSelection {
+export function thresholdSelect(p: Tensor, threshold: number | Tensor, options: ThresholdSelectOptions = {}): ThresholdSelection {
   const op = 'thresholdSelect';
   const engine = engineOf(op, 'p', p);
   requireRank(op, 'p', p, 2);
   requireDType(op, 'p', p, 'float32');
   const [tokens, experts] = p.shape as [number, number];
-  requireNumber(op, 'the threshold', threshold);
+  const onDevice = threshold instanceof Tensor;
+  if (onDevice) {
+    requireSameEngine(op, p, threshold);
+    requireDType(op, 'the threshold', threshold, 'float32');
+    requireExtent(op, 'the size of the threshold', threshold.size, 1);
+  } else requireNumber(op, 'the threshold', threshold);
   requireOptions(op, options);
   const { choices = experts, mask = null } = options;
-  if (Number.isNaN(threshold)) throw new XMoEError('value', 'the threshold is NaN', { op, hint: 'pass a number; t ≥ 1 takes every expert' });
+  if (!onDevice && Number.isNaN(threshold)) throw new XMoEError('value', 'the threshold is NaN', { op, hint: 'pass a number; t ≥ 1 takes every expert' });
   if (!Number.isInteger(choices) || choices < 0 || choices > experts) {
     throw new XMoEError('value', `choices is ${choices}, there are ${experts} experts`, { op, hint: `pass a whole number from 0 to ${experts}` });
   }
@@ -46,7 +52,8 @@ export function thresholdSelect(p: Tensor, threshold: number, options: Threshold
   const values = engine.empty([tokens, choices]);
   const indices = engine.empty([tokens, choices], 'int32');
   const counts = engine.empty([tokens], 'int32');
-  engine.kernels.thresholdSelect({ p, mask: mask ? view(mask, [tokens]) : null }, { values, indices, counts }, { threshold });
+  const inputs = { p, mask: mask ? view(mask, [tokens]) : null, threshold: onDevice ? view(threshold, [1]) : null };
+  engine.kernels.thresholdSelect(inputs, { values, indices, counts }, { threshold: onDevice ? 0 : threshold });
   engine.tape?.record({ op, inputs: [p], outputs: [values], saved: [indices], backward: ([dy], [at]) => [addAlongLast(dy!, at!, experts)] });
   return { values, indices, counts };
 }

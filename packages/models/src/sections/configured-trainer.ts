@@ -1,5 +1,5 @@
 // The trainer of a model as the `train` section of its configuration asks for it. What a batch is, the model says; the loop around it is not here.
-import type { Engine, ParameterSpec, Tensor } from '@xmoe/core';
+import type { Engine, LayerState, ParameterSpec, Tensor } from '@xmoe/core';
 import type { RoutingTrace } from '@xmoe/moe';
 import { createTrainer, type LossFunction, type Trainer, type TrainerOptions } from '@xmoe/train';
 import { routingReader, type RoutedSections } from '../routing-reader.js';
@@ -8,6 +8,7 @@ import { optimizerOf, scheduleOf, type TrainingKeys } from './training.js';
 /** What is trained. */
 export interface TrainedModel<Device> extends Pick<LossFunction<never, Device, RoutingTrace>, 'loss'> {
   readonly parameters: readonly ParameterSpec[];
+  readonly states?: readonly LayerState[];
 }
 
 /** How its batches reach the device, and how many targets one has. */
@@ -25,6 +26,7 @@ export function createConfiguredTrainer<Host, Device>(
   return createTrainer<Host, Device, RoutingTrace>({
     engine,
     specs: model.parameters,
+    ...(model.states ? { states: model.states } : {}),
     parameters,
     optimizer: optimizerOf(train),
     schedule: scheduleOf(train),

@@ -97,6 +97,11 @@ function tooManyExperts(name: string, value: JsonValue | undefined, experts: num
   return [{ problem: `moe.router.${name}[${beyond}] is ${String((value as JsonValue[])[beyond])}, there are ${experts} experts`, hint: `they are numbered from 0 to ${experts - 1}` }];
 }
 
+/** Whether the router takes a threshold, which evaluation may set to another than training had. */
+export function hasThreshold({ type }: RouterConfig): boolean {
+  return Object.hasOwn(rowOf(type).options, 'threshold');
+}
+
 /** What `createMoeFeedForward` takes from the section. */
 export function expertSettings(moe: ExpertsConfig, facts: Required<ModelFacts>) {
   const { experts, expertHidden, dispatch, capacityFactor, minCapacity, balanceCoefficient, zCoefficient, init, trackPositive } = moe;

@@ -2,7 +2,7 @@
 export { createConfiguredTrainer, type TrainedModel, type TrainingBatches } from './configured-trainer.js';
 export {
   activeExpertWeights, denseParameters, droplessExperts, EXPERT_FLAG_ALIASES, expertParameters, expertSettings, expertsProblems, expertsSchema,
-  replaceRouter, ROUTER_NAMES, type ConfigProblem, type ExpertsConfig,
+  hasThreshold, replaceRouter, ROUTER_NAMES, type ConfigProblem, type ExpertsConfig,
 } from './experts.js';
 export { batchCount, count, countFromZero, floatFromZero, layerCount, layerSize, modelWidth, positiveFloat, share, whole } from './ranges.js';
 export { RESUMABLE_TRAINING_KEYS, scaledWarmup, trainingProblems, trainingShape, type TrainingKeys } from './training.js';

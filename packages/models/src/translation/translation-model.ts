@@ -3,7 +3,7 @@ import type { FeedForward } from '@xmoe/core';
 import { createMoeFeedForward, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createEncoderDecoder, type EncoderDecoder } from '@xmoe/nn';
 import type { MemoryKnob, MemoryNeeds } from '../memory-needs.js';
-import { activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings } from '../sections/experts.js';
+import { activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings, hasThreshold } from '../sections/experts.js';
 import type { TranslationConfig } from './translation-config.js';
 
 export type XMoETranslator = EncoderDecoder<RoutingTrace>;
@@ -18,8 +18,8 @@ export function translationLayerHasExperts({ moe }: TranslationConfig, side: Sid
 export function droplessTranslationConfig(config: TranslationConfig): TranslationConfig {
   const moe = droplessExperts(config.moe);
   const { threshold } = config.decoding;
-  if (moe?.router.type !== 'threshold' || threshold === null) return { ...config, moe };
-  return { ...config, moe: { ...moe, router: { ...moe.router, threshold } } };
+  if (!moe || threshold === null || !hasThreshold(moe.router)) return { ...config, moe };
+  return { ...config, moe: { ...moe, router: { ...moe.router, threshold } } as typeof moe };
 }
 
 /** Builds the model, for any engine; parameters are made separately. */

@@ -1,7 +1,7 @@
 // One Transformer layer around any feed-forward: self-attention, optional cross-attention, feed-forward, residuals.
 import {
   add, XMoEError,
-  type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
+  type FeedForward, type ForwardContext, type LayerState, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 import {
   attendMemory, crossAttention, crossAttentionParameters, crossKeyValues, extendSelfAttention, selfAttention, selfAttentionParameters,
@@ -57,6 +57,8 @@ export interface LayerStepResult<Trace> extends LayerResult<Trace> {
 export interface TransformerLayer<Trace> {
   readonly name: string;
   readonly parameters: readonly ParameterSpec[];
+  /** Those of the feed-forward. */
+  readonly states: readonly LayerState[];
   apply(parameters: Parameters, input: TransformerLayerInput, context: ForwardContext): LayerResult<Trace>;
   /** Keys and values of the memory [S·Ts, d] for {@link step}. */
   remember(parameters: Parameters, memory: Tensor, shape: BatchShape): KeyValues;
@@ -69,6 +71,8 @@ export interface LayerResult<Trace> {
   x: Tensor;
   auxLoss: Tensor | null;
   trace: Trace | null;
+  /** What the feed-forward's states move by; null where nothing does. */
+  sums: Parameters | null;
 }
 
 /**
@@ -89,20 +93,23 @@ export function createTransformerLayer<Trace>(config: TransformerLayerConfig<Tra
     };
     let auxLoss: Tensor | null = null;
     let trace: Trace | null = null;
+    let sums: Parameters | null = null;
     let x = residual(start, `${name}.ln_1`, 'attn', self);
     if (cross) x = residual(x, `${name}.ln_cross_attn`, 'crossattention', cross);
     x = residual(x, `${name}.ln_2`, 'mlp', (h) => {
       const result = feedForward.apply(weights, h, context);
       auxLoss = result.auxLoss;
       trace = result.trace;
+      sums = result.sums ?? null;
       return result.output;
     });
-    return { x, auxLoss, trace };
+    return { x, auxLoss, trace, sums };
   };
 
   return {
     name,
     parameters: layerParameters(config),
+    states: feedForward.states ?? [],
     apply(weights, { x, shape, keyMask, memory }, context) {
       if (config.cross && !memory) throw noMemory(name);
       const self: Branch = (h) => selfAttention(weights, `${name}.attn`, h, shape, attention, context, { causal: config.causal, keyMask });

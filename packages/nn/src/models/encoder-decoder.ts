@@ -1,7 +1,7 @@
 // The encoder-decoder Transformer (Vaswani et al. 2017) with any feed-forward in any layer of either side.
 import {
-  add, cast, linearCrossEntropy, matmul, multiply, parameter, reshape,
-  type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
+  add, addSums, cast, linearCrossEntropy, matmul, multiply, parameter, reshape, statesOf, withoutRepeatedStates,
+  type FeedForward, type ForwardContext, type LayerState, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 import type { DecoderState } from '../decoding/decoder-state.js';
 import { checkHeads, type BatchShape } from '../layers/attention.js';
@@ -51,6 +51,8 @@ export interface SequenceBatch {
 export interface EncoderDecoder<Trace = unknown> {
   readonly config: EncoderDecoderConfig<Trace>;
   readonly parameters: readonly ParameterSpec[];
+  /** What of the parameters is not trained, and how it moves. */
+  readonly states: readonly LayerState[];
   encode(parameters: Parameters, source: SequenceBatch, context: ForwardContext): Side<Trace>;
   decode(parameters: Parameters, target: SequenceBatch, source: SequenceBatch, memory: Tensor, context: ForwardContext): Side<Trace>;
   /** Cross-entropy per target token, label-smoothed in training, + auxiliary losses. */
@@ -83,11 +85,12 @@ export function createEncoderDecoder<Trace = unknown>(config: EncoderDecoderConf
 
   return {
     config,
-    parameters: [
+    parameters: withoutRepeatedStates([
       ...[...new Set([encoder.embedding, decoder.embedding])].flatMap((name) => embeddingParameters(name, config.vocabularySize, config.width, config.initStd)),
       ...encoder.parameters,
       ...decoder.parameters,
-    ],
+    ]),
+    states: statesOf([...encoder.layers, ...decoder.layers]),
     encode,
     decode,
     logits: (weights, states) => matmul(states, outputWeight(weights, states), { transposeB: true, dtype: 'float32' }),
@@ -97,7 +100,7 @@ export function createEncoderDecoder<Trace = unknown>(config: EncoderDecoderConf
       const labelSmoothing = context.training ? config.labelSmoothing : 0;
       const losses = linearCrossEntropy(states.x, parameter(weights, `${decoder.embedding}.weight`), labels, { labelSmoothing });
       const auxLoss = memory.auxLoss && states.auxLoss ? add(memory.auxLoss, states.auxLoss) : (memory.auxLoss ?? states.auxLoss);
-      return { ...combineLosses(losses, labels, auxLoss, options), traces: [...memory.traces, ...states.traces] };
+      return { ...combineLosses(losses, labels, auxLoss, options), traces: [...memory.traces, ...states.traces], sums: addSums(memory.sums, states.sums) };
     },
     startDecoding(weights, source, context) {
       const { x } = encode(weights, source, context);

@@ -1,7 +1,7 @@
 // The decoder-only language model: GPT-2's shape with any feed-forward in any layer. Not a trainer and not a sampler.
 import {
-  cast, linearCrossEntropy, matmul, parameter, reshape, slice,
-  type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
+  cast, linearCrossEntropy, matmul, parameter, reshape, slice, statesOf, withoutRepeatedStates,
+  type FeedForward, type ForwardContext, type LayerState, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 import type { PrefixState } from '../decoding/prefix-state.js';
 import { checkHeads, type BatchShape } from '../layers/attention.js';
@@ -46,6 +46,8 @@ export interface LanguageModelBatch {
 export interface LanguageModel<Trace = unknown> {
   readonly config: LanguageModelConfig<Trace>;
   readonly parameters: readonly ParameterSpec[];
+  /** What of the parameters is not trained, and how it moves. */
+  readonly states: readonly LayerState[];
   /** Final hidden states [B·T, d]. */
   hidden(parameters: Parameters, inputs: Tensor, shape: BatchShape, context: ForwardContext): HiddenStates<Trace>;
   loss(parameters: Parameters, batch: LanguageModelBatch, context: ForwardContext, options?: LossOptions): ModelLoss<Trace>;
@@ -102,21 +104,22 @@ export function createLanguageModel<Trace = unknown>(config: LanguageModelConfig
 
   return {
     config,
-    parameters: [
+    parameters: withoutRepeatedStates([
       ...embeddingParameters('wte', vocabularySize, width, initStd),
       ...positions.parameters,
       ...layers.flatMap((layer) => layer.parameters),
       ...layerNormParameters('ln_f', width),
       ...(tiedEmbeddings ? [] : embeddingParameters(head, vocabularySize, width, initStd)),
-    ],
+    ]),
+    states: statesOf(layers),
     hidden,
     tokenLosses(weights, { inputs, targets, shape }, context) {
       const { x, traces } = hidden(weights, inputs, shape, context);
       return { losses: project(weights, x, targets), traces };
     },
     loss(weights, { inputs, targets, shape }, context, options = {}) {
-      const { x, auxLoss, traces } = hidden(weights, inputs, shape, context);
-      return { ...combineLosses(project(weights, x, targets), targets, auxLoss, options), traces };
+      const { x, auxLoss, traces, sums } = hidden(weights, inputs, shape, context);
+      return { ...combineLosses(project(weights, x, targets), targets, auxLoss, options), traces, sums };
     },
     logitsAt(weights, inputs, shape, position, context) {
       const { x } = hidden(weights, inputs, shape, context);

@@ -1,5 +1,5 @@
 // How models put their loss together: per-token losses over a normaliser, plus the auxiliary losses of the layers.
-import { add, cast, divide, greaterEqual, maximum, multiply, sum, type Tensor } from '@xmoe/core';
+import { add, cast, divide, greaterEqual, maximum, multiply, sum, type Parameters, type Tensor } from '@xmoe/core';
 import type { LayerTrace } from './stack.js';
 
 export interface LossOptions {
@@ -18,6 +18,8 @@ export interface ModelLoss<Trace> {
   /** Σ of the layers' scaled auxiliary losses: float32 [] or null. */
   auxLoss: Tensor | null;
   traces: LayerTrace<Trace>[];
+  /** What the model's states move by, to be added over the micro-batches of an update; null where nothing does. */
+  sums: Parameters | null;
 }
 
 /**
@@ -29,7 +31,7 @@ export function combineLosses(
   targets: Tensor,
   auxLoss: Tensor | null,
   { normalizer, auxScale = 1 }: LossOptions,
-): Omit<ModelLoss<never>, 'traces'> {
+): Omit<ModelLoss<never>, 'traces' | 'sums'> {
   const count = normalizer ?? maximum(sum(cast(greaterEqual(targets, 0), 'float32')), 1);
   const crossEntropy = divide(sum(losses), count);
   const scaled = auxLoss && auxScale !== 1 ? multiply(auxLoss, auxScale) : auxLoss;

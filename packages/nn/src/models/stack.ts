@@ -1,6 +1,6 @@
 // A stack of Transformer layers with one scope each, optional activation checkpointing, and summed auxiliary losses; and the same
 // over the next positions alone.
-import { add, checkpoint, type ForwardContext, type Parameters, type Tensor } from '@xmoe/core';
+import { add, addSums, checkpoint, type ForwardContext, type Parameters, type Tensor } from '@xmoe/core';
 import type { KeyValues } from '../layers/attention.js';
 import type { LayerResult, LayerStepInput, TransformerLayer, TransformerLayerInput } from '../layers/transformer-layer.js';
 
@@ -16,6 +16,8 @@ export interface StackResult<Trace> {
   /** Σ of the layers' auxiliary losses, or null when no layer has one. */
   auxLoss: Tensor | null;
   traces: LayerTrace<Trace>[];
+  /** What the layers' states move by, those of one name added; null where nothing does. */
+  sums: Parameters | null;
 }
 
 /** Runs the layers in order. With `checkpointing`, each keeps only its input and runs again in the backward pass. */
@@ -29,6 +31,7 @@ export function applyStack<Trace>(
   let { x } = input;
   let auxLoss: Tensor | null = null;
   const traces: LayerTrace<Trace>[] = [];
+  let sums: Parameters | null = null;
   for (const layer of layers) {
     const run = (given: TransformerLayerInput): LayerResult<Trace> => layer.apply(parameters, given, context);
     const here = { ...input, x };
@@ -36,9 +39,10 @@ export function applyStack<Trace>(
     if (x !== input.x) x.dispose(); // made by the layer before; the tape holds its own references
     x = result.x;
     if (result.auxLoss) auxLoss = auxLoss ? add(auxLoss, result.auxLoss) : result.auxLoss;
+    sums = addSums(sums, result.sums);
     if (result.trace !== null) traces.push({ layer: layer.name, trace: result.trace });
   }
-  return { x, auxLoss, traces };
+  return { x, auxLoss, traces, sums };
 }
 
 /**

@@ -38,7 +38,7 @@ export interface AdamW {
 }
 
 /** Norms from here on are as good as infinite: near the largest float32, the same on every backend. */
-const LARGEST_NORM = 3e38;
+export const LARGEST_NORM = 3e38;
 
 /** Whether an update with this gradient norm was applied: false for NaN, infinities and what is nearly one. */
 export function isFiniteNorm(norm: number): boolean {

@@ -5,6 +5,9 @@ import type { Gate } from './gate.js';
 import type { Logits, Mask, Precision } from './logits.js';
 import { balanceLoss, zLoss } from './losses.js';
 
+/** A state of a router, or what it moves by, as numbers by name. */
+export type PlainState = Readonly<Record<string, readonly number[]>>;
+
 /** One routing group as data: what `RouterInput` is on tensors. */
 export interface RouteGroup {
   /** [T, N]. The hash router needs it only to know N. */
@@ -23,6 +26,8 @@ export interface RouteGroup {
   readonly experts?: number;
   /** C: claims one expert takes, for routers whose experts choose. */
   readonly capacity?: number;
+  /** What a router with a state keeps. Default: its first state. */
+  readonly state?: PlainState;
 }
 
 /**
@@ -57,6 +62,8 @@ export interface Routing {
   readonly zLoss: number;
   readonly weightSource: WeightSource;
   readonly priority: ClaimPriority;
+  /** In training, what the state of the router moves by; absent without one. */
+  readonly statistics?: PlainState;
 }
 
 export interface RoutingParts {

@@ -1,5 +1,5 @@
 // What a checkpoint holds of a trainer, apart from the tensors' format: its counters, and its tensors by group.
-import type { ParameterSpec, Parameters } from '@xmoe/core';
+import { isTrained, type ParameterSpec, type Parameters } from '@xmoe/core';
 import { DEFAULT_LOSS_SCALE, nextLossScale, type AdamW } from '@xmoe/nn';
 import { z } from 'zod';
 import { assertTensors, type ExpectedTensor } from '../checkpoint/assert-tensors.js';
@@ -39,18 +39,19 @@ export function nextTrainerState(state: TrainerState, update: { targets: number;
 
 export type TrainerTensors = Record<'parameters' | 'optimizer', StoredTensor[]>;
 
-/** Downloads the parameters and the moments, the latter under `m.` and `v.`. */
+/** Downloads the parameters, states among them, and the moments of those that are trained, the latter under `m.` and `v.`. */
 export async function readTrainerTensors(specs: readonly ParameterSpec[], parameters: Parameters, optimizer: AdamW): Promise<TrainerTensors> {
-  const read = async (source: Parameters, prefix: string): Promise<StoredTensor[]> => {
+  const read = async (source: Parameters, of: readonly ParameterSpec[], prefix: string): Promise<StoredTensor[]> => {
     const out: StoredTensor[] = [];
-    for (const { name, shape } of specs) {
+    for (const { name, shape } of of) {
       const data = await source[name]!.data();
       out.push({ name: prefix + name, dtype: 'float32', shape, data: data instanceof Float32Array ? data : new Float32Array(data) });
     }
     return out;
   };
-  const moments = [...(await read(optimizer.firstMoments, 'm.')), ...(await read(optimizer.secondMoments, 'v.'))];
-  return { parameters: await read(parameters, ''), optimizer: moments };
+  const trained = specs.filter(isTrained);
+  const moments = [...(await read(optimizer.firstMoments, trained, 'm.')), ...(await read(optimizer.secondMoments, trained, 'v.'))];
+  return { parameters: await read(parameters, specs, ''), optimizer: moments };
 }
 
 /** Puts back what {@link readTrainerTensors} gave. Every tensor is checked before any is written. */
@@ -62,10 +63,11 @@ export function writeTrainerTensors(
   where: string,
 ): void {
   const moments = stored.optimizer ?? [];
-  assertTensors([...expectedOf(specs, 'm.'), ...expectedOf(specs, 'v.')], moments, { where: `${where} (optimizer)` });
+  const trained = specs.filter(isTrained);
+  assertTensors([...expectedOf(trained, 'm.'), ...expectedOf(trained, 'v.')], moments, { where: `${where} (optimizer)` });
   loadParameters(parameters, specs, stored.parameters ?? [], where);
-  write(optimizer.firstMoments, specs, 'm.', moments);
-  write(optimizer.secondMoments, specs, 'v.', moments);
+  write(optimizer.firstMoments, trained, 'm.', moments);
+  write(optimizer.secondMoments, trained, 'v.', moments);
 }
 
 /**

@@ -1,6 +1,6 @@
 // One optimiser update after another, reported in numbers, with the state that a resumed run needs. Not the loop around it
 // (run-training.ts), and not a model: the loss is a function that the program passes in.
-import { collectTensors, XMoEError, type Engine, type FloatDType, type ParameterSpec, type Parameters, type Tensor } from '@xmoe/core';
+import { collectTensors, isTrained, XMoEError, type Engine, type FloatDType, type LayerState, type ParameterSpec, type Parameters, type Tensor } from '@xmoe/core';
 import { createAdamW, isFiniteNorm, learningRateAt, type AdamWConfig, type ScheduleConfig } from '@xmoe/nn';
 import type { StoredTensor } from '../checkpoint/tensor-format.js';
 import { summarizeTraces, type LayerRouting, type RoutingByLayer } from './layer-routing.js';
@@ -14,8 +14,10 @@ import { createUpdate, type LossFunction, type UpdateResult } from './update.js'
 export interface TrainerOptions<Host, Device, Trace> extends LossFunction<Host, Device, Trace> {
   readonly engine: Engine;
   readonly specs: readonly ParameterSpec[];
-  /** Float32 master weights, updated in place. */
+  /** Float32 master weights, and states, updated in place. */
   readonly parameters: Parameters;
+  /** What moves those of `specs` that are not trained, once per update. Default: nothing. */
+  readonly states?: readonly LayerState[];
   readonly optimizer: AdamWConfig;
   readonly schedule: ScheduleConfig;
   readonly seed: number;
@@ -66,7 +68,7 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
   const { engine, specs, parameters } = options;
   requirePrecision(engine.backend, options.computeDType);
   const half = options.computeDType === 'float16';
-  const optimizer = createAdamW(engine, specs, options.optimizer);
+  const optimizer = createAdamW(engine, specs.filter(isTrained), options.optimizer);
   const update = createUpdate({ ...options, optimizer });
   let state = initialTrainerState(half);
 

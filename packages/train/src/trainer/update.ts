@@ -1,10 +1,12 @@
-// One optimiser update on the device: forward and backward of each micro-batch, the sum of their gradients, AdamW. Reads
+// One optimiser update on the device: forward and backward of each micro-batch, the sum of their gradients, AdamW, the step of states. Reads
 // nothing back; the numbers and the counters are trainer.ts.
 import {
-  collectTensors, createReplay, foldIn, randomKey, valueAndGrad,
-  type Engine, type FloatDType, type ForwardContext, type Parameters, type RandomKey, type Segment, type Tensor,
+  addSums, collectTensors, createReplay, foldIn, isTrained, parameter, randomKey, valueAndGrad,
+  type Engine, type FloatDType, type ForwardContext, type LayerState, type ParameterSpec, type Parameters, type RandomKey, type Segment,
+  type Tensor,
 } from '@xmoe/core';
 import type { AdamW, LayerTrace } from '@xmoe/nn';
+import { updateStates } from './update-states.js';
 
 /** What a loss function returns; the models of @xmoe/nn do. */
 export interface LossParts<Trace> {
@@ -12,6 +14,8 @@ export interface LossParts<Trace> {
   crossEntropy: Tensor;
   auxLoss: Tensor | null;
   traces: LayerTrace<Trace>[];
+  /** What states move by, to be added over the micro-batches. Absent or null: nothing. */
+  sums?: Parameters | null;
 }
 
 /** The model and its data, as the trainer sees them. */
@@ -28,7 +32,10 @@ export interface LossFunction<Host, Device, Trace> {
 
 export interface UpdateOptions<Host, Device, Trace> extends LossFunction<Host, Device, Trace> {
   readonly engine: Engine;
+  /** Of all specs: what is trained and what is not. */
+  readonly specs: readonly ParameterSpec[];
   readonly parameters: Parameters;
+  readonly states?: readonly LayerState[];
   readonly optimizer: AdamW;
   readonly seed: number;
   readonly computeDType: FloatDType;
@@ -49,7 +56,7 @@ export interface UpdateRequest<Host> {
 
 export interface UpdateResult<Trace> {
   /** By micro-batch; their sums are those of the update. */
-  parts: LossParts<Trace>[];
+  parts: Omit<LossParts<Trace>, 'sums'>[];
   /** Global gradient norm before clipping: float32 []. */
   norm: Tensor;
   /** Micro-batches of these shapes came for the first time: the next update of the kind may be recorded. */
@@ -64,7 +71,7 @@ export interface Update<Host, Trace> {
 
 /** What one micro-batch leaves beside the sums of gradients; the last one also the norm of all. */
 interface Segmented<Trace> {
-  part: LossParts<Trace>;
+  part: Omit<LossParts<Trace>, 'sums'>;
   norm: Tensor | null;
 }
 
@@ -102,41 +109,54 @@ interface StepTensors {
   readonly lossSeed: Tensor;
 }
 
+/** What goes from one micro-batch to the next. */
+interface Carried {
+  readonly gradients: Record<string, Tensor>;
+  /** What states move by. */
+  readonly sums: Parameters | null;
+}
+
 /**
- * Forward and backward of all micro-batches, each a segment. The sums of gradients go from one to the next beside the results
- * of segments: a recording would hold those of every micro-batch as long as it lives.
+ * Forward and backward of all micro-batches, each a segment. The sums of gradients, and of what states move by, go from one to the next
+ * beside the results of segments: a recording would hold those of every micro-batch as long as it lives.
  */
 function createAccumulation<Host, Device, Trace>(
   options: UpdateOptions<Host, Device, Trace>, { key, normalizer, lossSeed }: StepTensors,
 ): (segment: Segment, request: UpdateRequest<Host>) => Omit<UpdateResult<Trace>, 'warmUp'> {
-  const { engine, parameters, optimizer } = options;
+  const { engine, parameters, specs } = options;
   const baseKey: RandomKey = foldIn(randomKey(options.seed), 'step');
-  const differentiate = (device: Device, microBatches: number, collectRouting: boolean, onto: Record<string, Tensor> | undefined) => {
+  const named = (wanted: readonly ParameterSpec[]) => Object.fromEntries(wanted.map(({ name }) => [name, parameter(parameters, name)]));
+  const trained = named(specs.filter(isTrained));
+  const others = named(specs.filter((spec) => !isTrained(spec)));
+  const differentiate = (device: Device, microBatches: number, collectRouting: boolean, before: Carried | undefined) => {
     const context: ForwardContext = {
       training: true, key, computeDType: options.computeDType, tokenIds: null, mask: null, collect: collectRouting ? 'statistics' : 'nothing',
+      earlier: before?.sums ?? null,
     };
     const lossOf = (weights: Record<string, Tensor>) => {
-      const { loss, ...aux } = options.loss(weights, device, context, { normalizer, auxScale: 1 / microBatches });
+      const { loss, ...aux } = options.loss({ ...others, ...weights }, device, context, { normalizer, auxScale: 1 / microBatches });
       return { loss, aux };
     };
-    return valueAndGrad(engine, lossOf, parameters as Record<string, Tensor>, { seed: lossSeed, ...(onto ? { onto } : {}) });
+    return valueAndGrad(engine, lossOf, trained, { seed: lossSeed, ...(before ? { onto: before.gradients } : {}) });
   };
 
   return (segment, { batches, step, collectRouting }) => {
-    const parts: LossParts<Trace>[] = [];
-    let sums: Record<string, Tensor> | undefined;
+    const parts: Segmented<Trace>['part'][] = [];
+    let carried: Carried | undefined;
     let norm: Tensor | null = null;
     try {
       batches.forEach((batch, index) => {
         key.write(foldIn(foldIn(baseKey, step), index));
         const device = options.upload(batch);
         const done = segment((): Segmented<Trace> => {
-          const { loss, aux, gradients } = differentiate(device, batches.length, collectRouting, sums);
-          sums = undefined; // taken over
-          const part = { loss, ...aux };
-          if (index === batches.length - 1) return { part, norm: optimizer.apply(parameters, gradients) };
-          sums = gradients;
-          for (const sum of Object.values(sums)) sum.keep();
+          const { loss, aux: { sums: own, ...rest }, gradients } = differentiate(device, batches.length, collectRouting, carried);
+          const part = { loss, ...rest };
+          const now = { gradients, sums: addSums(carried?.sums, own) };
+          for (const tensor of collectTensors(carried?.sums)) tensor.dispose(); // its gradients were taken over
+          carried = undefined;
+          if (index === batches.length - 1) return { part, norm: finish(options, now) };
+          carried = now;
+          for (const tensor of collectTensors(carried)) tensor.keep();
           return { part, norm: null };
         });
         parts.push(done.part);
@@ -144,7 +164,14 @@ function createAccumulation<Host, Device, Trace>(
       });
       return { parts, norm: norm! };
     } finally {
-      for (const tensor of collectTensors(sums)) tensor.dispose();
+      for (const tensor of collectTensors(carried)) tensor.dispose();
     }
   };
+}
+
+/** The end of an update, from the sums over all of its micro-batches: weights, then states. Returns the gradient norm. */
+function finish<Host, Device, Trace>({ optimizer, parameters, states = [] }: UpdateOptions<Host, Device, Trace>, { gradients, sums }: Carried): Tensor {
+  const norm = optimizer.apply(parameters, gradients);
+  if (sums) updateStates(states, parameters, sums, norm);
+  return norm;
 }

@@ -8,6 +8,7 @@ import {
   type Engine, type FloatDType, type Tensor,
 } from '@xmoe/core';
 import { createMoeFeedForward, summarizeTrace, type DispatchPath, type RoutingTrace } from '@xmoe/moe';
+import type { RouterConfig } from '@xmoe/routers/by-name';
 import { createDenseFeedForward, createLanguageModel, type LanguageModelBatch } from '@xmoe/nn';
 import { afterAll } from 'vitest';
 import { createTrainer, type Trainer } from '../../src/trainer/trainer.js';
@@ -29,6 +30,10 @@ export interface TinyOptions {
   experts?: number;
   /** Of layer 2; null for a dense one. */
   dispatch?: DispatchPath | null;
+  /** Default: threshold 0.7. */
+  router?: RouterConfig;
+  /** Layers with experts begin here. Default: 2, the last. */
+  firstExperts?: number;
   dropout?: number;
   sequences?: number;
   computeDType?: FloatDType;
@@ -46,12 +51,12 @@ export interface TinyTrainer {
 }
 
 export function tinyTrainer(options: TinyOptions = {}): TinyTrainer {
-  const { engine = createEngine(createCpuBackend()), experts = 4, dispatch = 'padded', dropout = 0.1, sequences = 2, seed = 1 } = options;
+  const { engine = createEngine(createCpuBackend()), experts = 4, dispatch = 'padded', dropout = 0.1, sequences = 2, seed = 1, firstExperts = 2, router = { type: 'threshold', threshold: 0.7 } } = options;
   const model = createLanguageModel<RoutingTrace>({
     vocabularySize: VOCABULARY, contextLength: LENGTH, width: 8, heads: 2, layers: 2, dropout, initStd: 0.2,
     feedForward: ({ index, name, std, outputStd }) =>
-      index === 2 && dispatch
-        ? createMoeFeedForward({ name: `${name}.moe`, width: 8, hidden: 4, experts, router: { type: 'threshold', threshold: 0.7 }, dispatch, capacityFactor: 2, initStd: std, outputStd })
+      index >= firstExperts && dispatch
+        ? createMoeFeedForward({ name: `${name}.moe`, width: 8, hidden: 4, experts, router, dispatch, capacityFactor: 2, initStd: std, outputStd })
         : createDenseFeedForward({ name: `${name}.mlp`, width: 8, hidden: 16, activation: 'gelu-tanh', std, outputStd }),
   });
   const parameters = initializeParameters(engine, model.parameters, randomKey(seed));
@@ -61,6 +66,7 @@ export function tinyTrainer(options: TinyOptions = {}): TinyTrainer {
   const trainer: Trainer<HostBatch> = createTrainer<HostBatch, LanguageModelBatch, RoutingTrace>({
     engine,
     specs: model.parameters,
+    states: model.states,
     parameters,
     optimizer: { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, clipNorm: 1 },
     schedule: { type: 'cosine', peak: 0.01, final: 0.001, warmupSteps: 3, totalSteps: 40 },

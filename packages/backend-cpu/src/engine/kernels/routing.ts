@@ -1,7 +1,7 @@
 // The kernels of mixture-of-experts routing on the compiled ones: topK, thresholdSelect, combineExperts and its gradient.
 import { type Kernels } from '@xmoe/core';
 import { massToReach } from '@xmoe/core/backend';
-import { int32s } from '../../storage.js';
+import { floats, int32s } from '../../storage.js';
 import type { WasmRuntime } from '../runtime.js';
 import { grainOf } from './grain.js';
 
@@ -22,12 +22,12 @@ export function createRouting(runtime: WasmRuntime, plain: Kernels): RoutingKern
       if (k === 0) return;
       runtime.parallel('topK', R, grainOf(k <= FEW_CHOICES ? 2 * C : (C * C) / 4), [pointer(x), pointer(values), pointer(indices), C, k]);
     },
-    thresholdSelect({ p, mask }, { values, indices, counts }, attributes) {
+    thresholdSelect({ p, mask, threshold }, { values, indices, counts }, attributes) {
       const [T, K] = indices.shape;
       const N = p.shape[1];
-      if (N > RANKED_COLUMNS && K > FEW_CHOICES) return plain.thresholdSelect({ p, mask }, { values, indices, counts }, attributes);
+      if (N > RANKED_COLUMNS && K > FEW_CHOICES) return plain.thresholdSelect({ p, mask, threshold }, { values, indices, counts }, attributes);
       if (K === 0) return void int32s(counts).fill(0);
-      const limit = massToReach(attributes.threshold, N);
+      const limit = massToReach(threshold ? floats(threshold)[0]! : attributes.threshold, N);
       runtime.parallel('thresholdSelect', T, grainOf((K <= FEW_CHOICES ? 2 * N : (N * N) / 4) + 4 * K), [
         pointer(p), mask === null ? 0 : pointer(mask), pointer(values), pointer(indices), pointer(counts), N, K, limit === Infinity ? 0 : limit, Number(limit === Infinity),
       ]);

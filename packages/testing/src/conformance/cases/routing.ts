@@ -12,25 +12,28 @@ interface ThresholdCase {
   readonly dtype?: FloatDType;
   /** The chance of a token to be real. Default: no mask. */
   readonly real?: number;
+  /** The threshold is in a tensor. */
+  readonly onDevice?: boolean;
 }
 
-function thresholdCase({ T, N, K = N, threshold, dtype = 'float32', real }: ThresholdCase): ConformanceCase {
+function thresholdCase({ T, N, K = N, threshold, dtype = 'float32', real, onDevice = false }: ThresholdCase): ConformanceCase {
   return defineCase('thresholdSelect', {
-    label: `${K} of [${T}, ${N}] at ${threshold}${real === undefined ? '' : ', masked'}`,
+    label: `${K} of [${T}, ${N}] at ${threshold}${onDevice ? ' of a tensor' : ''}${real === undefined ? '' : ', masked'}`,
     dtype,
     operands: {
       logits: input([T, N], dtype, uniform(-3, 3)),
       p: input([T, N], dtype, uniform(0, 1)),
       mask: input([T], 'bool', coin(real ?? 1)),
+      t: input([1], 'float32', cycle(threshold)),
       values: output([T, K], 'float32'),
       indices: output([T, K], 'int32'),
       counts: output([T], 'int32'),
     },
     tolerance: 'exact',
     prepare: (kernels, { logits, p }) => kernels.softmax({ x: logits }, { out: p }),
-    run: (kernel, { p, mask, values, indices, counts }) => kernel(
-      { p, mask: real === undefined ? null : mask },
-      { values, indices, counts }, { threshold },
+    run: (kernel, { p, mask, t, values, indices, counts }) => kernel(
+      { p, mask: real === undefined ? null : mask, threshold: onDevice ? t : null },
+      { values, indices, counts }, { threshold: onDevice ? NaN : threshold },
     ),
   });
 }
@@ -48,7 +51,7 @@ function equalThresholdCase(N: number, threshold: number): ConformanceCase {
     },
     tolerance: 'exact',
     prepare: (kernels, { logits, p }) => kernels.softmax({ x: logits }, { out: p }),
-    run: (kernel, { p, values, indices, counts }) => kernel({ p, mask: null }, { values, indices, counts }, { threshold }),
+    run: (kernel, { p, values, indices, counts }) => kernel({ p, mask: null, threshold: null }, { values, indices, counts }, { threshold }),
   });
 }
 
@@ -63,7 +66,7 @@ function oddThresholdCase(threshold: number): ConformanceCase {
       counts: output([5], 'int32'),
     },
     tolerance: 'exact',
-    run: (kernel, { p, values, indices, counts }) => kernel({ p, mask: null }, { values, indices, counts }, { threshold }),
+    run: (kernel, { p, values, indices, counts }) => kernel({ p, mask: null, threshold: null }, { values, indices, counts }, { threshold }),
   });
 }
 
@@ -83,6 +86,10 @@ export const thresholdSelect: readonly ConformanceCase[] = [
   ...[0.5, 1].map((threshold) => thresholdCase({ T: 31, N: 6, threshold, real: 0.6 })),
   thresholdCase({ T: 31, N: 6, K: 3, threshold: 0.9, real: 0.6, dtype: 'float16' }),
   thresholdCase({ T: 3, N: 4, threshold: 0.9, real: 0 }),
+  // The threshold as a tensor: ends, both sides of whole units, rows that are ranked, cut and sorted.
+  ...[-1, 0, 2 ** -33, 0.001, 0.3, 0.9, 1, 1.5].map((threshold) => thresholdCase({ T: 13, N: 7, threshold, onDevice: true })),
+  thresholdCase({ T: 31, N: 6, K: 3, threshold: 0.7, real: 0.6, onDevice: true }),
+  thresholdCase({ T: 9, N: 300, K: 300, threshold: 0.9, real: 0.7, onDevice: true }),
   ...[0.1, 0.25, 0.5, 0.75, 0.9].map((threshold) => equalThresholdCase(8, threshold)),
   // Where running sums in float32 take one too many.
   ...([[225, 0.8], [230, 0.9], [192, 166 / 192], [288, 0.75], [1000, 0.9], [1024, 1023 / 1024]] as const).map(([N, threshold]) => equalThresholdCase(N, threshold)),

@@ -1,0 +1,38 @@
+// What some routers keep between updates, e.g. a controlled threshold: in functions, as an optimiser's. The caller holds the tensors; no
+// router here, and no names of layers.
+import { XMoEError, cast, sum, type Engine, type Shape, type Tensor } from '@xmoe/core';
+import type { Router, RouterInput } from './router.js';
+
+/** Tensors of a state, or the statistics of a routing, by name. */
+export type StateTensors = Readonly<Record<string, Tensor>>;
+
+export interface RouterState {
+  /** Layers may share one: it then moves by the sums over all of them. */
+  readonly shared: boolean;
+  /** What it is for N experts: tensors float32, all elements equal at first. */
+  tensors(experts: number): Readonly<Record<string, { readonly shape: Shape; readonly initial: number }>>;
+  /**
+   * The state after an update, on the device and without a gradient. `sums`: the `statistics` of all routings of the update, added up. They
+   * are int32 counts without padding, so that neither the order nor the number of parts shows in them.
+   */
+  next(state: StateTensors, sums: StateTensors): Record<string, Tensor>;
+}
+
+/** The first state of `router` for N experts; null where it keeps none. The tensors live until disposed, or as their scope says. */
+export function initialState(engine: Engine, router: Router, experts: number): Record<string, Tensor> | null {
+  if (!router.state) return null;
+  const tensors = Object.entries(router.state.tensors(experts));
+  return Object.fromEntries(tensors.map(([name, { shape, initial }]) => [name, engine.full(shape, initial)]));
+}
+
+/** The state that a router with one is given. @throws XMoEError `value` that names what is missing */
+export function stateOf(router: string, { state }: RouterInput, names: readonly string[]): StateTensors {
+  const missing = names.filter((name) => !state || !Object.hasOwn(state, name));
+  if (missing.length === 0) return state!;
+  throw new XMoEError('value', `the state is without ${missing.join(', ')}`, { op: `${router} router`, hint: 'pass state: initialState(engine, router, experts), and what router.state.next gave after each update' });
+}
+
+/** How many tokens are not padding: int32 []. */
+export function realTokens({ engine, tokens, mask }: RouterInput): Tensor {
+  return mask ? sum(cast(mask, 'int32')) : engine.full([], tokens, 'int32');
+}
