@@ -16,10 +16,12 @@ const lossesOf = (directory: string): number[] => readMetrics(join(directory, 'm
 
 describe.runIf(adapter.available)('a run on webgpu', () => {
   it('stopped and resumed is the same to the bit as in one go', async () => {
-    const whole = await runTiny({ directory: runDirectory(), tiny: { engine: await onWebGpu(), dispatch: 'budget' } });
+    const tiny = { dispatch: 'budget', router: { type: 'controlled-threshold', target: 2 } } as const; // its state moves in recorded steps
+    const whole = await runTiny({ directory: runDirectory(), tiny: { ...tiny, engine: await onWebGpu() } });
+    expect(whole.weights['h.1.moe.router.state.updates']).toEqual([12]);
     const directory = runDirectory();
-    await runTiny({ directory, stopAfter: 7, tiny: { engine: await onWebGpu(), dispatch: 'budget' } });
-    const resumed = await runTiny({ directory, resume: true, tiny: { engine: await onWebGpu(), dispatch: 'budget' } });
+    await runTiny({ directory, stopAfter: 7, tiny: { ...tiny, engine: await onWebGpu() } });
+    const resumed = await runTiny({ directory, resume: true, tiny: { ...tiny, engine: await onWebGpu() } });
     expect(resumed.weights).toEqual(whole.weights);
   });
 
