@@ -1,7 +1,7 @@
 // Weights that a training begins with (--init-from): how the configuration of the source and that of the preset become one.
 import { resolve } from 'node:path';
 import { assertTensors, formatCompact } from '@xmoe/train';
-import { createLanguageModelFromConfig, fitWeights, languageModelSize } from '@xmoe/models';
+import { createLanguageModelFromConfig, fitStates, fitWeights, languageModelSize } from '@xmoe/models';
 import { openWeights, type LanguageWeights } from '@xmoe/models/node';
 import { jsonObject, type JsonObject } from '@xmoe/files';
 import { printable, type InitialChoice, type InitialWeights } from '@xmoe/program';
@@ -24,8 +24,8 @@ export async function readInitial(source: string, { presetGiven }: InitialChoice
     },
     record: async () => ({ source: resolve(source), kind: weights.kind, fingerprint: await weights.fingerprint() }),
     async tensors(config) {
-      const tensors = fitWeights(await weights.tensors(), weights, config);
       const { parameters } = createLanguageModelFromConfig(config, weights.tokenizer.vocabularySize);
+      const tensors = fitStates(fitWeights(await weights.tensors(), weights, config), parameters);
       assertTensors(parameters.map(({ name, shape }) => ({ name, shape, dtype: 'float32' })), tensors, { where: weights.where });
       return tensors;
     },

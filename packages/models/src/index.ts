@@ -22,7 +22,7 @@ export {
   type SideName, type TranslationModelSize, type XMoETranslator,
 } from './translation/translation-model.js';
 export { createTranslationTrainer } from './translation/translation-trainer.js';
-export { fitWeights } from './weights/fit-weights.js';
+export { fitStates, fitWeights } from './weights/fit-weights.js';
 export {
   createTranslator, longestSequence, sourceLimits, type DecodingOptions, type SourceLimits, type Translator, type TranslatorOptions,
 } from './translation/translator.js';

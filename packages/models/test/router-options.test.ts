@@ -9,9 +9,12 @@ const section = { experts: 8, expertHidden: 16, capacityFactor: 2.4 };
 const facts = { vocabularySize: 11, layer: 2, seed: 3 };
 
 /** A value of the option that is not its default, as text of the command line. */
-const TEXT = { real: '0.25', integer: '3', integers: '[0,7,3]', flag: 'false' } as const;
+const TEXT = { integer: '3', integers: '[0,7,3]' } as const;
 const OPTIONS = ROUTER_TYPES.flatMap((type) => Object.entries(routerRow('the test', 'router', type).options).map(([name, option]) => [type, name, option] as const));
-const textOf = ({ kind, default: otherwise }: (typeof OPTIONS)[number][2]): string => (kind === 'flag' ? String(!otherwise) : TEXT[kind]);
+function textOf({ kind, least, default: otherwise }: (typeof OPTIONS)[number][2]): string {
+  if (kind === 'flag') return String(!otherwise);
+  return kind === 'real' ? String(Math.max(0, least) + 0.25) : TEXT[kind];
+}
 
 const only = (type: string): Record<string, unknown> => ({ type, ...routerRow('the test', 'router', type).whenNamed?.(section) });
 const read = (router: Record<string, unknown>) => parseConfig(expertsSchema, { ...section, router }, { where: 'the test' });

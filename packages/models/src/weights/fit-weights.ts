@@ -1,6 +1,6 @@
 // Weights of one language model as those of another that can begin with them: fewer positions, and dense layers as experts (section 3.6).
 // Values only; what the two models are, their configurations say.
-import { XMoEError } from '@xmoe/core';
+import { isTrained, sizeOf, XMoEError, type ParameterSpec } from '@xmoe/core';
 import { splitDense } from '@xmoe/moe';
 import type { StoredTensor } from '@xmoe/train';
 import type { LanguageConfig } from '../language/language-config.js';
@@ -26,6 +26,17 @@ export function fitWeights(tensors: readonly StoredTensor[], from: Sections, to:
     if (to.moe && languageLayerHasExperts(to, layer) && !languageLayerHasExperts(from, layer)) splitLayer(byName, `h.${layer - 1}`, from.model, to.moe);
   }
   return [...byName.values()];
+}
+
+/** `tensors` with the states of `specs` that they lack, as these begin, and without states of another router. */
+export function fitStates(tensors: readonly StoredTensor[], specs: readonly ParameterSpec[]): StoredTensor[] {
+  const wanted = new Set(specs.map(({ name }) => name));
+  const kept = tensors.filter(({ name }) => wanted.has(name) || !name.includes('router.state.'));
+  const found = new Set(kept.map(({ name }) => name));
+  const first = specs.filter((spec) => !isTrained(spec) && !found.has(spec.name)).map(({ name, shape, init }): StoredTensor => (
+    { name, dtype: 'float32', shape, data: new Float32Array(sizeOf(shape)).fill(init.kind === 'constant' ? init.value : 0) }
+  ));
+  return [...kept, ...first];
 }
 
 function firstRows({ shape: [rows, width], data, ...rest }: StoredTensor, wanted: number): StoredTensor {
