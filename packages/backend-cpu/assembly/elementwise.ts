@@ -1,7 +1,8 @@
-// Element-wise kernels: unary ops, and binary ops of equal shapes, rows and scalars. Items are elements (or rows).
+// Element-wise kernels: unary ops, and binary ops and choices of equal shapes, rows and scalars. Items are elements (or rows).
 // Every element goes through the same vector arithmetic, wherever the range is cut.
 import { loadTail, storeTail } from './lanes';
 import { erf4, exp4, log4, sigmoid4, tanh4 } from './math';
+import { copyBytes } from './movement';
 
 const NEGATE = 0;
 const ABS = 1;
@@ -163,5 +164,41 @@ export function binaryRows(
 ): void {
   for (let row = begin; row < end; row++) {
     binaryRunOf(op, a + ((row * rowA) << 2), stepA, b + ((row * rowB) << 2), stepB, out + ((row * columns) << 2), columns);
+  }
+}
+
+/** out[i] = condition[i·stepC] ? a[i·stepA] : b[i·stepB], of any 4 bytes, for i < count; steps as in binaryRun. */
+@inline
+function selectRun(condition: usize, stepC: i32, a: usize, stepA: i32, b: usize, stepB: i32, out: usize, count: i32): void {
+  if (stepC == 0) {
+    const isLeft = load<u8>(condition) != 0;
+    const from = isLeft ? a : b;
+    if ((isLeft ? stepA : stepB) != 0) return copyBytes(out, from, count << 2);
+    const value = load<i32>(from);
+    for (let i = 0; i < count; i++) store<i32>(out + (i << 2), value);
+    return;
+  }
+  for (let i = 0; i < count; i++) {
+    const from = load<u8>(condition + i) != 0 ? a + ((i * stepA) << 2) : b + ((i * stepB) << 2);
+    store<i32>(out + (i << 2), load<i32>(from));
+  }
+}
+
+/** One flat run; items are elements. `condition` is bytes. */
+export function selectFlat(begin: i32, end: i32, condition: usize, stepC: i32, a: usize, stepA: i32, b: usize, stepB: i32, out: usize): void {
+  selectRun(
+    condition + begin * stepC, stepC, a + ((begin * stepA) << 2), stepA, b + ((begin * stepB) << 2), stepB, out + (begin << 2), end - begin,
+  );
+}
+
+/** As binaryRows. */
+export function selectRows(
+  begin: i32, end: i32, condition: usize, rowC: i32, stepC: i32, a: usize, rowA: i32, stepA: i32, b: usize, rowB: i32, stepB: i32,
+  out: usize, columns: i32,
+): void {
+  for (let row = begin; row < end; row++) {
+    selectRun(
+      condition + row * rowC, stepC, a + ((row * rowA) << 2), stepA, b + ((row * rowB) << 2), stepB, out + ((row * columns) << 2), columns,
+    );
   }
 }

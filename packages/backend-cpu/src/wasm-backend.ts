@@ -117,7 +117,7 @@ async function assemble({ variant, module }: LoadedVariant, { threads, products 
     name: products === null ? 'cpu:wasm' : 'cpu:native',
     description: `CPU, ${threads === 1 ? 'one thread' : `${threads} threads`}, ${instructions}${products === null ? '' : `, products by ${products.name}`}`,
     ...(products === null ? {} : { library: products.name }),
-    kernels: combineKernels(createRuntime(functions, pool, team, variant, products !== null)),
+    kernels: combineKernels(createRuntime(functions, pool, team, variant, products)),
     pool,
     memoryBytes,
     dispose() {

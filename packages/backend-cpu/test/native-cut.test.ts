@@ -1,10 +1,12 @@
 // Bit-equal results of cpu:native for any number of threads: every conformance case in the smallest pieces, and products that are large enough
-// to be shared out, in all forms. Its blocks depend on shapes alone, so that this does not hang on the library.
+// to be shared out, in all forms. Its blocks depend on shapes alone where a library's results depend on blocks; which libraries those are is asked.
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { sizeOf, type Backend, type Kernels, type Operand } from '@xmoe/core';
 import { createNativeBackend } from '@xmoe/backend-cpu/node';
-import { chooseBlocks, chooseGradientBlocks, chooseGroupedBlocks } from '../src/engine/kernels/blocks.js';
+import { chooseBlocks, chooseGradientBlocks, chooseGroupedBlocks, LEAST_FREE_WORK } from '../src/engine/kernels/blocks.js';
+import type { Multiply } from '../src/engine/products.js';
 import type { WasmRuntime } from '../src/engine/runtime.js';
+import { CUTS_BYTES, cutsDoNotShow } from '../src/native/cuts.js';
 import { describeCut } from './cut-suite.js';
 import { testLibrary } from './native-support.js';
 import { randoms } from './support.js';
@@ -14,12 +16,45 @@ vi.mock('../src/engine/team.js', async (original) => (await import('./small-piec
 it('blocks of a library are those of the shape, whatever the threads', () => {
   for (const [matrices, M, N, K] of [[1, 1024, 3072, 768], [1, 128, 384, 768], [12, 256, 256, 64], [1, 5, 70_000, 3], [3, 0, 4, 5], [1, 300, 200, 0]]) {
     const blocks = [1, 2, 3, 8, 64].map((threads) => {
-      const runtime = { threads, byLibrary: true } as WasmRuntime;
+      const runtime = { threads, byLibrary: true, cutsFreely: false } as WasmRuntime;
       return JSON.stringify([chooseBlocks(runtime, matrices, M, N, K), chooseGroupedBlocks(runtime, M, N), chooseGradientBlocks(runtime, matrices, M, N)]);
     });
     expect(new Set(blocks).size).toBe(1);
   }
-  expect(chooseBlocks({ threads: 1, byLibrary: true } as WasmRuntime, 1, 1024, 3072, 768)).toEqual({ rows: 512, columns: 768 });
+  expect(chooseBlocks({ threads: 1, byLibrary: true, cutsFreely: false } as WasmRuntime, 1, 1024, 3072, 768)).toEqual({ rows: 512, columns: 768 });
+});
+
+it('where blocks do not show there is one per thread, and none for which the library has other kernels', () => {
+  const free = (threads: number): WasmRuntime => ({ threads, byLibrary: true, cutsFreely: true }) as WasmRuntime;
+  expect([1, 2, 6].map((threads) => chooseBlocks(free(threads), 1, 1024, 3072, 768))).toEqual([{ rows: 1024, columns: 3072 }, { rows: 1024, columns: 1536 }, { rows: 1024, columns: 512 }]);
+  expect(chooseBlocks(free(8), 8, 256, 256, 64)).toEqual({ rows: 256, columns: 256 });
+  for (const [matrices, M, N, K] of [[1, 1025, 3000, 70], [3, 129, 1040, 33], [1, 2049, 131, 4000], [2, 517, 517, 517], [1, 260, 260, 64]]) {
+    for (const threads of [2, 3, 5, 8, 64]) {
+      const { rows, columns } = chooseBlocks(free(threads), matrices, M, N, K);
+      if (rows === M && columns === N) continue;
+      expect((M % rows || rows) * (N % columns || columns) * K).toBeGreaterThanOrEqual(LEAST_FREE_WORK);
+    }
+  }
+});
+
+it('finds out whether blocks show', () => {
+  const memory = new SharedArrayBuffer(CUTS_BYTES);
+  const floats = new Float32Array(memory);
+  const sumsBy = (backwards: (rows: number, columns: number) => boolean): Multiply => (transposeA, transposeB, rows, columns, K, a, strideA, b, strideB, _added, out, strideOut) => {
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        let sum = 0;
+        for (let step = 0; step < K; step += 16) { // every sixteenth term will do
+          const k = backwards(rows, columns) ? K - 1 - ((K - 1) % 16) - step : step;
+          sum = Math.fround(sum + floats[a / 4 + (transposeA ? k * strideA + row : row * strideA + k)] * floats[b / 4 + (transposeB ? column * strideB + k : k * strideB + column)]);
+        }
+        floats[out / 4 + row * strideOut + column] = sum;
+      }
+    }
+  };
+  expect(cutsDoNotShow(sumsBy(() => false), memory)).toBe(true);
+  expect(cutsDoNotShow(sumsBy((rows) => rows % 64 > 40), memory)).toBe(false);
+  expect(cutsDoNotShow(sumsBy((_rows, columns) => columns === 192 / 2), memory)).toBe(false);
 });
 
 const library = testLibrary();

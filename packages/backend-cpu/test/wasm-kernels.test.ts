@@ -27,6 +27,18 @@ describe('element-wise', () => {
     }), runs);
   });
 
+  it('select takes rows, columns and scalars on every side', () => {
+    const mode = fc.constantFrom('same', 'row', 'column', 'scalar');
+    fc.assert(fc.property(size, size, mode, mode, mode, seed, (R, C, test, left, right, s) => {
+      const shape = (of: string): number[] => [of === 'row' || of === 'scalar' ? 1 : R, of === 'column' || of === 'scalar' ? 1 : C];
+      const [condition, a, b] = [shape(test), shape(left), shape(right)];
+      const out = output([Math.max(condition[0], a[0], b[0]), Math.max(condition[1], a[1], b[1])]);
+      const chosen = randoms(condition[0] * condition[1], s).map((value) => Number(value > 0));
+      const given = { condition: input(condition, chosen, 'bool'), a: input(a, s + 1), b: input(b, s + 2), out };
+      expect(rig.error(given, (k, o) => k.select({ condition: o.condition, a: o.a, b: o.b }, { out: o.out }))).toBe(0);
+    }), runs);
+  });
+
   it('biasActivation and its gradient take any segments', () => {
     const activation = fc.constantFrom<Activation>('none', 'relu', 'gelu-tanh', 'gelu-erf');
     const rows = fc.integer({ min: 1, max: 300 });

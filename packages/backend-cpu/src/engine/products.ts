@@ -23,6 +23,8 @@ export interface ProductsLink {
 export interface Products {
   /** For people: name, version, kernels. */
   readonly name: string;
+  /** Asks it whether an element gets the same bits in whatever block it lies, so that blocks may follow the threads. */
+  cutsFreely(): boolean;
   readonly link: ProductsLink;
   /** The address of a memory's first byte in this process. */
   addressOf(memory: SharedArrayBuffer): number;

@@ -3,6 +3,7 @@
 import { XMoEError, type Operand } from '@xmoe/core';
 import { elements } from '../storage.js';
 import type { Block } from './arena.js';
+import type { Products } from './products.js';
 import type { SharedPool } from './shared-pool.js';
 import type { Team } from './team.js';
 import type { WasmFunction } from './webassembly.js';
@@ -14,6 +15,8 @@ export interface WasmRuntime {
   readonly variant: string;
   /** Whether a library multiplies matrices. */
   readonly byLibrary: boolean;
+  /** Whether its results do not depend on blocks, as those of the compiled kernels do not. */
+  readonly cutsFreely: boolean;
   /** The address of an operand's first byte. Error `backend` for a buffer outside the memory. */
   pointer(operand: Operand): number;
   /** The address of `bytes` of undefined contents, 64-byte aligned, gone at the next call of a kernel of the contract. */
@@ -41,7 +44,7 @@ export interface RuntimeControl {
 const FIRST_SCRATCH_BYTES = 2 ** 20;
 
 /** Has no memory of its own to look at: arrays come from the pool, whose memory may have grown since the last one. */
-export function createRuntime(functions: Record<string, WasmFunction>, pool: SharedPool, team: Team, variant: string, byLibrary: boolean): RuntimeControl {
+export function createRuntime(functions: Record<string, WasmFunction>, pool: SharedPool, team: Team, variant: string, products: Pick<Products, 'cutsFreely'> | null): RuntimeControl {
   let regions: Block[] = [];
   let used = 0; // bytes of the last region
 
@@ -70,7 +73,8 @@ export function createRuntime(functions: Record<string, WasmFunction>, pool: Sha
   const runtime: WasmRuntime = {
     threads: team.threads,
     variant,
-    byLibrary,
+    byLibrary: products !== null,
+    cutsFreely: products === null || products.cutsFreely(),
     pointer(operand) {
       const data = elements(operand);
       if (data.buffer instanceof ArrayBuffer) {

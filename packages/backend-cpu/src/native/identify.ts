@@ -11,6 +11,8 @@ export interface Identity {
   readonly perThread: readonly [declaration: string, value: number] | null;
   /** Whether several threads may call it at the same time. */
   readonly manyCallers: boolean;
+  /** Whether its kernels are known to sum every element in one order, if cuts.ts finds so: some of them do. */
+  readonly mayCutFreely: boolean;
 }
 
 /** A reason why a library is not used. */
@@ -32,7 +34,7 @@ export function identify(library: NativeLibrary): Identity | Refusal {
 /** Apple's has no version of its own: it is that of the system. */
 export function identifyAccelerate(library: NativeLibrary, system: string): Identity | Refusal {
   // BLASSetThreading: macOS 15 and newer.
-  return sgemmOf(library, 'cblas_sgemm', 32, { name: `Accelerate (Darwin ${system})`, perThread: oneThread(library, 'int BLASSetThreading(int)'), manyCallers: true });
+  return sgemmOf(library, 'cblas_sgemm', 32, { name: `Accelerate (Darwin ${system})`, perThread: oneThread(library, 'int BLASSetThreading(int)'), manyCallers: true, mayCutFreely: false });
 }
 
 function identifyOpenBlas(library: NativeLibrary): Identity | Refusal | undefined {
@@ -50,6 +52,7 @@ function identifyOpenBlas(library: NativeLibrary): Identity | Refusal | undefine
       perThread: null,
       // A build without threads locks only if it was told to, and does not say so.
       manyCallers: ask<number>(library, `int ${named('openblas_get_parallel')}()`) !== 0,
+      mayCutFreely: true,
     });
   }
   return undefined;
@@ -67,7 +70,7 @@ function identifyMkl(library: NativeLibrary): Identity | Refusal | undefined {
   const branch = ask<number>(library, 'int MKL_CBWR_Get_Auto_Branch()');
   return sgemmOf(library, 'cblas_sgemm', layer !== undefined && (layer & 1) === 1 ? 64 : 32, {
     name: `MKL ${number}${branch === undefined ? '' : ` (${MKL_BRANCHES[branch] ?? `branch ${branch}`} kernels)`}`,
-    perThread: oneThread(library, 'int MKL_Set_Num_Threads_Local(int)'), manyCallers: true,
+    perThread: oneThread(library, 'int MKL_Set_Num_Threads_Local(int)'), manyCallers: true, mayCutFreely: false,
   });
 }
 
@@ -81,7 +84,8 @@ function identifyBlis(library: NativeLibrary): Identity | Refusal | undefined {
   const kernels = architecture === undefined ? undefined : ask<string>(library, 'const char *bli_arch_string(int)', architecture);
   const width = Number(ask(library, 'int64_t bli_info_get_blas_int_type_size()') ?? 32);
   return sgemmOf(library, 'cblas_sgemm', width === 64 ? 64 : 32, {
-    name: `BLIS ${version}${kernels === undefined ? '' : ` (${kernels} kernels)`}`, perThread: oneThread(library, 'void bli_thread_set_num_threads(int64_t)'), manyCallers: true,
+    name: `BLIS ${version}${kernels === undefined ? '' : ` (${kernels} kernels)`}`, perThread: oneThread(library, 'void bli_thread_set_num_threads(int64_t)'),
+    manyCallers: true, mayCutFreely: false,
   });
 }
 

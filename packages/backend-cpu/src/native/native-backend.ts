@@ -13,7 +13,7 @@ export interface NativeBackendOptions extends WasmBackendOptions {
 
 /**
  * As {@link createWasmBackend}, with products by a library that is checked when it is loaded: every thread of the engine calls it with one
- * thread of its own, on pieces that depend on shapes alone, so that results are the same bits for any number of threads. They are not those of
+ * thread of its own, on pieces that depend on shapes alone where they could show, so that results are the same bits for any number of threads. They are not those of
  * `cpu:wasm`, nor of another library or another processor.
  * Error `backend` where there is no such library, with what was tried; as createWasmBackend otherwise.
  */

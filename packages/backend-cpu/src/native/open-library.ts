@@ -7,6 +7,7 @@ import { OPEN_PRODUCTS, type Multiply, type Products, type ProductsLink } from '
 import type { NativeCaller, NativeLibrary } from './caller.js';
 import { ACCELERATE, mayEndProcess, type Place } from './candidates.js';
 import { CHECK_BYTES, whyNotRight } from './check.js';
+import { CUTS_BYTES, cutsDoNotShow } from './cuts.js';
 import { identify, identifyAccelerate, type Identity, type Refusal } from './identify.js';
 import { whyNotLoadable } from './library-file.js';
 
@@ -34,17 +35,16 @@ export function openLibrary(file: string, { caller, place, threads }: OpenOption
   });
 }
 
-function checked(file: string, { name, multiply, perThread, manyCallers }: Identity, caller: NativeCaller, threads: number): Products | Refusal {
+function checked(file: string, { name, multiply, perThread, manyCallers, mayCutFreely }: Identity, caller: NativeCaller, threads: number): Products | Refusal {
   if (threads > 1 && !manyCallers) return { refused: `${name} is built without threads and may not be called by several` };
   const link: ProductsLink = { caller: caller.file, library: file, multiply, perThread };
-  const products: Products = {
-    name, link,
-    addressOf: (memory) => Number(caller.address(new Uint8Array(memory))),
-    open: (base) => open((): NativeCaller => caller, link, base),
-  };
-  const memory = new SharedArrayBuffer(CHECK_BYTES);
-  const problem = whyNotRight(products.open(products.addressOf(memory)), memory);
-  return problem === undefined ? products : { refused: `${name}: ${problem}` };
+  const addressOf = (memory: SharedArrayBuffer): number => Number(caller.address(new Uint8Array(memory)));
+  const openAt = (base: number): Multiply => open((): NativeCaller => caller, link, base);
+  const memory = new SharedArrayBuffer(Math.max(CHECK_BYTES, CUTS_BYTES));
+  const own = openAt(addressOf(memory));
+  const problem = whyNotRight(own, memory);
+  if (problem !== undefined) return { refused: `${name}: ${problem}` };
+  return { name, link, addressOf, open: openAt, cutsFreely: () => mayCutFreely && cutsDoNotShow(own, memory) };
 }
 
 /** Loaded libraries stay: one that is collected is unloaded, under the feet of our threads and its own, and would read its settings again. */

@@ -1,5 +1,6 @@
 // Into which blocks threads cut matrix products. No arithmetic: that is in assembly/gemm-block.ts. Blocks of the compiled kernels may depend on
-// the threads, because their results do not depend on blocks; those of a library depend on the shape alone, because its results might.
+// the threads, because their results do not depend on blocks. Nor do those of a library's product where it has been found so (native/cuts.ts);
+// otherwise its blocks depend on the shape alone.
 import type { WasmRuntime } from '../runtime.js';
 
 /** The largest block, see assembly/gemm-block.ts: its packed parts fit a thread's scratch. */
@@ -16,8 +17,9 @@ export interface Blocks {
 }
 
 /** Blocks of `matrices` products [M, K] · [K, N]. */
-export function chooseBlocks({ threads, byLibrary }: WasmRuntime, matrices: number, M: number, N: number, K: number): Blocks {
-  return byLibrary ? libraryBlocks(matrices, M, N, K) : compiledBlocks(threads, matrices, M, N);
+export function chooseBlocks({ threads, byLibrary, cutsFreely }: WasmRuntime, matrices: number, M: number, N: number, K: number): Blocks {
+  if (!byLibrary) return compiledBlocks(threads, matrices, M, N);
+  return cutsFreely ? freeBlocks(threads, matrices, M, N, K) : libraryBlocks(matrices, M, N, K);
 }
 
 /** Blocks as large as leaves four per thread. The results do not depend on it. */
@@ -38,6 +40,32 @@ function compiledBlocks(threads: number, matrices: number, M: number, N: number)
 const LIBRARY_BLOCKS = 8;
 const LIBRARY_WORK = 2 ** 22;
 const LIBRARY_SIDE = 128;
+
+/** No block of a product that is cut freely has fewer multiplications: for small products libraries have kernels that sum otherwise. */
+export const LEAST_FREE_WORK = 2 ** 20;
+
+/** A block for each thread: the larger, the less a library packs. The longer side first. */
+function freeBlocks(threads: number, matrices: number, M: number, N: number, K: number): Blocks {
+  const work = matrices * M * N * K;
+  const wanted = Math.ceil(Math.min(threads, work / LIBRARY_WORK) / matrices);
+  const parts = (side: number, most: number): number => Math.max(1, Math.min(most, Math.floor(side / LIBRARY_SIDE)));
+  const long = parts(Math.max(M, N), wanted);
+  const short = parts(Math.min(M, N), Math.ceil(wanted / long));
+  const [rowParts, columnParts] = M >= N ? [long, short] : [short, long];
+  const [rows, columns] = [evenSide(M, rowParts), evenSide(N, columnParts)];
+  const smallest = (M % rows || rows) * (N % columns || columns) * K;
+  return smallest < LEAST_FREE_WORK ? { rows: M, columns: N } : { rows, columns };
+}
+
+/** The side of `parts` blocks or fewer, in whole vectors of a cache line, of which the last is no less than half. */
+export function evenSide(side: number, parts: number): number {
+  for (let count = parts; count > 1; count--) {
+    const each = Math.ceil(side / count / 16) * 16;
+    const last = side % each;
+    if (last === 0 || 2 * last >= each) return each;
+  }
+  return side;
+}
 
 /** Few large blocks: a library packs both operands of each. */
 function libraryBlocks(matrices: number, M: number, N: number, K: number): Blocks {

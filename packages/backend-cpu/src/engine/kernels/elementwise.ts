@@ -1,6 +1,7 @@
-// unary and binary of float32 on the compiled kernels: equal shapes, scalars, and what merges to rows. The rest stays plain.
+// unary and binary of float32, and select of 4-byte elements, on the compiled kernels: equal shapes, scalars, and what merges to rows. The rest
+// stays plain.
 import { sizeOf, type BinaryOp, type Kernels, type UnaryOp } from '@xmoe/core';
-import { collapseBroadcast } from '@xmoe/core/backend';
+import { bytesPerElement, collapseBroadcast } from '@xmoe/core/backend';
 import type { WasmRuntime } from '../runtime.js';
 import { grainOf } from './grain.js';
 
@@ -13,7 +14,7 @@ const UNARY: Partial<Record<UnaryOp, number>> = {
 /** Code of each op in assembly/elementwise.ts. */
 const BINARY: Partial<Record<BinaryOp, number>> = { add: 0, subtract: 1, multiply: 2, divide: 3, maximum: 4, minimum: 5 };
 
-export function createElementwise(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'unary' | 'binary'> {
+export function createElementwise(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'unary' | 'binary' | 'select'> {
   return {
     unary({ x }, { out }, attributes) {
       const cost = UNARY[attributes.op];
@@ -35,6 +36,18 @@ export function createElementwise(runtime: WasmRuntime, plain: Kernels): Pick<Ke
       }
       const [rowA, rowB] = [rowStrideOf(left), rowStrideOf(right)];
       runtime.parallel('binaryRows', extents[0], grainOf(columns), [from, rowA, stepA, other, rowB, stepB, to, columns, code]);
+    },
+
+    select({ condition, a, b }, { out }) {
+      const { out: extents, inputs } = collapseBroadcast(out.shape, condition.shape, a.shape, b.shape);
+      if (extents.length > 2 || bytesPerElement(out.dtype) !== 4) return plain.select({ condition, a, b }, { out });
+      const columns = extents[extents.length - 1];
+      const operands = [condition, a, b].map((operand, index) => ({ at: runtime.pointer(operand), row: rowStrideOf(inputs[index]), step: stepOf(inputs[index], columns) }));
+      if (extents.length === 1) {
+        runtime.parallel('selectFlat', columns, grainOf(1), [...operands.flatMap(({ at, step }) => [at, step]), runtime.pointer(out)]);
+      } else {
+        runtime.parallel('selectRows', extents[0], grainOf(columns), [...operands.flatMap(({ at, row, step }) => [at, row, step]), runtime.pointer(out), columns]);
+      }
     },
   };
 }
