@@ -8,6 +8,9 @@ import { createTfjsBackendFor, loadTfjs, shimNodeUtil } from '@xmoe/backend-tfjs
 import { libraryStamp } from '../src/native/tensorflow.js';
 import { withoutRepeats } from '../src/node/quiet.js';
 
+// A build that it names would be found before the packages that are made here.
+delete process.env['XMOE_TFJS_NATIVE'];
+
 const made: string[] = [];
 afterEach(() => made.splice(0).forEach((directory) => rmSync(directory, { recursive: true })));
 

@@ -13,6 +13,9 @@ import { readRecord } from '../src/native/layout.js';
 import { readOptions } from '../src/native/options.js';
 import { findTensorflow, judgeVersion } from '../src/native/tensorflow.js';
 
+// The folder that it names is somebody's build: what is built and removed here lies in folders of this file's own.
+delete process.env['XMOE_TFJS_NATIVE'];
+
 const made: string[] = [];
 const before = { PATH: process.env['PATH'], CXX: process.env['CXX'] };
 afterEach(() => {

@@ -137,7 +137,7 @@ async function compileAndCheck(options: NativeOptions, name: NativePackage, tens
       '-I', tools.nodeHeaders!, '-I', tensorflow.include, 'binding/tfjs_backend.cc', 'binding/tfjs_binding.cc', '-o', fresh,
       tensorflow.library, tensorflow.framework, '-Xlinker', '-rpath', '-Xlinker', runPath, '-Wl,--disable-new-dtags',
     ], { ...run, cwd: source });
-    if (code !== 0) throw new XMoEError('backend', `the addon does not compile: ${lastWords(output)}`, { op, hint: 'CXX names another compiler, --tensorflow another library' });
+    if (code !== 0) throw new XMoEError('backend', `the addon does not compile: ${lastWords(output)}`, { op, hint: '--remove, then this again, begins from nothing; CXX names another compiler, --tensorflow another library' });
     const report = await (run.check ?? checkAddon)(fresh, run);
     judgeVersion(report.tensorflow);
     renameSync(fresh, addon);
