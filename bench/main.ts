@@ -8,7 +8,7 @@ import { benchGemm } from './gemm.js';
 import { benchGeneration } from './generation.js';
 import type { MeasureOptions } from './measure.js';
 import { benchMoeLayer } from './moe-layer.js';
-import { HELP, parseOptions, type BenchOptions, type PeerSection, type Section } from './options.js';
+import { HELP, parseOptions, type BenchOptions, type PeerSection, type Section, type WebGpuPeerSection } from './options.js';
 import { openPeers } from './peers/open.js';
 import { benchPeers } from './peers/sections.js';
 import { benchRouters } from './router.js';
@@ -48,10 +48,13 @@ async function openCpuAndPeers({ quick }: BenchOptions): Promise<Measured> {
   const peers = await openPeers();
   return {
     devices,
-    peers: [peers.tfjs, peers.jax, peers.torch].flatMap((peer) => (peer ? [peer.description] : [])),
+    peers: [peers.tfjs, peers.jax, peers.numpy, peers.torch, peers.onnx].flatMap((peer) => (peer ? [peer.description] : [])),
     absent: peers.absent,
     measure: (section, options) => benchPeers(section as PeerSection, devices, peers, quick, options),
-    close: async () => peers.torch?.close(),
+    async close() {
+      await peers.torch?.close();
+      await peers.numpy?.close();
+    },
   };
 }
 
@@ -61,7 +64,7 @@ async function openWebGpuAndPeers({ quick }: BenchOptions): Promise<Measured> {
     devices: [peers.ours],
     peers: peers.described,
     absent: peers.absent,
-    measure: (section, options) => benchWebGpuPeers(section as PeerSection, peers, quick, options),
+    measure: (section, options) => benchWebGpuPeers(section as WebGpuPeerSection, peers, quick, options),
     close: peers.close,
   };
 }

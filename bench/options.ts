@@ -9,9 +9,13 @@ export type Section = (typeof SECTIONS)[number];
 const PEER_BACKENDS = ['cpu', 'webgpu'] as const;
 export type PeerBackend = (typeof PEER_BACKENDS)[number];
 
+const WEBGPU_PEER_SECTIONS = ['gemm', 'step', 'moe'] as const satisfies readonly Section[];
+export type WebGpuPeerSection = (typeof WEBGPU_PEER_SECTIONS)[number];
+const CPU_PEER_SECTIONS = [...WEBGPU_PEER_SECTIONS, 'generation'] as const satisfies readonly Section[];
+export type PeerSection = (typeof CPU_PEER_SECTIONS)[number];
+
 /** Those that --peers has; it takes turns within each. */
-const PEER_SECTIONS = ['gemm', 'step', 'moe'] as const satisfies readonly Section[];
-export type PeerSection = (typeof PEER_SECTIONS)[number];
+const PEER_SECTIONS: Readonly<Record<PeerBackend, readonly Section[]>> = { cpu: CPU_PEER_SECTIONS, webgpu: WEBGPU_PEER_SECTIONS };
 
 export interface BenchOptions {
   readonly sections: readonly Section[];
@@ -42,8 +46,8 @@ export const HELP = `pnpm bench [options]
   --only LIST      sections, separated by commas: ${SECTIONS.join(', ')} (default: all)
   --backend LIST   backends, separated by commas: cpu, cpu:native, cpu:wasm, cpu:revectorized, cpu:relaxed, cpu:plain, tfjs:wasm, tfjs:node, tfjs:cuda, tfjs:cpu
                    (default: all that work here, but cpu:plain and tfjs:cpu)
-  --peers          the CPU engine beside TensorFlow.js wasm, jax-js and PyTorch (${PEER_SECTIONS.join(', ')}); those that are
-                   not installed are left out: node bench/install-peers.mjs. With --backend webgpu: WebGPU beside
+  --peers          the CPU engine beside TensorFlow.js wasm, jax-js, PyTorch and ONNX Runtime (${PEER_SECTIONS.cpu.join(', ')});
+                   those that are not installed are left out: node bench/install-peers.mjs. With --backend webgpu: WebGPU beside
                    TensorFlow.js webgpu and PyTorch on the same GPU, at the sizes of the paper's models
   --repeat N       rounds after the warm-up (default: 5)
   --quick          tiny shapes and two rounds: shows that it runs, measures nothing
@@ -57,7 +61,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   const values = readToolFlags('bench', args, FLAGS);
   const quick = values.quick ?? false;
   const peers = values.peers ? requirePeerBackend(values.backend ?? 'cpu') : null;
-  const known = peers ? PEER_SECTIONS : SECTIONS;
+  const known = peers ? PEER_SECTIONS[peers] : SECTIONS;
   return {
     sections: values.only === undefined ? known : namesOf('bench', '--only', values.only).map((name) => requireName('bench', 'section', name, known)),
     peers,

@@ -10,6 +10,7 @@ import { parseOptions as parseGpuOptions, PHASE_NAMES } from '../bench/gpu/optio
 import { measureInterleaved, median, ratioOf, type Contestant, type Timing } from '../bench/measure.js';
 import { parseOptions } from '../bench/options.js';
 import { requireAgreement } from '../bench/peers/formula.js';
+import { onnxFile } from '../bench/peers/onnx-file.js';
 import { startPython } from '../bench/peers/python.js';
 import { TARGETS, verdict } from '../bench/peers/target.js';
 import { MOE_SHAPES } from '../bench/shapes.js';
@@ -98,8 +99,11 @@ describe('a quick run beside peers', () => {
       expect(run.status, run.stderr).toBe(0);
       expect(run.stdout).toContain('- absent: jax-js (not installed; node bench/install-peers.mjs jax)');
       expect(run.stdout).toMatch(/- absent: PyTorch \(.*no-python.*; node bench\/install-peers\.mjs torch\)/);
+      expect(run.stdout).toMatch(/- absent: numpy \(.*no-python.*; node bench\/install-peers\.mjs numpy\)/);
+      expect(run.stdout).toContain('- absent: ONNX Runtime (not installed; node bench/install-peers.mjs onnx)');
       const { tables } = JSON.parse(readFileSync(file, 'utf8')) as { tables: Table[] };
-      expect(tables.map(({ id }) => id)).toEqual(['peers-gemm', 'peers-step', 'peers-layer', 'peers-layer-summary']);
+      expect(tables.map(({ id }) => id)).toEqual(['peers-gemm', 'peers-step', 'peers-layer', 'peers-layer-summary', 'peers-generation']);
+      expect(tables[4].rows.map(({ model, texts, who }) => [model, texts, who])).toEqual([['tiny, dense', 1, 'cpu:wasm'], ['tiny, XMoE', 2, 'cpu:wasm']]);
       expect(tables[0].rows.map(({ who }) => who).slice(0, 2)).toEqual(['cpu:wasm', 'TensorFlow.js wasm']);
       expect(tables[1].rows.map(({ preset, who }) => `${preset} ${who}`)).toEqual(['tiny cpu:wasm', 'tiny tfjs:wasm', 'small cpu:wasm', 'small tfjs:wasm']);
       expect(tables[2].rows.map(({ dispatch }) => dispatch).slice(0, 4)).toEqual(['dense', 'grouped', 'budget', 'budget']);
@@ -183,8 +187,8 @@ describe('flags', () => {
     expect(parseOptions([])).toEqual({ sections: ['gemm', 'router', 'moe', 'step', 'generation'], peers: null, backends: null, quick: false, repeat: 5, json: null, markdown: null, help: false });
     expect(parseOptions(['--', '--only', 'moe, step,moe', '--backend=cpu', '--repeat', '7'])).toMatchObject({ sections: ['moe', 'step'], backends: ['cpu'], repeat: 7 });
     expect(parseOptions(['--quick']).repeat).toBe(2);
-    expect(parseOptions(['--peers'])).toMatchObject({ peers: 'cpu', sections: ['gemm', 'step', 'moe'] });
-    expect(parseOptions(['--peers', '--backend', 'webgpu'])).toMatchObject({ peers: 'webgpu', backends: null });
+    expect(parseOptions(['--peers'])).toMatchObject({ peers: 'cpu', sections: ['gemm', 'step', 'moe', 'generation'] });
+    expect(parseOptions(['--peers', '--backend', 'webgpu'])).toMatchObject({ peers: 'webgpu', backends: null, sections: ['gemm', 'step', 'moe'] });
   });
 
   it.each([
@@ -240,6 +244,17 @@ describe('interleaved timing', () => {
     expect(ratioOf(timing(4, 20, 6), timing(2, 10, 2))).toEqual({ min: 2, median: 2 });
     expect(median([4, 1, 3, 2])).toBe(2.5);
   });
+});
+
+it('writes ONNX files byte by byte as ONNX Runtime 1.30 was seen to read them', () => {
+  const file = onnxFile({
+    nodes: [{ op: 'Gemm', inputs: ['x', 'w'], outputs: ['y'], attributes: { transB: 1, alpha: { float: 0.5 } } }],
+    weights: [{ name: 'w', shape: [1, 2], values: Float32Array.of(1, -2) }],
+    inputs: [{ name: 'x', type: 'float32', shape: ['n', 2] }],
+    outputs: [{ name: 'y', type: 'float32', shape: ['n', 1] }],
+  }, 20);
+  expect(Buffer.from(file).toString('hex')).toBe('08093a790a2f0a01780a0177120179220447656d6d2a0d0a067472616e73421801a001022a0f0a05616c706861150000003fa00101120567726170682a1308010802'
+    + '10014201774a080000803f000000c05a140a0178120f0a0d080112090a0312016e0a02080262140a0179120f0a0d080112090a0312016e0a02080142040a001014');
 });
 
 it('keeps the work of every split equal', () => {

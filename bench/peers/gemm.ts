@@ -10,6 +10,8 @@ import { TARGETS, verdict, verdictColumns, type Target } from './target.js';
 
 /** The targets hold for the first shape. */
 const GEMM_TARGETS: Readonly<Record<string, Target>> = { 'TensorFlow.js wasm': TARGETS.gemmTfjs, 'jax-js wasm': TARGETS.gemmJax };
+/** Compiled kernels are no library's. */
+const NATIVE_TARGETS: Readonly<Record<string, Target>> = { ...GEMM_TARGETS, numpy: TARGETS.gemmNumpy };
 
 export async function benchPeerGemm(ours: Device, peers: readonly GemmPeer[], quick: boolean, options: MeasureOptions): Promise<Table[]> {
   const rows: Row[] = [];
@@ -36,11 +38,12 @@ async function compare(ours: Device, peers: readonly GemmPeer[], shape: GemmShap
   }
   const timings = await measureInterleaved(prepared.map(({ contestant }) => contestant), options);
   for (const item of prepared) await item.dispose();
+  const targets = ours.name === 'cpu:native' ? NATIVE_TARGETS : GEMM_TARGETS;
   const flops = 2 * shape.M * shape.K * shape.N;
   return timings.map((timing, index) => {
     const who = index === 0 ? ours.name : peers[index - 1].name;
     const cells = { shape: shape.label, who, minMs: timing.min, medianMs: timing.median, gflops: flops / timing.min / 1e6, gflopsMedian: flops / timing.median / 1e6 };
-    return index === 0 ? cells : { ...cells, ...verdict(ratioOf(timing, timings[0]), judged ? (GEMM_TARGETS[who] ?? null) : null) };
+    return index === 0 ? cells : { ...cells, ...verdict(ratioOf(timing, timings[0]), judged ? (targets[who] ?? null) : null) };
   });
 }
 

@@ -10,6 +10,7 @@ import time
 import torch
 import torch.nn.functional as F
 
+import decoder_torch
 import model_torch
 
 AUX_COEFFICIENT = 0.01
@@ -146,7 +147,12 @@ def model(spec):
     return model_torch.train_step(spec, DEVICE)
 
 
-PREPARE = {"gemm": gemm, "layer": layer, "model": model}
+def generation(spec):
+    """Texts that go on, token by token; its value are logits."""
+    return decoder_torch.generation(spec, formula)
+
+
+PREPARE = {"gemm": gemm, "layer": layer, "model": model, "generation": generation}
 
 
 def wait():

@@ -1,5 +1,5 @@
 // A Python process that is kept alive for the whole run and works only when asked: one JSON object per line each way.
-// What it computes is in moe_torch.py.
+// What it computes is in moe_torch.py and gemm_numpy.py.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -56,4 +56,4 @@ export async function startPython(executable: string, args: readonly string[]): 
   };
 }
 
-const failure = (message: string): XMoEError => new XMoEError('backend', message, { op: 'bench', hint: 'is PyTorch installed for this Python?' });
+const failure = (message: string): XMoEError => new XMoEError('backend', message, { op: 'bench', hint: 'is what it imports installed for this Python?' });

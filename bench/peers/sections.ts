@@ -6,6 +6,7 @@ import { MOE_SHAPES } from '../shapes.js';
 import type { Table } from '../table.js';
 import { benchPeerGemm } from './gemm.js';
 import { compareLayers } from './layer.js';
+import { benchPeerGeneration } from './generation.js';
 import type { Peers } from './open.js';
 import { benchPeerStep } from './step.js';
 import { TARGETS, withoutVerdicts } from './target.js';
@@ -19,7 +20,8 @@ export async function benchPeers(
 }
 
 function measure(section: PeerSection, ours: Device, adapter: Device | null, peers: Peers, quick: boolean, options: MeasureOptions): Promise<Table[]> {
-  if (section === 'gemm') return benchPeerGemm(ours, [peers.tfjs, peers.jax, peers.torch].filter((peer) => peer !== null), quick, options);
+  if (section === 'gemm') return benchPeerGemm(ours, [peers.tfjs, peers.jax, peers.numpy, peers.torch].filter((peer) => peer !== null), quick, options);
+  if (section === 'generation') return benchPeerGeneration(ours, [peers.onnx, peers.torch].filter((peer) => peer !== null), quick, options);
   if (section === 'step') return benchPeerStep(ours, adapter, quick, options);
   const shape = MOE_SHAPES[quick ? 'quick' : 'full'];
   // The padded path is measured without --peers.

@@ -14,6 +14,8 @@ export const TARGETS = {
   /** GEMM 1024×768×3072: times faster. */
   gemmTfjs: atLeast(2.5),
   gemmJax: atLeast(1.5),
+  /** Of `cpu:native`, by a library like numpy's own. */
+  gemmNumpy: atLeast(0.95),
   /** Train step of a preset, times faster than through the TensorFlow.js wasm adapter. */
   step: atLeast(3),
   tax: atMost(1.2),

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { isXMoEError, type FloatDType, type Shape } from '@xmoe/core';
 import type { Contestant } from '../measure.js';
 import { absentPeer, peerThreads, pythonCandidates } from './locate.js';
+import { promptToken, type GenerationPeer } from './generation-spec.js';
 import type { GemmPeer } from './peer.js';
 import { startPython, type PythonProcess } from './python.js';
 
@@ -44,7 +45,7 @@ export interface PreparedLayer {
   readonly values: readonly number[];
 }
 
-export interface TorchPeer extends GemmPeer {
+export interface TorchPeer extends GemmPeer, GenerationPeer {
   readonly device: 'cpu' | 'cuda';
   prepareLayer(layer: TorchLayer): Promise<PreparedLayer>;
   prepareModel(model: TorchModel): Promise<Contestant>;
@@ -89,6 +90,11 @@ function peerOf(python: PythonProcess, device: 'cpu' | 'cuda'): TorchPeer {
     async prepareLayer(layer) {
       const { contestant, value } = await prepare('layer', layer);
       return { contestant, values: value as number[] };
+    },
+    async prepareGeneration(shape, parameters, { batch, prompt, tokens }) {
+      const beginnings = Array.from({ length: batch }, (_, row) => Array.from({ length: prompt + 1 }, (_, place) => promptToken(row, place, shape.vocabulary)));
+      const { contestant, value } = await prepare('generation', { ...shape, batch, tokens, parameters, beginnings });
+      return { contestant, logits: value as number[], dispose: drop };
     },
     prepareModel: async (model) => (await prepare('model', model)).contestant,
     drop,

@@ -1,7 +1,7 @@
 // The sections of `pnpm bench --peers --backend webgpu`, in order. What is measured is in the file of each.
 import { queuedPass } from '../forward-backward.js';
 import type { MeasureOptions } from '../measure.js';
-import type { PeerSection } from '../options.js';
+import type { WebGpuPeerSection } from '../options.js';
 import { compareLayers } from '../peers/layer.js';
 import { withoutVerdicts } from '../peers/target.js';
 import type { Table } from '../table.js';
@@ -15,14 +15,14 @@ import { WEBGPU_TARGETS } from './target.js';
 /** A sample lasts so long that waiting for the device once does not show in it, in ms. */
 const SAMPLE_MS = 100;
 
-export async function benchWebGpuPeers(section: PeerSection, peers: WebGpuPeers, quick: boolean, options: MeasureOptions): Promise<Table[]> {
+export async function benchWebGpuPeers(section: WebGpuPeerSection, peers: WebGpuPeers, quick: boolean, options: MeasureOptions): Promise<Table[]> {
   const scale = scaleOf(peers, quick);
   const rounds: MeasureOptions = { ...options, sampleMs: quick ? 0 : SAMPLE_MS };
   const tables = await measure(section, peers, scale, rounds);
   return quick ? tables.map(withoutVerdicts) : tables;
 }
 
-async function measure(section: PeerSection, peers: WebGpuPeers, scale: WebGpuScale, options: MeasureOptions): Promise<Table[]> {
+async function measure(section: WebGpuPeerSection, peers: WebGpuPeers, scale: WebGpuScale, options: MeasureOptions): Promise<Table[]> {
   if (section === 'gemm') return benchWebGpuGemm(peers, scale, options);
   if (section === 'moe') return benchLayers(peers, scale, options);
   const tiny = await benchWebGpuStep(peers.ours, peers.tfjs, scale === 'quick', options);

@@ -2,6 +2,7 @@
 // Every sum runs in ascending k and goes on where the last slice of K ended: an element does not depend on the block it is in.
 import { SPILL_BYTES, multiplyEdge } from './gemm-edge';
 import { evenSteps, packAcross, packAlong, panelBytes } from './gemm-pack';
+import { multiplyRow } from './gemm-row';
 import { TILE_COLUMNS, TILE_ROWS, multiplyTile } from './gemm-tile';
 import { byLibrary, multiplyByLibrary } from './library';
 import { threadScratch } from './thread';
@@ -17,7 +18,8 @@ const FEW_ROWS: i32 = 8;
 
 /**
  * out [rows, columns] = A · B. A is row-major [rows, K], or [K, rows] when transposeA; B [K, columns], or [columns, K]
- * when transposeB. Strides are between rows as stored, in bytes. rows ≤ BLOCK_ROWS, columns ≤ BLOCK_COLUMNS, but for what a library multiplies.
+ * when transposeB. Strides are between rows as stored, in bytes. rows ≤ BLOCK_ROWS, columns ≤ BLOCK_COLUMNS, but for what a library multiplies
+ * and for a single row.
  */
 export function multiplyBlock(
   rows: i32, columns: i32, K: i32,
@@ -26,6 +28,7 @@ export function multiplyBlock(
 ): void {
   if (K === 0) return clearBlock(rows, columns, out, strideOut);
   if (byLibrary(rows, columns, K)) return multiplyByLibrary(rows, columns, K, a, strideA, transposeA, b, strideB, transposeB, out, strideOut, false);
+  if (rows === 1) return multiplyRow(columns, K, a, transposeA ? strideA : 4, b, strideB, transposeB, out);
   const depth = depthOf(K);
   for (let k = 0; k < K; k += depth) {
     const height = min(depth, K - k);

@@ -2,6 +2,7 @@
 // there point at zeros. Blocks, slices and tiles are those of gemm-block.ts.
 import { DEPTH, clearBlock, depthOf, liesWell, multiplyPanels, scratchOfA, scratchOfB } from './gemm-block';
 import { clearLastStep, evenSteps, packAcross, packAlong, panelBytes, placeOf, transposeFour } from './gemm-pack';
+import { multiplyRow } from './gemm-row';
 import { TILE_COLUMNS, TILE_ROWS } from './gemm-tile';
 import { loadTail, storeTail } from './lanes';
 import { byLibrary } from './library';
@@ -48,6 +49,7 @@ export function multiplyPicked(
   if (byLibrary(rows, columns, K)) return multiplyGathered(rows, columns, K, a, strideA, indices, first, limit, b, strideB, transposeB, out, strideOut);
   const table = tables();
   pickRows(table, rows, a, strideA, indices, first, limit, zeros);
+  if (rows === 1) return multiplyRow(columns, K, load<usize>(table), 4, b, strideB, transposeB, out);
   const depth = depthOf(K);
   for (let k = 0; k < K; k += depth) {
     const height = min(depth, K - k);

@@ -43,6 +43,37 @@ function expectSame(inputs: readonly Given[], outShape: Shape, terms: number, ru
   for (const backend of backends) expectClose(compute(backend, inputs, outShape, run), wanted, terms);
 }
 
+/** Rows first … first + count − 1 of a matrix. */
+const rowsOf = ({ shape, data }: Given, first: number, count: number): Given => ({ shape: [1, count, shape[2]], data: Array.from(data).slice(first * shape[2], (first + count) * shape[2]) });
+
+describe('a single row', () => {
+  const cases = fc.record({ K: fc.integer({ min: 1, max: 70 }), N: fc.integer({ min: 1, max: 90 }), transposeB: fc.boolean(), large: fc.boolean() });
+
+  it('has the bits that it has among others', () => {
+    fc.assert(fc.property(cases, ({ K, N, transposeB, large }) => {
+      const [depth, columns] = large ? [K + 384, N + 600] : [K, N]; // K in slices, and more columns than a block has
+      const a = numbers([1, 6, depth], 1);
+      const b = numbers([1, ...(transposeB ? [columns, depth] : [depth, columns])], 2);
+      for (const backend of backends) {
+        const multiply = (rows: Given): number[] => Array.from(compute(backend, [rows, b], [1, rows.shape[1], columns], (kernels, [x, y], out) => kernels.matmul({ a: x, b: y }, { out }, { transposeA: false, transposeB })));
+        expect(multiply(rowsOf(a, 2, 1))).toEqual(multiply(a).slice(2 * columns, 3 * columns));
+      }
+    }), { numRuns: 60 });
+  });
+
+  it('has them as the only one of its expert', () => {
+    fc.assert(fc.property(cases, ({ K, N, transposeB }) => {
+      const [x, w] = [numbers([3, K], 1), numbers([2, ...(transposeB ? [N, K] : [K, N])], 2)];
+      for (const backend of backends) {
+        const multiply = (offsets: number[]): number[] => Array.from(compute(backend, [x, w, { shape: [3], data: offsets, dtype: 'int32' }], [3, N], (kernels, [rows, weights, bounds], out) =>
+          kernels.groupedMatmul({ x: rows, w: weights, offsets: bounds }, { out }, { transposeW: transposeB })));
+        // Row 0 alone before one of expert 1, and among three.
+        expect(multiply([0, 1, 2]).slice(0, N)).toEqual(multiply([0, 3, 3]).slice(0, N));
+      }
+    }), { numRuns: 40 });
+  });
+});
+
 describe('matmul', () => {
   const extent = fc.oneof(
     { weight: 3, arbitrary: fc.integer({ min: 0, max: 20 }) },

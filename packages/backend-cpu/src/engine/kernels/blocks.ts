@@ -18,8 +18,13 @@ export interface Blocks {
 
 /** Blocks of `matrices` products [M, K] · [K, N]. */
 export function chooseBlocks({ threads, byLibrary, cutsFreely }: WasmRuntime, matrices: number, M: number, N: number, K: number): Blocks {
-  if (!byLibrary) return compiledBlocks(threads, matrices, M, N);
+  if (!byLibrary) return M === 1 ? rowBlock(N, K) : compiledBlocks(threads, matrices, M, N);
   return cutsFreely ? freeBlocks(threads, matrices, M, N, K) : libraryBlocks(matrices, M, N, K);
+}
+
+/** Of a single row nothing is packed: as many columns as are worth a piece. */
+function rowBlock(N: number, K: number): Blocks {
+  return { rows: 1, columns: Math.min(N, Math.max(SMALLEST_COLUMNS, Math.ceil(GRAIN / (16 * Math.max(1, K))) * 16)) };
 }
 
 /** Blocks as large as leaves four per thread. The results do not depend on it. */
@@ -85,9 +90,10 @@ const half = (side: number): number => Math.ceil(side / 32) * 16;
 const GATHERED_ROWS = 256;
 const GATHERED_COLUMNS = 512;
 
-/** Blocks of products over segments of `rows` rows in all, with M columns. */
-export function chooseGroupedBlocks({ threads, byLibrary }: WasmRuntime, rows: number, M: number): Blocks {
-  return byLibrary ? { rows: GATHERED_ROWS, columns: Math.min(M, GATHERED_COLUMNS) } : compiledBlocks(threads, 1, rows, M);
+/** Blocks of products over segments of `rows` rows in all, with M columns; `segments` are not empty. */
+export function chooseGroupedBlocks({ threads, byLibrary }: WasmRuntime, rows: number, segments: number, M: number, K: number): Blocks {
+  if (byLibrary) return { rows: GATHERED_ROWS, columns: Math.min(M, GATHERED_COLUMNS) };
+  return rows === segments ? rowBlock(M, K) : compiledBlocks(threads, 1, rows, M);
 }
 
 /** Blocks of `groups` gradients [K, M] of weights. */

@@ -18,7 +18,7 @@ export function createGrouped(runtime: WasmRuntime, plain: Kernels): GroupedKern
     if (R * M === 0) return;
     const picked = rows && int32s(rows);
     const segments = usedSegments(int32s(offsets), (row) => picked !== null && picked[row] < 0);
-    const { rows: height, columns } = chooseGroupedBlocks(runtime, totalRows(segments), M);
+    const { rows: height, columns } = chooseGroupedBlocks(runtime, totalRows(segments), segments.filter(([from, to]) => to > from).length, M, K);
     const [blocks, count] = rowBlocks(runtime, segments, height);
     clearBetween(segments, R, M, pre === null ? [out] : [out, pre]);
     const averageRows = totalRows(segments) / Math.max(1, count);
