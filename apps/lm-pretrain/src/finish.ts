@@ -42,6 +42,8 @@ export interface Summary extends Partial<TestScores> {
   parameters: number;
   tokensPerSecond: number;
   trainingSeconds: number;
+  /** Processor time of them, over all threads. */
+  processorSeconds: number;
   /** Updates that changed nothing, their gradient not being finite. */
   skippedUpdates: number;
   /** Of the expert layers, over the whole run, forward and backward. */
@@ -106,6 +108,7 @@ function summaryOf({ plan, data, device }: LanguageRun, outcome: RunOutcome, sco
     ...scores,
     tokensPerSecond: outcome.targets / outcome.seconds,
     trainingSeconds: outcome.seconds,
+    processorSeconds: outcome.processorSeconds,
     skippedUpdates: outcome.skippedUpdates,
     budgetedFlops: outcome.budgetedFlops,
     executedFlops: outcome.executedFlops,

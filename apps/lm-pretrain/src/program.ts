@@ -1,15 +1,18 @@
 // The command line of xmoe-lm: options and help. What the commands do is in commands/.
 import { BACKEND_NAMES, defaultBackend, openBackend } from '@xmoe/backends';
 import {
-  addLookupCommands, addTrainingCommands, backendOption, countFromOne, countOrAll, cpuEngine, finiteNumber, inspectCommand, locateVersion, newProgram,
+  addLookupCommands, addTrainingCommands, backendOption, countFromOne, countList, countOrAll, cpuEngine, finiteNumber, inspectCommand, numberList, locateVersion, newProgram,
   runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
+import { addReproduceCommand } from '@xmoe/program/experiments';
 import type { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
 import { inspectText } from './commands/inspect.js';
 import { prepareCommand } from './commands/prepare.js';
 import { sampleCommand } from './commands/sample.js';
+import { sweepCommand } from './commands/sweep.js';
 import { PROGRAM } from './config.js';
+import { languageSuite } from './experiments/language-suite.js';
 import { openRun } from './session.js';
 import { languageTask } from './task.js';
 
@@ -29,18 +32,8 @@ function createProgram(terminal: Terminal): Command {
   withConfigOptions(program.command('prepare').description('corpus to tokenizer to shards; training does this by itself'), configOptions)
     .option('--out <dir>', 'directory of the shards (default: one under --data-root)')
     .action((options, command) => prepareCommand(terminal, options, command));
-  program
-    .command('eval <run>')
-    .description('perplexity of a run with the training capacity and without dropping')
-    .option(...backend)
-    .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'best')
-    .option('--split <name>', 'train, validation or test', 'test')
-    .option('--threshold <t>', 'another threshold than in training', finiteNumber)
-    .option('--capacity-factor <gamma>', 'another capacity factor than in training', finiteNumber)
-    .option('--batch-size <B>', 'windows per routing group (default: as in training)', countFromOne)
-    .option('--max-windows <count>', 'score only the first windows, or all (default: as many as the run scored)', countOrAll)
-    .option('--json', 'print one JSON object')
-    .action((run, options) => evalCommand(terminal, run, options));
+  addEvaluationCommands(program, terminal);
+  addReproduceCommand(program, terminal, languageSuite, BACKEND_NAMES);
   program
     .command('sample <run>')
     .description('continue a prompt')
@@ -63,6 +56,36 @@ function createProgram(terminal: Terminal): Command {
     .action((run, options) => inspectCommand(terminal, run, options, { open: openRun, route: inspectText }));
   addLookupCommands(program, terminal, own);
   return program;
+}
+
+/** What says how good a trained run is. */
+function addEvaluationCommands(program: Command, terminal: Terminal): void {
+  program
+    .command('eval <run>')
+    .description('perplexity of a run with the training capacity and without dropping')
+    .option(...backend)
+    .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'best')
+    .option('--split <name>', 'train, validation or test', 'test')
+    .option('--threshold <t>', 'another threshold than in training', finiteNumber)
+    .option('--capacity-factor <gamma>', 'another capacity factor than in training', finiteNumber)
+    .option('--batch-size <B>', 'windows per routing group (default: as in training)', countFromOne)
+    .option('--max-windows <count>', 'score only the first windows, or all (default: as many as the run scored)', countOrAll)
+    .option('--json', 'print one JSON object')
+    .action((run, options) => evalCommand(terminal, run, options));
+  program
+    .command('sweep <runs...>')
+    .description('runs at a grid of thresholds, experts per token and capacities, whatever they were trained with; one table, one chart')
+    .option(...backend)
+    .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'latest')
+    .option('--split <name>', 'train, validation or test', 'test')
+    .option('--threshold <list>', 'choose experts by these thresholds, e.g. 0.5,0.7,0.9', numberList)
+    .option('--top-k <list>', 'choose so many experts for each token, e.g. 1,2,4', countList)
+    .option('--capacity-factor <list>', 'with these capacities, which leak from later tokens (default: nothing is dropped)', numberList)
+    .option('--points <file>', 'a JSON list of points instead, e.g. [{"threshold": 0.5}, {"topK": 2, "dispatch": "padded", "capacityFactor": 2}]')
+    .option('--max-windows <count>', 'score only the first windows, or all (default: as many as the run scored)', countOrAll)
+    .option('--html <file>', 'also write table and chart as a page')
+    .option('--json', 'print one JSON object')
+    .action((runs, options) => sweepCommand(terminal, runs, options));
 }
 
 /** Runs the command that `args` (without the program's name) ask for; returns the exit code. */

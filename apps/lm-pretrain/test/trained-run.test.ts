@@ -1,5 +1,5 @@
 // The commands that use a run: eval, sample, inspect. One run, trained once.
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { checkpointsOf, EXPERTS, mustRun, runHere, SMALL, temporaryFolder, writeCorpus } from './support.js';
 
@@ -11,6 +11,47 @@ beforeAll(() => mustRun(
   '--max-steps', '40', '--learning-rate', '0.02', '--checkpoint-every', '20', '--dispatch', 'padded', '--capacity-factor', '1', '--threshold', '0.6',
 ), 120_000);
 const summary = () => JSON.parse(readFileSync(path('run', 'summary.json'), 'utf8'));
+
+describe('sweep', () => {
+  const sweep = async (...flags: string[]) => JSON.parse((await mustRun('sweep', run, ...wasm, '--max-windows', '4', '--json', ...flags)).output).evaluations;
+
+  it('evaluates a grid of rules and capacities, by rules that the run was not trained with', async () => {
+    const grid = await sweep('--threshold', '0.2,1', '--top-k', '2', '--capacity-factor', '1,4');
+    expect(grid.map(({ how, leaks }: { how: string; leaks: boolean }) => [how, leaks])).toEqual(
+      ['t = 0.2, padded, γ = 1', 't = 0.2, padded, γ = 4', 't = 1, padded, γ = 1', 't = 1, padded, γ = 4', 'top-2, padded, γ = 1', 'top-2, padded, γ = 4'].map((how) => [how, true]),
+    );
+    const dropless = await sweep('--top-k', '1,2,4');
+    expect(dropless.map(({ figures }: { figures: { wantedEvaluation: number; dropEvaluation: number } }) => [figures.wantedEvaluation, figures.dropEvaluation])).toEqual([[1, 0], [2, 0], [4, 0]]);
+    const [all] = await sweep('--threshold', '1');
+    expect(all.figures.loss).toBeCloseTo(dropless[2].figures.loss, 6); // all experts, by either rule
+  });
+
+  it('of nothing else is what eval says', async () => {
+    const [{ figures, how }] = await sweep();
+    const { leakFree } = JSON.parse((await mustRun('eval', run, ...wasm, '--checkpoint', 'latest', '--max-windows', '4', '--json')).output);
+    expect(how).toBe('t = 0.6, nothing dropped');
+    expect(figures).toMatchObject({ loss: leakFree.loss, executedEvaluation: leakFree.expertsOverDense });
+  });
+
+  it('takes points from a file, prints a table that names what leaks, and draws a page', async () => {
+    writeFileSync(path('points.json'), '[{"topK": 2, "dispatch": "budget", "capacityFactor": 1}, {}]');
+    const { output } = await mustRun('sweep', run, ...wasm, '--max-windows', '4', '--points', path('points.json'), '--html', path('sweep.html'));
+    expect(output.match(/leaks from later tokens/g)).toHaveLength(1);
+    expect(output).toMatch(/run: top-2, budget, γ = 1 +\d/);
+    expect(readFileSync(path('sweep.html'), 'utf8')).toMatch(/<svg[^]*top-2, budget/);
+  });
+
+  it.each([
+    [['--top-k', '5'], 'top-k 5 exceeds the 4 experts'],
+    [['--threshold', '0.5,2'], 'threshold'],
+    [['--threshold', '0.5,,1'], 'expected a number'],
+    [['--capacity-factor', '0'], 'capacityFactor'],
+    [['--points', 'nowhere.json'], 'cannot read the points in nowhere.json'],
+    [['--split', 'tset'], 'there is no split "tset"'],
+  ])('refuses %j', async (flags, message) => {
+    expect(await runHere('sweep', run, ...wasm, ...flags)).toMatchObject({ code: 2, output: '', messages: expect.stringContaining(message) });
+  });
+});
 
 describe('eval', () => {
   const scores = async (...flags: string[]) => JSON.parse((await mustRun('eval', run, ...wasm, '--json', ...flags)).output);

@@ -53,6 +53,8 @@ export interface Summary {
   baselines: SystemScores[];
   tokensPerSecond: number;
   trainingSeconds: number;
+  /** Processor time of them, over all threads. */
+  processorSeconds: number;
   /** Updates that changed nothing, their gradient not being finite. */
   skippedUpdates: number;
   /** By layer with experts: on the references of the test pairs with nothing dropped, and in the last step that was looked at. */
@@ -182,6 +184,7 @@ function summaryOf(
     threshold: config.moe && hasThreshold(config.moe.router) ? config.decoding.threshold : null,
     tokensPerSecond: outcome.targets / outcome.seconds,
     trainingSeconds: outcome.seconds,
+    processorSeconds: outcome.processorSeconds,
     skippedUpdates: outcome.skippedUpdates,
     expertsPerToken: byLayer(loss.routing, (summary) => summary.expertsPerToken),
     dropRate: byLayer(outcome.routing, (summary) => summary.dropRate),

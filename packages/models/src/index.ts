@@ -3,7 +3,7 @@
 export { checkSamplingOptions, DEFAULT_SAMPLING, generateTokens, type SamplingOptions } from './language/generate-tokens.js';
 export { languageConfigProblems, languageRunSchema, readLanguageConfig, type LanguageConfig } from './language/language-config.js';
 export {
-  createLanguageModelFromConfig, droplessLanguageConfig, languageMemoryNeeds, languageModelSize, languageVocabulary,
+  createLanguageModelFromConfig, droplessLanguageConfig, languageLayerHasExperts, languageMemoryNeeds, languageModelSize, languageVocabulary,
   type LanguageModelSize, type XMoELanguageModel,
 } from './language/language-model.js';
 export { createLanguageModelTrainer } from './language/language-trainer.js';

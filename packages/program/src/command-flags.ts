@@ -28,6 +28,16 @@ export function finiteNumber(text: string): number {
   return value;
 }
 
+/** Numbers separated by commas. */
+export function numberList(text: string): number[] {
+  return text.split(',').map(finiteNumber);
+}
+
+/** Counts separated by commas. */
+export function countList(text: string): number[] {
+  return text.split(',').map(countFromOne);
+}
+
 const collect = (value: string, all: string[] = []): string[] => [...all, value];
 
 /** What the options of {@link withConfigOptions} give. */

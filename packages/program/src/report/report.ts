@@ -2,75 +2,21 @@
 // and runs no script.
 import { formatCompact, formatDuration, formatShare } from '@xmoe/train';
 import { isPlainObject, type JsonObject, type JsonValue } from '@xmoe/files';
-import { chartsOf, type Chart } from './charts.js';
+import { chartsOf } from './charts.js';
 import { bars, escapeHtml, section, table } from './html.js';
-import { renderChart } from './render-chart.js';
-import type { ReportData, RunChange, SummaryItem, TextSample } from './report-data.js';
+import { page, renderCharts } from './page.js';
+import type { ReportData, RunChange, TextSample } from './report-data.js';
 import { layerNames } from './series.js';
-import { STYLES } from './styles.js';
 import { comparisonSections, routedTextSection, translationsSection } from './translation-sections.js';
-
-/** Plot widths in pixels: a full row, half a row, and a phone. Text keeps its size because the width is met closely. */
-const WIDTHS = { wide: 1090, half: 520, phone: 330 } as const;
 
 /** The page, as HTML. All text of the run is escaped. */
 export async function renderReport(data: ReportData): Promise<string> {
-  const charts = await Promise.all(fillRows(chartsOf(data)).map(chartSection));
+  const charts = await renderCharts(chartsOf(data));
   const sections = [
     perplexitySection(data), ...comparisonSections(data.comparisons), ...charts, translationsSection(data.translations), routedTextSection(data.routedText),
     routingSection(data), samplesSection(data.samples), changesSection(data.changes), configurationSection(data.configuration),
   ];
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${escapeHtml(data.title)}</title>
-<style>${STYLES}</style>
-</head>
-<body>
-<main>
-<header>
-<h1>${escapeHtml(data.title)}</h1>
-<p class="when">${escapeHtml(data.createdAt.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC'))}</p>
-</header>
-<dl class="numbers">
-${data.summary.map(summaryItem).join('\n')}
-</dl>
-<div class="grid">
-${sections.filter((section) => section !== '').join('\n')}
-</div>
-</main>
-</body>
-</html>
-`;
-}
-
-function summaryItem({ label, value, note }: SummaryItem): string {
-  const below = note === undefined ? '' : `<dd class="note">${escapeHtml(note)}</dd>`;
-  return `<div>${below}<dt>${escapeHtml(label)}</dt><dd>${escapeHtml(value)}</dd></div>`;
-}
-
-/** Two half-width charts share a row; one that finds no partner takes the row alone. */
-function fillRows(charts: readonly Chart[]): Chart[] {
-  const out: Chart[] = [];
-  for (let i = 0; i < charts.length; i++) {
-    const [chart, next] = [charts[i]!, charts[i + 1]];
-    if (chart.wide) out.push(chart);
-    else if (next && !next.wide) out.push(chart, charts[++i]!);
-    else out.push({ ...chart, wide: true });
-  }
-  return out;
-}
-
-async function chartSection({ id, title, caption, spec, wide }: Chart): Promise<string> {
-  const [broad, narrow] = await Promise.all([
-    renderChart(spec(wide ? WIDTHS.wide : WIDTHS.half), `${id}-broad`),
-    renderChart(spec(WIDTHS.phone), `${id}-narrow`),
-  ]);
-  const label = `role="img" aria-label="${escapeHtml(`${title}. ${caption}`)}"`;
-  return section(id, title, caption, `<div class="broad" ${label}>${broad}</div>\n<div class="narrow" ${label}>${narrow}</div>`, wide === true);
+  return page({ title: data.title, createdAt: data.createdAt, numbers: data.summary, sections });
 }
 
 /** Bars, as long as the perplexities are high. */

@@ -60,6 +60,10 @@ table.translations td { white-space: normal; width: 33%; overflow-wrap: anywhere
 .routed { font-size: 1rem; line-height: 2; margin: 0 0 8px; overflow-wrap: anywhere; }
 .routed span { border-radius: 4px; padding: 2px 3px; cursor: help; }
 .routed span:hover { outline: 2px solid var(--series-1); }
+ul { margin: 0; padding-left: 1.2em; }
+ul.claims { list-style: none; padding: 0; margin: 0 0 12px; }
+ul.claims li { padding: 6px 0 6px 2em; text-indent: -2em; border-bottom: 1px solid var(--line); }
+ul.claims b { display: inline-block; width: 2em; text-indent: 0; }
 h3 { font-size: 0.95rem; font-weight: 600; margin: 14px 0 8px; }
 @media (max-width: 760px) {
   main { padding: 20px 12px 40px; }

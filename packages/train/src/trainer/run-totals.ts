@@ -5,6 +5,8 @@ import { layerRoutingSchema, type RoutingByLayer } from './layer-routing.js';
 export const runTotalsSchema = z.object({
   /** Wall-clock of training steps. */
   seconds: z.number(),
+  /** Processor time of them, over all threads. Absent from runs that were made before this was measured. */
+  processorSeconds: z.number().default(0),
   /** FLOPs of the expert layers up to step `countedTo`, which was the last to collect routing. */
   budgetedFlops: z.number(),
   executedFlops: z.number(),
@@ -22,7 +24,12 @@ export const runTotalsSchema = z.object({
 export type RunTotals = z.output<typeof runTotalsSchema>;
 
 export function emptyTotals(): RunTotals {
-  return { seconds: 0, budgetedFlops: 0, executedFlops: 0, countedTo: 0, routing: [], evaluatedAt: 0, bestMetric: null, evaluationsSinceBest: 0 };
+  return { seconds: 0, processorSeconds: 0, budgetedFlops: 0, executedFlops: 0, countedTo: 0, routing: [], evaluatedAt: 0, bestMetric: null, evaluationsSinceBest: 0 };
+}
+
+/** Counts the time of a training step. @param used as `process.cpuUsage` tells it, microseconds */
+export function countTime(totals: RunTotals, seconds: number, used: { readonly user: number; readonly system: number }): RunTotals {
+  return { ...totals, seconds: totals.seconds + seconds, processorSeconds: totals.processorSeconds + (used.user + used.system) / 1e6 };
 }
 
 /** Counts a step that collected routing: it stands for all steps since the one before that did. */

@@ -13,7 +13,7 @@ import { createThroughputMeter, type ThroughputMeter } from '../metrics/throughp
 import type { ProgressStream } from '../metrics/progress.js';
 import type { RoutingByLayer } from './layer-routing.js';
 import { openRunOutputs, progressUpdate, stepRows, type RunOutputs } from './run-outputs.js';
-import { countEvaluation, countRouting, emptyTotals, flopsAt, runTotalsSchema, type RunTotals } from './run-totals.js';
+import { countEvaluation, countRouting, countTime, emptyTotals, flopsAt, runTotalsSchema, type RunTotals } from './run-totals.js';
 import { trainerStateSchema } from './trainer-state.js';
 import type { StepReport, Trainer } from './trainer.js';
 
@@ -78,6 +78,8 @@ export interface RunOutcome {
   targets: number;
   /** Wall-clock of training steps, over all sessions of the run. */
   seconds: number;
+  /** Processor time of them, over all threads: on a machine that others use it says what wall-clock cannot. */
+  processorSeconds: number;
   /** Of this session's training steps: evaluations and checkpoints do not count. 0 when there were none. */
   targetsPerSecond: number;
   /** Routing by layer of the last step that collected it. */
@@ -178,6 +180,7 @@ async function openSession<Host>(options: RunTrainingOptions<Host>): Promise<Ses
 async function trainOnce<Host>(session: Session<Host>): Promise<void> {
   const { options: { trainer, batches, accumulation, routingEvery, totalSteps }, outputs, meter } = session;
   const started = performance.now();
+  const used = process.cpuUsage();
   const next = trainer.state.step + 1;
   const isEnough = typeof accumulation === 'number' ? (taken: readonly Host[]): boolean => taken.length >= accumulation : accumulation;
   const microBatches = [batches.next()];
@@ -188,7 +191,7 @@ async function trainOnce<Host>(session: Session<Host>): Promise<void> {
   session.spent.targets += result.targets;
   session.spent.seconds += seconds;
   meter.add(result.targets);
-  session.totals = { ...session.totals, seconds: session.totals.seconds + seconds };
+  session.totals = countTime(session.totals, seconds, process.cpuUsage(used));
   if (result.routing) session.totals = countRouting(session.totals, result.step, result.routing);
   outputs.record(stepRows(result, seconds, meter.perSecond()));
   outputs.progress.update(progressUpdate(result, session.totals.routing, meter.perSecond()));
@@ -281,6 +284,7 @@ function outcomeOf<Host>(session: Session<Host>, completed: boolean): RunOutcome
     step,
     targets: targetsSeen,
     seconds: totals.seconds,
+    processorSeconds: totals.processorSeconds,
     targetsPerSecond: spent.seconds > 0 ? spent.targets / spent.seconds : 0,
     routing: totals.routing,
     skippedUpdates,

@@ -1,0 +1,101 @@
+// Ways to evaluate a trained run, as data: by which rule experts are chosen, whatever the run was trained with, and with which capacity; and
+// the figures that one way gives.
+import { XMoEError } from '@xmoe/core';
+import { createLanguageModelFromConfig, expertsOverDense, routingReader, type LanguageConfig } from '@xmoe/models';
+import type { SplitName } from '@xmoe/text';
+import type { LayerRouting } from '@xmoe/train';
+import { z } from 'zod';
+import { evaluate, type EvaluationResult } from './evaluate.js';
+import { leakFreeBatchSize } from './finish.js';
+import type { TrainedRun } from './session.js';
+
+export const evaluationPointSchema = z.strictObject({
+  /** Experts by cumulative probability, whatever the run was trained with. */
+  threshold: z.number().min(0).max(1).optional(),
+  /** So many experts for each token, whatever the run was trained with. */
+  topK: z.int().min(1).optional(),
+  /** `trained`: as in training. Default: grouped, which drops nothing and leaks nothing. */
+  dispatch: z.enum(['trained', 'padded', 'grouped', 'budget']).optional(),
+  /** γ. Default: as in training. */
+  capacityFactor: z.number().positive().optional(),
+}).refine(({ threshold, topK }) => threshold === undefined || topK === undefined, { error: 'takes a threshold or a number of experts, not both' });
+
+/** An empty one: the rule of training, nothing dropped. */
+export type EvaluationPoint = z.output<typeof evaluationPointSchema>;
+
+/** Names of figures, and what they are of the scored tokens. */
+export interface PointFigures {
+  /** Mean nats per token, and exp of it. */
+  loss: number;
+  perplexity: number;
+  bitsPerByte: number;
+  tokens: number;
+  /** Experts per token, mean over layers: chosen, and kept by capacity. */
+  wantedEvaluation?: number;
+  keptEvaluation?: number;
+  /** What the experts multiplied, over what dense layers would. */
+  executedEvaluation?: number;
+  dropEvaluation?: number;
+  /** Claims of the busiest expert over the mean, mean over layers. */
+  loadEvaluation?: number;
+}
+
+/** The configuration evaluated at a point. @throws XMoEError `config` when the run has no experts, or no gate to choose by */
+export function configAt(config: LanguageConfig, { threshold, topK, dispatch = 'grouped', capacityFactor }: EvaluationPoint): LanguageConfig {
+  const { moe } = config;
+  if (!moe) {
+    if (threshold === undefined && topK === undefined && capacityFactor === undefined) return config;
+    throw new XMoEError('config', 'the run is dense: it has no threshold, no top-k and no capacity', { hint: 'leave them out for this run' });
+  }
+  if ((threshold !== undefined || topK !== undefined) && moe.router.type === 'hash') {
+    throw new XMoEError('config', 'the run uses the hash router, which has no gate to choose by', { hint: 'leave --threshold and --top-k out for this run' });
+  }
+  if (topK !== undefined && topK > moe.experts) throw new XMoEError('config', `top-k ${topK} exceeds the ${moe.experts} experts of the run`, { hint: `pass at most ${moe.experts}` });
+  const renormalize = 'renormalize' in moe.router && moe.router.renormalize === true ? { renormalize: true } : {};
+  const router = threshold !== undefined ? { type: 'threshold' as const, threshold, ...renormalize } : topK !== undefined ? { type: 'topk' as const, k: topK, ...renormalize } : moe.router;
+  return { ...config, moe: { ...moe, router, dispatch: dispatch === 'trained' ? moe.dispatch : dispatch, capacityFactor: capacityFactor ?? moe.capacityFactor } };
+}
+
+/** Whether later tokens can change what earlier ones are given. */
+export const leaks = ({ moe }: LanguageConfig): boolean => moe !== null && moe.dispatch !== 'grouped';
+
+/** In a few words: `t = 0.5, padded, γ = 2`. */
+export function pointText(config: LanguageConfig, point: EvaluationPoint): string {
+  const { moe } = configAt(config, point);
+  if (!moe) return 'dense';
+  const rule = point.threshold !== undefined ? `t = ${point.threshold}` : point.topK !== undefined ? `top-${point.topK}` : moe.router.type === 'threshold' ? `t = ${moe.router.threshold}` : moe.router.type;
+  return moe.dispatch === 'grouped' ? `${rule}, nothing dropped` : `${rule}, ${moe.dispatch}, γ = ${moe.capacityFactor}`;
+}
+
+/** Scores a split of a run at a point. A routing group is a batch of training where there is a capacity. */
+export async function evaluateAt(run: TrainedRun, point: EvaluationPoint, split: SplitName, maxWindows: number | null): Promise<{ config: LanguageConfig; result: EvaluationResult }> {
+  const trained = run.record.config;
+  const config = configAt(trained, point);
+  const result = await evaluate({
+    engine: run.device.engine,
+    model: createLanguageModelFromConfig(config, run.tokenizer.vocabularySize),
+    parameters: run.parameters,
+    split: (await run.dataset()).split(split),
+    tokenizer: run.tokenizer,
+    batchSize: leaks(config) ? trained.train.batchSize : leakFreeBatchSize(trained),
+    computeDType: trained.train.precision,
+    summarizeTrace: routingReader(config, 1),
+    ...(maxWindows === null ? {} : { maxWindows }),
+  });
+  return { config, result };
+}
+
+export function figuresOf(config: LanguageConfig, { loss, perplexity, bitsPerByte, tokens, routing }: EvaluationResult): PointFigures {
+  const scores = { loss, perplexity, bitsPerByte, tokens };
+  if (routing.length === 0) return scores;
+  const mean = (pick: (summary: LayerRouting) => number): number => routing.reduce((sum, { summary }) => sum + pick(summary), 0) / routing.length;
+  const executed = expertsOverDense(config, routing);
+  return {
+    ...scores,
+    wantedEvaluation: mean((summary) => summary.expertsPerToken),
+    keptEvaluation: mean((summary) => summary.keptPerToken),
+    ...(executed === null ? {} : { executedEvaluation: executed }),
+    dropEvaluation: mean((summary) => summary.dropRate),
+    loadEvaluation: mean(({ load }) => load.length * load.reduce((most, share) => Math.max(most, share), 0)),
+  };
+}

@@ -1,0 +1,89 @@
+// What `reproduce` of language models is made of: its experiments at each scale, the columns of its tables, and how its runs are read.
+import { join } from 'node:path';
+import { unknownName } from '@xmoe/core';
+import { denseFlops } from '@xmoe/moe';
+import { languageLayerHasExperts, languageModelSize, languageVocabulary, type LanguageConfig } from '@xmoe/models';
+import { readMetrics } from '@xmoe/train/node';
+import { readObject, type Arm, type ExperimentSuite, type Figures, type FigureColumn, type Quality, type ScaleChange } from '@xmoe/program/experiments';
+import { RUN_FILES } from '@xmoe/program';
+import { PROGRAM } from '../config.js';
+import { SCALES, type Scale } from './scales.js';
+import { firstSize, settingsOf } from './settings.js';
+import { table1 } from './table1.js';
+import { table2 } from './table2.js';
+
+const QUALITY: Quality = {
+  key: 'loss', title: 'nats', meaning: 'Mean loss per test token in nats, evaluated as the row says; with nothing dropped unless it says otherwise. Lower is better; all differences are of it.',
+  digits: 4, lowerIsBetter: true, unit: 'nats', inOtherWords: (difference) => `${(100 * Math.expm1(difference)).toFixed(1).replace('-', '−')} % of perplexity`,
+};
+
+const COLUMNS: readonly FigureColumn[] = [
+  { key: 'perplexity', title: 'perplexity', meaning: 'exp of the nats.', digits: 2 },
+  { key: 'capacityPerplexity', title: 'with capacity (leaks)', meaning: 'Perplexity with the dispatch and capacity of training. Later tokens push earlier ones out of their experts, so it is no likelihood: it leaks.', digits: 2 },
+  { key: 'wantedTraining', title: 'wanted, training', meaning: 'Experts that a token chose in training, before capacity; mean over steps and layers.', digits: 2 },
+  { key: 'keptTraining', title: 'kept, training', meaning: 'Of those, what capacity kept.', digits: 2 },
+  { key: 'room', title: 'room, training', meaning: 'γ: experts per token that capacity has room for; with nothing dropped there is no limit.', digits: 2 },
+  { key: 'executedTraining', title: 'FLOPs, training', meaning: 'What the experts multiplied in training, from rows that were executed, over what dense layers would: forward and backward.', digits: 2 },
+  { key: 'wantedEvaluation', title: 'wanted, evaluation', meaning: 'Experts that a token of the test chose.', digits: 2 },
+  { key: 'keptEvaluation', title: 'kept, evaluation', meaning: 'Of those, what capacity kept.', digits: 2 },
+  { key: 'executedEvaluation', title: 'FLOPs, evaluation', meaning: 'What the experts multiplied on the test, over what dense layers would. Equal budgets in training are not equal costs in use.', digits: 2 },
+  { key: 'dropTraining', title: 'dropped, training', meaning: 'Share of the claims that capacity dropped in training.', digits: 1, share: true },
+  { key: 'dropEvaluation', title: 'dropped, evaluation', meaning: 'The same on the test.', digits: 1, share: true },
+  { key: 'loadEvaluation', title: 'load max/mean', meaning: 'Claims of the busiest expert over the mean on the test; mean over layers.', digits: 2 },
+  { key: 'processorSeconds', title: 'processor s', meaning: 'Processor time of the training steps, over all threads. Other work on the machine makes it longer, but less than it makes wall-clock.', digits: 0 },
+  { key: 'trainingSeconds', title: 'wall s', meaning: 'Wall-clock of the training steps.', digits: 0 },
+];
+
+function scaleOf(name: string): Scale {
+  const scale = SCALES.find((one) => one.name === name);
+  if (!scale) throw unknownName('reproduce', 'scale', name, SCALES.map((one) => one.name));
+  return scale;
+}
+
+export const languageSuite: ExperimentSuite = {
+  program: PROGRAM,
+  scales: SCALES.map(({ name }) => name),
+  experiments(name, change) {
+    const settings = settingsOf(scaleOf(name), change);
+    return [table1(settings), table2(firstSize(settings))];
+  },
+  backendOf: (name) => scaleOf(name).backend,
+  quality: QUALITY,
+  columns: COLUMNS,
+  flopsOf(value) {
+    const config = value as unknown as LanguageConfig;
+    const { model, train } = config;
+    return languageModelSize(config, languageVocabulary(config)).flopsPerToken * train.steps * train.batchSize * train.accumulation * model.contextLength;
+  },
+  trainingFigures,
+  notes: (name, change) => notesOf(scaleOf(name), change),
+};
+
+function notesOf({ name, sizes, corpora, train }: Scale, { data, maxSteps }: ScaleChange): string[] {
+  if (name === 'paper' && !data && maxSteps === undefined) return [];
+  const text = data ? `${data.join(', ')} stands for the paper’s corpora` : corpora.map(({ title, standsFor }) => (title === standsFor ? title : `${title} stands for ${standsFor}`)).join(', ');
+  return [`This is not the paper’s size: ${sizes.map(({ title, standsFor }) => `${title} stands for ${standsFor}`).join(', ')}; ${text}; ${maxSteps ?? String(train.steps)} steps. Published numbers are beside ours for their order, not their value.`];
+}
+
+/** From summary.json and metrics.jsonl of a finished run. */
+function trainingFigures(directory: string, { config: value }: Arm): Figures {
+  const config = value as unknown as LanguageConfig;
+  const summary = readObject(join(directory, RUN_FILES.summary)) ?? {};
+  const number = (key: string): number => Number(summary[key]);
+  const times = { processorSeconds: number('processorSeconds'), trainingSeconds: number('trainingSeconds') };
+  const { moe, model } = config;
+  if (!moe) return { ...times, executedTraining: 1 };
+  const rows = readMetrics(join(directory, RUN_FILES.metrics)).filter((row) => row.kind === 'step' && row.expertsPerToken !== undefined);
+  const layers = Array.from({ length: model.layers }, (_, index) => index + 1).filter((index) => languageLayerHasExperts(config, index)).length;
+  const denseTraining = 3 * number('tokens') * layers * denseFlops({ tokens: 1, width: model.width, hidden: model.hidden });
+  const claims = rows.flatMap((row) => (row.kind === 'step' ? [{ wanted: meanOf(row.expertsPerToken!), kept: meanOf(row.expertsPerToken!.map((wanted, layer) => wanted * (1 - (row.dropRate?.[layer] ?? 0)))) }] : []));
+  const [wanted, kept] = [meanOf(claims.map((one) => one.wanted)), meanOf(claims.map((one) => one.kept))];
+  return {
+    ...times,
+    wantedTraining: wanted, keptTraining: kept, dropTraining: wanted > 0 ? 1 - kept / wanted : 0,
+    executedTraining: number('executedFlops') / denseTraining,
+    ...(moe.dispatch === 'grouped' ? {} : { room: moe.capacityFactor, capacityPerplexity: number('testPerplexity') }),
+  };
+}
+
+const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);

@@ -1,0 +1,81 @@
+// A setting is a size of model on a corpus; from it and a few facts about the experts come the arms of experiments, with names that say
+// what they are. Which arms are compared is in the files of the experiments.
+import { resolve } from 'node:path';
+import { readLanguageConfig } from '@xmoe/models';
+import { scaledWarmup, type TrainingKeys } from '@xmoe/models/sections';
+import { jsonObject, type JsonObject } from '@xmoe/files';
+import type { Arm, ScaleChange } from '@xmoe/program/experiments';
+import { corpusOfFiles, type Corpus, type ModelSize, type Scale } from './scales.js';
+
+export interface Setting {
+  readonly scale: Scale;
+  readonly size: ModelSize;
+  readonly corpus: Corpus;
+  readonly train: JsonObject;
+  /** For groups of rows. */
+  readonly title: string;
+}
+
+/** All of them, in the order of their worth: the first size on the first corpus first. */
+export function settingsOf(scale: Scale, { data: files, maxSteps }: ScaleChange): [Setting, ...Setting[]] {
+  const corpora = files ? [corpusOfFiles(scale, files.map((file) => resolve(file)))] : scale.corpora;
+  const settings = scale.sizes.flatMap((size, at) => corpora.slice(0, scale.fewer && at > 0 ? 1 : corpora.length).map((corpus): Setting => ({
+    scale, size, corpus, train: stepsOf({ ...scale.train, ...corpus.train }, maxSteps), title: `${size.title}, ${corpus.title}`,
+  })));
+  return settings as [Setting, ...Setting[]];
+}
+
+/** Other steps, with the same share of warm-up. */
+function stepsOf(train: JsonObject, steps: number | undefined): JsonObject {
+  if (steps === undefined) return train;
+  const preset = train as unknown as Pick<TrainingKeys, 'steps' | 'warmupSteps'>;
+  return { ...train, steps, warmupSteps: scaledWarmup(preset, steps) };
+}
+
+/** Of the first size: one for each corpus. */
+export const firstSize = (settings: readonly Setting[]): Setting[] => settings.filter(({ size }) => size === settings[0]!.size);
+
+/** Experts relative to the dense layer: `finer` times smaller than it, 8 · `finer` of them. */
+export interface ExpertFacts {
+  readonly finer: number;
+  readonly router: JsonObject & { readonly type: string };
+  /** Default: `finer`, which costs as much as the dense layer. */
+  readonly capacityFactor?: number;
+  readonly dispatch?: 'padded' | 'grouped' | 'budget';
+  /** Any other key of `moe`. */
+  readonly more?: JsonObject;
+}
+
+/** The paper's number of experts of the dense layer's size. */
+const COARSE_EXPERTS = 8;
+
+export function expertArm(setting: Setting, { finer, router, capacityFactor = finer, dispatch = 'padded', more = {} }: ExpertFacts): Arm {
+  const { hidden } = setting.size.model;
+  return armOf(setting, { every: setting.scale.every, experts: COARSE_EXPERTS * finer, expertHidden: hidden / finer, router, dispatch, capacityFactor, ...more });
+}
+
+/** @param share of the hidden size; 1 is the paper's dense baseline */
+export const denseArm = (setting: Setting, share = 1): Arm => armOf(setting, null, share);
+
+/** The dense model trained as XMoE (Section 3.6): `parts` experts that make up the dense layer, t = 1, γ = N. */
+export function splitArm(setting: Setting, parts: number): Arm {
+  const { hidden } = setting.size.model;
+  const moe = { every: setting.scale.every, experts: parts, expertHidden: hidden / parts, router: { type: 'threshold', threshold: 1 }, dispatch: 'padded', capacityFactor: parts, balanceCoefficient: 0 };
+  return armOf(setting, moe);
+}
+
+function armOf({ size, corpus, train }: Setting, moe: JsonObject | null, share = 1): Arm {
+  const model = { ...size.model, hidden: size.model.hidden * share };
+  const value = { model, moe, data: corpus.data, train };
+  const config = jsonObject(readLanguageConfig(value), 'the configuration of an arm');
+  return { name: nameOf(config, corpus), config };
+}
+
+/** `threshold-32x64-padded-w64-sotu`: what tells most arms apart; the hash beside it tells all. */
+function nameOf({ model, moe, data }: JsonObject, corpus: Corpus): string {
+  const { width, hidden } = model as { width: number; hidden: number };
+  const text = (data as { files: string[]; corpus: string }).files.length > 0 ? corpus.title.toLowerCase().replace(/[^a-z0-9]+/g, '-') : (data as { corpus: string }).corpus;
+  if (moe === null) return `dense-${hidden}-w${width}-${text}`;
+  const { experts, expertHidden, router, dispatch } = moe as { experts: number; expertHidden: number; router: { type: string }; dispatch: string };
+  return `${router.type}-${experts}x${expertHidden}-${dispatch}-w${width}-${text}`;
+}

@@ -1,0 +1,27 @@
+// Gathers what the finished runs of a folder have measured, row by row. Reads files.
+import type { Arm, Figures, Point, Results } from './experiment.js';
+import { canonical, runKey } from './plan-runs.js';
+import { failureOf, isTrained, readPoints, runDirectory } from './run-files.js';
+
+/** @param trainingFigures what a run directory says of its training */
+export function collectResults(folder: string, seeds: readonly number[], trainingFigures: (directory: string, arm: Arm) => Figures): Results {
+  const training = new Map<string, Figures>();
+  const points = new Map<string, Record<string, Figures>>();
+  const finished = (arm: Arm, seed: number): string | undefined => {
+    const directory = runDirectory(folder, runKey(arm, seed));
+    return isTrained(directory) && failureOf(directory) === undefined ? directory : undefined;
+  };
+  const ofSeed = (arm: Arm, point: Point, seed: number): Figures | undefined => {
+    const directory = finished(arm, seed);
+    if (directory === undefined) return undefined;
+    if (!points.has(directory)) points.set(directory, readPoints(directory));
+    const evaluated = points.get(directory)![canonical(point)];
+    if (!evaluated) return undefined;
+    if (!training.has(directory)) training.set(directory, trainingFigures(directory, arm));
+    return { ...training.get(directory)!, ...evaluated };
+  };
+  return {
+    figures: ({ arm, point }) => seeds.map((seed) => ofSeed(arm, point, seed)),
+    directories: (arm) => seeds.flatMap((seed) => finished(arm, seed) ?? []),
+  };
+}

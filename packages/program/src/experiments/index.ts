@@ -1,0 +1,8 @@
+// The entry @xmoe/program/experiments: plans of runs, and reports about them.
+export { seriesChart, type SeriesPoint } from './charts-of-rows.js';
+export { addReproduceCommand } from './add-reproduce-command.js';
+export { tablePage, type TablePage } from '../report/table-page.js';
+export type { Arm, Claim, Experiment, Figures, FigureColumn, Measurement, Point, Quality, Results, Row, RowGroup, Shown } from './experiment.js';
+export { canonical } from './plan-runs.js';
+export { readObject } from './run-files.js';
+export type { ExperimentSuite, ScaleChange } from './suite.js';

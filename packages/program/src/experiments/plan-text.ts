@@ -1,0 +1,41 @@
+// What a plan would be, before anything runs: experiments, runs, cost. Text only.
+import { formatCompact } from '@xmoe/train';
+import { alignedFacts, wrapText } from '../terminal.js';
+import type { Experiment } from './experiment.js';
+import type { PlannedRun } from './plan-runs.js';
+import { isDone } from './run-plan.js';
+import type { ExperimentSuite, ReproduceOptions } from './suite.js';
+
+/** What a call of `reproduce` is to do. */
+export interface Work {
+  readonly suite: ExperimentSuite;
+  readonly experiments: readonly Experiment[];
+  readonly plan: readonly PlannedRun[];
+  readonly seeds: readonly number[];
+  readonly folder: string;
+  readonly options: ReproduceOptions;
+}
+
+export function planText({ suite, experiments, plan, seeds, folder, options }: Work): string {
+  const done = plan.filter((run) => isDone(folder, run));
+  const flops = (runs: readonly PlannedRun[]): number => runs.reduce((sum, { config }) => sum + suite.flopsOf(config), 0);
+  const rows = experiments.map(({ name, title, measurement }) => {
+    const own = plan.filter(({ wantedBy }) => wantedBy.includes(name));
+    const alone = own.filter(({ wantedBy }) => wantedBy.length === 1).length;
+    const runs = own.length === 0 ? '' : `${own.length} runs${alone < own.length ? `, ${own.length - alone} of them shared` : ''}`;
+    return [name, `${title} (${[runs, measurement ? 'a measurement' : ''].filter((part) => part !== '').join(', ')})`] as const;
+  });
+  return [
+    alignedFacts(rows),
+    '',
+    alignedFacts([
+      ['scale', options.scale],
+      ['seeds', seeds.length === 1 ? '1, which says nothing of the spread' : String(seeds.length)],
+      ['runs', `${plan.length} distinct, ${done.length} finished${done.length < plan.length ? `, ${options.jobs} at a time` : ''}`],
+      ['FLOPs', `${formatCompact(flops(plan))}, ${formatCompact(flops(plan) - flops(done))} of them to do`],
+      ['folder', folder],
+    ]),
+    ...suite.notes(options.scale, options).map((note) => wrapText(note, 100).replace(/^/gm, '  ')),
+    '',
+  ].join('\n');
+}
