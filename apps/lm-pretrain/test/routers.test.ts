@@ -32,7 +32,7 @@ describe.each([
     expect(summary).toMatchObject({ preset: 'tiny', backend: 'tfjs:wasm', steps: 3, tokens: 3 * 4 * 16, testTokens: 64, ...expected });
     const numbers = [
       'testPerplexity', 'bitsPerByte', 'leakFreeTestPerplexity', 'leakFreeBitsPerByte', 'unigramPerplexity', 'bigramPerplexity',
-      'unigramBitsPerByte', 'bigramBitsPerByte', 'tokensPerSecond', 'trainingSeconds', 'parameters',
+      'unigramBitsPerByte', 'bigramBitsPerByte', 'tokensPerSecond', 'trainingSeconds', 'processorSeconds', 'parameters',
     ];
     for (const key of numbers) expect(summary[key], key).toBeGreaterThan(0);
     // The bits of all four models count the same tokens and the same bytes.

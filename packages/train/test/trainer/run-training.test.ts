@@ -58,6 +58,7 @@ describe('a whole run', () => {
     const seconds = rowsOf(directory, 'step').map((row) => (row.kind === 'step' ? row.seconds : 0));
     const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
     expect(second.seconds).toBeCloseTo(sum(seconds), 9);
+    expect(second.processorSeconds).toBeGreaterThan(first.processorSeconds);
     expect(first.targetsPerSecond).toBeCloseTo((4 * 12) / sum(seconds.slice(0, 4)), 6);
     expect(second.targetsPerSecond).toBeCloseTo((8 * 12) / sum(seconds.slice(4)), 6);
     // The pause of the evaluation after step 8 is not in the tokens per second of step 9.
@@ -146,8 +147,8 @@ describe('stopping', () => {
     expect(resumed.weights).toEqual(uninterrupted.weights);
     expect([...stopped.evaluations, ...resumed.evaluations]).toEqual([4, 8, 12]);
     expect(timeless(directory)).toEqual(timeless(whole));
-    const { seconds: _s, targetsPerSecond: _t, ...numbers } = resumed.outcome;
-    expect(numbers).toEqual((({ seconds: _a, targetsPerSecond: _b, ...rest }) => rest)(uninterrupted.outcome));
+    const { seconds: _s, processorSeconds: _p, targetsPerSecond: _t, ...numbers } = resumed.outcome;
+    expect(numbers).toEqual((({ seconds: _a, processorSeconds: _c, targetsPerSecond: _b, ...rest }) => rest)(uninterrupted.outcome));
     expect((await store(directory).list()).at(-1)).toMatchObject({ step: 12, metric: 3 - 12 / 10 });
   });
 
