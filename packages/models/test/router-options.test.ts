@@ -11,8 +11,9 @@ const facts = { vocabularySize: 11, layer: 2, seed: 3 };
 /** A value of the option that is not its default, as text of the command line. */
 const TEXT = { integer: '3', integers: '[0,7,3]' } as const;
 const OPTIONS = ROUTER_TYPES.flatMap((type) => Object.entries(routerRow('the test', 'router', type).options).map(([name, option]) => [type, name, option] as const));
-function textOf({ kind, least, default: otherwise }: (typeof OPTIONS)[number][2]): string {
+function textOf({ kind, least, names, default: otherwise }: (typeof OPTIONS)[number][2]): string {
   if (kind === 'flag') return String(!otherwise);
+  if (kind === 'name') return names.find((name) => name !== otherwise)!;
   return kind === 'real' ? String(Math.max(0, least) + 0.25) : TEXT[kind];
 }
 
@@ -35,7 +36,7 @@ describe('each option', () => {
 
   it.each(OPTIONS)('of %s: %s is refused outside of its range', (type, name, { kind, least, most, above }) => {
     const wrap = (value: number): unknown => (kind === 'integers' ? [value] : value);
-    const outside = kind === 'flag' ? [1, 'yes'] : [...(above ? [least] : [wrap(least - 1)]), ...(most === Infinity ? [] : [wrap(most + 1)]), 'text'];
+    const outside = kind === 'flag' ? [1, 'yes'] : kind === 'name' ? [1, 'text'] : [...(above ? [least] : [wrap(least - 1)]), ...(most === Infinity ? [] : [wrap(most + 1)]), 'text'];
     for (const value of outside) expect(() => read({ ...only(type), [name]: value }), String(value)).toThrow(`router.${name}`);
   });
 });

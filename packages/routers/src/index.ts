@@ -1,6 +1,7 @@
 // The public surface of @xmoe/routers: routers on tensors. The same on plain arrays is @xmoe/routers/reference; all by name, from
 // configurations, are @xmoe/routers/by-name.
 export { type BaseRouterOptions, createBaseRouter } from './base.js';
+export { createQuantileRouter, createSignBiasRouter, type QuantileRouterOptions, type SignBiasRouterOptions } from './biased-top-k.js';
 export { type ControlledThresholdRouterOptions, createControlledThresholdRouter } from './controlled-threshold.js';
 export { gate, gateProbabilities } from './gate.js';
 export { createHashRouter, type HashRouterOptions } from './hash.js';

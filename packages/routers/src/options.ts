@@ -1,12 +1,14 @@
 // The options of routers as data: kinds, ranges, defaults. Types of configurations, known keys, checks, schemas and flags derive from them.
 // Not a schema language: no nesting, nothing that depends on another option.
-import { XMoEError, describeArgument, requireFinite, requireFlag, requireInteger, requireOptions } from '@xmoe/core';
+import { XMoEError, describeArgument, requireFinite, requireFlag, requireInteger, requireName, requireOptions } from '@xmoe/core';
 
 /** Whether a configuration has to set an option, may, or is given a default where it does not. */
 export type Presence = 'required' | 'optional' | 'defaulted';
 
 export interface Option<V = unknown, P extends Presence = Presence> {
-  readonly kind: 'real' | 'integer' | 'integers' | 'flag';
+  readonly kind: 'real' | 'integer' | 'integers' | 'flag' | 'name';
+  /** What a name may be. */
+  readonly names: readonly string[];
   /** Ends of the range, for numbers. */
   readonly least: number;
   readonly most: number;
@@ -50,7 +52,7 @@ function option<V, P extends Presence>(facts: Facts<V, P>): Option<V, P> {
   };
 }
 
-const FACTS = { least: -Infinity, most: Infinity, above: false, presence: 'required', default: undefined, given: false, ofExperts: false } as const;
+const FACTS = { least: -Infinity, most: Infinity, above: false, presence: 'required', default: undefined, given: false, ofExperts: false, names: [] } as const;
 
 /** A finite number from `least` to `most`. */
 export function real(least: number, most: number): Option<number, 'required'> {
@@ -81,6 +83,11 @@ export function integers(least: number, most: number): Option<readonly number[],
     if (!Array.isArray(value)) throw new XMoEError('value', `${name} is ${describeArgument(value)}, not a list`, { op, hint: 'pass an array of integers' });
     return Array.from(value, (entry, at) => requireInteger(op, `${name}[${at}]`, entry, least, most));
   } });
+}
+
+/** One of some names. */
+export function names<const T extends string>(allowed: readonly T[]): Option<T, 'required'> {
+  return option({ ...FACTS, kind: 'name', names: allowed, read: (op, name, value) => requireName(op, name, value, allowed) });
 }
 
 /** true or false. */

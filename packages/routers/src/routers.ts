@@ -2,11 +2,13 @@
 // own files.
 import { unknownName } from '@xmoe/core';
 import { BASE_OPTIONS, createBaseRouter } from './base.js';
+import { QUANTILE_OPTIONS, SIGN_BIAS_OPTIONS, createQuantileRouter, createSignBiasRouter } from './biased-top-k.js';
 import { CONTROLLED_THRESHOLD_OPTIONS, createControlledThresholdRouter } from './controlled-threshold.js';
 import { HASH_OPTIONS, createHashRouter } from './hash.js';
 import type { FilledOptions, Options, OptionsOf } from './options.js';
 import { routeBase } from './reference/base.js';
 import { routeByTokenId } from './reference/hash.js';
+import { nextQuantile, nextSignBias, routeQuantile, routeSignBias } from './reference/biased-top-k.js';
 import { nextControlledThreshold, routeControlledThreshold } from './reference/controlled-threshold.js';
 import type { PlainState, RouteGroup, Routing } from './reference/routing.js';
 import { routeThreshold } from './reference/threshold.js';
@@ -62,6 +64,20 @@ export const ROUTERS = {
     options: SWITCH_OPTIONS,
     create: createSwitchRouter,
     reference: (options, { logits, mask, precision }) => routeSwitch(logits!, { ...options, mask, precision }),
+  }),
+  quantile: row({
+    options: QUANTILE_OPTIONS,
+    create: createQuantileRouter,
+    reference: (options, { logits, mask, precision, training, state }) => routeQuantile(logits!, { ...options, mask, precision, training, state }),
+    next: nextQuantile,
+    whenNamed: paidChoices,
+  }),
+  'sign-bias': row({
+    options: SIGN_BIAS_OPTIONS,
+    create: createSignBiasRouter,
+    reference: (options, { logits, mask, precision, training, state }) => routeSignBias(logits!, { ...options, mask, precision, training, state }),
+    next: nextSignBias,
+    whenNamed: paidChoices,
   }),
   hash: row({
     options: HASH_OPTIONS,

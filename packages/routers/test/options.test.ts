@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { createRouter, givenByModel, type Option, ROUTE_KEYS, ROUTER_TYPES, type RouterConfig, routerRow } from '@xmoe/routers/by-name';
 
 /** A good value of an option that is not its default, and some that are outside. */
-function valuesOf({ kind, least, most, above }: Option): { good: unknown; bad: unknown[] } {
+function valuesOf({ kind, least, most, above, names }: Option): { good: unknown; bad: unknown[] } {
   const ends = [...(Number.isFinite(least) ? [above ? least : least - 1] : []), ...(Number.isFinite(most) ? [most + 1] : [])];
+  if (kind === 'name') return { good: names.at(-1), bad: [1, 'other', null] };
   if (kind === 'flag') return { good: true, bad: [1, 'true', null] };
   if (kind === 'integers') return { good: [least, least + 1], bad: [least, 'no list', [0.5], ...ends.map((end) => [end])] };
   return { good: kind === 'integer' ? Math.max(least, 1) : Math.min(most, least + 0.25), bad: ['1', null, NaN, Infinity, [], ...(kind === 'integer' ? [least + 0.5] : []), ...ends] };
@@ -24,7 +25,7 @@ describe('each option', () => {
   it.each(each)('of %s: %s', (type, name, option) => {
     const { good, bad } = valuesOf(option);
     expect(make({ ...least(type), [name]: good })().name).toBe(type);
-    for (const value of bad) expect(make({ ...least(type), [name]: value }), JSON.stringify(value)).toThrow(new RegExp(`createRouter: ${name}`));
+    for (const value of bad) expect(make({ ...least(type), [name]: value }), JSON.stringify(value)).toThrow(new RegExp(`createRouter: (unknown )?${name}`));
     const { [name]: _, ...without } = least(type);
     if (option.presence === 'required') expect(make(without)).toThrow(`${name} is missing`);
     if (option.presence === 'defaulted') expect(() => option.read('the test', name, option.default)).not.toThrow();

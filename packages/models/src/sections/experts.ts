@@ -12,12 +12,12 @@ import { trainingShape } from './training.js';
 const rowOf = (type: string) => routerRow('configuration', 'router', type);
 
 /** An option of a router as a key: left out, it stays out, so that configurations say what their authors said. */
-function optionSchema({ kind, least, most, above, presence }: Option): z.ZodType {
+function optionSchema({ kind, least, most, above, presence, names }: Option): z.ZodType {
   const bounded = (schema: z.ZodNumber): z.ZodNumber => {
     const from = above ? schema.gt(least) : schema.min(least);
     return most === Infinity ? from : from.max(most);
   };
-  const schemas = { real: () => bounded(z.number()), integer: () => bounded(z.int()), integers: () => z.array(bounded(z.int())), flag: () => z.boolean() };
+  const schemas = { real: () => bounded(z.number()), integer: () => bounded(z.int()), integers: () => z.array(bounded(z.int())), flag: () => z.boolean(), name: () => z.enum(names) };
   return presence === 'required' ? schemas[kind]() : schemas[kind]().optional();
 }
 

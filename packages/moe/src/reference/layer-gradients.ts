@@ -90,39 +90,41 @@ function addExpertGradients(
 /** The gradient by the logits [T, N] from the weights' and the auxiliary losses' gradients. */
 function logitGradients(forward: MoeLayerOutput, byWeight: Float64Array, { balance = 0.01, z = 0 }: LossCoefficients): Float64Array {
   const { routing, logits } = forward;
-  const { tokens: T, experts: N, mask, probabilities, weightSource } = routing;
+  const { tokens: T, experts: N, mask, probabilities, weightSource, balancedByState = false } = routing;
   const byLogits = new Float64Array(T * N);
   if (weightSource === 'constant') return byLogits;
   const real = countRealTokens(routing);
   const share = topChoiceShare(routing);
+  const bySigmoid = weightSource.startsWith('sigmoid');
+  const ofBalance = bySigmoid || balancedByState ? 0 : balance;
+  const scores = bySigmoid ? logits.map(sigmoid) : probabilities;
   for (let token = 0; token < T; token++) {
     if (mask[token] === 0) continue;
     const row = token * N;
     const p = probabilities.subarray(row, row + N);
     const logSum = rowLogSumExp(logits.subarray(row, row + N)).value;
     // d balanceLoss / d p_i = N · f_i / T, the same for every token
-    const byP = weightSource === 'sigmoid' ? new Float64Array(N) : probabilityGradients(routing, token, byWeight).map((gradient, i) => gradient + (balance * N * share[i]) / real);
+    const byScore = scoreGradients(routing, scores.subarray(row, row + N), token, byWeight);
+    const byP = byScore.map((gradient, i) => (bySigmoid ? 0 : gradient + (ofBalance * N * share[i]) / real));
     const mean = byP.reduce((sum, gradient, i) => sum + gradient * p[i], 0);
     for (let i = 0; i < N; i++) {
       byLogits[row + i] = p[i] * (byP[i] - mean) + (z * 2 * logSum * p[i]) / real;
-      if (weightSource === 'sigmoid') byLogits[row + i] += byWeight[row + i] * sigmoidSlope(logits[row + i]);
+      if (bySigmoid) byLogits[row + i] += byScore[i] * scores[row + i] * (1 - scores[row + i]);
     }
   }
   return byLogits;
 }
 
-/** The gradient by p [N] of one token, of its weights: they are p, or p over the sum of the chosen. */
-function probabilityGradients({ experts: N, maxChoices: K, counts, expertIds, probabilities, weightSource }: Routing, token: number, byWeight: Float64Array): Float64Array {
+/** The gradient by the scores [N] of one token, of its weights: they are scores, or scores over the sum of the chosen. */
+function scoreGradients({ experts: N, maxChoices: K, counts, expertIds, weightSource }: Routing, scores: Float64Array, token: number, byWeight: Float64Array): Float64Array {
   const byOwn = byWeight.subarray(token * N, token * N + N);
-  if (weightSource === 'softmax') return byOwn;
+  if (!weightSource.endsWith('-share')) return byOwn;
   const chosen = expertIds.subarray(token * K, token * K + counts[token]);
-  const p = probabilities.subarray(token * N, token * N + N);
-  const total = chosen.reduce((sum, expert) => sum + p[expert], 0);
-  const common = chosen.reduce((sum, expert) => sum + (byOwn[expert] * p[expert]) / total, 0);
+  const total = chosen.reduce((sum, expert) => sum + scores[expert], 0);
+  const common = chosen.reduce((sum, expert) => sum + (byOwn[expert] * scores[expert]) / total, 0);
   return byOwn.map((gradient, i) => (chosen.includes(i) ? (gradient - common) / total : 0));
 }
 
-function sigmoidSlope(logit: number): number {
-  const weight = 1 / (1 + Math.exp(-logit));
-  return weight * (1 - weight);
+function sigmoid(logit: number): number {
+  return 1 / (1 + Math.exp(-logit));
 }

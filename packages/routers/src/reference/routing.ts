@@ -31,10 +31,10 @@ export interface RouteGroup {
 }
 
 /**
- * What a weight is a function of, which decides its gradient: p of the chosen expert, that p divided by the sum over the token's chosen ones,
- * sigmoid(logit), or a constant.
+ * What a weight is a function of, which decides its gradient: p of the chosen expert, or sigmoid(logit); either divided by the sum over the
+ * token's chosen ones; or a constant.
  */
-export type WeightSource = 'softmax' | 'softmax-share' | 'sigmoid' | 'constant';
+export type WeightSource = 'softmax' | 'softmax-share' | 'sigmoid' | 'sigmoid-share' | 'constant';
 
 /** The choices of every token of one routing group, in rank order. */
 export interface Routing {
@@ -62,6 +62,8 @@ export interface Routing {
   readonly zLoss: number;
   readonly weightSource: WeightSource;
   readonly priority: ClaimPriority;
+  /** The router needs no balance loss. Absent: false. */
+  readonly balancedByState?: boolean;
   /** In training, what the state of the router moves by; absent without one. */
   readonly statistics?: PlainState;
 }
@@ -70,6 +72,7 @@ export interface RoutingParts {
   readonly maxChoices: number;
   readonly weightSource: WeightSource;
   readonly priority?: ClaimPriority;
+  readonly balancedByState?: boolean;
   /** The experts of a real token, in rank order. */
   readonly choose: (token: number) => readonly number[];
   /** Before any re-normalisation. */
@@ -79,7 +82,7 @@ export interface RoutingParts {
 /** Fills a {@link Routing} token by token; padding tokens get no choice. */
 export function buildRouting(gate: Gate, parts: RoutingParts): Routing {
   const { tokens, experts, probabilities } = gate;
-  const { weightSource, priority = 'rank-probability' } = parts;
+  const { weightSource, priority = 'rank-probability', balancedByState = false } = parts;
   const K = parts.maxChoices;
   const expertIds = new Int32Array(tokens * K).fill(-1); // [T, K]
   const scores = new Float64Array(tokens * K); // [T, K]
@@ -89,7 +92,7 @@ export function buildRouting(gate: Gate, parts: RoutingParts): Routing {
     if (gate.mask[token] === 0) continue;
     const chosen = parts.choose(token);
     counts[token] = chosen.length;
-    const total = weightSource === 'softmax-share' ? chosen.reduce((sum, expert) => sum + parts.weight(token, expert), 0) : 1;
+    const total = weightSource.endsWith('-share') ? chosen.reduce((sum, expert) => sum + parts.weight(token, expert), 0) : 1;
     chosen.forEach((expert, rank) => {
       expertIds[token * K + rank] = expert;
       scores[token * K + rank] = parts.weight(token, expert);
@@ -106,10 +109,11 @@ export function buildRouting(gate: Gate, parts: RoutingParts): Routing {
     counts,
     mask: gate.mask,
     probabilities,
-    balanceLoss: weightSource === 'softmax' || weightSource === 'softmax-share' ? balanceLoss(gate) : 0,
+    balanceLoss: weightSource.startsWith('softmax') && !balancedByState ? balanceLoss(gate) : 0,
     zLoss: weightSource === 'constant' ? 0 : zLoss(gate),
     weightSource,
     priority,
+    ...(balancedByState ? { balancedByState } : {}),
   };
 }
 

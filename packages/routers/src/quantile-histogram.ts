@@ -1,0 +1,64 @@
+// Quantiles by histograms of whole numbers, which add up to the same in any order: what bias each token would have asked of each expert, and
+// the bias that gives every expert its share.
+import {
+  add, argMax, bincount, cast, cumsum, divide, floorDivide, greater, greaterEqual, max, maximum, mean, min, minimum, multiply, reshape, select, slice,
+  subtract, takeAlongLast, type Tensor,
+} from '@xmoe/core';
+import { HISTOGRAM_BINS } from './reference/histogram.js';
+import { asColumn, type RouterInput } from './router.js';
+
+export { HISTOGRAM_BINS };
+
+/**
+ * How many real tokens would have needed which bias of each expert to take it: cutoff − score, in {@link HISTOGRAM_BINS} equal bins from
+ * min(bias) − 1 to max(bias) + 1; that holds all for scores from 0 to 1. Scores [T, N], bias [N], cutoff [T, 1] → int32 [N, bins].
+ */
+export function biasHistogram({ experts, mask }: RouterInput, scores: Tensor, bias: Tensor, cutoff: Tensor): Tensor {
+  const { engine } = scores;
+  const { lowest, width } = rangeOf(bias);
+  const scale = divide(HISTOGRAM_BINS, width); // [1, 1]
+  // Few passes over [T, N]: (cutoff − lowest) · scale is of the row alone. Truncation is a floor, as no place is below 0 but by rounding.
+  const at = binsOf(subtract(multiply(subtract(cutoff, lowest), scale), multiply(scores, scale)));
+  const first = multiply(reshape(engine.iota(experts), [1, experts]), HISTOGRAM_BINS);
+  const bins = add(at, first);
+  return reshape(bincount(mask ? select(asColumn(mask), bins, -1) : bins, experts * HISTOGRAM_BINS), [experts, HISTOGRAM_BINS]);
+}
+
+/** The k/N quantile of each row of a histogram by {@link biasHistogram}, less their mean; `bias` where nothing was counted. [N] */
+export function quantileBias(bias: Tensor, histogram: Tensor, k: number): Tensor {
+  const [experts] = histogram.shape as [number, number];
+  const { lowest, width } = rangeOf(bias);
+  const { place, total } = quantilePlaces(histogram, k, experts);
+  const found = reshape(add(lowest, multiply(width, divide(place, HISTOGRAM_BINS))), [experts]);
+  const centred = subtract(found, mean(found));
+  return select(greater(reshape(total, [experts]), 0), centred, bias);
+}
+
+/**
+ * Where in its bins the share k/N of each row lies, in bins from the left, with fractions: float32 [N, 1]; and the counts of each row, int32
+ * [N, 1].
+ */
+export function quantilePlaces(histogram: Tensor, k: number, experts: number): { place: Tensor; total: Tensor } {
+  const [rows, bins] = histogram.shape as [number, number];
+  const sums = cumsum(histogram);
+  const total = slice(sums, [0, bins - 1], [rows, 1]);
+  const share = multiply(total, k); // times N: whole numbers
+  const least = floorDivide(add(share, experts - 1), experts);
+  const bin = reshape(argMax(cast(greaterEqual(sums, least), 'int32')), [rows, 1]); // the first that reaches it
+  const own = takeAlongLast(histogram, bin);
+  const before = cast(subtract(takeAlongLast(sums, bin), own), 'float32');
+  const within = divide(subtract(divide(cast(share, 'float32'), experts), before), maximum(cast(own, 'float32'), 1));
+  return { place: add(cast(bin, 'float32'), within), total };
+}
+
+/** Whole bins of places, those beyond the last in the last: int32. */
+export function binsOf(places: Tensor): Tensor {
+  return cast(minimum(places, HISTOGRAM_BINS - 1), 'int32');
+}
+
+/** Where the bins begin, and how far they reach: float32 [1, 1] each. */
+function rangeOf(bias: Tensor): { lowest: Tensor; width: Tensor } {
+  const one = (tensor: Tensor): Tensor => reshape(tensor, [1, 1]);
+  const lowest = subtract(one(min(bias)), 1);
+  return { lowest, width: subtract(add(one(max(bias)), 1), lowest) };
+}
