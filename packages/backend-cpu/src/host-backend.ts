@@ -1,18 +1,25 @@
 // What every backend on host memory shares: buffers, freeing, transfers. Where arrays lie and who computes is given.
-import { XMoEError, formatShape, sizeOf, type Backend, type Operand, type TensorData } from '@xmoe/core';
+import { XMoEError, formatShape, sizeOf, type Backend, type Kernels, type Operand, type TensorData } from '@xmoe/core';
 import { decodeHalves, encodeHalves } from './half.js';
+import type { Recorder } from './engine/recorder.js';
 import type { BufferPool } from './pool.js';
 import { CpuBuffer, elements } from './storage.js';
 
 /** What differs between the backends of this package. */
-export interface HostBackendParts extends Pick<Backend, 'name' | 'description' | 'library' | 'kernels' | 'dispose'> {
+export interface HostBackendParts extends Pick<Backend, 'name' | 'description' | 'library' | 'dispose'> {
+  readonly kernels: Kernels;
   readonly pool: BufferPool;
   /** Where the arrays lie in a memory of limited size. */
   readonly memoryBytes?: number;
+  /** What repeats kernel calls, on arrays of the pool. Default: nothing does. */
+  readonly recorder?: Recorder;
 }
 
-export function createHostBackend({ name, description, library, kernels, pool, memoryBytes, dispose }: HostBackendParts): Backend {
+export function createHostBackend({ name, description, library, kernels, pool: ownPool, memoryBytes, recorder, dispose }: HostBackendParts): Backend {
+  const pool = recorder?.pool ?? ownPool;
+
   function readSync(operand: Operand): TensorData {
+    recorder?.refuse('a tensor is read by the host');
     const data = elements(operand);
     return data instanceof Uint16Array ? decodeHalves(data) : data.slice();
   }
@@ -22,7 +29,8 @@ export function createHostBackend({ name, description, library, kernels, pool, m
     description,
     library,
     capabilities: { float16: true, maxBufferBytes: 2 ** 31, skipsEmptyRows: 'all', ...(memoryBytes === undefined ? {} : { memoryBytes }) },
-    kernels,
+    kernels: recorder?.noting(kernels) ?? kernels,
+    ...(recorder === undefined ? {} : { record: (fn: () => void) => recorder.record(fn) }),
     allocate: (dtype, length) => new CpuBuffer(pool.take(dtype, length), dtype),
     free(buffer) {
       if (!(buffer instanceof CpuBuffer) || buffer.data === undefined) {
@@ -35,6 +43,7 @@ export function createHostBackend({ name, description, library, kernels, pool, m
       buffer.data = undefined;
     },
     write(operand, data) {
+      recorder?.refuse('a tensor is written by the host');
       const target = elements(operand);
       if (data.length !== target.length || sizeOf(operand.shape) !== target.length) {
         const shape = formatShape(operand.shape);

@@ -12,6 +12,7 @@ import { availableThreads, environment } from './engine/platform.js';
 import { whyNotRevectorized } from './engine/probe.js';
 import { noProducts, type Products } from './engine/products.js';
 import { couldJoin, revectorizing } from './engine/revectorize.js';
+import { createRecorder } from './engine/recorder.js';
 import { createRuntime, type RuntimeControl } from './engine/runtime.js';
 import { createSharedPool } from './engine/shared-pool.js';
 import { createTeam } from './engine/team.js';
@@ -112,6 +113,7 @@ async function assemble({ variant, module }: LoadedVariant, { threads, products 
   if (products !== null) functions.useLibrary();
   const link = products === null ? null : { link: products.link, base };
   const team = await createTeam({ module, memory, functions, threads, scratchOf: threadScratch, products: link });
+  const recorder = createRecorder(pool);
   const instructions = `WebAssembly ${NAMES[variant]}${remark === undefined ? '' : ` (${remark})`}`;
   return createHostBackend({
     name: products === null ? 'cpu:wasm' : 'cpu:native',
@@ -119,10 +121,11 @@ async function assemble({ variant, module }: LoadedVariant, { threads, products 
     ...(products === null ? {} : { library: products.name }),
     kernels: combineKernels(createRuntime(functions, pool, team, variant, products)),
     pool,
+    recorder,
     memoryBytes,
     dispose() {
       team.stop();
-      pool.clear();
+      recorder.pool.clear();
     },
   });
 }

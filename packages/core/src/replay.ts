@@ -50,7 +50,9 @@ class SegmentReplay implements Replay {
   run<R>(signature: string, body: (segment: Segment) => R): R {
     const entry = this.#entries.get(signature);
     if (typeof entry === 'object' && 'segments' in entry) return this.#runReplaying(entry.segments, body);
-    if (this.#engine.backend.record) {
+    const { backend, profiler } = this.#engine;
+    // A timer of the host's sees calls of kernels, not replays.
+    if (backend.record && profiler === backend.profiler) {
       if (entry === 'seen') return this.#runRecording(signature, body);
       if (entry === undefined && this.#entries.size < MOST_SIGNATURES) return this.#runWarmUp(signature, body);
     }

@@ -1,7 +1,7 @@
 // Replaying training steps: the same numbers to the bit as calling every kernel, whatever the steps are made of, and the same
-// memory from step to step. The backend records by calling kernels again; WebGPU's recordings are tested in its package.
+// memory from step to step. The backends record by calling kernels again; WebGPU's recordings are tested in its package.
 import { describe, expect, it } from 'vitest';
-import { createCpuBackend } from '@xmoe/backend-cpu';
+import { createCpuBackend, createWasmBackend } from '@xmoe/backend-cpu';
 import { add, createEngine, createReplay, multiply, type Backend } from '@xmoe/core';
 import { createRecordingBackend } from '@xmoe/testing';
 import type { Experts } from './tiny-training.js';
@@ -36,6 +36,20 @@ describe('a trainer on a backend that records', () => {
     // Steps 1 and 4 warm up and record with routing, 2 and 3 without: 7 to 12 are replayed, and so are 5 and 6.
     expect(backend.calls.replayed).toBeGreaterThan(backend.calls.host);
     expect(new Set(buffers.slice(4)).size).toBe(1);
+  });
+
+  it('computes the same to the bit on the compiled engine, which records by itself', async () => {
+    const budget = await reportsOf({ ...(await createWasmBackend({ threads: 2 })), record: undefined }, 2, 10);
+    const own = await createWasmBackend({ threads: 2 });
+    const bytes: number[] = [];
+    let recorded = 0;
+    const record: Backend['record'] = (fn) => {
+      recorded++;
+      return own.record!(fn);
+    };
+    expect(await reportsOf({ ...own, record }, 2, 10, () => bytes.push(own.memory().bytes))).toEqual(budget);
+    expect(recorded).toBe(8); // two micro-batches, twice, with and without routing
+    expect(new Set(bytes.slice(4)).size).toBe(1);
   });
 });
 
