@@ -5,8 +5,9 @@ import type { PeerSection } from '../options.js';
 import { MOE_SHAPES } from '../shapes.js';
 import type { Table } from '../table.js';
 import { benchPeerGemm } from './gemm.js';
-import { compareLayers } from './layer.js';
 import { benchPeerGeneration } from './generation.js';
+import { compareLayers } from './layer.js';
+import { benchPeerModels } from './models.js';
 import type { Peers } from './open.js';
 import { benchPeerStep } from './step.js';
 import { TARGETS, withoutVerdicts } from './target.js';
@@ -19,10 +20,13 @@ export async function benchPeers(
   return quick ? tables.map(withoutVerdicts) : tables;
 }
 
-function measure(section: PeerSection, ours: Device, adapter: Device | null, peers: Peers, quick: boolean, options: MeasureOptions): Promise<Table[]> {
+async function measure(section: PeerSection, ours: Device, adapter: Device | null, peers: Peers, quick: boolean, options: MeasureOptions): Promise<Table[]> {
   if (section === 'gemm') return benchPeerGemm(ours, [peers.tfjs, peers.jax, peers.numpy, peers.torch].filter((peer) => peer !== null), quick, options);
   if (section === 'generation') return benchPeerGeneration(ours, [peers.onnx, peers.torch].filter((peer) => peer !== null), quick, options);
-  if (section === 'step') return benchPeerStep(ours, adapter, quick, options);
+  if (section === 'step') {
+    const models = peers.torch ? [await benchPeerModels(ours, peers.torch, quick, options)] : [];
+    return [...(await benchPeerStep(ours, adapter, quick, options)), ...models];
+  }
   const shape = MOE_SHAPES[quick ? 'quick' : 'full'];
   // The padded path is measured without --peers.
   return compareLayers({

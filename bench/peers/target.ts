@@ -18,6 +18,8 @@ export const TARGETS = {
   gemmNumpy: atLeast(0.95),
   /** Train step of a preset, times faster than through the TensorFlow.js wasm adapter. */
   step: atLeast(3),
+  /** Train step of a model, times faster than PyTorch. */
+  model: atLeast(1.5),
   tax: atMost(1.2),
   granularity: atMost(1.15),
   routerShare: atMost(0.06),

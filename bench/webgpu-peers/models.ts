@@ -7,7 +7,7 @@ import type { Trainer } from '@xmoe/train';
 import { loadLanguagePreset } from '@xmoe/models/presets';
 import { measureInterleaved, ratioOf, type Contestant, type MeasureOptions, type Timing } from '../measure.js';
 import { verdict, verdictColumns } from '../peers/target.js';
-import type { TorchModel } from '../peers/torch.js';
+import { torchModel } from '../peers/torch-model.js';
 import type { Row, Table } from '../table.js';
 import { describeConfig, stepContestant, vocabularyOf } from '../train-step.js';
 import type { WebGpuPeers } from './open.js';
@@ -85,12 +85,6 @@ async function prepare({ ours, torch }: WebGpuPeers, model: string, config: Lang
   // Autocast to float16 needs a GPU.
   if (torch && (config.train.precision === 'float32' || torch.device === 'cuda')) await attempt(torch.name, () => torch.prepareModel(torchModel(config, vocabulary)));
   return sides;
-}
-
-function torchModel({ model, moe, train }: LanguageConfig, vocabulary: number): TorchModel {
-  const { layers, width, heads, hidden, contextLength: length } = model;
-  const experts = moe ? { experts: moe.experts, expertHidden: moe.expertHidden, k: Math.round(moe.capacityFactor), every: moe.every } : {};
-  return { layers, width, heads, hidden, vocabulary, length, batch: train.batchSize, dtype: train.precision, ...experts };
 }
 
 function rowOf({ model, who, config, flops }: Side, dtype: FloatDType, sides: readonly Side[], timings: readonly Timing[], index: number): Row {
