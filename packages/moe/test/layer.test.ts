@@ -19,6 +19,7 @@ const ROUTERS: RouterConfig[] = [
   { type: 'quantile', k: 2 },
   { type: 'quantile', k: 2, scores: 'softmax', renormalize: false },
   { type: 'sign-bias', k: 2, renormalize: false },
+  { type: 'expert-threshold', k: 2 },
   { type: 'switch' },
   { type: 'hash', seed: 4 },
   { type: 'base' },

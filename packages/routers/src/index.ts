@@ -3,6 +3,7 @@
 export { type BaseRouterOptions, createBaseRouter } from './base.js';
 export { createQuantileRouter, createSignBiasRouter, type QuantileRouterOptions, type SignBiasRouterOptions } from './biased-top-k.js';
 export { type ControlledThresholdRouterOptions, createControlledThresholdRouter } from './controlled-threshold.js';
+export { createExpertThresholdRouter, type ExpertThresholdRouterOptions } from './expert-threshold.js';
 export { gate, gateProbabilities } from './gate.js';
 export { createHashRouter, type HashRouterOptions } from './hash.js';
 export { balanceLoss, zLoss } from './losses.js';

@@ -13,12 +13,16 @@ export { HISTOGRAM_BINS };
  * How many real tokens would have needed which bias of each expert to take it: cutoff − score, in {@link HISTOGRAM_BINS} equal bins from
  * min(bias) − 1 to max(bias) + 1; that holds all for scores from 0 to 1. Scores [T, N], bias [N], cutoff [T, 1] → int32 [N, bins].
  */
-export function biasHistogram({ experts, mask }: RouterInput, scores: Tensor, bias: Tensor, cutoff: Tensor): Tensor {
-  const { engine } = scores;
+export function biasHistogram(input: RouterInput, scores: Tensor, bias: Tensor, cutoff: Tensor): Tensor {
   const { lowest, width } = rangeOf(bias);
   const scale = divide(HISTOGRAM_BINS, width); // [1, 1]
-  // Few passes over [T, N]: (cutoff − lowest) · scale is of the row alone. Truncation is a floor, as no place is below 0 but by rounding.
-  const at = binsOf(subtract(multiply(subtract(cutoff, lowest), scale), multiply(scores, scale)));
+  // Few passes over [T, N]: (cutoff − lowest) · scale is of the row alone. No place is below 0 but by rounding.
+  return countsPerExpert(input, subtract(multiply(subtract(cutoff, lowest), scale), multiply(scores, scale)));
+}
+
+/** Places [T, N], in bins from the left, counted by expert over real tokens: int32 [N, bins]. Those outside are in the first bin and the last. */
+export function countsPerExpert({ engine, experts, mask }: RouterInput, places: Tensor): Tensor {
+  const at = cast(minimum(maximum(places, 0), HISTOGRAM_BINS - 1), 'int32');
   const first = multiply(reshape(engine.iota(experts), [1, experts]), HISTOGRAM_BINS);
   const bins = add(at, first);
   return reshape(bincount(mask ? select(asColumn(mask), bins, -1) : bins, experts * HISTOGRAM_BINS), [experts, HISTOGRAM_BINS]);
@@ -49,11 +53,6 @@ export function quantilePlaces(histogram: Tensor, k: number, experts: number): {
   const before = cast(subtract(takeAlongLast(sums, bin), own), 'float32');
   const within = divide(subtract(divide(cast(share, 'float32'), experts), before), maximum(cast(own, 'float32'), 1));
   return { place: add(cast(bin, 'float32'), within), total };
-}
-
-/** Whole bins of places, those beyond the last in the last: int32. */
-export function binsOf(places: Tensor): Tensor {
-  return cast(minimum(places, HISTOGRAM_BINS - 1), 'int32');
 }
 
 /** Where the bins begin, and how far they reach: float32 [1, 1] each. */

@@ -4,12 +4,14 @@ import { unknownName } from '@xmoe/core';
 import { BASE_OPTIONS, createBaseRouter } from './base.js';
 import { QUANTILE_OPTIONS, SIGN_BIAS_OPTIONS, createQuantileRouter, createSignBiasRouter } from './biased-top-k.js';
 import { CONTROLLED_THRESHOLD_OPTIONS, createControlledThresholdRouter } from './controlled-threshold.js';
+import { EXPERT_THRESHOLD_OPTIONS, createExpertThresholdRouter } from './expert-threshold.js';
 import { HASH_OPTIONS, createHashRouter } from './hash.js';
 import type { FilledOptions, Options, OptionsOf } from './options.js';
 import { routeBase } from './reference/base.js';
 import { routeByTokenId } from './reference/hash.js';
 import { nextQuantile, nextSignBias, routeQuantile, routeSignBias } from './reference/biased-top-k.js';
 import { nextControlledThreshold, routeControlledThreshold } from './reference/controlled-threshold.js';
+import { nextExpertThreshold, routeExpertThreshold } from './reference/expert-threshold.js';
 import type { PlainState, RouteGroup, Routing } from './reference/routing.js';
 import { routeThreshold } from './reference/threshold.js';
 import { routeSwitch, routeTopK } from './reference/top-k.js';
@@ -77,6 +79,13 @@ export const ROUTERS = {
     create: createSignBiasRouter,
     reference: (options, { logits, mask, precision, training, state }) => routeSignBias(logits!, { ...options, mask, precision, training, state }),
     next: nextSignBias,
+    whenNamed: paidChoices,
+  }),
+  'expert-threshold': row({
+    options: EXPERT_THRESHOLD_OPTIONS,
+    create: createExpertThresholdRouter,
+    reference: (options, { logits, mask, precision, training, state }) => routeExpertThreshold(logits!, { ...options, mask, precision, training, state }),
+    next: nextExpertThreshold,
     whenNamed: paidChoices,
   }),
   hash: row({

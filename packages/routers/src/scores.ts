@@ -3,7 +3,8 @@ import { sigmoid, type Tensor } from '@xmoe/core';
 import { probabilitiesOf } from './gate.js';
 import { zLossOf } from './losses.js';
 import { flag, names } from './options.js';
-import { SCORE_NAMES, type ScoreName } from './reference/scores.js';
+import type { ScoreName } from './reference/histogram.js';
+import { SCORE_NAMES } from './reference/scores.js';
 import type { RouterInput, Routing } from './router.js';
 
 export const SCORE_OPTIONS = {

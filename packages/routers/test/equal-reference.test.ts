@@ -42,6 +42,8 @@ const PAIRS: Record<string, Pair> = {
   'quantile of probabilities as they are': { type: 'quantile', options: { k: 3, scores: 'softmax', renormalize: false }, gentle: true },
   'sign of what is missing': { type: 'sign-bias', options: { k: 2, rate: 0.05 }, gentle: true },
   'sign of what is missing, of probabilities as they are': { type: 'sign-bias', options: { k: 1, scores: 'softmax', renormalize: false }, gentle: true },
+  'expert threshold': { type: 'expert-threshold', options: { k: 2, decay: 0.5 }, gentle: true },
+  'expert threshold of probabilities as they are, bounded': { type: 'expert-threshold', options: { k: 1, scores: 'softmax', renormalize: false, maxExpertsPerToken: 2 }, gentle: true },
   switch: { type: 'switch', options: {} },
   'switch, re-normalised, rank alone': { type: 'switch', options: { renormalize: true, rankOnlyPriority: true } },
   'top-k': { type: 'topk', options: { k: 2 } },

@@ -3,6 +3,10 @@
 /** Bins of each expert. */
 export const HISTOGRAM_BINS = 1000;
 
+/** What histograms of scores are of: logits for sigmoid, logarithms for softmax; ends of their bins. */
+export const SCORE_RANGES = { sigmoid: { lowest: -16, highest: 16 }, softmax: { lowest: -20, highest: 0 } } as const;
+export type ScoreName = keyof typeof SCORE_RANGES;
+
 /** The bin of a place counted in bins; those outside are in the first and the last. */
 export function binOf(place: number): number {
   return Math.min(HISTOGRAM_BINS - 1, Math.max(0, Math.floor(place)));

@@ -4,6 +4,7 @@ export { type AuctionOptions, auctionAssign, assignmentScore } from './auction.j
 export { type BaseOptions, routeBase } from './base.js';
 export { type BiasedTopKOptions, nextQuantile, nextSignBias, routeQuantile, routeSignBias } from './biased-top-k.js';
 export { type ControlledThresholdOptions, type ControllerOptions, nextControlledThreshold, routeControlledThreshold } from './controlled-threshold.js';
+export { type ExpertThresholdOptions, nextExpertThreshold, routeExpertThreshold } from './expert-threshold.js';
 export { type Gate, type GateOptions, rowLogSumExp, softmaxGate } from './gate.js';
 export { type HashMapOptions, type HashOptions, createHashMap, routeHash } from './hash.js';
 export type { FlatLogits, Logits, Mask, Precision } from './logits.js';

@@ -1,10 +1,10 @@
 // Scores of a gate on plain arrays: sigmoid or softmax of the logits.
 import { requireFlag, requireName } from '@xmoe/core';
 import type { Gate } from './gate.js';
+import type { ScoreName } from './histogram.js';
 import type { WeightSource } from './routing.js';
 
-export const SCORE_NAMES = ['sigmoid', 'softmax'] as const;
-export type ScoreName = (typeof SCORE_NAMES)[number];
+export const SCORE_NAMES = ['sigmoid', 'softmax'] as const satisfies readonly ScoreName[];
 
 export interface ScoreOptions {
   /** Default sigmoid. */
