@@ -1,5 +1,5 @@
 // Installs the optional peers of `pnpm bench --peers` into the folder of XMOE_PEERS (default .xmoe/peers): jax-js and ONNX Runtime with npm,
-// PyTorch and numpy with pip in a virtual environment. Nothing else of the repository needs them; deleting the folder removes them.
+// PyTorch, numpy and transformers with pip in a virtual environment. Nothing else of the repository needs them; deleting the folder removes them.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -20,7 +20,7 @@ const PEERS = {
     const { bavail, bsize } = statfsSync(folder);
     const free = (bavail * bsize) / 2 ** 30;
     if (free < TORCH_GIB) fail(`PyTorch wants ${TORCH_GIB} GiB of disk, ${free.toFixed(1)} are free`, 'set XMOE_PEERS to a folder on another disk');
-    pipInstall(['torch', 'numpy'], 'python3-torch');
+    pipInstall(['torch', 'numpy', 'transformers'], 'python3-torch');
   },
   numpy: () => pipInstall(['numpy'], 'python3-numpy'),
 };

@@ -4,14 +4,20 @@ import { assertTensors, formatCompact } from '@xmoe/train';
 import { createLanguageModelFromConfig, fitStates, fitWeights, languageModelSize } from '@xmoe/models';
 import { openWeights, type LanguageWeights } from '@xmoe/models/node';
 import { jsonObject, type JsonObject } from '@xmoe/files';
+import type { BytePairTokenizer } from '@xmoe/text';
 import { printable, type InitialChoice, type InitialWeights } from '@xmoe/program';
 import type { Config } from './config.js';
 
 /** Opens `source`. @throws XMoEError what is wrong with it */
-export async function readInitial(source: string, { presetGiven }: InitialChoice): Promise<InitialWeights<Config>> {
+export async function readInitial(source: string, choice: InitialChoice): Promise<InitialWeights<Config>> {
+  return (await openInitial(source, choice)).initial;
+}
+
+/** As {@link readInitial}, and the weights themselves. */
+export async function openInitial(source: string, { presetGiven }: InitialChoice): Promise<{ weights: LanguageWeights; initial: InitialWeights<Config> }> {
   const weights = await openWeights(source, { onWarning: (message) => process.emitWarning(message, { type: 'XMoEWarning' }) });
   const tokenizer = tokenizerSettings(weights);
-  return {
+  return { weights, initial: {
     text: weightsText(weights),
     configure(preset) {
       const base = weights.run && !presetGiven ? jsonObject(weights.run, weights.where) : preset;
@@ -29,7 +35,7 @@ export async function readInitial(source: string, { presetGiven }: InitialChoice
       assertTensors(parameters.map(({ name, shape }) => ({ name, shape, dtype: 'float32' })), tensors, { where: weights.where });
       return tensors;
     },
-  };
+  } };
 }
 
 /** Those of the weights; of a preset that was asked for where the weights are dense, in sizes that are the dense layer's. */
@@ -42,8 +48,12 @@ function expertsOf({ model, moe }: LanguageWeights, asked: JsonObject | null | u
 
 /** The very tokenizer of the weights: one that is learned again is another. */
 function tokenizerSettings({ run, tokenizer, where }: LanguageWeights): JsonObject {
-  if (run?.data.tokenizer.type === 'gpt2') return { type: 'gpt2' };
-  return { type: 'file', path: resolve(where), vocabularySize: tokenizer.vocabularySize, hash: tokenizer.hash };
+  return run?.data.tokenizer.type === 'gpt2' ? { type: 'gpt2' } : fileTokenizer(where, tokenizer);
+}
+
+/** The section `data.tokenizer` for the tokenizer that lies in the folder `where`. */
+export function fileTokenizer(where: string, { vocabularySize, hash }: Pick<BytePairTokenizer, 'vocabularySize' | 'hash'>): { type: 'file'; path: string; vocabularySize: number; hash: string } {
+  return { type: 'file', path: resolve(where), vocabularySize, hash };
 }
 
 const KINDS = { run: 'run', checkpoint: 'checkpoint', 'hugging-face': 'Hugging Face folder' } as const;

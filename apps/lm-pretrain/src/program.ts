@@ -15,6 +15,7 @@ import { PROGRAM } from './config.js';
 import { languageSuite } from './experiments/language-suite.js';
 import { openRun } from './session.js';
 import { languageTask } from './task.js';
+import { addWeightsCommands } from './weights-commands.js';
 
 const backend = backendOption(BACKEND_NAMES, defaultBackend());
 const configOptions = { preset: 'tiny', dataHelp: 'text, JSON lines or Parquet files, or directories of them, instead of the preset’s text' };
@@ -33,6 +34,7 @@ function createProgram(terminal: Terminal): Command {
     .option('--out <dir>', 'directory of the shards (default: one under --data-root)')
     .action((options, command) => prepareCommand(terminal, options, command));
   addEvaluationCommands(program, terminal);
+  addWeightsCommands(program, terminal, backend);
   addReproduceCommand(program, terminal, languageSuite, BACKEND_NAMES);
   program
     .command('sample <run>')
@@ -70,6 +72,8 @@ function addEvaluationCommands(program: Command, terminal: Terminal): void {
     .option('--capacity-factor <gamma>', 'another capacity factor than in training', finiteNumber)
     .option('--batch-size <B>', 'windows per routing group (default: as in training)', countFromOne)
     .option('--max-windows <count>', 'score only the first windows, or all (default: as many as the run scored)', countOrAll)
+    .option('--data <path...>', 'another text, split as training on it would (default: that of the run)')
+    .option('--data-root <dir>', 'where prepared data is kept', 'runs/data')
     .option('--json', 'print one JSON object')
     .action((run, options) => evalCommand(terminal, run, options));
   program

@@ -7,7 +7,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { checkpointsOf, fingerprint, mustRun, runHere, temporaryFolder, writeCorpus } from './support.js';
 
 const path = temporaryFolder();
-const usual = fileURLToPath(new URL('../../../packages/testing/golden/gpt2/usual', import.meta.url));
+const usual = fileURLToPath(new URL('../../../packages/testing/golden/published/usual', import.meta.url));
 const FLAGS = ['--backend', 'tfjs:wasm', '--data-root', path('data'), '--batch-size', '2', '--test-windows', '8', '--eval-windows', '4', '--validation-fraction', '0.1', '--test-fraction', '0.1'];
 /** Steps that change nothing that is seen. */
 const STILL = ['--learning-rate', '1e-30', '--final-learning-rate', '0', '--weight-decay', '0', '--dropout', '0'];

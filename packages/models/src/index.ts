@@ -2,6 +2,7 @@
 // @xmoe/models runs in a page; presets, what reads files, and the parts of configurations for programs of one's own are other entries.
 export { checkSamplingOptions, DEFAULT_SAMPLING, generateTokens, type SamplingOptions } from './language/generate-tokens.js';
 export { languageConfigProblems, languageRunSchema, readLanguageConfig, type LanguageConfig } from './language/language-config.js';
+export { modelCard, type CardFigure, type ModelCardFacts } from './hugging-face/model-card.js';
 export {
   createLanguageModelFromConfig, droplessLanguageConfig, languageLayerHasExperts, languageMemoryNeeds, languageModelSize, languageVocabulary,
   type LanguageModelSize, type XMoELanguageModel,

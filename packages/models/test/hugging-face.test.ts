@@ -1,17 +1,18 @@
 // Published GPT-2s: the logits of transformers, and every way in which a folder may be none.
-import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine } from '@xmoe/core';
 import { createLanguageModelFromConfig } from '@xmoe/models';
-import { openWeights } from '@xmoe/models/node';
+import { openWeights, writeHuggingFaceFolder, type PublishedContents } from '@xmoe/models/node';
+import { droplessExperts } from '@xmoe/models/sections';
 import { loadParameters, type StoredTensor } from '@xmoe/train';
 import { readSafetensors, writeSafetensors } from '@xmoe/train/node';
 import { afterAll, describe, expect, it } from 'vitest';
 
-const golden = (...names: string[]): string => fileURLToPath(new URL(join('../../testing/golden/gpt2', ...names), import.meta.url));
+const golden = (...names: string[]): string => fileURLToPath(new URL(join('../../testing/golden/published', ...names), import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'xmoe-hub-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const open = (path: string) => openWeights(path, { onWarning: () => undefined });
@@ -23,14 +24,14 @@ interface Expected {
   texts: { text: string; ids: number[] }[];
 }
 
-describe.each(['usual', 'bare', 'shards', 'untied'])('the folder %s', (name) => {
+describe.each(['usual', 'bare', 'shards', 'untied', 'xmoe-threshold', 'xmoe-shares', 'xmoe-topk', 'xmoe-base'])('the folder %s', (name) => {
   const expected = JSON.parse(readFileSync(golden(name, 'expected.json'), 'utf8')) as Expected;
 
   it('gives the logits of transformers', async () => {
     const weights = await open(golden(name));
     const engine = createEngine(createCpuBackend());
     try {
-      const model = createLanguageModelFromConfig({ ...weights, train: { seed: 1 } }, weights.tokenizer.vocabularySize);
+      const model = createLanguageModelFromConfig({ model: weights.model, moe: droplessExperts(weights.moe), train: { seed: 1 } }, weights.tokenizer.vocabularySize);
       const parameters = Object.fromEntries(model.parameters.map(({ name: parameter, shape }) => [parameter, engine.zeros(shape).keep()]));
       loadParameters(parameters, model.parameters, await weights.tensors(), name);
       const [batch, length] = [expected.ids.length, expected.ids[0]!.length];
@@ -162,6 +163,16 @@ describe('refuses', () => {
     ['a shard with more than the index says', () => withIndex((map) => Object.fromEntries(Object.entries(map).filter(([tensor]) => tensor !== 'transformer.wpe.weight'))), 'holds transformer.wpe.weight, which model.safetensors.index.json does not name'],
   ])('%s', async (_, make, message) => {
     await expect(tensorsOf(await make())).rejects.toThrow(message);
+  });
+
+  it('what float16 cannot hold, and routers that the model in Python has not, and leaves nothing', async () => {
+    const weights = await open(golden('xmoe-topk'));
+    const tensors = await weights.tensors();
+    const write = (changes: Partial<PublishedContents>): Promise<void> => writeHuggingFaceFolder(join(folder, 'never'), { ...weights, tensors, card: '', dtype: 'float32', ...changes });
+    const large = tensors.map((tensor) => (tensor.name === 'h.1.moe.experts.b2' ? { ...tensor, data: Float32Array.from(tensor.data).fill(-70_000, 4, 5) } : tensor));
+    await expect(write({ tensors: large, dtype: 'float16' })).rejects.toThrow('h.1.moe.experts.b2 is -70000 at element 4, and float16 ends at 65504');
+    await expect(write({ moe: { ...weights.moe!, router: { type: 'hash' } } })).rejects.toThrow('the hash router cannot be exported');
+    expect(readdirSync(folder)).not.toContain('never');
   });
 
   it('but not a tied projection that is there, or that alone is', async () => {

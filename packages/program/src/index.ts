@@ -20,4 +20,5 @@ export { readRunRecord, RUN_FILES, type RunRecord } from './run-directory.js';
 export { alignedFacts, printable, progressLine, wrapText, type Terminal } from './terminal.js';
 export { readTokenRouting, tokenRoutingText, type InspectedText, type TokenRouting } from './token-routing.js';
 export { addLookupCommands, addTrainingCommands, moreFlagsText, type TaskProgram } from './shared-commands.js';
+export { writeWeightsRun, type WeightsRun } from './weights-run.js';
 export type { Finished, Task, TaskBatches, TaskConfig, TaskData, TaskModel } from './task.js';

@@ -24,7 +24,7 @@ export interface RunRecord<Config> {
   preset: string;
   /** The backend that the run began on: results are bit for bit the same only there. */
   backend: string;
-  /** Directory of the prepared data. */
+  /** Directory of the prepared data; empty where there are none: weights that were not trained here. */
   data: string;
   config: Config;
   /** The weights that it began with; absent for random ones. */

@@ -1,12 +1,16 @@
 // eval: perplexity of a trained run, with the capacity of training and with nothing dropped.
+import { resolve } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { createLanguageModelFromConfig, droplessLanguageConfig, expertsOverDense, routingReader } from '@xmoe/models';
 import { hasThreshold } from '@xmoe/models/sections';
 import { splitNames, type SplitName } from '@xmoe/text';
+import type { TokenDataset } from '@xmoe/text/node';
 import type { Config } from '../config.js';
 import { evaluate, type EvaluationResult } from '../evaluate.js';
 import { leakFreeBatchSize } from '../finish.js';
-import { openRun } from '../session.js';
+import { prepareData } from '../data.js';
+import { fileTokenizer } from '../initial.js';
+import { openRun, type TrainedRun } from '../session.js';
 import { alignedFacts, type Terminal } from '@xmoe/program';
 
 interface EvalOptions {
@@ -17,6 +21,8 @@ interface EvalOptions {
   capacityFactor?: number;
   batchSize?: number;
   maxWindows?: number | 'all';
+  data?: string[];
+  dataRoot: string;
   json?: boolean;
 }
 
@@ -25,9 +31,12 @@ export async function evalCommand(terminal: Terminal, directory: string, options
     throw new XMoEError('value', `there is no split ${JSON.stringify(options.split)}`, { hint: `one of ${splitNames.join(', ')}` });
   }
   const run = await openRun(directory, { ...options, onWarning: (message) => terminal.messages.write(`${message}\n`) });
+  let other: TokenDataset | undefined;
   try {
     const config = withRouting(run.record.config, options);
-    const dataset = await run.dataset();
+    if (options.data) other = await otherData(run, options, (message) => void terminal.messages.write(`${message}\n`));
+    else if (run.record.data === '') throw new XMoEError('data', 'the run has no data: its weights were not trained here', { hint: 'name text with --data' });
+    const dataset = other ?? (await run.dataset());
     const split = dataset.split(options.split as SplitName);
     const most = mostWindows(config, options);
     const windows = Math.ceil((split.length - 1) / config.model.contextLength);
@@ -50,8 +59,17 @@ export async function evalCommand(terminal: Terminal, directory: string, options
     const result = { checkpoint: run.checkpoint.path, split: options.split, backend: run.device.engine.backend.name, windows: Math.min(windows, most ?? windows), allWindows: windows, withCapacity, leakFree: dropless };
     terminal.output.write(options.json ? `${JSON.stringify(result)}\n` : evaluationText(config, result));
   } finally {
+    other?.close();
     run.close();
   }
+}
+
+/** Text of --data, with the tokenizer of the run. */
+async function otherData(run: TrainedRun, { data = [], dataRoot }: EvalOptions, notify: (message: string) => void): Promise<TokenDataset> {
+  const { config } = run.record;
+  const files = data.map((path) => resolve(path));
+  const tokenizer = fileTokenizer(run.checkpoint.path, run.tokenizer);
+  return (await prepareData({ ...config, data: { ...config.data, files, tokenizer } }, dataRoot, notify)).dataset;
 }
 
 /** As many windows as training scores of that split, so that the numbers are the same; null: all of them. */

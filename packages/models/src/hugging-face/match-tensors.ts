@@ -13,11 +13,20 @@ export interface MatchedTensors {
   readonly tiedCopy: string | undefined;
 }
 
-const PREFIX = 'transformer.';
 const TOKENS = 'wte.weight';
 const HEAD = 'lm_head.weight';
 /** The causal mask and what masked scores became: no weights. */
 const BUFFER = /^h\.\d+\.attn\.(bias|masked_bias)$/;
+
+/** `transformer.h.1.mlp.experts.w1` → `h.1.moe.experts.w1`; the prefix may be left out. */
+function ourName(published: string): string {
+  return published.replace(/^transformer\./, '').replace(/^(h\.\d+)\.mlp\.(router|experts)\./, '$1.moe.$2.');
+}
+
+/** The name that `transformers` gives to our parameter `name`. */
+export function publishedName(name: string): string {
+  return name === HEAD ? name : `transformer.${name.replace(/^(h\.\d+)\.moe\./, '$1.mlp.')}`;
+}
 
 /**
  * @param expected parameters of the model that the configuration asks for
@@ -27,7 +36,7 @@ const BUFFER = /^h\.\d+\.attn\.(bias|masked_bias)$/;
 export function matchTensors(expected: readonly ParameterSpec[], found: readonly FoundTensor[], { tied, where }: { tied: boolean; where: string }): MatchedTensors {
   const byName = new Map<string, FoundTensor>();
   for (const tensor of found) {
-    const name = tensor.name.startsWith(PREFIX) ? tensor.name.slice(PREFIX.length) : tensor.name;
+    const name = ourName(tensor.name);
     if (BUFFER.test(name)) continue;
     const other = byName.get(name);
     if (other) throw new XMoEError('checkpoint', `${where} holds both ${other.name} and ${tensor.name}`, { hint: 'they are the same parameter: leave one out' });

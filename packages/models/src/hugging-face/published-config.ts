@@ -1,5 +1,5 @@
-// config.json of a Hugging Face folder: GPT-2's, and the one of XMoE, which is GPT-2's with a section `moe`. What our models
-// cannot represent is refused by the names of its keys, not left out. Reads no files.
+// config.json of a Hugging Face folder: GPT-2's, and the one of XMoE, which is GPT-2's with a section `moe`. From it and to it.
+// What our models cannot represent is refused by the names of its keys, not left out. Reads and writes no files.
 import { XMoEError } from '@xmoe/core';
 import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
 import { parseConfig } from '@xmoe/train';
@@ -86,4 +86,33 @@ function problemsOf(keys: Keys, withExperts: boolean): string[] {
     ...(withExperts === (moe !== undefined) ? [] : [withExperts ? 'moe is missing' : `moe is there, and the model_type is ${GPT2_TYPE}`]),
     ...(moe ? expertsProblems(moe).map(({ problem }) => problem) : []),
   ];
+}
+
+/** Routers that modeling_xmoe.py has. The others need tables, or the group that they route. */
+const PUBLISHED_ROUTERS: readonly string[] = ['threshold', 'topk', 'switch', 'base'];
+
+/**
+ * The configuration as config.json of a Hugging Face folder. `endOfText`: the id of that token.
+ * @throws XMoEError `config` for a router that the model in Python does not have
+ */
+export function publishedConfig({ model, moe }: Pick<LanguageConfig, 'model' | 'moe'>, facts: { vocabularySize: number; endOfText: number; dtype: 'float32' | 'float16' }): JsonObject {
+  if (moe && !PUBLISHED_ROUTERS.includes(moe.router.type)) {
+    throw new XMoEError('config', `the ${moe.router.type} router cannot be exported`, { hint: `the model in Python has ${PUBLISHED_ROUTERS.join(', ')}` });
+  }
+  const activation = Object.keys(ACTIVATIONS).find((name) => ACTIVATIONS[name] === model.activation)!;
+  const published = {
+    architectures: [moe ? 'XmoeForCausalLM' : 'GPT2LMHeadModel'],
+    model_type: moe ? XMOE_TYPE : GPT2_TYPE,
+    ...(moe ? { auto_map: { AutoConfig: 'modeling_xmoe.XmoeConfig', AutoModelForCausalLM: 'modeling_xmoe.XmoeForCausalLM' } } : {}),
+    vocab_size: facts.vocabularySize,
+    n_positions: model.contextLength, n_embd: model.width, n_head: model.heads, n_layer: model.layers, n_inner: model.hidden,
+    activation_function: activation, layer_norm_epsilon: model.layerNormEpsilon, initializer_range: model.initStd,
+    resid_pdrop: model.dropout, embd_pdrop: model.dropout, attn_pdrop: model.dropout,
+    tie_word_embeddings: model.tiedEmbeddings,
+    scale_attn_weights: true, scale_attn_by_inverse_layer_idx: false, reorder_and_upcast_attn: false, add_cross_attention: false,
+    bos_token_id: facts.endOfText, eos_token_id: facts.endOfText,
+    dtype: facts.dtype,
+    ...(moe ? { moe } : {}),
+  };
+  return published as unknown as JsonObject;
 }

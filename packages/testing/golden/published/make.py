@@ -1,14 +1,16 @@
-"""Makes the folders beside this file: small random GPT-2s as `transformers` saves them, and the logits that it computes.
+"""Makes the folders beside this file: small random models as `transformers` saves them, and the logits that it computes.
 
     python3 -m venv venv && venv/bin/pip install torch transformers
-    venv/bin/python packages/testing/golden/gpt2/make.py
+    venv/bin/python packages/testing/golden/published/make.py
 
 Each folder is what a user would hand over, in the forms that are met: with and without the prefix `transformer.`, with the buffers of old
-checkpoints, in shards, in half precision, with an output projection of its own, with tokenizer.json or with vocab.json and merges.txt.
+checkpoints, in shards, in half precision, with an output projection of its own, with tokenizer.json or with vocab.json and merges.txt; GPT-2s, and
+XMoE models of packages/models/python/modeling_xmoe.py with each router that it has.
 """
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import torch
@@ -17,6 +19,9 @@ from tokenizers import ByteLevelBPETokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "../../../models/python"))
+from modeling_xmoe import XmoeConfig, XmoeForCausalLM  # noqa: E402
+
 TEXT = ["the house and the peace of the people", "a great war, an old law; naïve café 日本 🎓", "we'll see what they're for, don't we?"]
 
 CASES = {
@@ -31,6 +36,19 @@ CASES = {
 }
 
 
+def experts(every, **router):
+    return dict(every=every, experts=5, expertHidden=3, capacityFactor=2, router=router)
+
+
+XMOE = {
+    "xmoe-threshold": dict(n_embd=8, n_head=2, n_layer=3, n_positions=8, moe=experts(2, type="threshold", threshold=0.8)),
+    "xmoe-shares": dict(n_embd=6, n_head=2, n_layer=2, n_positions=8, activation_function="gelu",
+                        moe=experts(1, type="threshold", threshold=0.95, maxExpertsPerToken=3, renormalize=True)),
+    "xmoe-topk": dict(n_embd=6, n_head=2, n_layer=2, n_positions=8, moe=experts(1, type="topk", k=2)),
+    "xmoe-base": dict(n_embd=6, n_head=3, n_layer=2, n_positions=8, activation_function="relu", moe=experts(2, type="base")),
+}
+
+
 def tokenizer():
     made = ByteLevelBPETokenizer()
     made.train_from_iterator(TEXT, vocab_size=272, min_frequency=2, special_tokens=["<|endoftext|>"], show_progress=False)
@@ -39,7 +57,8 @@ def tokenizer():
 
 def random_model(shape, vocabulary, seed):
     torch.manual_seed(seed)
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=vocabulary, bos_token_id=0, eos_token_id=0, **shape)).eval()
+    config, model = (XmoeConfig, XmoeForCausalLM) if "moe" in shape else (GPT2Config, GPT2LMHeadModel)
+    model = model(config(vocab_size=vocabulary, bos_token_id=0, eos_token_id=0, **shape)).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             # Far from the initial values: biases and the weights of norms too.
@@ -66,7 +85,7 @@ def save(name, model, folder):
 
 def main():
     made = tokenizer()
-    for seed, (name, shape) in enumerate(CASES.items()):
+    for seed, (name, shape) in enumerate([*CASES.items(), *XMOE.items()]):
         folder = HERE / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
