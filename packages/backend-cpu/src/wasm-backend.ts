@@ -113,7 +113,7 @@ async function assemble({ variant, module }: LoadedVariant, { threads, products 
   if (products !== null) functions.useLibrary();
   const link = products === null ? null : { link: products.link, base };
   const team = await createTeam({ module, memory, functions, threads, scratchOf: threadScratch, products: link });
-  const recorder = createRecorder(pool);
+  const recorder = createRecorder(pool, memoryBytes / 2);
   const instructions = `WebAssembly ${NAMES[variant]}${remark === undefined ? '' : ` (${remark})`}`;
   return createHostBackend({
     name: products === null ? 'cpu:wasm' : 'cpu:native',

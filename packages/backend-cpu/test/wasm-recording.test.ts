@@ -86,7 +86,17 @@ describe('a recording', () => {
     const memory = new webAssembly!.Memory({ initial: 1, maximum: 1024, shared: true });
     const recorder = createRecorder(createSharedPool(memory, 0), 2 ** 25);
     const recorded = (elements: number) => recorder.record(() => recorder.pool.give('float32', recorder.pool.take('float32', elements)));
-    expect(recorded(1000)).toHaveProperty('replay');
+    const small = recorded(1000);
+    expect(small).toHaveProperty('replay');
+    (small as CommandRecording).dispose();
     expect(recorded(2 ** 23)).toEqual({ refused: 'the memory of the engine is half full' });
+    // From then on the rest of the step may use again what it frees, in whatever size: 40 MiB do not fit beside each other twice.
+    const whole = recorder.record(() => {
+      for (const [pieces, elements] of [[40, 2 ** 18], [1, 40 * 2 ** 18]]) {
+        const made = Array.from({ length: pieces }, () => recorder.pool.take('float32', elements));
+        for (const data of made) recorder.pool.give('float32', data);
+      }
+    });
+    expect(whole).toHaveProperty('refused');
   });
 });

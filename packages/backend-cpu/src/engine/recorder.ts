@@ -25,12 +25,14 @@ interface Call {
   readonly attributes: unknown;
 }
 
-/** A recording holds what a step needs at exact places: beyond half of what can be addressed, memory is left to move. */
-const MOST_BYTES = 2 ** 31;
 /** A region serves what is at least this part of it. */
 const LEAST_USED = 0.5;
 
-export function createRecorder(shared: SharedPool, mostBytes = MOST_BYTES): Recorder {
+/**
+ * A recorder on the memory of `shared`. A recording holds what a step needs at exact places: it is refused where the memory grows beyond
+ * `mostBytes`, so that what fits only just can move.
+ */
+export function createRecorder(shared: SharedPool, mostBytes: number): Recorder {
   return new CallRecorder(shared, mostBytes);
 }
 
@@ -44,7 +46,7 @@ class CallRecorder implements Recorder {
     const store = (this.store = createStore(shared));
     this.pool = {
       take: (dtype, length) => {
-        if (!this.current) return shared.take(dtype, length);
+        if (this.current === undefined || this.current.refused !== undefined) return shared.take(dtype, length);
         const address = store.take(roundToClass(bytesPerElement(dtype) * length));
         if (shared.bytes() > mostBytes) this.refuse('the memory of the engine is half full');
         return shared.view(dtype, address, length);
@@ -62,7 +64,9 @@ class CallRecorder implements Recorder {
   }
 
   refuse(reason: string): void {
-    if (this.current) this.current.refused ??= reason;
+    if (this.current === undefined || this.current.refused !== undefined) return;
+    this.current.refused = reason;
+    this.releaseIdle();
   }
 
   noting(kernels: Kernels): Kernels {
@@ -104,7 +108,8 @@ class CallRecorder implements Recorder {
   }
 
   private releaseIdle(): void {
-    if (this.current === undefined && this.recordings === 0) this.store.release();
+    const isRecording = this.current !== undefined && this.current.refused === undefined;
+    if (!isRecording && this.recordings === 0) this.store.release();
   }
 }
 
