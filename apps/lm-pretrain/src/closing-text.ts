@@ -1,7 +1,7 @@
 // The closing lines of a run: what it learned beside the n-gram models, what routing did, and where everything is.
 import { formatCompact, formatDuration, formatShare } from '@xmoe/train';
 import { alignedFacts, printable, wrapText } from '@xmoe/program';
-import type { FinishedRun, Summary, TestScores } from './finish.js';
+import type { ExpertsInUse, ExpertsUsed, FinishedRun, Summary, TestScores } from './finish.js';
 
 const perplexityWithBits = (perplexity: number, bits: number): string => `${perplexity.toFixed(2).padStart(8)}  ${bits.toFixed(3)} bits per byte`;
 
@@ -37,10 +37,23 @@ function testText(summary: Summary & TestScores): string[] {
     alignedFacts([
       ['unigram model', perplexityWithBits(summary.unigramPerplexity, summary.unigramBitsPerByte)],
       ['bigram model', perplexityWithBits(summary.bigramPerplexity, summary.bigramBitsPerByte)],
-      [`this model (${summary.router})`, perplexityWithBits(summary.testPerplexity, summary.bitsPerByte)],
+      [`this model (${summary.router})`, perplexityWithBits(summary.testPerplexity, summary.bitsPerByte) + (typeof summary.experts?.room === 'number' ? '; with capacity: later tokens leak in' : '')],
       ...(layers.length > 0 ? [['  same, nothing dropped', perplexityWithBits(summary.leakFreeTestPerplexity, summary.leakFreeBitsPerByte)] as const] : []),
     ]),
     '',
     ...(layers.length > 0 ? ['Routing on the test split', alignedFacts(layers), ''] : []),
+    ...(summary.experts ? [expertsText(summary.experts), ''] : []),
   ];
+}
+
+/** What the experts did in training and on the test, side by side: equal budgets are not equal costs. */
+function expertsText({ room, training, withCapacity, leakFree }: ExpertsInUse): string {
+  const line = (used: ExpertsUsed, place: number | null): string =>
+    [used.wanted.toFixed(2), used.kept.toFixed(2), place === null ? 'no limit' : place.toFixed(2), used.executedOverDense.toFixed(2)].map((text) => text.padStart(8)).join('  ');
+  return alignedFacts([
+    ['Experts per token', ['wanted', 'kept', 'room', 'FLOPs / dense'].map((text) => text.padStart(8)).join('  ')],
+    ...(training ? [['training, at the end', line(training, room)] as const] : []),
+    ...(room === null ? [] : [['test, with capacity', line(withCapacity, room)] as const]),
+    ['test, nothing dropped', line(leakFree, null)],
+  ]);
 }

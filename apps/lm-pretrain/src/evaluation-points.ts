@@ -1,7 +1,7 @@
 // Ways to evaluate a trained run, as data: by which rule experts are chosen, whatever the run was trained with, and with which capacity; and
 // the figures that one way gives.
 import { XMoEError } from '@xmoe/core';
-import { createLanguageModelFromConfig, expertsOverDense, routingReader, type LanguageConfig } from '@xmoe/models';
+import { createLanguageModelFromConfig, expertsOverDense, languageLayerHasExperts, routingReader, type LanguageConfig } from '@xmoe/models';
 import type { SplitName } from '@xmoe/text';
 import type { LayerRouting } from '@xmoe/train';
 import { z } from 'zod';
@@ -18,6 +18,8 @@ export const evaluationPointSchema = z.strictObject({
   dispatch: z.enum(['trained', 'padded', 'grouped', 'budget']).optional(),
   /** γ. Default: as in training. */
   capacityFactor: z.number().positive().optional(),
+  /** Also count hidden units above 0, in dense layers too; slower. */
+  positive: z.literal(true).optional(),
 }).refine(({ threshold, topK }) => threshold === undefined || topK === undefined, { error: 'takes a threshold or a number of experts, not both' });
 
 /** An empty one: the rule of training, nothing dropped. */
@@ -38,6 +40,10 @@ export interface PointFigures {
   dropEvaluation?: number;
   /** Claims of the busiest expert over the mean, mean over layers. */
   loadEvaluation?: number;
+  /** Shares of hidden units above 0: of experts, of experts with the room that nobody took counted as zeros, and of dense layers. */
+  positiveExperts?: number;
+  positiveFilled?: number;
+  positiveDense?: number;
 }
 
 /** The configuration evaluated at a point. @throws XMoEError `config` when the run has no experts, or no gate to choose by */
@@ -73,7 +79,7 @@ export async function evaluateAt(run: TrainedRun, point: EvaluationPoint, split:
   const config = configAt(trained, point);
   const result = await evaluate({
     engine: run.device.engine,
-    model: createLanguageModelFromConfig(config, run.tokenizer.vocabularySize),
+    model: createLanguageModelFromConfig(config, run.tokenizer.vocabularySize, { countPositive: point.positive === true }),
     parameters: run.parameters,
     split: (await run.dataset()).split(split),
     tokenizer: run.tokenizer,
@@ -85,8 +91,9 @@ export async function evaluateAt(run: TrainedRun, point: EvaluationPoint, split:
   return { config, result };
 }
 
-export function figuresOf(config: LanguageConfig, { loss, perplexity, bitsPerByte, tokens, routing }: EvaluationResult): PointFigures {
-  const scores = { loss, perplexity, bitsPerByte, tokens };
+export function figuresOf(config: LanguageConfig, { loss, perplexity, bitsPerByte, tokens, routing: layers }: EvaluationResult): PointFigures {
+  const scores = { loss, perplexity, bitsPerByte, tokens, ...positiveFigures(config, layers) };
+  const routing = layers.filter(({ layer }) => hasExperts(config, layer));
   if (routing.length === 0) return scores;
   const mean = (pick: (summary: LayerRouting) => number): number => routing.reduce((sum, { summary }) => sum + pick(summary), 0) / routing.length;
   const executed = expertsOverDense(config, routing);
@@ -98,4 +105,26 @@ export function figuresOf(config: LanguageConfig, { loss, perplexity, bitsPerByt
     dropEvaluation: mean((summary) => summary.dropRate),
     loadEvaluation: mean(({ load }) => load.length * load.reduce((most, share) => Math.max(most, share), 0)),
   };
+}
+
+/** Whether a layer as traces name it, `h.1`, has experts. Dense layers are traced where positive units are counted. */
+export const hasExperts = (config: LanguageConfig, layer: string): boolean => languageLayerHasExperts(config, Number(layer.slice(layer.lastIndexOf('.') + 1)) + 1);
+
+/** Positive share of a layer with the room that nobody took counted as zeros; undefined where there is no room without a claim. */
+export function filledShare({ moe }: LanguageConfig, { positiveShare, keptPerToken }: LayerRouting): number | undefined {
+  return positiveShare === undefined || moe === null || moe.dispatch === 'grouped' ? undefined : (positiveShare * keptPerToken) / Math.max(keptPerToken, moe.capacityFactor);
+}
+
+function positiveFigures(config: LanguageConfig, layers: EvaluationResult['routing']): Pick<PointFigures, 'positiveExperts' | 'positiveFilled' | 'positiveDense'> {
+  const counted = layers.filter(({ summary }) => summary.positiveShare !== undefined);
+  const [experts, dense] = [counted.filter(({ layer }) => hasExperts(config, layer)), counted.filter(({ layer }) => !hasExperts(config, layer))];
+  const mean = (some: typeof counted, pick: (summary: LayerRouting) => number | undefined): number | undefined => {
+    const values = some.flatMap(({ summary }) => pick(summary) ?? []);
+    return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
+  };
+  const figures = {
+    positiveExperts: mean(experts, (summary) => summary.positiveShare), positiveFilled: mean(experts, (summary) => filledShare(config, summary)),
+    positiveDense: mean(dense, (summary) => summary.positiveShare),
+  };
+  return Object.fromEntries(Object.entries(figures).filter(([, value]) => value !== undefined));
 }

@@ -1,10 +1,10 @@
 // What a finished run shows: test perplexity beside n-gram models, a sample, summary.json and the HTML report.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isXMoEError, type Parameters } from '@xmoe/core';
-import { createLanguageModelFromConfig, DEFAULT_SAMPLING, droplessLanguageConfig, generateTokens, languageModelSize, routingReader } from '@xmoe/models';
+import { createLanguageModelFromConfig, DEFAULT_SAMPLING, droplessLanguageConfig, expertsOverDense, generateTokens, languageModelSize, routingReader } from '@xmoe/models';
 import { ngramBaselines, type NgramBaselines } from '@xmoe/text';
 import type { RunOutcome } from '@xmoe/train/node';
-import type { LayerRouting } from '@xmoe/train';
+import type { LayerRouting, RoutingByLayer } from '@xmoe/train';
 import { writeResult, type ResultFiles } from '@xmoe/program/report';
 import type { Config } from './config.js';
 import { evaluate, type EvaluationResult } from './evaluate.js';
@@ -26,9 +26,28 @@ export interface TestScores {
   bigramPerplexity: number;
   unigramBitsPerByte: number;
   bigramBitsPerByte: number;
+  /** What capacity had room for, and what was wanted, kept and executed in training and on the test; null of a dense model. */
+  experts: ExpertsInUse | null;
   /** By layer with experts. */
   expertsPerToken: Record<string, number>;
   dropRate: Record<string, number>;
+}
+
+/** Experts per token, mean over layers, and what they multiplied over what dense layers would. */
+export interface ExpertsUsed {
+  wanted: number;
+  kept: number;
+  executedOverDense: number;
+}
+
+export interface ExpertsInUse {
+  /** γ; null where nothing is dropped. */
+  room: number | null;
+  /** In the last step whose routing was collected. */
+  training: ExpertsUsed | null;
+  /** On the test, with the dispatch of training. */
+  withCapacity: ExpertsUsed;
+  leakFree: ExpertsUsed;
 }
 
 /** summary.json; without the scores where there is no test split. */
@@ -66,7 +85,7 @@ export function leakFreeBatchSize({ model, train }: Config): number {
 /** Scores the test split, samples, and writes summary.json and report.html. Null when a signal ended it: nothing is written then. */
 export async function finishRun(run: LanguageRun, outcome: RunOutcome): Promise<FinishedRun | null> {
   const { plan: { config, out }, stop } = run;
-  const scores = run.data.splits.test ? await testScores(run) : {};
+  const scores = run.data.splits.test ? await testScores(run, outcome) : {};
   if (stop.requested) return null;
   const sample = await sampleText(run);
   if (stop.requested) return null;
@@ -75,7 +94,7 @@ export async function finishRun(run: LanguageRun, outcome: RunOutcome): Promise<
 }
 
 /** Of the model and of the n-gram models beside it. What a signal ended is not whole. */
-async function testScores(run: LanguageRun): Promise<Partial<TestScores>> {
+async function testScores(run: LanguageRun, outcome: RunOutcome): Promise<Partial<TestScores>> {
   const { plan: { config }, data: { dataset, tokenizer }, stop } = run;
   const scored = await scoreTest(run, config, 'Scoring the test split');
   if (stop.requested) return {};
@@ -89,9 +108,25 @@ async function testScores(run: LanguageRun): Promise<Partial<TestScores>> {
     leakFreeTestPerplexity: dropless.perplexity,
     leakFreeBitsPerByte: dropless.bitsPerByte,
     ...baselineNumbers(baselines),
+    experts: expertsInUse(config, outcome, scored, dropless),
     expertsPerToken: byLayer(scored, (routing) => routing.expertsPerToken),
     dropRate: byLayer(scored, (routing) => routing.dropRate),
   };
+}
+
+function expertsInUse(config: Config, outcome: RunOutcome, scored: EvaluationResult, dropless: EvaluationResult): ExpertsInUse | null {
+  const { moe } = config;
+  const [withCapacity, leakFree] = [expertsUsed(config, scored.routing, 1), expertsUsed(config, dropless.routing, 1)];
+  if (!moe || !withCapacity || !leakFree) return null;
+  return { room: moe.dispatch === 'grouped' ? null : moe.capacityFactor, training: expertsUsed(config, outcome.routing, 3), withCapacity, leakFree };
+}
+
+/** @param passes that the executed FLOPs of the routing count: 3 with the backward pass */
+function expertsUsed(config: Config, routing: RoutingByLayer, passes: 1 | 3): ExpertsUsed | null {
+  const executed = expertsOverDense(config, routing);
+  if (executed === null) return null;
+  const mean = (pick: (summary: LayerRouting) => number): number => routing.reduce((sum, { summary }) => sum + pick(summary), 0) / routing.length;
+  return { wanted: mean((summary) => summary.expertsPerToken), kept: mean((summary) => summary.keptPerToken), executedOverDense: executed / passes };
 }
 
 function summaryOf({ plan, data, device }: LanguageRun, outcome: RunOutcome, scores: Partial<TestScores>, sample: string): Summary {

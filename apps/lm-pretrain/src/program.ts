@@ -74,6 +74,7 @@ function addEvaluationCommands(program: Command, terminal: Terminal): void {
     .option('--max-windows <count>', 'score only the first windows, or all (default: as many as the run scored)', countOrAll)
     .option('--data <path...>', 'another text, split as training on it would (default: that of the run)')
     .option('--data-root <dir>', 'where prepared data is kept', 'runs/data')
+    .option('--positive', 'also count hidden units above 0 by layer, of dense layers too; slower')
     .option('--json', 'print one JSON object')
     .action((run, options) => evalCommand(terminal, run, options));
   program

@@ -6,7 +6,7 @@ import type { Summary } from './finish.js';
 
 /** The report of a finished run. */
 export function runReportData(summary: Summary, config: Config, recorded: Recorded, prompt: string): ReportData {
-  const { sample, expertsPerToken = {}, dropRate = {}, ...rest } = summary;
+  const { sample, expertsPerToken = {}, dropRate = {}, experts: _, ...rest } = summary;
   return createReportData({
     title: `XMoE language model: ${summary.preset}`,
     ...recorded,

@@ -1,6 +1,7 @@
 // reproduce as a user types it: a plan whose runs are children of the command, killed in the middle and gone on with; and its report.
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readLanguageConfig } from '@xmoe/models';
 import { describe, expect, it } from 'vitest';
 import { languageSuite } from '../src/experiments/language-suite.js';
 import { SCALES } from '../src/experiments/scales.js';
@@ -20,7 +21,7 @@ describe('the experiments', () => {
 
   it('stand on the presets of the paper at scale paper', () => {
     const [first] = languageSuite.experiments('paper', {}).find(({ name }) => name === 'table1')!.groups;
-    const config = first!.rows.at(-1)!.arm.config as { moe: object; model: object; train: object };
+    const config = readLanguageConfig(first!.rows.at(-1)!.arm.config);
     expect(config).toMatchObject({
       moe: { experts: 64, expertHidden: 384, capacityFactor: 8, router: { type: 'threshold', threshold: 0.9 }, dispatch: 'padded', balanceCoefficient: 0.01 },
       model: { width: 768, layers: 12, contextLength: 1024 }, train: { steps: 60_000, warmupSteps: 6000, batchSize: 8, accumulation: 32 },

@@ -52,6 +52,21 @@ describe.each([
   });
 });
 
+it('says what was wanted, kept and executed in training and on the test, and that a score with capacity leaks', async () => {
+  const { summary, output } = await train('used', '--dispatch', 'padded', '--capacity-factor', '1');
+  const { room, training, withCapacity, leakFree } = summary.experts;
+  expect(room).toBe(1);
+  expect(withCapacity.wanted).toBeCloseTo(leakFree.wanted, 1); // chosen by the same rule
+  expect(withCapacity.kept).toBeLessThan(withCapacity.wanted);
+  expect(training.kept).toBeLessThan(training.wanted);
+  expect(leakFree.kept).toBe(leakFree.wanted);
+  expect(leakFree.executedOverDense).toBeCloseTo((leakFree.kept * 16) / 32, 9); // experts of 16 beside a dense layer of 32
+  expect(output).toMatch(/bits per byte; with capacity: later tokens leak in\n/);
+  expect(output).toMatch(new RegExp(`test, with capacity +${withCapacity.wanted.toFixed(2)} +${withCapacity.kept.toFixed(2)} +1\\.00`));
+  expect(output).toMatch(/test, nothing dropped .* no limit/);
+  expect((await train('unlimited', '--dispatch', 'grouped')).output).not.toContain('leak');
+});
+
 it('without capacity, the two perplexities are those of the same computation', async () => {
   const { summary, output } = await train('same', '--dispatch', 'grouped', '--dropout', '0');
   expect(summary.leakFreeTestPerplexity / summary.testPerplexity).toBeCloseTo(1, 6);

@@ -98,6 +98,17 @@ describe('eval', () => {
     }
   });
 
+  it('counts positive hidden units in every layer with --positive, and scores the same', async () => {
+    const [usual, counted] = [await scores('--max-windows', '4'), await scores('--max-windows', '4', '--positive')];
+    expect(counted.withCapacity.loss).toBeCloseTo(usual.withCapacity.loss, 5);
+    expect(counted.withCapacity.expertsOverDense).toBe(usual.withCapacity.expertsOverDense);
+    expect(counted.leakFree.routing.map(({ layer }: { layer: string }) => layer)).toEqual(['h.0', 'h.1']);
+    for (const { summary } of counted.leakFree.routing) expect(summary.positiveShare).toEqual(expect.toSatisfy((share: number) => share > 0.05 && share < 0.95));
+    const { output } = await mustRun('eval', run, ...wasm, '--max-windows', '4', '--positive');
+    expect(output).toMatch(/h\.0 +dense, \d+\.\d % of hidden units positive\n/);
+    expect(output).toMatch(/h\.1 .*% dropped, \d+\.\d % of hidden units positive \(\d+\.\d % with empty room as zeros\)/);
+  });
+
   it('prints for people, and says what capacity means', async () => {
     const { output } = await mustRun('eval', run, ...wasm, '--max-windows', '4');
     expect(output).toMatch(/^test split, the first 4 of \d+ windows \(--max-windows all scores them all\), .*step-000000\d0\n/);

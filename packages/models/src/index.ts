@@ -5,7 +5,7 @@ export { languageConfigProblems, languageRunSchema, readLanguageConfig, type Lan
 export { modelCard, type CardFigure, type ModelCardFacts } from './hugging-face/model-card.js';
 export {
   createLanguageModelFromConfig, droplessLanguageConfig, languageLayerHasExperts, languageMemoryNeeds, languageModelSize, languageVocabulary,
-  type LanguageModelSize, type XMoELanguageModel,
+  type LanguageModelOptions, type LanguageModelSize, type XMoELanguageModel,
 } from './language/language-model.js';
 export { createLanguageModelTrainer } from './language/language-trainer.js';
 export { bytesOf, type MemoryKnob, type MemoryNeeds } from './memory-needs.js';

@@ -5,8 +5,10 @@ import { createLanguageModelFromConfig, droplessLanguageConfig, expertsOverDense
 import { hasThreshold } from '@xmoe/models/sections';
 import { splitNames, type SplitName } from '@xmoe/text';
 import type { TokenDataset } from '@xmoe/text/node';
+import type { LayerRouting } from '@xmoe/train';
 import type { Config } from '../config.js';
 import { evaluate, type EvaluationResult } from '../evaluate.js';
+import { filledShare, hasExperts } from '../evaluation-points.js';
 import { leakFreeBatchSize } from '../finish.js';
 import { prepareData } from '../data.js';
 import { fileTokenizer } from '../initial.js';
@@ -23,6 +25,7 @@ interface EvalOptions {
   maxWindows?: number | 'all';
   data?: string[];
   dataRoot: string;
+  positive?: boolean;
   json?: boolean;
 }
 
@@ -43,7 +46,7 @@ export async function evalCommand(terminal: Terminal, directory: string, options
     const score = async (evaluated: Config): Promise<Scored> => {
       const result = await evaluate({
         engine: run.device.engine,
-        model: createLanguageModelFromConfig(evaluated, run.tokenizer.vocabularySize),
+        model: createLanguageModelFromConfig(evaluated, run.tokenizer.vocabularySize, { countPositive: options.positive === true }),
         parameters: run.parameters,
         split,
         tokenizer: run.tokenizer,
@@ -52,7 +55,7 @@ export async function evalCommand(terminal: Terminal, directory: string, options
         summarizeTrace: routingReader(evaluated, 1),
         ...(most === null ? {} : { maxWindows: most }),
       });
-      return { ...result, expertsOverDense: expertsOverDense(evaluated, result.routing) };
+      return { ...result, expertsOverDense: expertsOverDense(evaluated, result.routing.filter(({ layer }) => hasExperts(evaluated, layer))) };
     };
     const withCapacity = await score(config);
     const dropless = config.moe ? await score(droplessLanguageConfig(config)) : withCapacity;
@@ -109,12 +112,19 @@ function evaluationText(config: Config, { checkpoint, split, windows, allWindows
   const cost = (share: number | null): string => (share === null ? '' : `, experts ${share.toFixed(2)}× dense FLOPs`);
   const line = ({ perplexity, bitsPerByte, tokens, expertsOverDense: share }: Scored): string =>
     `perplexity ${perplexity.toFixed(3)}, ${bitsPerByte.toFixed(4)} bits per byte, ${tokens} tokens${cost(share)}`;
-  const routing = ({ routing: layers }: EvaluationResult) =>
-    layers.map(({ layer, summary }) => [`  ${layer}`, `${summary.expertsPerToken.toFixed(3)} experts per token, ${(100 * summary.dropRate).toFixed(2)} % dropped`] as const);
+  const routing = ({ routing: layers }: EvaluationResult, evaluated = config) =>
+    layers.map(({ layer, summary }) => [`  ${layer}`, [...(hasExperts(config, layer) ? [`${summary.expertsPerToken.toFixed(3)} experts per token`, `${(100 * summary.dropRate).toFixed(2)} % dropped`] : ['dense']), ...positiveTexts(evaluated, summary)].join(', ')] as const);
   const rows = config.moe
-    ? [[`${config.moe.dispatch}, γ = ${config.moe.capacityFactor}`, line(withCapacity)] as const, ...routing(withCapacity), ['grouped, nothing dropped', line(dropless)] as const, ...routing(dropless)]
-    : [['dense', line(withCapacity)] as const];
+    ? [[`${config.moe.dispatch}, γ = ${config.moe.capacityFactor}`, line(withCapacity)] as const, ...routing(withCapacity), ['grouped, nothing dropped', line(dropless)] as const, ...routing(dropless, droplessLanguageConfig(config))]
+    : [['dense', line(withCapacity)] as const, ...routing(withCapacity)];
   const note = config.moe && config.moe.dispatch !== 'grouped' ? 'With capacity, later tokens can push earlier ones out; nothing leaks when nothing is dropped.\n' : '';
   const part = windows < allWindows ? `, the first ${windows} of ${allWindows} windows (--max-windows all scores them all)` : '';
   return `${split} split${part}, ${checkpoint}\n${alignedFacts(rows)}\n${note}`;
+}
+
+/** Shares of hidden units above 0, where they were counted. */
+function positiveTexts(config: Config, summary: LayerRouting): string[] {
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+  const filled = filledShare(config, summary);
+  return summary.positiveShare === undefined ? [] : [`${percent(summary.positiveShare)} of hidden units positive${filled === undefined ? '' : ` (${percent(filled)} with empty room as zeros)`}`];
 }

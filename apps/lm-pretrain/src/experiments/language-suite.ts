@@ -2,11 +2,14 @@
 import { join } from 'node:path';
 import { unknownName } from '@xmoe/core';
 import { denseFlops } from '@xmoe/moe';
-import { languageLayerHasExperts, languageModelSize, languageVocabulary, type LanguageConfig } from '@xmoe/models';
+import { languageLayerHasExperts, languageModelSize, languageVocabulary, readLanguageConfig } from '@xmoe/models';
 import { readMetrics } from '@xmoe/train/node';
 import { readObject, type Arm, type ExperimentSuite, type Figures, type FigureColumn, type Quality, type ScaleChange } from '@xmoe/program/experiments';
 import { RUN_FILES } from '@xmoe/program';
 import { PROGRAM } from '../config.js';
+import { confounds } from './confounds.js';
+import { figure1, figure4, figure5, figure7 } from './figures.js';
+import { routers } from './routers.js';
 import { SCALES, type Scale } from './scales.js';
 import { firstSize, settingsOf } from './settings.js';
 import { table1 } from './table1.js';
@@ -30,6 +33,9 @@ const COLUMNS: readonly FigureColumn[] = [
   { key: 'dropTraining', title: 'dropped, training', meaning: 'Share of the claims that capacity dropped in training.', digits: 1, share: true },
   { key: 'dropEvaluation', title: 'dropped, evaluation', meaning: 'The same on the test.', digits: 1, share: true },
   { key: 'loadEvaluation', title: 'load max/mean', meaning: 'Claims of the busiest expert over the mean on the test; mean over layers.', digits: 2 },
+  { key: 'positiveExperts', title: 'positive, experts', meaning: 'Hidden units of experts above 0, over the rows of claims.', digits: 1, share: true },
+  { key: 'positiveFilled', title: 'positive, with fillers', meaning: 'The same with the room that nobody took counted as zeros, as a path computes it that pads.', digits: 1, share: true },
+  { key: 'positiveDense', title: 'positive, dense layers', meaning: 'Hidden units of the model’s dense layers above 0.', digits: 1, share: true },
   { key: 'processorSeconds', title: 'processor s', meaning: 'Processor time of the training steps, over all threads. Other work on the machine makes it longer, but less than it makes wall-clock.', digits: 0 },
   { key: 'trainingSeconds', title: 'wall s', meaning: 'Wall-clock of the training steps.', digits: 0 },
 ];
@@ -45,13 +51,14 @@ export const languageSuite: ExperimentSuite = {
   scales: SCALES.map(({ name }) => name),
   experiments(name, change) {
     const settings = settingsOf(scaleOf(name), change);
-    return [table1(settings), table2(firstSize(settings))];
+    const [first] = settings;
+    return [table1(settings), table2(firstSize(settings)), figure1(first), figure4(first), figure5(first), figure7(first), confounds(first), routers(firstSize(settings).slice(0, 1))];
   },
   backendOf: (name) => scaleOf(name).backend,
   quality: QUALITY,
   columns: COLUMNS,
   flopsOf(value) {
-    const config = value as unknown as LanguageConfig;
+    const config = readLanguageConfig(value);
     const { model, train } = config;
     return languageModelSize(config, languageVocabulary(config)).flopsPerToken * train.steps * train.batchSize * train.accumulation * model.contextLength;
   },
@@ -67,7 +74,7 @@ function notesOf({ name, sizes, corpora, train }: Scale, { data, maxSteps }: Sca
 
 /** From summary.json and metrics.jsonl of a finished run. */
 function trainingFigures(directory: string, { config: value }: Arm): Figures {
-  const config = value as unknown as LanguageConfig;
+  const config = readLanguageConfig(value);
   const summary = readObject(join(directory, RUN_FILES.summary)) ?? {};
   const number = (key: string): number => Number(summary[key]);
   const times = { processorSeconds: number('processorSeconds'), trainingSeconds: number('trainingSeconds') };

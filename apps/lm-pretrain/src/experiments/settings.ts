@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import { readLanguageConfig } from '@xmoe/models';
 import { scaledWarmup, type TrainingKeys } from '@xmoe/models/sections';
-import { jsonObject, type JsonObject } from '@xmoe/files';
+import type { JsonObject } from '@xmoe/files';
 import type { Arm, ScaleChange } from '@xmoe/program/experiments';
 import { corpusOfFiles, type Corpus, type ModelSize, type Scale } from './scales.js';
 
@@ -66,15 +66,15 @@ export function splitArm(setting: Setting, parts: number): Arm {
 
 function armOf({ size, corpus, train }: Setting, moe: JsonObject | null, share = 1): Arm {
   const model = { ...size.model, hidden: size.model.hidden * share };
-  const value = { model, moe, data: corpus.data, train };
-  const config = jsonObject(readLanguageConfig(value), 'the configuration of an arm');
+  const config: JsonObject = { model, moe, data: corpus.data, train };
+  readLanguageConfig(config); // valid; kept as it is, so that a run is known by what its arm says and not by what else there is to say
   return { name: nameOf(config, corpus), config };
 }
 
 /** `threshold-32x64-padded-w64-sotu`: what tells most arms apart; the hash beside it tells all. */
 function nameOf({ model, moe, data }: JsonObject, corpus: Corpus): string {
   const { width, hidden } = model as { width: number; hidden: number };
-  const text = (data as { files: string[]; corpus: string }).files.length > 0 ? corpus.title.toLowerCase().replace(/[^a-z0-9]+/g, '-') : (data as { corpus: string }).corpus;
+  const text = (data as { corpus?: string }).corpus ?? corpus.title.toLowerCase().replace(/[^a-z0-9]+/g, '-');
   if (moe === null) return `dense-${hidden}-w${width}-${text}`;
   const { experts, expertHidden, router, dispatch } = moe as { experts: number; expertHidden: number; router: { type: string }; dispatch: string };
   return `${router.type}-${experts}x${expertHidden}-${dispatch}-w${width}-${text}`;

@@ -4,6 +4,7 @@ import { createMoeFeedForward, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createLanguageModel, type LanguageModel } from '@xmoe/nn';
 import type { MemoryKnob, MemoryNeeds } from '../memory-needs.js';
 import { activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings } from '../sections/experts.js';
+import { createCountedFeedForward } from './counted-feed-forward.js';
 import type { LanguageConfig } from './language-config.js';
 
 export type XMoELanguageModel = LanguageModel<RoutingTrace>;
@@ -23,8 +24,13 @@ export interface LanguageModelSections extends Pick<LanguageConfig, 'model' | 'm
   readonly train: Pick<LanguageConfig['train'], 'seed'>;
 }
 
+export interface LanguageModelOptions {
+  /** Count hidden units above 0 wherever routing is collected, in dense layers too, which then have traces. Default: as `moe.trackPositive` says. */
+  readonly countPositive?: boolean;
+}
+
 /** Builds the model, for any engine; parameters are made separately. */
-export function createLanguageModelFromConfig(config: LanguageModelSections, vocabularySize: number): XMoELanguageModel {
+export function createLanguageModelFromConfig(config: LanguageModelSections, vocabularySize: number, { countPositive = false }: LanguageModelOptions = {}): XMoELanguageModel {
   const { model, moe } = config;
   return createLanguageModel<RoutingTrace>({
     vocabularySize,
@@ -39,10 +45,11 @@ export function createLanguageModelFromConfig(config: LanguageModelSections, voc
     tiedEmbeddings: model.tiedEmbeddings,
     feedForward: ({ index, name, std, outputStd }): FeedForward<RoutingTrace> => {
       if (!moe || !languageLayerHasExperts(config, index)) {
-        return createDenseFeedForward({ name: `${name}.mlp`, width: model.width, hidden: model.hidden, activation: model.activation, std, outputStd });
+        const createDense = countPositive ? createCountedFeedForward : createDenseFeedForward;
+        return createDense({ name: `${name}.mlp`, width: model.width, hidden: model.hidden, activation: model.activation, std, outputStd });
       }
       const settings = expertSettings(moe, { vocabularySize, layer: index, seed: config.train.seed });
-      return createMoeFeedForward({ name: `${name}.moe`, width: model.width, activation: model.activation, initStd: std, outputStd, ...settings });
+      return createMoeFeedForward({ name: `${name}.moe`, width: model.width, activation: model.activation, initStd: std, outputStd, ...settings, ...(countPositive ? { trackPositive: true } : {}) });
     },
   });
 }

@@ -3,7 +3,10 @@
 import type { JsonObject } from '@xmoe/files';
 import type { Chart } from '../report/charts.js';
 
-/** One model that is trained: a complete, valid configuration but for its seed, which the plan sets at `train.seed`. */
+/**
+ * One model that is trained: a valid configuration but for its seed, which the plan sets at `train.seed`. Defaults are left out: a run is
+ * known by this text, also to later versions that have more of them.
+ */
 export interface Arm {
   /** For the names of run directories: lower case, digits and dashes. Arms of one configuration have one name. */
   readonly name: string;
