@@ -17,6 +17,9 @@ const CONTESTANTS: readonly Contestant[] = [
   ['top-k, weights divided by their sum', (k) => ({ router: { type: 'topk', k, renormalize: true }, dispatch: 'grouped' })],
   ['XMoE, budget', () => ({ router: { type: 'threshold', threshold: 0.9 }, dispatch: 'budget' })],
   ['controlled threshold', (target) => ({ router: { type: 'controlled-threshold', target }, dispatch: 'grouped' })],
+  ['top-k with a bias by quantiles', (k) => ({ router: { type: 'quantile', k }, dispatch: 'grouped' })],
+  ['top-k with a bias by signs', (k) => ({ router: { type: 'sign-bias', k }, dispatch: 'grouped' })],
+  ['expert threshold, weights divided by their sum', (k) => ({ router: { type: 'expert-threshold', k, renormalize: true }, dispatch: 'grouped', more: { balanceCoefficient: 0 } })],
   ['controlled threshold, weights divided by their sum', (target) => ({ router: { type: 'controlled-threshold', target, renormalize: true }, dispatch: 'grouped' })],
 ];
 
