@@ -17,7 +17,7 @@ const ROWS = {
   'packages/text': { uses: ['core', 'files'], npm: true, node: true },
   'packages/distributed': { uses: ['core'], npm: false, node: true },
   'packages/train': { uses: ['core', 'nn', 'files', 'distributed'], npm: true, node: true },
-  'packages/models': { uses: ['core', 'routers', 'moe', 'nn', 'metrics', 'files', 'text', 'train'], npm: true, node: true },
+  'packages/models': { uses: ['core', 'routers', 'moe', 'nn', 'metrics', 'files', 'text', 'train', 'distributed'], npm: true, node: true },
   'packages/program': { uses: ['core', 'moe', 'files', 'text', 'train', 'models', 'distributed'], npm: true, node: true },
   'packages/kernels-host': { uses: ['core'], npm: false, node: false },
   'packages/backend-cpu': { uses: ['core', 'kernels-host'], npm: false, node: true },

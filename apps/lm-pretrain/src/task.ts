@@ -30,11 +30,11 @@ export const languageTask: Task<Config, LanguageData, LanguageTraining, TokenBat
       throw error;
     }
   },
-  build(config, engine, { tokenizer }, initial) {
+  build(config, engine, { tokenizer }, initial, comm) {
     const model = createLanguageModelFromConfig(config, tokenizer.vocabularySize);
     const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
     if (initial) loadParameters(parameters, model.parameters, initial.tensors, initial.where);
-    return { model, parameters, trainer: createLanguageModelTrainer(engine, config, model, parameters) };
+    return { model, parameters, trainer: createLanguageModelTrainer(engine, config, model, parameters, comm) };
   },
   batches({ model, train }, { dataset }) {
     const sampler = createBatchSampler({ split: dataset.split('train'), batchSize: train.batchSize, sequenceLength: model.contextLength, seed: train.seed });

@@ -38,10 +38,10 @@ export const translationTask: Task<Config, TranslationData, TranslationTraining,
     }
     return { dataset, tokenizer: dataset.tokenizer };
   },
-  build(config, engine, { dataset, tokenizer }) {
+  build(config, engine, { dataset, tokenizer }, _initial, comm) {
     const model = createTranslationModelFromConfig(config, tokenizer.vocabularySize);
     const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
-    const trainer = createTranslationTrainer(engine, config, model, parameters);
+    const trainer = createTranslationTrainer(engine, config, model, parameters, comm);
     const whole = createTranslationModelFromConfig(droplessTranslationConfig(config), tokenizer.vocabularySize);
     const { tokens, languages } = dataset;
     const translator = createTranslator({ engine, config, model: whole, parameters, tokens });

@@ -1,5 +1,6 @@
 // The launchers that tests start ranks with: those of the machine, or those that scripts/install-mpi.sh unpacked; and the reason where there are none.
-import { execFile } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -69,6 +70,22 @@ export async function runRanks(family: MpiFamily, program: string, { ranks, args
 /** Starts `program` as one process without a launcher, whose variables `env` may hold. */
 export async function runAlone(program: string, { args = [], env = {}, seconds = 60 }: Omit<RanksOptions, 'ranks'>): Promise<RanksResult> {
   return run(process.execPath, ['--expose-gc', await bundleOf(program), ...args], env, seconds);
+}
+
+/** A launcher that runs; it is ended with the tests of the file. */
+export interface Launcher {
+  readonly child: ChildProcess;
+  readonly ended: Promise<RanksResult>;
+}
+
+/** Starts `command` as ranks, for tests that do something meanwhile. */
+export function startRanks(family: MpiFamily, ranks: number, command: readonly string[], env: NodeJS.ProcessEnv = {}): Launcher {
+  const { name, flags } = COMMANDS[family];
+  const child = spawn(name, [...flags, '-n', String(ranks), ...command], { env: { ...mpiEnvironment(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const texts = { stdout: '', stderr: '' };
+  child.stdout.on('data', (data: Buffer) => (texts.stdout += data.toString()));
+  child.stderr.on('data', (data: Buffer) => (texts.stderr += data.toString()));
+  return { child, ended: once(child, 'close').then(([code]) => ({ ...texts, code: (code as number | null) ?? 128 })) };
 }
 
 function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv, seconds: number): Promise<RanksResult> {

@@ -3,21 +3,24 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Backend } from '@xmoe/core';
+import { byFirst, fromFirst, SoloComm, type Comm } from '@xmoe/distributed';
 import { jsonObject, type JsonObject } from '@xmoe/files';
 import { tokenizerToJson } from '@xmoe/text';
 import { dataFingerprint } from '@xmoe/text/node';
-import { createStopSignal, lockRunDirectory, runTraining, type ProgressStream, type RunOutcome, type StopSignal } from '@xmoe/train/node';
+import { createStopSignal, lockRunDirectory, runTraining, type ProgressStream, type RunLock, type RunOutcome, type StopSignal } from '@xmoe/train/node';
 import { checkData, DATA_FINGERPRINT } from './check-data.js';
 import { openDeviceWithRoom, type BackendOpener, type Device } from './device.js';
 import { memoryOf, refuseTooLarge } from './memory-needs.js';
 import type { TrainingPlan } from './plan-training.js';
 import { profileText } from './profile-text.js';
+import { requireSameRanks, requireWork } from './ranks.js';
 import { beginOrResume, checkTokenizer, recordChanges, refuseExistingRun, resumePath } from './run-directory.js';
 import type { Task, TaskBatches, TaskConfig, TaskData, TaskModel } from './task.js';
 
 export interface TrainingRun<Config, Data, Model> {
   readonly plan: TrainingPlan<Config>;
   readonly stream: ProgressStream;
+  readonly comm: Comm;
   readonly device: Device;
   readonly data: Data;
   readonly model: Model;
@@ -33,6 +36,8 @@ export interface TrainingRun<Config, Data, Model> {
 export interface TrainingPlace {
   openBackend: BackendOpener;
   stream: ProgressStream;
+  /** The ranks that open the run together: the first holds its directory, prepares the data and writes. Default: this process alone. */
+  comm?: Comm;
 }
 
 /**
@@ -46,11 +51,12 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
   place: TrainingPlace,
 ): Promise<TrainingRun<Config, Data, Model>> {
   const { config, out, resumed } = plan;
-  const { stream } = place;
+  const { stream, comm = new SoloComm() } = place;
+  const isFirst = comm.rank === 0;
   const open: (() => void)[] = []; // what is given back, the last first
   try {
     const { needs, knobs } = task.describe.needs(config);
-    if (resumed === undefined) refuseExistingRun(out);
+    if (resumed === undefined && isFirst) refuseExistingRun(out);
     const options = { precision: config.train.precision, debug: plan.debug, profile: plan.profile };
     const device = await openDeviceWithRoom(place.openBackend, plan.backend, options, needs);
     const { engine } = device;
@@ -59,13 +65,18 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
     refuseTooLarge(needs, knobs, { backend: engine.backend.name, available: memoryOf(engine.backend) });
     // The very data, wherever their source is now; made again from it when they are gone.
     const found = resumed !== undefined && existsSync(resumed.data) ? resumed.data : undefined;
-    const data = await task.prepare(config, { root: plan.dataRoot, found, stream });
+    const prepare = (): Promise<Data> => task.prepare(config, { root: plan.dataRoot, found, stream });
+    const data = (await byFirst(comm, prepare)) ?? (await prepare()); // the others find what the first made
     open.push(() => data.dataset.close());
     const { initial } = plan;
-    const model = task.build(config, engine, data, initial && { tensors: await initial.tensors(config), where: initial.text });
+    const model = task.build(config, engine, data, initial && { tensors: await initial.tensors(config), where: initial.text }, comm);
     open.push(() => model.trainer.dispose());
     const prepared = { batches: task.batches(config, data), evaluate: task.validate({ plan, device, data, model }) };
-    const lock = await lockRunDirectory(out);
+    requireWork(comm, prepared.batches.accumulation);
+    await requireSameRanks(comm, {
+      'the configuration': JSON.stringify(config), 'the backend': JSON.stringify(computedBy(engine.backend)), 'the data': JSON.stringify(dataFingerprint(data.dataset.index)),
+    });
+    const lock = isFirst ? await lockRunDirectory(out) : HELD_BY_FIRST;
     open.push(lock.release);
     let trained = false;
     const stop = createStopSignal({
@@ -73,9 +84,9 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
     });
     open.push(() => stop.dispose());
     return {
-      plan, stream, device, data, model, stop,
+      plan, stream, comm, device, data, model, stop,
       async train() {
-        const outcome = await trainLocked(task, { plan, stream, device, data, model, stop }, prepared, lock.checkHeld);
+        const outcome = await trainLocked(task, { plan, stream, comm, device, data, model, stop }, prepared, lock.checkHeld);
         trained = outcome.completed; // from now on a signal ends what follows the training
         if (plan.profile) stream.write(profileText(await engine.profiler?.stop()));
         return outcome;
@@ -87,6 +98,8 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
     throw error;
   }
 }
+
+const HELD_BY_FIRST: Pick<RunLock, 'release' | 'checkHeld'> = { release: () => undefined, checkHeld: () => undefined };
 
 /** Each of them, whether or not one before it failed. */
 function closeAll(open: (() => void)[]): void {
@@ -117,12 +130,15 @@ async function trainLocked<Config extends TaskConfig, Data extends TaskData, Mod
   { batches, evaluate }: { batches: TaskBatches<Host>; evaluate: ReturnType<Task<Config, Data, Model, Host>['validate']> },
   checkHeld: () => void,
 ): Promise<RunOutcome> {
-  const { plan, stream, device: { engine }, data: { dataset, tokenizer }, model, stop } = run;
+  const { plan, stream, comm, device: { engine }, data: { dataset, tokenizer }, model, stop } = run;
   const { config, out } = plan;
   const { train } = config;
   const fingerprint = dataFingerprint(dataset.index);
-  const record = plan.resumed === undefined ? { program: task.configuration.program, preset: plan.preset, backend: engine.backend.name, data: resolve(dataset.directory), config, ...(plan.initial ? { initial: await plan.initial.record() } : {}) } : null;
-  const resume = await beginOrResume(out, record, stream);
+  const begin = async (): Promise<boolean> => {
+    const record = plan.resumed === undefined ? { program: task.configuration.program, preset: plan.preset, backend: engine.backend.name, data: resolve(dataset.directory), config, ...(plan.initial ? { initial: await plan.initial.record() } : {}) } : null;
+    return beginOrResume(out, record, stream);
+  };
+  const resume = (await fromFirst(comm, await byFirst(comm, begin))) === true;
   const resumeFrom = resume ? await resumePath(out, plan.checkpoint) : undefined;
   if (plan.profile) engine.profiler?.start();
   return runTraining<Host>({
@@ -147,11 +163,12 @@ async function trainLocked<Config extends TaskConfig, Data extends TaskData, Mod
       checkData(saved, { fingerprint, directory: dataset.directory }, where, (note) => stream.write(`${note}\n`));
       task.configuration.checkResumable(saved.config, config, where);
       noteChangedBits(saved, engine.backend, stream);
-      await recordChanges(out, plan.resumed!, { config, step, stream });
+      if (comm.rank === 0) await recordChanges(out, plan.resumed!, { config, step, stream });
     },
     evaluate,
     checkHeld,
     stop,
     stream,
+    comm,
   });
 }

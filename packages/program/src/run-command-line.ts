@@ -1,6 +1,7 @@
 // How a command line is run and how errors end it. The commands are the program's.
 import { Command, CommanderError } from 'commander';
 import { EXIT_CODES, exitCodeOf, exitCodesText } from './exit-codes.js';
+import { rankPrefix } from './ranks.js';
 import { errorText, textOnly, type Terminal } from './terminal.js';
 
 /** A commander program that writes to the terminal and never exits by itself. */
@@ -45,7 +46,7 @@ export async function runCommandLine(
   } catch (error) {
     if (error instanceof CommanderError && error.code === 'commander.version' && afterVersion) terminal.output.write(await afterVersion());
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_CODES.done : EXIT_CODES.usage; // commander has told why
-    terminal.messages.write(`${errorText(error)}\n`);
+    terminal.messages.write(`${rankPrefix()}${errorText(error)}\n`);
     return exitCodeOf(error);
   }
 }

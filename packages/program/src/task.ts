@@ -1,9 +1,10 @@
 // What a program that trains is apart from all others: its configuration, data, model and closing words. Seven members; what is the
 // same for every task, from the command to the checkpoint, is open-training.ts and train-command.ts.
 import type { Engine, FloatDType } from '@xmoe/core';
+import type { Comm } from '@xmoe/distributed';
 import type { BytePairTokenizer } from '@xmoe/text';
 import type { dataFingerprint } from '@xmoe/text/node';
-import type { StoredTensor, Trainer } from '@xmoe/train';
+import type { Reduction, StoredTensor, Trainer } from '@xmoe/train';
 import type { BatchSource, Evaluation, ProgressStream, RunOutcome } from '@xmoe/train/node';
 import type { MemoryKnob, MemoryNeeds } from '@xmoe/models';
 import type { TrainingRun } from './open-training.js';
@@ -17,6 +18,8 @@ export interface TaskConfig {
     steps: number;
     seed: number;
     precision: FloatDType;
+    /** How the gradients of micro-batches become one: see `Reduction` of @xmoe/train. */
+    reduction?: Reduction;
     evalEvery: number;
     checkpointEvery: number;
     keepCheckpoints: number;
@@ -77,8 +80,8 @@ export interface Task<Config extends TaskConfig, Data extends TaskData, Model ex
   };
   /** Opens the data of a run: those in `found`, which a run was trained on, or those of the configuration, made under `root` if need be. */
   prepare(config: Config, place: { root: string; found: string | undefined; stream: ProgressStream }): Promise<Data>;
-  /** The model with fresh parameters, or with those that the run begins with; a checkpoint is loaded into its trainer later. */
-  build(config: Config, engine: Engine, data: Data, initial?: { tensors: readonly StoredTensor[]; where: string }): Model;
+  /** The model with fresh parameters, or with those that the run begins with; a checkpoint is loaded into its trainer later. `comm`: who trains it. */
+  build(config: Config, engine: Engine, data: Data, initial: { tensors: readonly StoredTensor[]; where: string } | undefined, comm: Comm): Model;
   batches(config: Config, data: Data): TaskBatches<Host>;
   /** What scores the parameters as they are; undefined without a split for it. */
   validate(run: Pick<TrainingRun<Config, Data, Model>, 'plan' | 'device' | 'data' | 'model'>): (() => Promise<Evaluation>) | undefined;

@@ -1,8 +1,11 @@
 // start, demo and train of every program: one run from configuration to closing text. --dry-run only counts.
+import type { XMoEError } from '@xmoe/core';
+import { byFirst, type Comm } from '@xmoe/distributed';
 import type { Command } from 'commander';
 import type { BackendOpener } from './device.js';
-import { openTraining } from './open-training.js';
-import { noResult, planTraining, unfinishedText, type TrainOptions } from './plan-training.js';
+import { openTraining, type TrainingPlace } from './open-training.js';
+import { noResult, planTraining, unfinishedText, type TrainingPlan, type TrainOptions } from './plan-training.js';
+import { openRanks, planOnRanks, SILENT } from './ranks.js';
 import type { Task, TaskConfig, TaskData, TaskModel } from './task.js';
 import type { Terminal } from './terminal.js';
 
@@ -21,12 +24,35 @@ export async function trainCommand<Config extends TaskConfig, Data extends TaskD
     terminal.output.write(`${begins}${task.describe.dryRun(plan.preset, plan.config)}`);
     return;
   }
-  terminal.messages.write(`${plan.preset}: ${task.describe.headline(plan.config)}\n${begins}`);
+  const ranks = openRanks();
+  const { comm } = ranks;
+  const stream = comm.rank === 0 ? terminal.messages : SILENT;
+  stream.write(`${plan.preset}: ${task.describe.headline(plan.config)}\n${begins}${ranks.launched ? `Ranks: ${ranks.description}\n` : ''}`);
   terminal.outliveReaders(); // metrics and checkpoints are the record
-  await using run = await openTraining(plan, task, { openBackend, stream: terminal.messages });
+  const ended = await trainOnRanks(await planOnRanks(plan, ranks), task, { openBackend, stream, comm });
+  await comm.close();
+  terminal.exitCode = ended.exitCode;
+  if (comm.rank === 0) terminal.output.write(ended.text);
+  if (ended.problem) throw ended.problem;
+}
+
+/** How a session ended on this rank. */
+interface Ended {
+  exitCode: number;
+  text: string;
+  problem?: XMoEError;
+}
+
+/** Trains, and the first rank evaluates and reports while the others wait. */
+async function trainOnRanks<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
+  plan: TrainingPlan<Config>, task: Task<Config, Data, Model, Host>, place: TrainingPlace & { comm: Comm },
+): Promise<Ended> {
+  await using run = await openTraining(plan, task, place);
   const outcome = await run.train();
-  const finished = outcome.completed && !run.stop.requested ? await task.finish(run, outcome) : null;
-  terminal.exitCode = run.stop.exitCode;
-  terminal.output.write(finished ? finished.text : unfinishedText(outcome, plan.config.train.steps, plan.out));
-  if (finished?.problem !== undefined) throw noResult(finished.problem, outcome, plan.out);
+  const finished = await byFirst(place.comm, async () => (outcome.completed && !run.stop.requested ? task.finish(run, outcome) : null));
+  return {
+    exitCode: run.stop.exitCode,
+    text: finished ? finished.text : unfinishedText(outcome, plan.config.train.steps, plan.out),
+    ...(finished?.problem === undefined ? {} : { problem: noResult(finished.problem, outcome, plan.out) }),
+  };
 }

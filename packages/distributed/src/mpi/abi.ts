@@ -98,5 +98,5 @@ export function textFrom(write: (buffer: Uint8Array, length: [number]) => number
 /** `Open MPI v4.1.4, …`, `MPICH Version: 4.0.2`, … */
 function versionOf(library: MpiLibrary): string {
   const ask = library.func('int MPI_Get_library_version(void *, _Out_ int *)');
-  return textFrom((buffer, length) => ask(buffer, length)).split('\n')[0]!.replaceAll('\t', ' ').split(',')[0]!.trim();
+  return textFrom((buffer, length) => ask(buffer, length)).split('\n')[0]!.replaceAll('\t', ' ').replace(/ Version: */, ' ').split(',')[0]!.trim();
 }

@@ -1,5 +1,6 @@
 // The trainer of a language model from its configuration. The loop around it is not here.
 import type { Engine, Tensor } from '@xmoe/core';
+import type { Comm } from '@xmoe/distributed';
 import { checkIds, type LanguageModelBatch } from '@xmoe/nn';
 import type { TokenBatch } from '@xmoe/text';
 import type { Trainer } from '@xmoe/train';
@@ -8,7 +9,7 @@ import type { LanguageConfig } from './language-config.js';
 import type { XMoELanguageModel } from './language-model.js';
 
 /** Batches go to two tensors that live as long as the engine. */
-export function createLanguageModelTrainer(engine: Engine, config: LanguageConfig, model: XMoELanguageModel, parameters: Record<string, Tensor>): Trainer<TokenBatch> {
+export function createLanguageModelTrainer(engine: Engine, config: LanguageConfig, model: XMoELanguageModel, parameters: Record<string, Tensor>, comm?: Comm): Trainer<TokenBatch> {
   const shape = { batch: config.train.batchSize, length: config.model.contextLength };
   const inputs = engine.zeros([shape.batch * shape.length], 'int32').keep();
   const targets = engine.zeros([shape.batch * shape.length], 'int32').keep();
@@ -21,5 +22,5 @@ export function createLanguageModelTrainer(engine: Engine, config: LanguageConfi
       return { shape, inputs, targets };
     },
     countTargets: (batch) => batch.targets.length,
-  });
+  }, comm);
 }

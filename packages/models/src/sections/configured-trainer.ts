@@ -1,5 +1,6 @@
 // The trainer of a model as the `train` section of its configuration asks for it. What a batch is, the model says; the loop around it is not here.
 import type { Engine, LayerState, ParameterSpec, Tensor } from '@xmoe/core';
+import type { Comm } from '@xmoe/distributed';
 import type { RoutingTrace } from '@xmoe/moe';
 import { createTrainer, type LossFunction, type Trainer, type TrainerOptions } from '@xmoe/train';
 import { routingReader, type RoutedSections } from '../routing-reader.js';
@@ -21,6 +22,7 @@ export function createConfiguredTrainer<Host, Device>(
   model: TrainedModel<Device>,
   parameters: Record<string, Tensor>,
   batches: TrainingBatches<Host, Device>,
+  comm?: Comm,
 ): Trainer<Host> {
   const { train } = config;
   return createTrainer<Host, Device, RoutingTrace>({
@@ -32,6 +34,8 @@ export function createConfiguredTrainer<Host, Device>(
     schedule: scheduleOf(train),
     seed: train.seed,
     computeDType: train.precision,
+    ...(comm ? { comm } : {}),
+    ...(train.reduction ? { reduction: train.reduction } : {}),
     ...batches,
     loss: (weights, batch, context, options) => model.loss(weights, batch, context, options),
     summarizeTrace: routingReader(config, 3),

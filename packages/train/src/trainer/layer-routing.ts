@@ -27,16 +27,18 @@ export type LayerRouting = z.output<typeof layerRoutingSchema>;
 /** Routing by layer. */
 export type RoutingByLayer = { layer: string; summary: LayerRouting }[];
 
-/** Reads the traces of several micro-batches and merges them by layer. */
-export async function summarizeTraces<Trace>(
+/** Reads the traces of several micro-batches, each by layer. */
+export async function readTraces<Trace>(
   parts: readonly { traces: readonly LayerTrace<Trace>[] }[],
   summarizeTrace: (trace: Trace) => Promise<LayerRouting>,
-): Promise<RoutingByLayer> {
-  const byLayer = new Map<string, LayerRouting[]>();
+): Promise<RoutingByLayer[]> {
+  const byPart: RoutingByLayer[] = [];
   for (const { traces } of parts) {
-    for (const { layer, trace } of traces) byLayer.set(layer, [...(byLayer.get(layer) ?? []), await summarizeTrace(trace)]);
+    const byLayer: RoutingByLayer = [];
+    for (const { layer, trace } of traces) byLayer.push({ layer, summary: await summarizeTrace(trace) });
+    byPart.push(byLayer);
   }
-  return [...byLayer].map(([layer, all]) => ({ layer, summary: mergeRouting(all) }));
+  return byPart;
 }
 
 /** Several batches through one layer as if they were one: ratios of summed claims and tokens, sums of FLOPs. */

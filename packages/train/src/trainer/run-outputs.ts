@@ -48,6 +48,12 @@ export function openRunOutputs({ directory, stream, totalSteps, firstStep, resum
   };
 }
 
+/** Of a rank that another one reports for. */
+export function noOutputs(): RunOutputs {
+  const nothing = (): void => undefined;
+  return { progress: { update: nothing, message: nothing, finish: nothing }, record: nothing, flush: nothing, close: nothing };
+}
+
 /** The rows of one step: itself, and its routing if that was collected. */
 export function stepRows(result: StepReport, seconds: number, tokensPerSecond: number): MetricsRow[] {
   const { step, crossEntropy, auxLoss, learningRate, gradientNorm, targets, lossScale, skippedUpdates } = result;

@@ -2,17 +2,18 @@
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { XMoEError } from '@xmoe/core';
+import { byFirst, requireSame, SoloComm, type Comm } from '@xmoe/distributed';
 import { z } from 'zod';
 import { createCheckpointStore, type CheckpointStore, type LoadedCheckpoint } from '../checkpoint/store.js';
 import type { CheckpointEntry } from '../checkpoint/checkpoint-list.js';
 import { removeStaleTemporaries } from '@xmoe/files/node';
 import { isPlainObject, jsonObject, type JsonObject } from '@xmoe/files';
 import { parseConfig } from '../config/parse-config.js';
-import type { StopSignal } from '../lifecycle/stop-signal.js';
+import { STOP_EXIT_CODES, type StopReason, type StopSignal } from '../lifecycle/stop-signal.js';
 import { createThroughputMeter, type ThroughputMeter } from '../metrics/throughput.js';
 import type { ProgressStream } from '../metrics/progress.js';
 import type { RoutingByLayer } from './layer-routing.js';
-import { openRunOutputs, progressUpdate, stepRows, type RunOutputs } from './run-outputs.js';
+import { noOutputs, openRunOutputs, progressUpdate, stepRows, type RunOutputs } from './run-outputs.js';
 import { countEvaluation, countRouting, countTime, emptyTotals, flopsAt, runTotalsSchema, type RunTotals } from './run-totals.js';
 import { trainerStateSchema } from './trainer-state.js';
 import type { StepReport, Trainer } from './trainer.js';
@@ -58,6 +59,8 @@ export interface RunTrainingOptions<Host> {
   readonly evaluate?: (() => Promise<Evaluation>) | undefined;
   readonly stop: Pick<StopSignal, 'requested' | 'reason'>;
   readonly stream: ProgressStream;
+  /** The ranks that train together, as the trainer knows them: they stop together, and the first writes. Default: this process alone. */
+  readonly comm?: Comm;
 }
 
 export interface Evaluation {
@@ -103,6 +106,9 @@ const runStateSchema = z.object({ saved: object, trainer: trainerStateSchema, ba
 /** One session of a run while it goes. */
 interface Session<Host> {
   readonly options: RunTrainingOptions<Host>;
+  readonly comm: Comm;
+  /** That any rank was asked to stop, once all have agreed on it, and by which signal. */
+  stopping: { readonly reason: StopReason | undefined } | null;
   readonly store: CheckpointStore;
   readonly outputs: RunOutputs;
   /** Tokens per second of training, over the last seconds of it. */
@@ -123,24 +129,28 @@ interface Session<Host> {
  */
 export async function runTraining<Host>(options: RunTrainingOptions<Host>): Promise<RunOutcome> {
   const session = await openSession(options);
-  const { trainer, totalSteps, stop, stopAfter = totalSteps } = options;
+  const { trainer, totalSteps, stopAfter = totalSteps } = options;
   const { outputs } = session;
   const lastStep = Math.min(totalSteps, stopAfter);
   // A backend on the CPU never waits by itself: only a turn of the event loop lets signals in.
   try {
     await nextTurn();
+    await agreeToStop(session);
     await settle(session);
-    while (trainer.state.step < lastStep && !stop.requested && !isPatienceOver(session)) {
+    await agreeToStop(session);
+    while (trainer.state.step < lastStep && session.stopping === null && !isPatienceOver(session)) {
       await trainOnce(session);
       await nextTurn();
       options.checkHeld?.();
+      await agreeToStop(session);
       await settle(session);
+      await agreeToStop(session);
     }
     const completed = isPatienceOver(session) || (trainer.state.step >= totalSteps && !evaluationDue(session));
     if (session.savedStep !== trainer.state.step) await save(session, null);
     if (isPatienceOver(session)) outputs.progress.message(`step ${trainer.state.step}: no better for ${session.totals.evaluationsSinceBest} evaluations; the end`);
     else if (!completed) {
-      outputs.progress.message(`stopped${stop.reason ? ` by ${stop.reason}` : ''} at step ${trainer.state.step}; saved, go on with --resume`);
+      outputs.progress.message(`stopped${session.stopping?.reason ? ` by ${session.stopping.reason}` : ''} at step ${trainer.state.step}; saved, go on with --resume`);
     }
     return outcomeOf(session, completed);
   } catch (error) {
@@ -152,28 +162,42 @@ export async function runTraining<Host>(options: RunTrainingOptions<Host>): Prom
 }
 
 async function openSession<Host>(options: RunTrainingOptions<Host>): Promise<Session<Host>> {
-  const { directory, trainer, resume, stream, totalSteps } = options;
+  const { directory, trainer, resume, stream, totalSteps, comm = new SoloComm() } = options;
   const store = createCheckpointStore({
     directory: join(directory, 'checkpoints'),
     keepLast: options.keepCheckpoints,
     onWarning: (message) => stream.write(`${message}\n`),
   });
   // A run that was killed as its last checkpoint was rated or others removed saves nothing more that would clear up.
-  await removeStaleTemporaries(store.directory);
+  await byFirst(comm, () => removeStaleTemporaries(store.directory));
   const loaded = !resume ? null : options.resumeFrom === undefined ? await store.loadLatest() : await store.load(options.resumeFrom);
   const totals = loaded ? await restore(options, loaded) : emptyTotals();
   const firstStep = trainer.state.step;
+  if (comm.size > 1) await requireSame(comm, { checkpoint: loaded?.path ?? 'none' }, 'all ranks must see the same run directory: put it on a file system that all hosts share');
   const spent = { targets: 0, seconds: 0 };
   return {
     options,
+    comm,
+    stopping: null,
     store,
-    outputs: openRunOutputs({ directory, stream, totalSteps, firstStep, resume }),
+    outputs: comm.rank === 0 ? openRunOutputs({ directory, stream, totalSteps, firstStep, resume }) : noOutputs(),
     meter: createThroughputMeter({ now: () => spent.seconds * 1000 }),
     totals,
     spent,
     savedStep: resume ? firstStep : -1,
     savedPath: loaded?.path ?? null,
   };
+}
+
+/** By number; the first is a stop that no signal asked for. */
+const REASONS = [undefined, ...(Object.keys(STOP_EXIT_CODES) as StopReason[])];
+
+/** What is asked to stop on one rank, stops on all, at the same step. */
+async function agreeToStop<Host>(session: Session<Host>): Promise<void> {
+  const { comm, options: { stop } } = session;
+  const asked = Int32Array.of(stop.requested ? REASONS.indexOf(stop.reason) : -1);
+  await comm.allReduce(asked, 'max');
+  session.stopping = asked[0]! < 0 ? null : { reason: REASONS[asked[0]!] };
 }
 
 /** One update and what it reports. */
@@ -204,9 +228,9 @@ async function trainOnce<Host>(session: Session<Host>): Promise<void> {
  * evaluation needs, data or memory, training may not have needed: what was trained is saved before, or when it fails.
  */
 async function settle<Host>(session: Session<Host>): Promise<void> {
-  const { trainer, stop, evaluate, saveBest = false } = session.options;
+  const { trainer, evaluate, saveBest = false } = session.options;
   const { step } = trainer.state;
-  const evaluates = evaluate !== undefined && evaluationDue(session) && !stop.requested;
+  const evaluates = evaluate !== undefined && evaluationDue(session) && session.stopping === null;
   if (session.savedStep !== step && (checkpointDue(session) || (evaluates && session.savedStep < 0))) await save(session, null);
   if (!evaluates) return;
   const metric = await evaluateNow(session, evaluate).catch(async (error: unknown) => {
@@ -214,7 +238,7 @@ async function settle<Host>(session: Session<Host>): Promise<void> {
     throw error;
   });
   const isBest = session.totals.evaluationsSinceBest === 0;
-  if (session.savedStep === step) await session.store.rate(session.savedPath!, metric);
+  if (session.savedStep === step) await byFirst(session.comm, () => session.store.rate(session.savedPath!, metric));
   else if ((saveBest && isBest) || isPatienceOver(session)) await save(session, metric);
 }
 
@@ -249,15 +273,16 @@ function isPatienceOver<Host>({ options: { patience = Infinity }, totals }: Sess
 
 /** Metrics first: a checkpoint never knows of steps that the log lost. */
 async function save<Host>(session: Session<Host>, metric: number | null): Promise<void> {
-  const { options: { trainer, batches, saved, files }, store, outputs, totals } = session;
+  const { options: { trainer, batches, saved, files }, comm, store, outputs, totals } = session;
   const { state } = trainer;
   session.options.checkHeld?.();
   outputs.flush();
   const runState: z.input<typeof runStateSchema> = { saved, trainer: state, batches: batches.state(), totals };
   const provisional = state.skippedInARow > 0;
-  const entry = await store.save({ step: state.step, tensors: await trainer.tensors(), state: jsonObject(runState, 'the state of the run'), metric, files, provisional });
+  const entry = await byFirst(comm, async () =>
+    store.save({ step: state.step, tensors: await trainer.tensors(), state: jsonObject(runState, 'the state of the run'), metric, files, provisional }));
   session.savedStep = state.step;
-  session.savedPath = entry.path;
+  session.savedPath = entry?.path ?? null;
 }
 
 async function restore<Host>(options: RunTrainingOptions<Host>, checkpoint: LoadedCheckpoint): Promise<RunTotals> {

@@ -1,15 +1,18 @@
 // One optimiser update after another, reported in numbers, with the state that a resumed run needs. Not the loop around it
 // (run-training.ts), and not a model: the loss is a function that the program passes in.
-import { collectTensors, isTrained, XMoEError, type Engine, type FloatDType, type LayerState, type ParameterSpec, type Parameters, type Tensor } from '@xmoe/core';
+import { collectTensors, isTrained, XMoEError, type Engine, type FloatDType, type LayerState, type ParameterSpec, type Parameters } from '@xmoe/core';
+import { SoloComm, type Comm } from '@xmoe/distributed';
 import { createAdamW, isFiniteNorm, learningRateAt, type AdamWConfig, type ScheduleConfig } from '@xmoe/nn';
 import type { StoredTensor } from '../checkpoint/tensor-format.js';
-import { summarizeTraces, type LayerRouting, type RoutingByLayer } from './layer-routing.js';
+import type { LayerRouting, RoutingByLayer } from './layer-routing.js';
+import { readNumbers } from './micro-batch-numbers.js';
+import { createSharedUpdate, mostMicroBatches, type Reduction } from './shared-update.js';
 import {
   initialTrainerState, nextTrainerState, readTrainerTensors, writeTrainerTensors,
   type TrainerState, type TrainerTensors,
 } from './trainer-state.js';
 import { requirePrecision } from './precision.js';
-import { createUpdate, type LossFunction, type UpdateResult } from './update.js';
+import { createUpdate, type LossFunction } from './update.js';
 
 export interface TrainerOptions<Host, Device, Trace> extends LossFunction<Host, Device, Trace> {
   readonly engine: Engine;
@@ -26,6 +29,10 @@ export interface TrainerOptions<Host, Device, Trace> extends LossFunction<Host, 
   countTargets(batch: Host): number;
   /** Reads a layer's trace. */
   summarizeTrace(trace: Trace): Promise<LayerRouting>;
+  /** The ranks that train together, each with the whole model and with all batches. Default: this process alone. */
+  readonly comm?: Comm;
+  /** How their gradients, and those of micro-batches, become one. Default: `device` alone, else `deterministic`. */
+  readonly reduction?: Reduction;
 }
 
 export interface StepReport {
@@ -50,7 +57,7 @@ export interface StepReport {
 
 export interface Trainer<Host> {
   readonly state: TrainerState;
-  /** One update from the micro-batches of it. */
+  /** One update from the micro-batches of it: all of them, also where ranks share them out. */
   step(batches: readonly Host[], options: { collectRouting: boolean }): Promise<StepReport>;
   /** Tensors by checkpoint group: `parameters` and `optimizer`. */
   tensors(): Promise<TrainerTensors>;
@@ -69,7 +76,11 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
   requirePrecision(engine.backend, options.computeDType);
   const half = options.computeDType === 'float16';
   const optimizer = createAdamW(engine, specs.filter(isTrained), options.optimizer);
-  const update = createUpdate({ ...options, optimizer });
+  const { comm = new SoloComm(), reduction = comm.size === 1 ? 'device' : 'deterministic' } = options;
+  if (reduction === 'device' && comm.size > 1) {
+    throw new XMoEError('config', `the gradients of ${comm.size} ranks do not meet on a device`, { op: 'trainer', hint: '--set train.reduction=deterministic, or fast' });
+  }
+  const update = reduction === 'device' ? createUpdate({ ...options, optimizer }) : createSharedUpdate({ ...options, optimizer, comm, reduction });
   let state = initialTrainerState(half);
 
   return {
@@ -81,14 +92,14 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
       const { step, skippedUpdates, lossScale: { scale: lossScale } } = state;
       const targets = batches.reduce((sum, batch) => sum + options.countTargets(batch), 0);
       const learningRate = learningRateAt(options.schedule, step);
-      const result = update.run({ batches, step, targets, learningRate, lossScale, collectRouting, adamStep: step + 1 - skippedUpdates });
+      const result = await update.run({ batches, step, targets, learningRate, lossScale, collectRouting, adamStep: step + 1 - skippedUpdates });
       try {
-        const numbers = await readUpdate(result);
+        const gradientNorm = await result.norm.item();
+        const numbers = await readNumbers(comm, result.parts, mostMicroBatches(comm.size, batches.length), collectRouting ? options.summarizeTrace : null);
         if (result.warmUp) await engine.backend.tune?.();
-        const routing = collectRouting ? await summarizeTraces(result.parts, options.summarizeTrace) : null;
-        const skipped = !isFiniteNorm(numbers.gradientNorm);
+        const skipped = !isFiniteNorm(gradientNorm);
         state = nextTrainerState(state, { targets, skipped, half });
-        return { step: state.step, ...numbers, learningRate, skipped, skippedUpdates: state.skippedUpdates, lossScale, targets, routing };
+        return { step: state.step, ...numbers, gradientNorm, learningRate, skipped, skippedUpdates: state.skippedUpdates, lossScale, targets };
       } finally {
         for (const tensor of collectTensors(result)) tensor.dispose();
       }
@@ -103,17 +114,4 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
       update.dispose();
     },
   };
-}
-
-/** Sums over the micro-batches. All reads start at once. */
-async function readUpdate({ parts, norm }: UpdateResult<unknown>): Promise<Pick<StepReport, 'loss' | 'crossEntropy' | 'auxLoss' | 'gradientNorm'>> {
-  const total = async (tensors: readonly (Tensor | null)[]): Promise<number> =>
-    (await Promise.all(tensors.map(async (tensor) => (tensor ? tensor.item() : 0)))).reduce((sum, value) => sum + value, 0);
-  const [loss, crossEntropy, auxLoss, gradientNorm] = await Promise.all([
-    total(parts.map((part) => part.loss)),
-    total(parts.map((part) => part.crossEntropy)),
-    total(parts.map((part) => part.auxLoss)),
-    norm.item(),
-  ]);
-  return { loss, crossEntropy, auxLoss, gradientNorm };
 }

@@ -65,7 +65,7 @@ export interface UpdateResult<Trace> {
 
 export interface Update<Host, Trace> {
   /** Changes the parameters in place. What it returns is the caller's to dispose. */
-  run(request: UpdateRequest<Host>): UpdateResult<Trace>;
+  run(request: UpdateRequest<Host>): UpdateResult<Trace> | Promise<UpdateResult<Trace>>;
   dispose(): void;
 }
 
@@ -77,19 +77,14 @@ interface Segmented<Trace> {
 
 export function createUpdate<Host, Device, Trace>(options: UpdateOptions<Host, Device, Trace>): Update<Host, Trace> {
   const { engine, optimizer } = options;
-  // Rewritten each step, never replaced: a recorded step stays valid.
-  const key = engine.key([0, 0]).keep();
-  const normalizer = engine.zeros([]).keep();
-  const lossSeed = engine.ones([]).keep();
+  const backward = createBackward(options);
   const replay = createReplay(engine);
-
-  const accumulate = createAccumulation(options, { key, normalizer, lossSeed });
+  const accumulate = createAccumulation(options, backward);
 
   return {
     run(request) {
-      const { batches, targets, adamStep, learningRate, lossScale, collectRouting } = request;
-      normalizer.write([Math.max(1, targets)]);
-      lossSeed.write([lossScale]);
+      const { batches, adamStep, learningRate, lossScale, collectRouting } = request;
+      backward.prepare(request);
       optimizer.prepare({ learningRate, step: adamStep, lossScale });
       const signature = `${collectRouting} ${batches.map((batch) => options.shapeOf?.(batch) ?? '').join()}`;
       const warmUp = replay.status(signature) === 'new';
@@ -97,23 +92,66 @@ export function createUpdate<Host, Device, Trace>(options: UpdateOptions<Host, D
     },
     dispose() {
       replay.dispose();
-      for (const tensor of [key, normalizer, lossSeed]) tensor.dispose();
+      backward.dispose();
     },
   };
 }
 
-/** Rewritten for each update, or each micro-batch. */
-interface StepTensors {
-  readonly key: Tensor;
-  readonly normalizer: Tensor;
-  readonly lossSeed: Tensor;
+/** The forward and backward pass of one micro-batch of an update. */
+export interface Backward<Host, Device, Trace> {
+  /** Writes what all micro-batches of an update share. */
+  prepare(request: Pick<UpdateRequest<Host>, 'targets' | 'lossScale'>): void;
+  /** Puts micro-batch `index` of the whole update on the device, and its random key. */
+  upload(request: Pick<UpdateRequest<Host>, 'batches' | 'step'>, index: number): Device;
+  /** What an uploaded micro-batch leaves, its gradients and what states move by added to `before`, whose gradients are taken over. In a scope. */
+  run(device: Device, request: Pick<UpdateRequest<Host>, 'batches' | 'collectRouting'>, before?: Carried): { part: Segmented<Trace>['part']; carried: Carried };
+  dispose(): void;
 }
 
 /** What goes from one micro-batch to the next. */
-interface Carried {
+export interface Carried {
   readonly gradients: Record<string, Tensor>;
   /** What states move by. */
   readonly sums: Parameters | null;
+}
+
+export function createBackward<Host, Device, Trace>(options: UpdateOptions<Host, Device, Trace>): Backward<Host, Device, Trace> {
+  const { engine, parameters, specs } = options;
+  const baseKey: RandomKey = foldIn(randomKey(options.seed), 'step');
+  const named = (wanted: readonly ParameterSpec[]) => Object.fromEntries(wanted.map(({ name }) => [name, parameter(parameters, name)]));
+  const trained = named(specs.filter(isTrained));
+  const others = named(specs.filter((spec) => !isTrained(spec)));
+  // Rewritten for each update or micro-batch, never replaced: a recorded step stays valid.
+  const key = engine.key([0, 0]).keep();
+  const normalizer = engine.zeros([]).keep();
+  const lossSeed = engine.ones([]).keep();
+  return {
+    prepare({ targets, lossScale }) {
+      normalizer.write([Math.max(1, targets)]);
+      lossSeed.write([lossScale]);
+    },
+    upload({ batches, step }, index) {
+      key.write(foldIn(foldIn(baseKey, step), index));
+      return options.upload(batches[index]!);
+    },
+    run(device, { batches, collectRouting }, before) {
+      const context: ForwardContext = {
+        training: true, key, computeDType: options.computeDType, tokenIds: null, mask: null, collect: collectRouting ? 'statistics' : 'nothing',
+        earlier: before?.sums ?? null,
+      };
+      const lossOf = (weights: Record<string, Tensor>) => {
+        const { loss, ...aux } = options.loss({ ...others, ...weights }, device, context, { normalizer, auxScale: 1 / batches.length });
+        return { loss, aux };
+      };
+      const { loss, aux: { sums: own, ...rest }, gradients } = valueAndGrad(engine, lossOf, trained, { seed: lossSeed, ...(before ? { onto: before.gradients } : {}) });
+      const sums = addSums(before?.sums, own);
+      for (const tensor of collectTensors(before?.sums)) tensor.dispose();
+      return { part: { loss, ...rest }, carried: { gradients, sums } };
+    },
+    dispose() {
+      for (const tensor of [key, normalizer, lossSeed]) tensor.dispose();
+    },
+  };
 }
 
 /**
@@ -121,40 +159,20 @@ interface Carried {
  * beside the results of segments: a recording would hold those of every micro-batch as long as it lives.
  */
 function createAccumulation<Host, Device, Trace>(
-  options: UpdateOptions<Host, Device, Trace>, { key, normalizer, lossSeed }: StepTensors,
+  options: UpdateOptions<Host, Device, Trace>, backward: Backward<Host, Device, Trace>,
 ): (segment: Segment, request: UpdateRequest<Host>) => Omit<UpdateResult<Trace>, 'warmUp'> {
-  const { engine, parameters, specs } = options;
-  const baseKey: RandomKey = foldIn(randomKey(options.seed), 'step');
-  const named = (wanted: readonly ParameterSpec[]) => Object.fromEntries(wanted.map(({ name }) => [name, parameter(parameters, name)]));
-  const trained = named(specs.filter(isTrained));
-  const others = named(specs.filter((spec) => !isTrained(spec)));
-  const differentiate = (device: Device, microBatches: number, collectRouting: boolean, before: Carried | undefined) => {
-    const context: ForwardContext = {
-      training: true, key, computeDType: options.computeDType, tokenIds: null, mask: null, collect: collectRouting ? 'statistics' : 'nothing',
-      earlier: before?.sums ?? null,
-    };
-    const lossOf = (weights: Record<string, Tensor>) => {
-      const { loss, ...aux } = options.loss({ ...others, ...weights }, device, context, { normalizer, auxScale: 1 / microBatches });
-      return { loss, aux };
-    };
-    return valueAndGrad(engine, lossOf, trained, { seed: lossSeed, ...(before ? { onto: before.gradients } : {}) });
-  };
-
-  return (segment, { batches, step, collectRouting }) => {
+  return (segment, request) => {
+    const last = request.batches.length - 1;
     const parts: Segmented<Trace>['part'][] = [];
     let carried: Carried | undefined;
     let norm: Tensor | null = null;
     try {
-      batches.forEach((batch, index) => {
-        key.write(foldIn(foldIn(baseKey, step), index));
-        const device = options.upload(batch);
+      request.batches.forEach((_, index) => {
+        const device = backward.upload(request, index);
         const done = segment((): Segmented<Trace> => {
-          const { loss, aux: { sums: own, ...rest }, gradients } = differentiate(device, batches.length, collectRouting, carried);
-          const part = { loss, ...rest };
-          const now = { gradients, sums: addSums(carried?.sums, own) };
-          for (const tensor of collectTensors(carried?.sums)) tensor.dispose(); // its gradients were taken over
+          const { part, carried: now } = backward.run(device, request, carried);
           carried = undefined;
-          if (index === batches.length - 1) return { part, norm: finish(options, now) };
+          if (index === last) return { part, norm: finishUpdate(options, now) };
           carried = now;
           for (const tensor of collectTensors(carried)) tensor.keep();
           return { part, norm: null };
@@ -170,7 +188,7 @@ function createAccumulation<Host, Device, Trace>(
 }
 
 /** The end of an update, from the sums over all of its micro-batches: weights, then states. Returns the gradient norm. */
-function finish<Host, Device, Trace>({ optimizer, parameters, states = [] }: UpdateOptions<Host, Device, Trace>, { gradients, sums }: Carried): Tensor {
+export function finishUpdate<Host, Device, Trace>({ optimizer, parameters, states = [] }: UpdateOptions<Host, Device, Trace>, { gradients, sums }: Carried): Tensor {
   const norm = optimizer.apply(parameters, gradients);
   if (sums) updateStates(states, parameters, sums, norm);
   return norm;

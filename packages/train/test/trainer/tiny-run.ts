@@ -7,6 +7,7 @@ import {
   createEngine, foldIn, hostUniform, initializeParameters, multiply, randomKey,
   type Engine, type FloatDType, type Tensor,
 } from '@xmoe/core';
+import type { Comm } from '@xmoe/distributed';
 import { createMoeFeedForward, summarizeTrace, type DispatchPath, type RoutingTrace } from '@xmoe/moe';
 import type { RouterConfig } from '@xmoe/routers/by-name';
 import { createDenseFeedForward, createLanguageModel, type LanguageModelBatch } from '@xmoe/nn';
@@ -14,9 +15,11 @@ import { afterAll } from 'vitest';
 import { createTrainer, type Trainer } from '../../src/trainer/trainer.js';
 import { runTraining, type BatchSource, type RunTrainingOptions } from '../../src/trainer/run-training.js';
 import type { LayerRouting } from '../../src/trainer/layer-routing.js';
+import type { Reduction } from '../../src/trainer/shared-update.js';
 import type { JsonObject } from '@xmoe/files';
 
 export interface HostBatch {
+  index: number;
   inputs: number[];
   /** −1 for none. */
   targets: number[];
@@ -38,8 +41,10 @@ export interface TinyOptions {
   sequences?: number;
   computeDType?: FloatDType;
   seed?: number;
-  /** Multiplies the loss of update `step` (1-based), to break it on purpose. */
-  lossFactor?: (step: number) => number;
+  /** Multiplies the loss of update `step` (1-based), to break it on purpose; `index` is that of `batchAt`. */
+  lossFactor?: (step: number, index: number) => number;
+  comm?: Comm;
+  reduction?: Reduction;
   /** FLOPs that a trace reports, by update (1-based). Default: the real count of rows. */
   flops?: (step: number) => number;
 }
@@ -72,10 +77,12 @@ export function tinyTrainer(options: TinyOptions = {}): TinyTrainer {
     schedule: { type: 'cosine', peak: 0.01, final: 0.001, warmupSteps: 3, totalSteps: 40 },
     seed,
     computeDType: options.computeDType ?? 'float32',
+    comm: options.comm,
+    reduction: options.reduction,
     upload(batch) {
       inputs.write(batch.inputs);
       targets.write(batch.targets);
-      lossFactor.write([options.lossFactor?.(trainer.state.step + 1) ?? 1]);
+      lossFactor.write([options.lossFactor?.(trainer.state.step + 1, batch.index) ?? 1]);
       return { shape: { batch: sequences, length: LENGTH }, inputs, targets };
     },
     countTargets: (batch) => batch.targets.filter((target) => target >= 0).length,
@@ -101,6 +108,7 @@ export function batchAt(index: number, sequences = 2, targetsKept: (position: nu
     return line;
   });
   return {
+    index,
     inputs: tokens.flatMap((line) => line.slice(0, LENGTH)),
     targets: tokens.flatMap((line) => line.slice(1)).map((target, position) => (targetsKept(position) ? target : -1)),
   };

@@ -30,6 +30,7 @@ function expectClose(actual: Record<string, number[]>, expected: Record<string, 
 }
 
 const part = ({ inputs, targets }: HostBatch, index: number): HostBatch => ({
+  index,
   inputs: inputs.slice(index * LENGTH, (index + 1) * LENGTH),
   targets: targets.slice(index * LENGTH, (index + 1) * LENGTH),
 });

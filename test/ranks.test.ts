@@ -1,0 +1,89 @@
+// Both programs on several ranks under mpirun: the same bits as in one process, also after a rank was killed and the run went on with other ranks
+// under another MPI; signals to the launcher; what is refused.
+import { createRequire } from 'node:module';
+import { readFileSync, readdirSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fingerprint, lastStep, temporaryFolder } from '@xmoe/testing/programs';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { EXPERTS, mustRun, SMALL, writeCorpus } from '../apps/lm-pretrain/test/support.js';
+import * as nmt from '../apps/nmt/test/support.js';
+import { missingMpis, startRanks, type Launcher } from '../packages/distributed/test/mpi-support.js';
+
+const missing = missingMpis();
+const path = temporaryFolder(afterAll);
+const STEPS = 12;
+
+const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const program = (app: string): string[] => [process.execPath, '--conditions=@xmoe/source', '--import', loader, fileURLToPath(new URL(`../apps/${app}/src/cli.ts`, import.meta.url))];
+const backend = ['--backend', 'cpu:plain'];
+const deterministic = ['--set', 'train.reduction=deterministic'];
+
+const corpus = writeCorpus(path('corpus.jsonl'));
+const train = (out: string, ...more: string[]): string[] => [
+  'train', ...SMALL, ...EXPERTS, ...backend, '--accumulation', '4', '--data', corpus, '--data-root', path('data'), '--max-steps', String(STEPS), '--eval-every', '5', '--checkpoint-every', '4', '--out', out, ...more,
+];
+const onRanks = (family: 'Open MPI' | 'MPICH', ranks: number, args: readonly string[], app = 'lm-pretrain'): Launcher => startRanks(family, ranks, [...program(app), ...args]);
+
+/** Process ids of the ranks of a launcher, which are its descendants. */
+function ranksOf({ child }: Launcher): number[] {
+  const parents = new Map(readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid): [number, { parent: number; isNode: boolean }][] => {
+    try {
+      const parent = Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))![1]);
+      return [[Number(pid), { parent, isNode: readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith(process.execPath) }]];
+    } catch {
+      return []; // ended meanwhile
+    }
+  }));
+  const isBelow = (pid: number): boolean => pid === child.pid || (parents.has(pid) && isBelow(parents.get(pid)!.parent));
+  return [...parents.keys()].filter((pid) => parents.get(pid)!.isNode && isBelow(pid));
+}
+
+describe.skipIf(missing.length > 0)('xmoe-lm', () => {
+  const reference = path('reference');
+  beforeAll(() => mustRun(...train(reference, ...deterministic)), 120_000);
+
+  it('4 ranks make the bits of one process, prepare the data once, and only the first speaks', async () => {
+    const out = path('four');
+    const { code, stdout, stderr } = await onRanks('MPICH', 4, [...train(out), '--data-root', path('other-data')]).ended;
+    expect([code, stderr.match(/Tokenising/g)?.length, stderr.match(/Ranks: MPICH 4\S*, 4 ranks/g)?.length, stdout.match(/Test perplexity/g)?.length], stderr).toEqual([0, 1, 1, 1]);
+    expect(fingerprint(out)).toEqual(fingerprint(reference));
+  });
+
+  it('F32, F33: a rank that is killed ends the run; it goes on with another number under another MPI, is stopped by a signal to the launcher, and ends in one process with the same bits', async () => {
+    const out = path('killed');
+    const killed = onRanks('Open MPI', 2, train(out));
+    await vi.waitUntil(() => lastStep(out) >= 5, { timeout: 120_000, interval: 5 });
+    process.kill(ranksOf(killed)[1]!, 'SIGKILL');
+    expect((await killed.ended).code).not.toBe(0);
+    expect(lastStep(out)).toBeLessThan(STEPS);
+
+    const resumed = onRanks('MPICH', 1, ['train', '--resume', '--out', out, ...backend]);
+    const from = lastStep(out);
+    await vi.waitUntil(() => lastStep(out) > from, { timeout: 120_000, interval: 5 });
+    resumed.child.kill('SIGTERM');
+    const { code, stdout, stderr } = await resumed.ended;
+    expect(stdout, stderr).toMatch(new RegExp(`^Stopped after \\d+ of ${STEPS} steps`));
+    expect(code).not.toBe(0);
+
+    await mustRun('train', '--resume', '--out', out, ...backend);
+    expect(fingerprint(out)).toEqual(fingerprint(reference));
+  });
+
+  it('what all ranks refuse is said by each, with its number', async () => {
+    const { code, stderr } = await onRanks('Open MPI', 2, train(path('none'), '--accumulation', '1')).ended;
+    expect(stderr).toMatch(/^rank [01]: error: an update of 1 micro-batch leaves some of 2 ranks without work\n {2}--set train\.accumulation=2/m);
+    expect(code).toBe(2);
+  });
+});
+
+describe.skipIf(missing.includes('Open MPI'))('xmoe-nmt', () => {
+  it('2 ranks make the bits of one process, in updates of as many micro-batches as their tokens ask for', async () => {
+    const pairs = nmt.writePairs(path('pairs.tsv'));
+    const args = (out: string): string[] => ['train', ...nmt.SMALL, ...nmt.EXPERTS, ...backend, '--data', pairs, '--data-root', path('pairs-data'), '--max-steps', '6', '--out', out, ...deterministic];
+    const [alone, two] = [path('nmt-alone'), path('nmt-two')];
+    await nmt.mustRun(...args(alone));
+    const { code, stderr } = await onRanks('Open MPI', 2, args(two), 'nmt').ended;
+    expect(code, stderr).toBe(0);
+    expect(fingerprint(two)).toEqual(fingerprint(alone));
+  });
+});
