@@ -45,6 +45,8 @@ export interface ForwardContext {
   readonly mask: Tensor | null;
   /** How much of the routing a layer reports: nothing, sums per layer, or also every token's choices. */
   readonly collect: 'nothing' | 'statistics' | 'tokens';
+  /** Rows of one sequence, where the rows are sequences one after another. Absent: they are one. */
+  readonly sequenceLength?: number;
   /** Sums of the earlier micro-batches of this update, of what layers return as `sums`. Absent or null: there are none. */
   readonly earlier?: Parameters | null;
 }

@@ -4,7 +4,7 @@ import {
   XMoEError, add, hashName, multiply, parameter, refuseUnknownKeys, requireFinite, requireInteger, requireName,
   type Engine, type FeedForward, type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
-import { gate, type Router, type Routing, type StateTensors } from '@xmoe/routers';
+import { CLAIM_PRIORITIES, gate, type ClaimPriority, type Router, type Routing, type StateTensors } from '@xmoe/routers';
 import { createRouter, givenByModel, type RouterConfig } from '@xmoe/routers/by-name';
 import { applyExperts, checkExperts, requireActivation, type ExpertActivation, type ExpertWeights } from './experts.js';
 import { layerState } from './layer-state.js';
@@ -30,6 +30,10 @@ export interface MoeFeedForwardConfig {
   readonly capacityFactor?: number;
   /** Padded path only. Default {@link MIN_CAPACITY}. */
   readonly minCapacity?: number;
+  /** How claims compete where there is less room than claims. Default: as the router says, by rank first. */
+  readonly priority?: ClaimPriority;
+  /** Which tokens share a budget, on that path: those of the batch, or of each sequence alone (SeqTopK, arXiv 2511.06494). Default `batch`. */
+  readonly pool?: 'batch' | 'sequence';
   /** Of the load-balance loss. Default 0.01. */
   readonly balanceCoefficient?: number;
   /** Of the router z-loss. Default 0. */
@@ -47,12 +51,12 @@ export interface MoeFeedForwardConfig {
 }
 
 const CONFIG_KEYS: readonly (keyof MoeFeedForwardConfig)[] = [
-  'name', 'width', 'hidden', 'experts', 'activation', 'router', 'dispatch', 'capacityFactor', 'minCapacity', 'balanceCoefficient',
+  'name', 'width', 'hidden', 'experts', 'activation', 'router', 'dispatch', 'capacityFactor', 'minCapacity', 'priority', 'pool', 'balanceCoefficient',
   'zCoefficient', 'init', 'initStd', 'outputStd', 'vocabularySize', 'trackPositive',
 ];
 
 /** A configuration with all defaults filled in, and its router. */
-type Settings = Required<Omit<MoeFeedForwardConfig, 'vocabularySize' | 'router'>> & { readonly router: Router };
+type Settings = Required<Omit<MoeFeedForwardConfig, 'vocabularySize' | 'router' | 'priority'>> & Pick<MoeFeedForwardConfig, 'priority'> & { readonly router: Router };
 
 /**
  * y = Σ over kept claims of w · E_i(x) (Eq. 2), plus the scaled auxiliary loss. Parameters: `name.router.weight` [d, N]
@@ -80,7 +84,9 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
       return engine.scope(() => {
         const collecting = context.collect !== 'nothing';
         const routing = routeTokens(settings, parameters, x, context, state?.read(parameters) ?? null);
-        const plan = planDispatch(routing, settings);
+        const { priority, pool } = settings;
+        const poolTokens = pool === 'sequence' ? context.sequenceLength : undefined;
+        const plan = planDispatch(routing, { ...settings, ...(priority ? { priority } : {}), ...(poolTokens ? { poolTokens } : {}) });
         const trackPositive = collecting && settings.trackPositive;
         const { output, positive } = applyExperts(x, routing.weights, plan, weights, settings.activation, { trackPositive });
         const trace = collecting
@@ -164,6 +170,8 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
     dispatch: requireName(op, 'dispatch', config.dispatch ?? 'padded', ['padded', 'grouped', 'budget']),
     capacityFactor: config.capacityFactor ?? 1,
     minCapacity: config.minCapacity ?? MIN_CAPACITY,
+    ...(config.priority === undefined ? {} : { priority: requireName(op, 'priority', config.priority, CLAIM_PRIORITIES) }),
+    pool: requireName(op, 'pool', config.pool ?? 'batch', ['batch', 'sequence']),
     balanceCoefficient: notNegative('balanceCoefficient', 0.01),
     zCoefficient: notNegative('zCoefficient', 0),
     init: requireName(op, 'init', config.init ?? 'independent', ['independent', 'copy']),

@@ -1,8 +1,11 @@
 // Dispatch plans on the device: how many rows a layer computes, and which claims get them. It moves no activations; that is
 // experts.ts. Integers only, no gradient.
-import { dispatchClaims, requireName, requireOptions, sum, type DispatchPath, type Tensor } from '@xmoe/core';
-import type { Routing } from '@xmoe/routers';
-import { budgetOf, capacityOf } from './reference/capacity.js';
+import {
+  bincount, dispatchClaims, divide, floorDivide, greaterEqual, maximum, requireName, requireOptions, reshape, select, sum, type DispatchedClaims, type DispatchOptions,
+  type DispatchPath, type Tensor,
+} from '@xmoe/core';
+import type { ClaimPriority, Routing } from '@xmoe/routers';
+import { budgetOf, capacityOf, poolOf } from './reference/capacity.js';
 
 export type { DispatchPath } from '@xmoe/core';
 
@@ -16,6 +19,10 @@ export interface PlanOptions {
   readonly capacityFactor?: number;
   /** Padded path only. Default {@link MIN_CAPACITY}. */
   readonly minCapacity?: number;
+  /** Default: what the router asks for. */
+  readonly priority?: ClaimPriority;
+  /** Budget path only: tokens of one pool, which share its ⌈γ·tokens⌉ claims; T is a multiple of it. Default: T. */
+  readonly poolTokens?: number;
 }
 
 /** Rows are what the experts compute; claims are flat indices t·K + j. */
@@ -56,18 +63,46 @@ export function planDispatch(routing: Routing, options: PlanOptions): DispatchPl
   requireOptions('planDispatch', options);
   const { dispatch, capacityFactor = 1, minCapacity } = options;
   requireName('planDispatch', 'dispatch path', dispatch, PATHS);
-  const { expertIds, scores, tokens: T, experts: N, maxChoices: K, priority } = routing;
+  const { expertIds, tokens: T, experts: N, maxChoices: K } = routing;
+  const { priority = routing.priority } = options;
+  const pool = dispatch === 'budget' ? poolOf(T, options.poolTokens) : T;
   const capacity = dispatch === 'padded' ? capacityOf({ T, N, capacityFactor, minCapacity }) : T;
   const { engine } = expertIds;
   return engine.noGrad(() =>
     engine.scope(() => {
       let rows = N * capacity;
       if (dispatch === 'grouped') rows = rowsForClaims(routing);
-      else if (dispatch === 'budget') rows = Math.min(T * K, budgetOf({ T, capacityFactor }));
-      const { wanted, load, ...indices } = dispatchClaims(expertIds, scores, { dispatch, experts: N, rows, rankOnly: priority === 'rank' });
-      return { dispatch, tokens: T, experts: N, capacity, rows, ...indices, wantedPerExpert: wanted, keptPerExpert: load };
+      else if (dispatch === 'budget') rows = Math.min(T * K, pool === 0 ? 0 : budgetOf({ T: pool, capacityFactor }) * (T / pool));
+      const pooled = pool < T ? withinPools(routing, pool, budgetOf({ T: pool, capacityFactor }), priority) : expertIds;
+      const { wanted, load, ...indices } = dispatchBy(priority, routing, pooled, { dispatch, experts: N, rows });
+      return { dispatch, tokens: T, experts: N, capacity, rows, ...indices, wantedPerExpert: pool < T ? bincount(expertIds, N) : wanted, keptPerExpert: load };
     }),
   );
+}
+
+/** `dispatchClaims` with ids of the caller's. By probability, every claim is one of a first choice: its place is that of its score among all. */
+function dispatchBy(priority: ClaimPriority, routing: Routing, ids: Tensor, options: Omit<DispatchOptions, 'rankOnly'>): DispatchedClaims {
+  const { tokens: T, maxChoices: K } = routing;
+  if (priority === 'rank' || priority === 'rank-probability') return dispatchClaims(ids, routing.scores, { ...options, rankOnly: priority === 'rank' });
+  const flat = [T * K, 1];
+  const scores = priority === 'share' ? sharesOf(routing) : routing.scores;
+  const { rowClaim, claimRow, rowToken: _, ...rest } = dispatchClaims(reshape(ids, flat), reshape(scores, flat), options);
+  return { ...rest, rowClaim, claimRow: reshape(claimRow, [T, K]), rowToken: floorDivide(rowClaim, Math.max(1, K)) }; // −1 stays −1
+}
+
+/** Scores over the sum of the token's chosen ones. */
+function sharesOf({ scores, expertIds }: Routing): Tensor {
+  const chosen = select(greaterEqual(expertIds, 0), scores, 0);
+  return divide(chosen, maximum(sum(chosen, -1, { keepAxes: true }), 1e-30));
+}
+
+/** The ids [T, K] with −1 for claims beyond the `budget` best of their pool: the pools choose as experts with so many slots do. */
+function withinPools(routing: Routing, pool: number, budget: number, priority: ClaimPriority): Tensor {
+  const { expertIds, tokens: T } = routing;
+  const used = greaterEqual(expertIds, 0);
+  const pools = select(used, reshape(floorDivide(expertIds.engine.iota(T), pool), [T, 1]), -1);
+  const { claimRow } = dispatchBy(priority, routing, pools, { dispatch: 'padded', experts: T / pool, rows: (T / pool) * budget });
+  return select(greaterEqual(claimRow, 0), expertIds, -1);
 }
 
 /** The rows of the grouped path: at least one for each claim. */

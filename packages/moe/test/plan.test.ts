@@ -52,6 +52,8 @@ const scenario = fc.record({
   capacityFactor: fc.constantFrom(0.1, 0.5, 1, 1.1, 2, 9),
   minCapacity: fc.constantFrom(0, 1, 4),
   useMask: fc.boolean(),
+  priority: fc.constantFrom(undefined, 'probability' as const),
+  pools: fc.constantFrom(1, 2, 3),
 });
 
 function routerOf(name: string, N: number): ReturnType<typeof createTopKRouter> {
@@ -75,7 +77,8 @@ describe.each(Object.entries(BACKENDS))('plans on %s', (_name, create) => {
   afterAll(() => engine.dispose());
 
   it('F21: keep, drop and place the same claims as the plain plans', async () => {
-    const property = fc.asyncProperty(problems({ T: 40 }), scenario, async ({ T, N, logits, mask }, { router, useMask, ...options }) => {
+    const property = fc.asyncProperty(problems({ T: 40 }), scenario, async ({ T, N, logits, mask }, { router, useMask, pools, ...rest }) => {
+      const options = { ...rest, poolTokens: T % pools === 0 ? T / pools : T };
       const tokenIds = logits.map((_, token) => (token * 3) % 6); // 5 is outside of the map
       const routing = routeOn(engine, routerOf(router, N), { logits, tokenIds, mask: useMask ? mask : undefined });
       const plain = await toPlain(routing);
@@ -94,7 +97,8 @@ describe.each(Object.entries(BACKENDS))('plans on %s', (_name, create) => {
   });
 
   it('combining what was dispatched gives each token its kept weights times itself', async () => {
-    const property = fc.asyncProperty(problems(), scenario, async ({ T, N, logits, mask }, { router, useMask, ...options }) => {
+    const property = fc.asyncProperty(problems(), scenario, async ({ T, N, logits, mask }, { router, useMask, pools, ...rest }) => {
+      const options = { ...rest, poolTokens: T % pools === 0 ? T / pools : T };
       const tokenIds = logits.map((_, token) => token % 5);
       const routing = routeOn(engine, routerOf(router, N), { logits, tokenIds, mask: useMask ? mask : undefined });
       const plan = planDispatch(routing, options);
@@ -143,6 +147,42 @@ function expectConsistent(plan: DispatchPlan, host: HostPlan, { expertIds, maxCh
   expect(offsets[plan.experts]).toBe(used.length);
   if (plan.dispatch === 'grouped' && engine.backend.readSync) expect(plan.rows).toBeLessThan(used.length + 33);
 }
+
+describe('a budget', () => {
+  const engine = createEngine(createCpuBackend());
+  // Three sure tokens and three that are not; t = 1 makes every token want all experts.
+  const logits = [[9, 0, 0, 0], [9, 0, 0, 0], [9, 0, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]];
+  const keptBy = async (options: Partial<Parameters<typeof planDispatch>[1]>): Promise<number[]> => {
+    const plan = planDispatch(routeOn(engine, createThresholdRouter({ threshold: 1 }), { logits }), { dispatch: 'budget', capacityFactor: 2, ...options });
+    const { claimRow } = await toHost(plan);
+    return logits.map((_, token) => claimRow.slice(4 * token, 4 * token + 4).filter((row) => row >= 0).length);
+  };
+
+  it('gives each token γ experts by rank, while all want more; by probability unsure tokens get more', async () => {
+    expect(await keptBy({})).toEqual([2, 2, 2, 2, 2, 2]);
+    expect(await keptBy({ priority: 'probability' })).toEqual([1, 1, 1, 4, 4, 1]);
+    expect(await keptBy({ priority: 'share' })).toEqual([1, 1, 1, 4, 4, 1]);
+  });
+
+  it('of a sequence alone is not touched by other sequences', async () => {
+    expect(await keptBy({ priority: 'probability', poolTokens: 2 })).toEqual([3, 1, 1, 3, 4, 0]); // each pair has four
+    expect(await keptBy({ poolTokens: 3, capacityFactor: 1 })).toEqual([1, 1, 1, 1, 1, 1]);
+  });
+
+  it('by share: a claim competes with its share of what its token chose', async () => {
+    // Probabilities 0.47, 0.47 and 0.4, 0.2, 0.2, 0.2 of which the router takes two: shares 0.5, 0.5 and 0.67, 0.33.
+    const own = [[3, 3, 0, 0], [1, 0.3, 0.3, 0.3]];
+    const kept = async (priority: 'probability' | 'share'): Promise<number[]> => {
+      const plan = planDispatch(routeOn(engine, createTopKRouter({ k: 2 }), { logits: own }), { dispatch: 'budget', capacityFactor: 0.5, priority });
+      return (await toHost(plan)).rowToken;
+    };
+    expect([await kept('probability'), await kept('share')]).toEqual([[0], [1]]);
+  });
+
+  it('refuses pools that the tokens do not fill', async () => {
+    await expect(keptBy({ poolTokens: 4 })).rejects.toMatchObject({ code: 'value', message: expect.stringContaining('6 tokens are not whole pools of 4') });
+  });
+});
 
 describe('plans refuse', () => {
   const engine = createEngine(createCpuBackend());

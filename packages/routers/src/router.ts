@@ -34,10 +34,12 @@ export interface RouterInput {
 }
 
 /**
- * How claims compete for an expert. `rank-probability`: by rank, then larger p, then lower token (Section 3.2).
- * `rank`: by rank, then lower token.
+ * How claims compete for an expert, or for a budget. `rank-probability`: by rank, then larger p, then lower token (Section 3.2). `rank`: by
+ * rank, then lower token. `probability`: by larger p whatever the rank, then lower token, then rank. `share`: as `probability`, by p over the
+ * sum of the token's chosen ones.
  */
-export type ClaimPriority = 'rank-probability' | 'rank';
+export type ClaimPriority = (typeof CLAIM_PRIORITIES)[number];
+export const CLAIM_PRIORITIES = ['rank-probability', 'rank', 'probability', 'share'] as const;
 
 /** The choices of every token in rank order. Dispose it as a whole, or let its scope do so. */
 export interface Routing {

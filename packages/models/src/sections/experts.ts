@@ -4,6 +4,7 @@ import { nearestName, XMoEError } from '@xmoe/core';
 import { z } from 'zod';
 import { jsonObject, type JsonObject, type JsonValue } from '@xmoe/files';
 import { MIN_CAPACITY, type RoutingSummary } from '@xmoe/moe';
+import { CLAIM_PRIORITIES } from '@xmoe/routers';
 import { givenByModel, ROUTER_TYPES, routerRow, type ModelFacts, type Option, type RouterConfig } from '@xmoe/routers/by-name';
 import type { LayerRouting } from '@xmoe/train';
 import { count, expertCount, floatFromZero, layerCount, layerSize } from './ranges.js';
@@ -50,6 +51,10 @@ export const expertsSchema = z.object({
   /** γ of C = max(minCapacity, ⌈γ·T/N⌉) and of the budget γ·T. */
   capacityFactor: z.number().positive().max(65_536),
   minCapacity: count.default(MIN_CAPACITY),
+  /** How claims compete where there is less room than claims. Left out: as the router says, by rank first. */
+  priority: z.enum(CLAIM_PRIORITIES).optional(),
+  /** Which tokens share a budget: those of the batch, or of each sequence alone. Left out: of the batch. */
+  pool: z.enum(['batch', 'sequence']).optional(),
   balanceCoefficient: floatFromZero.default(0.01),
   zCoefficient: floatFromZero.default(0),
   init: z.enum(['independent', 'copy']).default('independent'),
@@ -79,6 +84,8 @@ export const EXPERT_FLAG_ALIASES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(routerFlags),
   'capacity-factor': 'moe.capacityFactor',
   dispatch: 'moe.dispatch',
+  priority: 'moe.priority',
+  pool: 'moe.pool',
   experts: 'moe.experts',
   'track-positive': 'moe.trackPositive',
 };
@@ -104,9 +111,9 @@ export function hasThreshold({ type }: RouterConfig): boolean {
 
 /** What `createMoeFeedForward` takes from the section. */
 export function expertSettings(moe: ExpertsConfig, facts: Required<ModelFacts>) {
-  const { experts, expertHidden, dispatch, capacityFactor, minCapacity, balanceCoefficient, zCoefficient, init, trackPositive } = moe;
+  const { experts, expertHidden, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, zCoefficient, init, trackPositive } = moe;
   const router = givenByModel(moe.router, facts);
-  return { experts, hidden: expertHidden, router, dispatch, capacityFactor, minCapacity, balanceCoefficient, zCoefficient, init, trackPositive };
+  return { experts, hidden: expertHidden, router, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, zCoefficient, init, trackPositive };
 }
 
 /** Of the gate, where the router has one. */

@@ -32,6 +32,14 @@ export function budgetOf(options: { readonly T: number; readonly capacityFactor:
   return ceilShare(options.capacityFactor, requireInteger('capacity', 'T', options.T, 0), 1);
 }
 
+/** Tokens of one pool: T by default. @throws XMoEError `value` unless T tokens are whole pools */
+export function poolOf(T: number, poolTokens = T): number {
+  if (T === 0) return 0;
+  const pool = requireInteger('capacity', 'poolTokens', poolTokens, 1);
+  if (T % pool === 0) return pool;
+  throw new XMoEError('value', `${T} tokens are not whole pools of ${pool}`, { op: 'capacity', hint: 'give every sequence equally many tokens, padding included' });
+}
+
 /**
  * ⌈γ·T/N⌉ with γ as the decimal it was written as. In floats 1.1 · 10 is 11.000000000000002, and its ceiling 12; the
  * double nearest to 1.1 is itself a little above 11/10. The shortest decimal that reads back as γ is what its author wrote.

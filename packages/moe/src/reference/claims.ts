@@ -26,9 +26,18 @@ export function listClaims(routing: Routing): Claim[] {
 
 /**
  * Orders claims, the best first. The paper's priority p − i (Section 3.2) for the i-th choice is exactly this
- * lexicographic order, since p < 1; subtracting in floats would absorb small differences of p. With `rank`, p is ignored.
+ * lexicographic order, since p < 1; subtracting in floats would absorb small differences of p. With `rank`, p is ignored, and with
+ * `probability` the rank; for `share` the scores are to be shares, see {@link sharesOf}.
  */
 export function comparePriority(priority: ClaimPriority): (a: Claim, b: Claim) => number {
+  if (priority === 'probability' || priority === 'share') return (a, b) => b.score - a.score || a.token - b.token || a.rank - b.rank;
   if (priority === 'rank') return (a, b) => a.rank - b.rank || a.token - b.token;
   return (a, b) => a.rank - b.rank || b.score - a.score || a.token - b.token;
+}
+
+/** Claims with scores over the sum of those of their token. */
+export function sharesOf(claims: readonly Claim[]): Claim[] {
+  const totals = new Map<number, number>();
+  for (const { token, score } of claims) totals.set(token, (totals.get(token) ?? 0) + score);
+  return claims.map((claim) => ({ ...claim, score: claim.score / totals.get(claim.token)! }));
 }

@@ -2,8 +2,8 @@
 import { requireName, requireOptions, type DispatchPath } from '@xmoe/core';
 import type { ClaimPriority } from '@xmoe/routers';
 import type { Routing } from '@xmoe/routers/reference';
-import { budgetOf, capacityOf } from './capacity.js';
-import { type Claim, comparePriority, listClaims } from './claims.js';
+import { budgetOf, capacityOf, poolOf } from './capacity.js';
+import { type Claim, comparePriority, listClaims, sharesOf } from './claims.js';
 
 export type { DispatchPath } from '@xmoe/core';
 
@@ -19,6 +19,8 @@ export interface PlanOptions {
   readonly minCapacity?: number;
   /** Default: what the router asks for. */
   readonly priority?: ClaimPriority;
+  /** Budget path only: tokens of one pool, which share its ⌈γ·tokens⌉ claims; T is a multiple of it. Default: T. */
+  readonly poolTokens?: number;
 }
 
 /** The plan of one routing group. */
@@ -54,11 +56,20 @@ export function planDispatch(routing: Routing, options: PlanOptions = {}): Dispa
   const { dispatch = 'padded', capacityFactor = 1, minCapacity } = options;
   requireName('planDispatch', 'dispatch path', dispatch, PATHS);
   const { tokens: T, mask, experts: N } = routing;
-  const claims = listClaims(routing).sort(comparePriority(options.priority ?? routing.priority));
+  const priority = options.priority ?? routing.priority;
+  const listed = listClaims(routing);
+  const claims = (priority === 'share' ? sharesOf(listed) : listed).sort(comparePriority(priority));
   const capacity = dispatch === 'padded' ? capacityOf({ T, N, capacityFactor, minCapacity }) : T;
-  let budget = dispatch === 'padded' ? N * capacity : claims.length;
-  if (dispatch === 'budget') budget = Math.min(budget, budgetOf({ T, capacityFactor }));
-  const { kept, dropped } = admit(claims, capacity, budget, N);
+  if (dispatch !== 'budget') {
+    const budget = dispatch === 'padded' ? N * capacity : claims.length;
+    return { dispatch, tokens: T, mask, experts: N, capacity, budget, wanted: claims.length, ...admit(claims, capacity, budget, N) };
+  }
+  const pool = poolOf(T, options.poolTokens);
+  const perPool = budgetOf({ T: pool, capacityFactor });
+  const pools = Array.from({ length: T === 0 ? 0 : T / pool }, (_, index) => claims.filter(({ token }) => Math.floor(token / pool) === index));
+  const allowed = new Set(pools.flatMap((own) => own.slice(0, perPool)));
+  const budget = allowed.size;
+  const { kept, dropped } = admit([...claims.filter((claim) => allowed.has(claim)), ...claims.filter((claim) => !allowed.has(claim))], capacity, budget, N);
   return { dispatch, tokens: T, mask, experts: N, capacity, budget, wanted: claims.length, kept, dropped };
 }
 

@@ -29,11 +29,12 @@ export function applyStack<Trace>(
   options: { checkpointing: boolean },
 ): StackResult<Trace> {
   let { x } = input;
+  const inside: ForwardContext = { ...context, sequenceLength: input.shape.length };
   let auxLoss: Tensor | null = null;
   const traces: LayerTrace<Trace>[] = [];
   let sums: Parameters | null = null;
   for (const layer of layers) {
-    const run = (given: TransformerLayerInput): LayerResult<Trace> => layer.apply(parameters, given, context);
+    const run = (given: TransformerLayerInput): LayerResult<Trace> => layer.apply(parameters, given, inside);
     const here = { ...input, x };
     const result = options.checkpointing && context.training ? checkpointed(run, here) : here.x.engine.scope(() => run(here));
     if (x !== input.x) x.dispose(); // made by the layer before; the tape holds its own references
