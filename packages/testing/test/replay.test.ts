@@ -116,6 +116,14 @@ describe('createReplay', () => {
     expect(replay.status('')).toEqual({ refused: 'a tensor is written by the host' });
   });
 
+  it('calls every kernel where the host times them', async () => {
+    const engine = createEngine(createRecordingBackend(createCpuBackend()), { profile: true });
+    const replay = createReplay(engine);
+    engine.profiler!.start();
+    for (let time = 0; time < 4; time++) replay.run('', (segment) => segment(() => engine.zeros([3]))).dispose();
+    expect(await engine.profiler!.stop()).toMatchObject([{ name: 'fill', calls: 4 }]);
+  });
+
   it('holds a bounded number of recordings', () => {
     const engine = createEngine(createRecordingBackend(createCpuBackend()));
     const replay = createReplay(engine);
