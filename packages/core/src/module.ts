@@ -47,8 +47,6 @@ export interface ForwardContext {
   readonly collect: 'nothing' | 'statistics' | 'tokens';
   /** Rows of one sequence, where the rows are sequences one after another. Absent: they are one. */
   readonly sequenceLength?: number;
-  /** Sums of the earlier micro-batches of this update, of what layers return as `sums`. Absent or null: there are none. */
-  readonly earlier?: Parameters | null;
 }
 
 export interface FeedForwardResult<Trace> {

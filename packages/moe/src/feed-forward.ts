@@ -7,7 +7,7 @@ import {
 import { CLAIM_PRIORITIES, gate, type ClaimPriority, type Router, type Routing, type StateTensors } from '@xmoe/routers';
 import { createRouter, givenByModel, type RouterConfig } from '@xmoe/routers/by-name';
 import { applyExperts, checkExperts, requireActivation, type ExpertActivation, type ExpertWeights } from './experts.js';
-import { layerState } from './layer-state.js';
+import { balanceState, firstChoices, layerState } from './layer-state.js';
 import { planDispatch, type DispatchPath } from './plan.js';
 import { capacityOf, MIN_CAPACITY } from './reference/capacity.js';
 import { traceRouting, type RoutingTrace } from './trace.js';
@@ -36,6 +36,8 @@ export interface MoeFeedForwardConfig {
   readonly pool?: 'batch' | 'sequence';
   /** Of the load-balance loss. Default 0.01. */
   readonly balanceCoefficient?: number;
+  /** Which tokens the balance loss takes its shares of first choices from: its own, or all of the update before (global balance). Default `batch`. */
+  readonly balanceOver?: 'batch' | 'update';
   /** Of the router z-loss. Default 0. */
   readonly zCoefficient?: number;
   /** `copy`: all experts start equal, as in the published runs. Default `independent`. */
@@ -51,7 +53,7 @@ export interface MoeFeedForwardConfig {
 }
 
 const CONFIG_KEYS: readonly (keyof MoeFeedForwardConfig)[] = [
-  'name', 'width', 'hidden', 'experts', 'activation', 'router', 'dispatch', 'capacityFactor', 'minCapacity', 'priority', 'pool', 'balanceCoefficient',
+  'name', 'width', 'hidden', 'experts', 'activation', 'router', 'dispatch', 'capacityFactor', 'minCapacity', 'priority', 'pool', 'balanceCoefficient', 'balanceOver',
   'zCoefficient', 'init', 'initStd', 'outputStd', 'vocabularySize', 'trackPositive',
 ];
 
@@ -69,9 +71,11 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
   const settings = readConfig(config);
   const { name, router, experts } = settings;
   const state = layerState(router, name, experts);
+  const balance = settings.balanceOver === 'update' ? balanceState(name, experts) : null;
+  const states = [state, balance].filter((one) => one !== null);
   return {
-    parameters: [...parametersOf(settings), ...(state?.parameters ?? [])],
-    states: state ? [state] : [],
+    parameters: [...parametersOf(settings), ...states.flatMap((one) => one.parameters)],
+    states,
     apply(parameters, x, context) {
       const { engine } = x;
       const weights: ExpertWeights = {
@@ -83,7 +87,7 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
       checkExperts(weights, settings.experts, settings.width, settings.hidden);
       return engine.scope(() => {
         const collecting = context.collect !== 'nothing';
-        const routing = routeTokens(settings, parameters, x, context, state?.read(parameters) ?? null);
+        const routing = routeTokens(settings, parameters, x, context, state?.read(parameters) ?? null, balance?.read(parameters).firstChoices ?? null);
         const { priority, pool } = settings;
         const poolTokens = pool === 'sequence' ? context.sequenceLength : undefined;
         const plan = planDispatch(routing, { ...settings, ...(priority ? { priority } : {}), ...(poolTokens ? { poolTokens } : {}) });
@@ -98,14 +102,17 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
               perToken: context.collect === 'tokens',
             })
           : null;
-        const sums = state && routing.statistics ? state.named(routing.statistics) : null;
-        return { output, auxLoss: scaledLoss(engine, settings, routing), trace, sums };
+        const sums = {
+          ...(state && routing.statistics ? state.named(routing.statistics) : {}),
+          ...(balance && context.training && routing.probabilities ? balance.named(firstChoices(routing)) : {}),
+        };
+        return { output, auxLoss: scaledLoss(engine, settings, routing), trace, sums: Object.keys(sums).length > 0 ? sums : null };
       });
     },
   };
 }
 
-function routeTokens(settings: Settings, parameters: Parameters, x: Tensor, context: ForwardContext, state: StateTensors | null): Routing {
+function routeTokens(settings: Settings, parameters: Parameters, x: Tensor, context: ForwardContext, state: StateTensors | null, first: Tensor | null): Routing {
   const { router, name, experts, capacityFactor, minCapacity, balanceCoefficient, zCoefficient } = settings;
   if (x.rank !== 2 || x.shape[1] !== settings.width) {
     throw new XMoEError('shape', `x is [${x.shape.join(', ')}], expected [tokens, ${settings.width}]`, { op: `moe layer ${name}`, hint: 'pass rows of the width of the layer' });
@@ -124,6 +131,7 @@ function routeTokens(settings: Settings, parameters: Parameters, x: Tensor, cont
     stream: hashName(`${name}.router`),
     capacity: capacityOf({ T: x.shape[0]!, N: experts, capacityFactor, minCapacity }),
     state,
+    firstChoices: first,
     losses: { balance: collecting || wanted(balanceCoefficient), z: wanted(zCoefficient) },
   });
 }
@@ -173,6 +181,7 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
     ...(config.priority === undefined ? {} : { priority: requireName(op, 'priority', config.priority, CLAIM_PRIORITIES) }),
     pool: requireName(op, 'pool', config.pool ?? 'batch', ['batch', 'sequence']),
     balanceCoefficient: notNegative('balanceCoefficient', 0.01),
+    balanceOver: requireName(op, 'balanceOver', config.balanceOver ?? 'batch', ['batch', 'update']),
     zCoefficient: notNegative('zCoefficient', 0),
     init: requireName(op, 'init', config.init ?? 'independent', ['independent', 'copy']),
     initStd: notNegative('initStd'),

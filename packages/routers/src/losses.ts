@@ -1,6 +1,6 @@
 // The routers' auxiliary losses, unscaled: the layer applies the coefficients. Padding does not enter.
 import {
-  argMax, bincount, broadcastTo, cast, customGradient, divide, logSumExp, matmul, maximum, multiply, reshape, select, slice, square, sum,
+  argMax, bincount, broadcastTo, cast, customGradient, divide, greater, logSumExp, matmul, maximum, multiply, reshape, select, slice, square, sum,
   type Tensor,
 } from '@xmoe/core';
 import { requireRows, withoutPadding } from './router.js';
@@ -28,8 +28,11 @@ export function firstChoice(expertIds: Tensor): Tensor {
   return engine.alias(choices === 1 ? expertIds : slice(expertIds, [0, 0], [tokens, 1]), [tokens]);
 }
 
-/** As {@link balanceLoss}, from p with zero rows for padding and the top choices int32 [T], −1 for padding. */
-export function balanceLossOf(p: Tensor, top: Tensor, mask: Tensor | null): Tensor {
+/**
+ * As {@link balanceLoss}, from p with zero rows for padding and the top choices int32 [T], −1 for padding. With `known`, how often each
+ * expert was a top choice of other tokens, float32 [N], f is of those, unless there are none.
+ */
+export function balanceLossOf(p: Tensor, top: Tensor, mask: Tensor | null, known: Tensor | null = null): Tensor {
   const [tokens, experts] = p.shape as [number, number];
   const { engine } = p;
   return customGradient(
@@ -39,12 +42,19 @@ export function balanceLossOf(p: Tensor, top: Tensor, mask: Tensor | null): Tens
       engine.scope(() => {
         // By p_i of any token the loss grows with N·f_i / real = N·count_i / real².
         const counts = cast(bincount(top, experts), 'float32');
-        const slope = mask ? divide(multiply(counts, experts), square(realTokens(mask))) : multiply(counts, experts / Math.max(1, tokens) ** 2);
+        const own = mask ? divide(multiply(counts, experts), square(realTokens(mask))) : multiply(counts, experts / Math.max(1, tokens) ** 2);
+        const slope = known ? slopeOf(known, own, mask ? realTokens(mask) : Math.max(1, tokens)) : own;
         const loss = matmul(reshape(sum(p, 0), [1, experts]), reshape(slope, [experts, 1]));
         return { outputs: engine.alias(loss, []), saved: [slope] };
       }),
     ([dy], [slope]) => [broadcastTo(multiply(slope!, dy!), [tokens, experts])],
   );
+}
+
+/** N·f_i / real with f of the counts [N]; `own` where they are all 0. */
+function slopeOf(counts: Tensor, own: Tensor, real: Tensor | number): Tensor {
+  const total = reshape(sum(counts), [1]);
+  return select(greater(total, 0), divide(divide(multiply(counts, counts.size), maximum(total, 1)), real), own);
 }
 
 /** The router z-loss: the mean over real tokens of (log Σ_i exp(logit_i))², float32 [] (Zoph et al. 2022, Eq. 5). */

@@ -29,6 +29,8 @@ export interface RouterInput {
   readonly capacity?: number;
   /** The tensors of `Router.state`, for routers that have one. */
   readonly state?: StateTensors | null;
+  /** float32 [N]: how often each expert was a first choice in the last update. The balance loss takes f from it, where it is not all 0. */
+  readonly firstChoices?: Tensor | null;
   /** Which losses to compute. Default both. */
   readonly losses?: { readonly balance: boolean; readonly z: boolean };
 }
@@ -116,12 +118,12 @@ export function defineRouter({ name, usesGate, state, maxChoices, choose }: Rout
   };
 }
 
-function checkInput(router: string, usesGate: boolean, { engine, logits, tokens, experts, mask, tokenIds, key, state }: RouterInput): void {
+function checkInput(router: string, usesGate: boolean, { engine, logits, tokens, experts, mask, tokenIds, key, state, firstChoices }: RouterInput): void {
   const op = `${router} router`;
   if (typeof engine?.scope !== 'function') throw new XMoEError('value', 'the engine is missing', { op, hint: 'pass the engine of the logits' });
   requireInteger(op, 'tokens', tokens, 0);
   requireInteger(op, 'experts', experts, 1, MOST_EXPERTS);
-  for (const [name, tensor] of Object.entries({ logits, mask, tokenIds, key, ...state })) {
+  for (const [name, tensor] of Object.entries({ logits, mask, tokenIds, key, firstChoices, ...state })) {
     if (tensor === null || tensor === undefined) continue;
     if (!(tensor instanceof Tensor)) throw new XMoEError('value', `${name} is ${describeArgument(tensor)}, not a tensor`, { op, hint: 'make one with engine.tensor(values, shape)' });
     if (tensor.engine !== engine) throw new XMoEError('backend', `${name} lives on another engine`, { op, hint: 'pass the engine that made it' });

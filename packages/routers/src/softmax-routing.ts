@@ -14,7 +14,7 @@ export function gateLosses(input: RouterInput, p: Tensor, top: () => Tensor): Pi
   const { mask = null, logits } = input;
   const losses = input.losses ?? { balance: true, z: true };
   return {
-    balanceLoss: losses.balance ? balanceLossOf(p, top(), mask) : null,
+    balanceLoss: losses.balance ? balanceLossOf(p, top(), mask, input.firstChoices ?? null) : null,
     zLoss: losses.z ? zLossOf(logits!, mask) : null,
   };
 }

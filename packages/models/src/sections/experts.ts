@@ -56,6 +56,8 @@ export const expertsSchema = z.object({
   /** Which tokens share a budget: those of the batch, or of each sequence alone. Left out: of the batch. */
   pool: z.enum(['batch', 'sequence']).optional(),
   balanceCoefficient: floatFromZero.default(0.01),
+  /** Which tokens the balance loss counts first choices of: its own, or all of the update before. Left out: its own. */
+  balanceOver: z.enum(['batch', 'update']).optional(),
   zCoefficient: floatFromZero.default(0),
   init: z.enum(['independent', 'copy']).default('independent'),
   /** Count hidden units above 0 where routing is collected; the rows of routing then have `positiveShare`. */
@@ -86,6 +88,7 @@ export const EXPERT_FLAG_ALIASES: Readonly<Record<string, string>> = {
   dispatch: 'moe.dispatch',
   priority: 'moe.priority',
   pool: 'moe.pool',
+  'balance-over': 'moe.balanceOver',
   experts: 'moe.experts',
   'track-positive': 'moe.trackPositive',
 };
@@ -111,9 +114,9 @@ export function hasThreshold({ type }: RouterConfig): boolean {
 
 /** What `createMoeFeedForward` takes from the section. */
 export function expertSettings(moe: ExpertsConfig, facts: Required<ModelFacts>) {
-  const { experts, expertHidden, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, zCoefficient, init, trackPositive } = moe;
+  const { experts, expertHidden, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, balanceOver, zCoefficient, init, trackPositive } = moe;
   const router = givenByModel(moe.router, facts);
-  return { experts, hidden: expertHidden, router, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, zCoefficient, init, trackPositive };
+  return { experts, hidden: expertHidden, router, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, balanceOver, zCoefficient, init, trackPositive };
 }
 
 /** Of the gate, where the router has one. */

@@ -137,7 +137,6 @@ export function createBackward<Host, Device, Trace>(options: UpdateOptions<Host,
     run(device, { batches, collectRouting }, before) {
       const context: ForwardContext = {
         training: true, key, computeDType: options.computeDType, tokenIds: null, mask: null, collect: collectRouting ? 'statistics' : 'nothing',
-        earlier: before?.sums ?? null,
       };
       const lossOf = (weights: Record<string, Tensor>) => {
         const { loss, ...aux } = options.loss({ ...others, ...weights }, device, context, { normalizer, auxScale: 1 / batches.length });

@@ -12,6 +12,12 @@ async function stateOf({ parameters }: TinyTrainer, prefix = 'h.1.moe.router.sta
   return Object.fromEntries(await Promise.all(own.map(async ([name, tensor]) => [name.slice(prefix.length), [...(await tensor.data())]] as const)));
 }
 
+async function inTurn<T, R>(items: readonly T[], run: (item: T) => Promise<R>): Promise<R[]> {
+  const out: R[] = [];
+  for (const item of items) out.push(await run(item));
+  return out;
+}
+
 function expectNear(actual: PlainState, expected: PlainState): void {
   expect(Object.keys(actual)).toEqual(Object.keys(expected));
   for (const [name, numbers] of Object.entries(expected)) numbers.forEach((number, at) => expect(actual[name]![at], name).toBeCloseTo(number, 6));
@@ -67,5 +73,30 @@ describe('the state of a router', () => {
     const [plain, stateful] = [tinyTrainer(), tinyTrainer({ router })];
     const { parameters, optimizer } = await plain.trainer.tensors();
     expect(() => stateful.trainer.restore(plain.trainer.state, { parameters, optimizer }, 'step-1')).toThrow(/missing: h\.1\.moe\.router\.state\.threshold/);
+  });
+});
+
+describe('a balance loss over the update before', () => {
+  const options = { balanceOver: 'update', dropout: 0 } as const;
+  const auxOf = async (tiny: TinyTrainer, batches: number[]): Promise<number> => (await tiny.trainer.step(batches.map((index) => batchAt(index)), { collectRouting: false })).auxLoss;
+
+  it('counts first choices over all micro-batches, and is that of the batch where there were none before', async () => {
+    const tiny = tinyTrainer(options);
+    expect(await auxOf(tiny, [0, 1])).toBeCloseTo(await auxOf(tinyTrainer({ ...options, balanceOver: 'batch' }), [0, 1]), 7);
+    const counts = await stateOf(tiny, 'h.1.moe.router.state.balance.');
+    expect(counts.firstChoices!.reduce((sum, count) => sum + count, 0)).toBe(24);
+  });
+
+  it('takes its shares from there: from one expert alone, N · P of that expert', async () => {
+    const tiny = tinyTrainer(options);
+    const mean = await inTurn([0, 1, 2, 3], async (expert) => {
+      tiny.parameters['h.1.moe.router.state.balance.firstChoices']!.write([0, 1, 2, 3].map((other) => (other === expert ? 7 : 0)));
+      const before = await tiny.trainer.tensors();
+      const aux = await auxOf(tiny, [5]);
+      tiny.trainer.restore({ ...tiny.trainer.state, step: 0 }, before, 'the test');
+      return aux / (0.01 * 4);
+    });
+    expect(mean.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 5); // P over all experts
+    expect(Math.max(...mean) - Math.min(...mean)).toBeGreaterThan(1e-3);
   });
 });

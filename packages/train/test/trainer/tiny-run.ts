@@ -35,6 +35,8 @@ export interface TinyOptions {
   dispatch?: DispatchPath | null;
   /** Default: threshold 0.7. */
   router?: RouterConfig;
+  /** Of the balance loss. Default: batch. */
+  balanceOver?: 'batch' | 'update';
   /** Layers with experts begin here. Default: 2, the last. */
   firstExperts?: number;
   dropout?: number;
@@ -56,12 +58,12 @@ export interface TinyTrainer {
 }
 
 export function tinyTrainer(options: TinyOptions = {}): TinyTrainer {
-  const { engine = createEngine(createCpuBackend()), experts = 4, dispatch = 'padded', dropout = 0.1, sequences = 2, seed = 1, firstExperts = 2, router = { type: 'threshold', threshold: 0.7 } } = options;
+  const { engine = createEngine(createCpuBackend()), experts = 4, dispatch = 'padded', dropout = 0.1, sequences = 2, seed = 1, firstExperts = 2, balanceOver = 'batch', router = { type: 'threshold', threshold: 0.7 } } = options;
   const model = createLanguageModel<RoutingTrace>({
     vocabularySize: VOCABULARY, contextLength: LENGTH, width: 8, heads: 2, layers: 2, dropout, initStd: 0.2,
     feedForward: ({ index, name, std, outputStd }) =>
       index >= firstExperts && dispatch
-        ? createMoeFeedForward({ name: `${name}.moe`, width: 8, hidden: 4, experts, router, dispatch, capacityFactor: 2, initStd: std, outputStd })
+        ? createMoeFeedForward({ name: `${name}.moe`, width: 8, hidden: 4, experts, router, dispatch, balanceOver, capacityFactor: 2, initStd: std, outputStd })
         : createDenseFeedForward({ name: `${name}.mlp`, width: 8, hidden: 16, activation: 'gelu-tanh', std, outputStd }),
   });
   const parameters = initializeParameters(engine, model.parameters, randomKey(seed));
