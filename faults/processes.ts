@@ -1,9 +1,9 @@
 // Starts a program of the project as a process, with a fault in it if asked, and collects what it says. Judges nothing.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
+import { programCommand } from '@xmoe/testing/programs';
 import type { Launch, ProgramName } from './result.js';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
@@ -28,10 +28,9 @@ export function builtPrograms(): Launch {
   return { 'xmoe-lm': [builtCli('xmoe-lm')], 'xmoe-nmt': [builtCli('xmoe-nmt')] };
 }
 
-/** The programs from source: slower to start, and never stale. */
-export function sourcePrograms(): Launch {
-  const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-  const from = (name: ProgramName): string[] => ['--conditions=@xmoe/source', '--import', loader, join(root, 'apps', FOLDERS[name], 'src', 'cli.ts')];
+/** The programs as tests start them. */
+export function testedPrograms(): Launch {
+  const from = (name: ProgramName): string[] => programCommand(new URL(`../apps/${FOLDERS[name]}/src/cli.ts`, import.meta.url));
   return { 'xmoe-lm': from('xmoe-lm'), 'xmoe-nmt': from('xmoe-nmt') };
 }
 

@@ -1,4 +1,4 @@
-// The short form of `npm run faults`: each of its sections, from source, on a few of its cases. How often each is tried in full
+// The short form of `npm run faults`: each of its sections, on a few of its cases. How often each is tried in full
 // stands in docs/reliability.md.
 import { mkdirSync } from 'node:fs';
 import { temporaryFolder } from '@xmoe/testing/programs';
@@ -9,7 +9,7 @@ import { failingCalls } from '../faults/failing-calls.js';
 import { fuzz } from '../faults/fuzz.js';
 import { kills } from '../faults/kills.js';
 import { parseOptions } from '../faults/options.js';
-import { sourcePrograms } from '../faults/processes.js';
+import { testedPrograms } from '../faults/processes.js';
 import { races } from '../faults/races.js';
 import { putTable, tableOf, type SectionResults } from '../faults/record.js';
 import { sampleOf, type Section } from '../faults/result.js';
@@ -33,7 +33,7 @@ describe('as promised', () => {
   ])('%s', async (_, section, share) => {
     const folder = path(section.name);
     mkdirSync(folder);
-    const results = await section({ folder, launch: sourcePrograms(), share, jobs: 2, seed: 1, say: () => undefined });
+    const results = await section({ folder, launch: testedPrograms(), share, jobs: 2, seed: 1, say: () => undefined });
     for (const { fault, what, tried, passed, notes } of results) expect(passed, `${fault} ${what}:\n${notes.join('\n')}`).toBe(tried);
     expect(results.every(({ tried }) => tried > 0)).toBe(true);
   });

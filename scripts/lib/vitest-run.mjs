@@ -18,13 +18,13 @@ export function countResults(report) {
   };
 }
 
-/** Runs vitest with extra arguments. Resolves to `{ passed, failed, skipped, note }`, or to `{ refused }`: why it does not take them. */
-export async function runVitest(args) {
+/** Runs vitest with extra arguments; `built` says that what is built is what the sources are. Resolves to `{ passed, failed, skipped, note }`, or to `{ refused }`: why it does not take them. */
+export async function runVitest(args, { built = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'xmoe-vitest-'));
   try {
     const reportFile = join(folder, 'report.json');
     const { code, refused } = await inherit([join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--passWithNoTests=false',
-      '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...args]);
+      '--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...args], built);
     if (refused !== undefined) return { refused };
     if (!existsSync(reportFile)) return { passed: 0, failed: 1, skipped: 0, note: `vitest wrote no report (exit code ${code})` };
     const counts = countResults(readJson(reportFile));
@@ -37,9 +37,9 @@ export async function runVitest(args) {
   }
 }
 
-const inherit = (args) => new Promise((resolve) => {
+const inherit = (args, built) => new Promise((resolve) => {
   const child = spawn(process.execPath, args,
-    { cwd: root, env: toolEnvironment(), stdio: ['ignore', 'inherit', 'pipe'] });
+    { cwd: root, env: toolEnvironment({ XMOE_TEST_BUILT: built ? '1' : '' }), stdio: ['ignore', 'inherit', 'pipe'] });
   let refused;
   child.stderr.once('data', (chunk) => {
     // What it makes of arguments that it does not know: an error that nobody catches, with a stack.

@@ -2,12 +2,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { programCommand } from './command.js';
 
 /** Registers what is done after the tests of a file. */
 export type After = (fn: () => void) => void;
@@ -57,7 +56,6 @@ export interface Harness {
 export function createHarness({ run, cli, after }: HarnessOptions): Harness {
   const children = new Set<ChildProcess>();
   after(() => children.forEach((child) => child.kill('SIGKILL'))); // those that a failed test left
-  const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
   const feed: Harness['feed'] = async (input, ...args) => {
     const text = { output: '', messages: '' };
@@ -75,7 +73,7 @@ export function createHarness({ run, cli, after }: HarnessOptions): Harness {
       return ended;
     },
     startProcess(...args) {
-      const child = spawn(process.execPath, ['--conditions=@xmoe/source', '--import', loader, fileURLToPath(cli), ...args], { stdio: 'pipe' });
+      const child = spawn(process.execPath, [...programCommand(cli), ...args], { stdio: 'pipe' });
       children.add(child);
       child.once('close', () => children.delete(child));
       const running: Running = { child, code: null, output: '', messages: '', ended: Promise.resolve({ code: null, output: '', messages: '' }) };

@@ -1,5 +1,6 @@
 // What tests of programs share: a folder of their own, the program run here or as a process, and what a run directory holds; and the
 // command line of programs that are the repository's own.
+export { programCommand } from './command.js';
 export { tryWrongLines } from './command-table.js';
 export { createHarness, temporaryFolder, waitUntil, type Ended, type Harness, type Running } from './harness.js';
 export { checkpointsOf, fingerprint, lastStep, metricsOf, type MetricsOfStep } from './run-contents.js';
