@@ -59,7 +59,7 @@ export const SCALES: readonly Scale[] = [
     corpora: [withBpe(SOTU, 512), withBpe(BROWN, 512)],
     fewer: true,
     every: 2,
-    train: { steps: 2400, warmupSteps: 60, batchSize: 8, learningRate: 0.006, finalLearningRate: 0.0003, ...AT_THE_END, testWindows: 512, checkpointEvery: 1200, routingEvery: 20 },
+    train: { steps: 2000, warmupSteps: 50, batchSize: 8, learningRate: 0.006, finalLearningRate: 0.0003, ...AT_THE_END, testWindows: 512, checkpointEvery: 1200, routingEvery: 20 },
   },
   {
     name: 'small',

@@ -17,7 +17,7 @@ export function addReproduceCommand(program: Command, terminal: Terminal, suite:
     .option('--data <path...>', 'files or directories instead of the text of the scale')
     .option('--max-steps <count>', 'steps of every run, instead of those of the scale', countFromOne)
     .option('--data-root <dir>', 'where prepared data is kept', 'runs/data')
-    .option('--out <dir>', 'folder of runs and report (default: runs/reproduce-SCALE)')
+    .option('--out <dir>', `folder of runs and report (default: runs/${suite.program}-SCALE)`)
     .option('--dry-run', 'print the plan and its cost, and do nothing')
     .option('--report-only', 'report what is finished, and train nothing')
     .action((what: string[], options) => reproduceCommand(terminal, suite, what, options));

@@ -1,10 +1,11 @@
 // Gathers what the finished runs of a folder have measured, row by row. Reads files.
 import type { Arm, Figures, Point, Results } from './experiment.js';
 import { canonical, runKey } from './plan-runs.js';
+import type { ExperimentSuite } from './suite.js';
 import { failureOf, isTrained, readPoints, runDirectory } from './run-files.js';
 
-/** @param trainingFigures what a run directory says of its training */
-export function collectResults(folder: string, seeds: readonly number[], trainingFigures: (directory: string, arm: Arm) => Figures): Results {
+/** @param suite says what a run directory tells of its training, and whether that is all */
+export function collectResults(folder: string, seeds: readonly number[], suite: Pick<ExperimentSuite, 'trainingFigures' | 'scoredByTraining'>): Results {
   const training = new Map<string, Figures>();
   const points = new Map<string, Record<string, Figures>>();
   const finished = (arm: Arm, seed: number): string | undefined => {
@@ -15,9 +16,9 @@ export function collectResults(folder: string, seeds: readonly number[], trainin
     const directory = finished(arm, seed);
     if (directory === undefined) return undefined;
     if (!points.has(directory)) points.set(directory, readPoints(directory));
-    const evaluated = points.get(directory)![canonical(point)];
+    const evaluated = suite.scoredByTraining ? {} : points.get(directory)![canonical(point)];
     if (!evaluated) return undefined;
-    if (!training.has(directory)) training.set(directory, trainingFigures(directory, arm));
+    if (!training.has(directory)) training.set(directory, suite.trainingFigures(directory, arm));
     return { ...training.get(directory)!, ...evaluated };
   };
   return {

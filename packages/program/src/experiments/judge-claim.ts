@@ -1,8 +1,8 @@
 // What a claim comes to at this size: one sentence, with the figure that it rests on. Judges rows, trains nothing.
-import { pairedDifference, isNoise, type Estimate } from './statistics.js';
+import { FEWEST_PAIRS, isNoise, pairedDifference, type Estimate } from './statistics.js';
 import type { Claim, Quality, Results, Row } from './experiment.js';
 
-export type Verdict = 'holds' | 'does not hold' | 'inside the noise' | 'one seed' | 'not run';
+export type Verdict = 'holds' | 'does not hold' | 'inside the noise' | 'too few seeds' | 'not run';
 
 export interface Judgement {
   readonly claim: string;
@@ -32,7 +32,7 @@ export function judgeClaim({ text, row, than, expect, within = 0 }: Claim, resul
   const figure = `${about}: ${differenceText(difference, quality)}, ${seeds}`;
   const say = (verdict: Verdict, words: string): Judgement => ({ claim: text, verdict, sentence: `${words}: ${figure}.`, difference });
   const noise = isNoise(difference);
-  if (noise === null) return say('one seed', 'Not decided, one seed has no spread');
+  if (noise === null) return say('too few seeds', `Not decided, ${FEWEST_PAIRS} seeds at least are needed`);
   const worse = quality.lowerIsBetter ? difference.mean : -difference.mean;
   if (expect === 'better') {
     if (noise) return say('inside the noise', 'Inside the noise at this size');

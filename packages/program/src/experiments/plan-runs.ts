@@ -43,12 +43,12 @@ export const rowsOf = ({ groups, claims }: Experiment): Row[] => [
  * The distinct runs, in the order in which they are to be made: the first group of every experiment before the second of any, and in a group
  * all arms of one seed before the next, so that what is there after a while is comparable. Claims may want rows beside those of the tables.
  */
-export function planRuns(experiments: readonly Experiment[], seeds: readonly number[]): PlannedRun[] {
+export function planRuns(experiments: readonly Experiment[], seeds: readonly number[], { scoredByTraining = false }: { readonly scoredByTraining?: boolean } = {}): PlannedRun[] {
   const runs = new Map<string, { seed: number; config: JsonObject; points: Map<string, Point>; wantedBy: Set<string> }>();
   const add = (experiment: Experiment, { arm, point }: Row, seed: number): void => {
     const key = runKey(arm, seed);
     const run = runs.get(key) ?? { seed, config: configOf(arm, seed), points: new Map<string, Point>(), wantedBy: new Set<string>() };
-    run.points.set(canonical(point), point);
+    if (!scoredByTraining) run.points.set(canonical(point), point);
     run.wantedBy.add(experiment.name);
     runs.set(key, run);
   };

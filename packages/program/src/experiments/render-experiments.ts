@@ -39,7 +39,7 @@ function experimentSection({ name, title, question, groups, claims }: MeasuredEx
   return section(name, title, question, `${claimsList(claims)}\n${tables}\n${measured}`);
 }
 
-const MARKS: Readonly<Record<Judgement['verdict'], string>> = { holds: '✓', 'does not hold': '✗', 'inside the noise': '≈', 'one seed': '1', 'not run': '–' };
+const MARKS: Readonly<Record<Judgement['verdict'], string>> = { holds: '✓', 'does not hold': '✗', 'inside the noise': '≈', 'too few seeds': '?', 'not run': '–' };
 
 function claimsList(claims: readonly Judgement[]): string {
   if (claims.length === 0) return '';
@@ -57,7 +57,7 @@ function groupTable({ title, note, baseline, publishedColumns, rows }: MeasuredG
   ];
   const body = rows.map((row) => [
     row.label, ...publishedColumns.map((column) => (row.published[column] === undefined ? '–' : String(row.published[column]))),
-    estimateText(row.quality, quality), ...(baseline === null ? [] : [fromBaseline(row)]),
+    estimateText(row.quality, quality), ...(baseline === null ? [] : [fromBaseline(row, quality)]),
     ...shown.map((column) => estimateText(row.figures[column.key] ?? null, column)), String(row.seeds),
   ]);
   const caption = note === '' ? '' : `<p class="caption">${escapeHtml(note)}</p>\n`;
@@ -72,11 +72,15 @@ export function estimateText(estimate: Estimate | null, { digits, share }: Pick<
   return `${show(estimate.mean)}${spread}${share ? ' %' : ''}`;
 }
 
-const fromBaseline = ({ differenceText, noise }: MeasuredRow): string => (differenceText === '' ? '' : `${differenceText}${noise === true ? ', inside the noise' : ''}${noise === null ? ', one seed' : ''}`);
+function fromBaseline({ difference, noise }: MeasuredRow, { digits }: Quality): string {
+  if (difference === null) return '';
+  const sign = difference.mean < 0 ? '−' : '+';
+  return `${sign}${estimateText({ ...difference, mean: Math.abs(difference.mean) }, { digits })} ${{ true: '≈', false: '', null: '?' }[String(noise)]}`.trim();
+}
 
 function legendSection(quality: Quality, columns: readonly FigureColumn[]): string {
   const rows = [[quality.title, quality.meaning], ...columns.map(({ title, meaning }) => [title, meaning])];
-  const caption = `Mean ± standard error over seeds. Differences are paired: both sides had the same seed, so the same batches and, where they share any, the same initial weights. Below ${NOISE_ERRORS} standard errors: inside the noise. `
+  const caption = `Mean ± standard error over seeds. Differences are paired: both sides had the same seed, so the same batches and, where they share any, the same initial weights. Below ${NOISE_ERRORS} standard errors: inside the noise, marked ≈; fewer than three pairs decide nothing, marked ?. `
     + 'With three seeds even an empty difference is above that in one comparison of five or six; the choice of the test text is not in it.';
   return section('legend', 'What the columns are', caption, table([{ title: 'column' }, { title: 'meaning' }], rows));
 }

@@ -24,18 +24,20 @@ export async function reproduceCommand(terminal: Terminal, suite: ExperimentSuit
   const { scale, data } = options;
   const experiments = experimentsOf(suite, names, options);
   const seeds = Array.from({ length: options.seeds }, (_, index) => index + 1);
-  const folder = options.out ?? join('runs', `reproduce-${scale}`);
-  const plan = planRuns(experiments, seeds);
+  const folder = options.out ?? join('runs', `${suite.program}-${scale}`);
+  const plan = planRuns(experiments, seeds, suite);
   terminal.output.write(planText({ suite, experiments, plan, seeds, folder, options }));
   if (options.dryRun) return;
   const identity: JsonObject = { program: suite.program, scale, data: data ? [...data] : null };
   await checkFolder(folder, identity);
   terminal.outliveReaders(); // what counts is in files
+  const work = { suite, experiments, plan, seeds, folder, options };
+  // Also beside a call that is training: both files are replaced as wholes.
+  if (options.reportOnly) return writeReport(terminal, work, null);
   const lock = await lockRunDirectory(folder);
   try {
     await replaceFile(join(folder, EXPERIMENT_FILES.plan), `${JSON.stringify(identity)}\n`);
-    const work = { suite, experiments, plan, seeds, folder, options };
-    const seconds = options.reportOnly ? null : await makeRuns(terminal, work).finally(() => writeReport(terminal, work, null).catch(() => undefined));
+    const seconds = await makeRuns(terminal, work).finally(() => writeReport(terminal, work, null).catch(() => undefined));
     await writeReport(terminal, work, seconds);
   } finally {
     lock.release();

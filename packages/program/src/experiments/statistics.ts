@@ -32,7 +32,10 @@ export function pairedDifference(values: readonly (number | undefined)[], others
   }));
 }
 
-/** Whether a difference is below {@link NOISE_ERRORS} standard errors; null where one pair alone cannot tell. */
-export function isNoise({ mean, error }: Estimate): boolean | null {
-  return error === null ? null : Math.abs(mean) < NOISE_ERRORS * error;
+/** Fewer pairs decide nothing: the standard error of two is itself a guess. */
+export const FEWEST_PAIRS = 3;
+
+/** Whether a difference is below {@link NOISE_ERRORS} standard errors; null where too few pairs tell. */
+export function isNoise({ mean, error, count }: Estimate): boolean | null {
+  return error === null || count < FEWEST_PAIRS ? null : Math.abs(mean) < NOISE_ERRORS * error;
 }

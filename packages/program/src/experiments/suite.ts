@@ -8,6 +8,8 @@ export interface ExperimentSuite {
   readonly scales: readonly string[];
   /** All of them at a scale, in the order in which `all` makes them. */
   experiments(scale: string, change: ScaleChange): readonly Experiment[];
+  /** Its runs end with all figures: nothing is to be evaluated by `sweep`. Default false. */
+  readonly scoredByTraining?: boolean;
   /** Where --backend is not given. */
   backendOf(scale: string): string;
   readonly quality: Quality;
@@ -35,7 +37,7 @@ export interface ReproduceOptions extends ScaleChange {
   readonly jobs: number;
   readonly backend?: string;
   readonly dataRoot: string;
-  /** Default: runs/reproduce-SCALE. */
+  /** Default: runs/PROGRAM-SCALE. */
   readonly out?: string;
   readonly dryRun?: boolean;
   readonly reportOnly?: boolean;

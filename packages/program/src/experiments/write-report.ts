@@ -16,7 +16,7 @@ import { isDone } from './run-plan.js';
 /** @param seconds what the call took; null where it only reports */
 export async function writeReport(terminal: Terminal, work: Work, seconds: number | null): Promise<void> {
   const { suite, experiments, plan, seeds, folder, options } = work;
-  const results = collectResults(folder, seeds, (directory, arm) => suite.trainingFigures(directory, arm));
+  const results = collectResults(folder, seeds, suite);
   const rules = { quality: suite.quality, columns: suite.columns, seeds: seeds.length };
   const sections = experiments.map((experiment) => {
     const measured = experiment.measurement && readObject(measurementPath(folder, experiment.measurement.name));
@@ -27,11 +27,11 @@ export async function writeReport(terminal: Terminal, work: Work, seconds: numbe
       shown: measured ? experiment.measurement!.show(measured) : null,
     };
   });
-  const warnings = [...missingText(work), ...suite.notes(options.scale, options)];
+  const warnings = [...missingText(work), ...suite.notes(options.scale, options), `Reported on ${machineText()}. Seconds are as good as the machine was quiet.`];
   const createdAt = new Date().toISOString();
   const done = plan.filter((run) => isDone(folder, run)).length;
-  const facts = [['scale', options.scale], ['seeds', String(seeds.length)], ['runs', `${done} of ${plan.length}`], ['backend', options.backend ?? suite.backendOf(options.scale)], ['machine', machineText()]] as const;
-  const command = `${suite.program} reproduce ${experiments.map(({ name }) => name).join(' ')} --scale ${options.scale} --seeds ${seeds.length}`;
+  const facts = [['scale', options.scale], ['seeds', String(seeds.length)], ['runs', `${done} of ${plan.length}`], ['backend', options.backend ?? suite.backendOf(options.scale)]] as const;
+  const command = `${suite.program} reproduce ${experiments.map(({ name }) => name).join(' ')} --scale ${options.scale} --seeds ${seeds.length}${options.maxSteps === undefined ? '' : ` --max-steps ${options.maxSteps}`}${options.data ? ` --data ${options.data.join(' ')}` : ''}`;
   const json = { command, createdAt, facts: Object.fromEntries(facts), warnings, quality: { ...suite.quality, inOtherWords: undefined }, columns: suite.columns, experiments: sections.map(({ experiment }) => experiment) };
   const [htmlPath, jsonPath] = [join(folder, EXPERIMENT_FILES.report), join(folder, EXPERIMENT_FILES.json)];
   await replaceFile(jsonPath, `${JSON.stringify(json, null, 1)}\n`);
@@ -40,14 +40,14 @@ export async function writeReport(terminal: Terminal, work: Work, seconds: numbe
 }
 
 /** What a reader must not overlook: runs that are not there, or gave nothing. */
-function missingText({ plan, experiments, folder, seeds }: Work): string[] {
+function missingText({ suite, plan, experiments, folder, seeds }: Work): string[] {
   const failures = plan.flatMap((run) => {
     const why = failureOf(runDirectory(folder, run.key));
     return why === undefined ? [] : [`${run.key} has no result: ${why}`];
   });
   const missing = plan.filter((run) => !isDone(folder, run));
   const byExperiment = experiments.flatMap((experiment) => {
-    const own = planRuns([experiment], seeds); // with its own evaluations alone
+    const own = planRuns([experiment], seeds, suite); // with its own evaluations alone
     const open = own.filter((run) => !isDone(folder, run)).length;
     return open === 0 ? [] : [`${experiment.name} ${open} of ${own.length}`];
   });

@@ -63,7 +63,7 @@ table.translations td { white-space: normal; width: 33%; overflow-wrap: anywhere
 ul { margin: 0; padding-left: 1.2em; }
 ul.claims { list-style: none; padding: 0; margin: 0 0 12px; }
 ul.claims li { padding: 6px 0 6px 2em; text-indent: -2em; border-bottom: 1px solid var(--line); }
-ul.claims b { display: inline-block; width: 2em; text-indent: 0; }
+ul.claims b { display: inline-block; width: 1.7em; text-indent: 0; }
 h3 { font-size: 0.95rem; font-weight: 600; margin: 14px 0 8px; }
 @media (max-width: 760px) {
   main { padding: 20px 12px 40px; }

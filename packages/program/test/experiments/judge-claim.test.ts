@@ -20,10 +20,11 @@ describe('estimates', () => {
     expect(difference.count).toBe(3);
   });
 
-  it('are noise below two standard errors, and undecided without one', () => {
+  it('are noise below two standard errors, and undecided with fewer than three pairs', () => {
     expect(isNoise({ mean: -1.9, error: 1, count: 3 })).toBe(true);
     expect(isNoise({ mean: -2.1, error: 1, count: 3 })).toBe(false);
     expect(isNoise({ mean: 9, error: null, count: 1 })).toBeNull();
+    expect(isNoise({ mean: 9, error: 0.1, count: 2 })).toBeNull();
   });
 });
 
@@ -39,7 +40,8 @@ describe('judgeClaim', () => {
     ['better', [1, 1.1, 0.9], [2, 2.1, 1.95], 'holds'],
     ['better', [2, 2.1, 1.95], [1, 1.1, 0.9], 'does not hold'],
     ['better', [1, 2, 3], [1.1, 1.9, 3.05], 'inside the noise'],
-    ['better', [1], [2], 'one seed'],
+    ['better', [1], [2], 'too few seeds'],
+    ['better', [1, 1.01], [2, 2.01], 'too few seeds'],
     ['better', [undefined], [2], 'not run'],
     ['no worse', [1, 2, 3], [1.1, 1.9, 3.05], 'holds'],
     ['no worse', [1.5, 2.5, 3.51], [1, 2, 3], 'does not hold'],

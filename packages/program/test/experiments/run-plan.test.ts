@@ -96,7 +96,7 @@ describe('reproduceCommand', () => {
     writeFileSync(join(folder, 'plan.json'), '{"program":"toy","scale":"tiny","data":null}');
     const text = await call(['all'], { out: folder, reportOnly: true });
     expect(text).toContain('This report is not whole: 7 of 9 runs are missing (one 2 of 6, two 7 of 9)');
-    expect(text).toContain('Holds at this size: B against A: −1.000 ± 0.000 nats, 2 seeds of 3.');
+    expect(text).toContain('Not decided, 3 seeds at least are needed: B against A: −1.000 ± 0.000 nats, 2 seeds of 3.');
     const json = JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8'));
     expect(json.experiments[1].groups[0].rows.map((row: { seeds: number }) => row.seeds)).toEqual([0, 0]); // B was not evaluated at t = 1
     expect(json.experiments[0].groups[0].rows[1]).toMatchObject({ label: 'B', seeds: 2, quality: { mean: expect.closeTo(2.15) }, difference: { mean: -1 } });
@@ -124,8 +124,18 @@ describe('reproduceCommand', () => {
   });
 });
 
+it('trains and evaluates nothing more where training scores', async () => {
+  const folder = path('scored');
+  const told: string[] = [];
+  const plan = planRuns(toyExperiments(), [1], { scoredByTraining: true });
+  await createPlanRunner({ folder, jobs: 1, threads: 1, trainFlags: [], sweepFlags: [], stop: { requested: false }, start: standIn(told), onRun: () => undefined }).run(plan);
+  expect(told.map((line) => line.split(' ')[0])).toEqual(['train', 'train', 'train']);
+  const results = collectResults(folder, [1], { trainingFigures: () => ({ loss: 4 }), scoredByTraining: true });
+  expect(results.figures(toyExperiments()[0]!.groups[0]!.rows[0]!)).toEqual([{ loss: 4 }]);
+});
+
 it('collects nothing of a run that has no result', () => {
   const folder = path('none');
   const [first] = toyExperiments();
-  expect(collectResults(folder, [1], () => ({})).figures(first!.groups[0]!.rows[0]!)).toEqual([undefined]);
+  expect(collectResults(folder, [1], { trainingFigures: () => ({}) }).figures(first!.groups[0]!.rows[0]!)).toEqual([undefined]);
 });
