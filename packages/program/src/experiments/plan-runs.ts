@@ -34,7 +34,7 @@ export function runKey(arm: Arm, seed: number): string {
 }
 
 /** All rows of an experiment. */
-export const rowsOf = ({ groups, claims }: Experiment): Row[] => [
+const rowsOf = ({ groups, claims }: Experiment): Row[] => [
   ...groups.flatMap(({ rows, baseline }) => [...rows, ...(baseline ? [baseline] : [])]),
   ...claims.flatMap(({ row, than }) => [row, than]),
 ];

@@ -65,7 +65,7 @@ function groupTable({ title, note, baseline, publishedColumns, rows }: MeasuredG
 }
 
 /** A mean with its standard error. */
-export function estimateText(estimate: Estimate | null, { digits, share }: Pick<FigureColumn, 'digits' | 'share'>): string {
+function estimateText(estimate: Estimate | null, { digits, share }: Pick<FigureColumn, 'digits' | 'share'>): string {
   if (estimate === null) return 'not run';
   const show = (value: number): string => (share ? (100 * value).toFixed(digits) : value.toFixed(digits));
   const spread = estimate.error === null || Number(show(estimate.error)) === 0 ? '' : ` ± ${show(estimate.error)}`;
