@@ -99,9 +99,10 @@ describe.each(Object.entries(SETTINGS))('on %s', (_name, { precision, create, nu
       const group = { ...problem, tokenIds: ids(problem), capacity: 3 };
       if (!router.state) return expectSame(routeOn(engine, router, { ...group, training }), reference(own, { ...group, training, precision }), near);
       let state = initialState(engine, router, problem.N)!;
-      for (const learns of [true, true, false]) {
-        const routing = routeOn(engine, router, { ...group, training: learns, state });
-        const expected = reference(own, { ...group, training: learns, precision, state: await plainOf(state) });
+      for (const [learns, logits] of [[true, group.logits], [true, group.logits.map((row) => row.toReversed())], [false, group.logits]] as const) {
+        const now = { ...group, logits }; // other tokens each time: averages show
+        const routing = routeOn(engine, router, { ...now, training: learns, state });
+        const expected = reference(own, { ...now, training: learns, precision, state: await plainOf(state) });
         await expectSame(routing, expected, near);
         if (!learns) {
           expect([routing.statistics, expected.statistics ?? null]).toEqual([null, null]);
