@@ -3,3 +3,5 @@ export { MpiComm } from './mpi/mpi-comm.js';
 export { openComm, type OpenCommOptions, type OpenedComm } from './mpi/open-comm.js';
 export { readLauncher, type Launched, type MpiFamily } from './mpi/launcher.js';
 export { STUCK_EXIT_CODE } from './mpi/watchdog.js';
+export { launchLine, type Launcher, type LaunchRequest } from './launch/launch-line.js';
+export { askLauncher, findLauncher, MPI_FAMILIES, runLauncher } from './launch/run-launcher.js';

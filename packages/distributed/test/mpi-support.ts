@@ -16,7 +16,7 @@ const COMMANDS: Record<MpiFamily, { name: string; flags: readonly string[] }> = 
 };
 
 /** The environment in which the launchers work. */
-function mpiEnvironment(): NodeJS.ProcessEnv {
+export function mpiEnvironment(): NodeJS.ProcessEnv {
   const env = { ...process.env };
   if (!existsSync(unpacked)) return env;
   for (const [, name, value] of readFileSync(unpacked, 'utf8').matchAll(/^export (\w+)="?(.*?)"?$/gm)) {

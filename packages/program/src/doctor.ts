@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { createEngine, isXMoEError, matmul, sum, type Backend } from '@xmoe/core';
 import type { BackendOpener } from './device.js';
+import { mpiFindings } from './launch-command.js';
 import { alignedFacts, type Terminal } from './terminal.js';
 import { wasmFeatures } from './wasm-features.js';
 
@@ -14,10 +15,12 @@ export interface DoctorOptions {
   /** What --backend takes, and what opens it. */
   backendNames: readonly string[];
   openBackend: BackendOpener;
+  /** Whether to start ranks under each MPI. */
+  mpi: boolean;
 }
 
 /** Exit code 1 when not even the default backend works. */
-export async function doctorCommand(terminal: Terminal, { program, version, backendNames, openBackend }: DoctorOptions): Promise<void> {
+export async function doctorCommand(terminal: Terminal, { program, version, backendNames, openBackend, mpi }: DoctorOptions): Promise<void> {
   const before = wasmFeatures();
   const findings: Finding[] = [];
   for (const name of backendNames) findings.push([name, await diagnose(name, openBackend)]);
@@ -36,6 +39,7 @@ export async function doctorCommand(terminal: Terminal, { program, version, back
     'Backends',
     alignedFacts(findings),
     '',
+    ...(mpi ? ['MPI', alignedFacts(mpiFindings()), ''] : []),
   ].join('\n'));
   if (findings.some(([name, text]) => name === 'auto' && !text.startsWith(WORKS))) terminal.exitCode = 1;
 }

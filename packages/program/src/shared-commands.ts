@@ -1,9 +1,10 @@
 // The commands that every program with a task has, with their options and help: the first minutes (start, demo) and train; presets and
 // doctor. What else a program can do it adds itself.
 import type { Command } from 'commander';
-import { backendOption, withConfigOptions, withTrainOptions } from './command-flags.js';
+import { backendOption, countFromOne, withConfigOptions, withTrainOptions } from './command-flags.js';
 import type { BackendOpener } from './device.js';
 import { doctorCommand } from './doctor.js';
+import { CHECK_COMMAND, checkCommand, launchCommand, MPI_NAMES } from './launch-command.js';
 import type { Task, TaskConfig, TaskData, TaskModel } from './task.js';
 import { alignedFacts, type Terminal } from './terminal.js';
 import { trainCommand } from './train-command.js';
@@ -44,7 +45,7 @@ export function addTrainingCommands<Config extends TaskConfig, Data extends Task
   }
 }
 
-/** Adds `presets` and `doctor`. */
+/** Adds `presets`, `doctor` and `launch`. */
 export function addLookupCommands<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
   program: Command,
   terminal: Terminal,
@@ -53,5 +54,12 @@ export function addLookupCommands<Config extends TaskConfig, Data extends TaskDa
   program.command('presets').description('list the presets')
     .action(async () => void terminal.output.write(`${alignedFacts(await task.configuration.resolver.presets())}\n`));
   program.command('doctor').description('what this machine offers: Node, WebAssembly, and each backend with the reason where it does not work')
-    .action(() => doctorCommand(terminal, { program: task.configuration.program, version, backendNames, openBackend }));
+    .option('--mpi', 'start two ranks under each MPI as well')
+    .action(({ mpi = false }) => doctorCommand(terminal, { program: task.configuration.program, version, backendNames, openBackend, mpi }));
+  program.command('launch <command...>').description('start a command as several ranks, by the launcher of an MPI: launch -n 4 -- train --preset tiny')
+    .requiredOption('-n, --ranks <count>', 'how many ranks', countFromOne)
+    .option('--hosts <list>', 'hosts with places for ranks, e.g. a:2,b:2 (default: this machine)')
+    .option('--mpi <name>', `${MPI_NAMES.join(' or ')} (default: the first that is there)`)
+    .action((command, options) => launchCommand(terminal, command, options));
+  program.command(CHECK_COMMAND, { hidden: true }).action(() => checkCommand(terminal));
 }

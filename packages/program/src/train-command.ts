@@ -30,9 +30,9 @@ export async function trainCommand<Config extends TaskConfig, Data extends TaskD
   stream.write(`${plan.preset}: ${task.describe.headline(plan.config)}\n${begins}${ranks.launched ? `Ranks: ${ranks.description}\n` : ''}`);
   terminal.outliveReaders(); // metrics and checkpoints are the record
   const ended = await trainOnRanks(await planOnRanks(plan, ranks), task, { openBackend, stream, comm });
-  await comm.close();
   terminal.exitCode = ended.exitCode;
-  if (comm.rank === 0) terminal.output.write(ended.text);
+  if (comm.rank === 0) terminal.output.write(ended.text); // before others may end: with a code of their own they end this one
+  await comm.close();
   if (ended.problem) throw ended.problem;
 }
 
