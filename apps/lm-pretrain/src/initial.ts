@@ -7,6 +7,7 @@ import { jsonObject, type JsonObject } from '@xmoe/files';
 import type { BytePairTokenizer } from '@xmoe/text';
 import { printable, type InitialChoice, type InitialWeights } from '@xmoe/program';
 import type { Config } from './config.js';
+import { readRecord } from './session.js';
 
 /** Opens `source`. @throws XMoEError what is wrong with it */
 export async function readInitial(source: string, choice: InitialChoice): Promise<InitialWeights<Config>> {
@@ -37,6 +38,9 @@ export async function openInitial(source: string, { presetGiven }: InitialChoice
     },
   } };
 }
+
+/** Prepared data that weights were trained on; empty where that is not known. */
+export const dataOf = async ({ kind }: LanguageWeights, source: string): Promise<string> => (kind === 'run' ? (await readRecord(source)).data : '');
 
 /** Those of the weights; of a preset that was asked for where the weights are dense, in sizes that are the dense layer's. */
 function expertsOf({ model, moe }: LanguageWeights, asked: JsonObject | null | undefined): JsonObject | null {

@@ -1,10 +1,12 @@
 // The commands that take weights from elsewhere and to elsewhere: options and help. What they do is in commands/.
-import type { Terminal } from '@xmoe/program';
+import { countFromOne, countOrAll, finiteNumber, wholeNumber, type Terminal } from '@xmoe/program';
 import type { Command } from 'commander';
+import { convertCommand } from './commands/convert.js';
 import { exportCommand } from './commands/export.js';
 import { importCommand } from './commands/import.js';
+import { tuneCommand } from './commands/tune.js';
 
-/** Adds `import` and `export`. `backend`: the option of that name. */
+/** Adds `import`, `export`, `convert` and `tune`. `backend`: the option of that name. */
 export function addWeightsCommands(program: Command, terminal: Terminal, backend: readonly [string, string, string]): void {
   program
     .command('import <source>')
@@ -19,4 +21,28 @@ export function addWeightsCommands(program: Command, terminal: Terminal, backend
     .option('--dtype <name>', 'float32 or float16, which rounds', 'float32')
     .option('--title <text>', 'of the model card (default: the name of the folder)')
     .action((source, folder, options) => exportCommand(terminal, source, folder, options));
+  program
+    .command('convert <source>')
+    .description('a dense model as XMoE: its layers split into experts, with all of which it is the same model')
+    .requiredOption('--experts <N>', 'experts per layer; they divide its hidden size', countFromOne)
+    .requiredOption('--out <dir>', 'run directory, which must not hold a run')
+    .option('--by <way>', 'which hidden units make an expert: order, random or co-activation, those that a text activates together', 'order')
+    .option('--every <n>', 'experts in layers n, 2·n, …', countFromOne, 1)
+    .option('--seed <seed>', 'of --by random', wholeNumber, 1)
+    .option('--data <path...>', 'text for --by co-activation (default: that of the run)')
+    .option('--tokens <count>', 'of that text to look at', countFromOne, 2048)
+    .option('--data-root <dir>', 'where prepared data is kept', 'runs/data')
+    .option(...backend)
+    .action((source, options) => convertCommand(terminal, source, options));
+  program
+    .command('tune <run>')
+    .description('the threshold for a share of FLOPs or for a perplexity, found on validation text')
+    .option('--flops <share>', 'of the dense layers in place of experts, e.g. 0.5', finiteNumber)
+    .option('--perplexity <rise>', 'above that of all experts, e.g. +1%')
+    .option('--checkpoint <which>', 'best, latest, or a name like step-00000500', 'best')
+    .option('--max-windows <count>', 'of validation text, or all (default: as many as the run scored)', countOrAll)
+    .option('--out <dir>', 'store the weights with the threshold as a run of their own')
+    .option('--json', 'print one JSON object')
+    .option(...backend)
+    .action((run, options) => tuneCommand(terminal, run, options));
 }

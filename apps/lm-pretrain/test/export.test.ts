@@ -78,8 +78,8 @@ describe('a trained run', () => {
     expect((await score(path('run'), '--data', data)).leakFree.perplexity).toBe((await score(path('run'))).leakFree.perplexity); // the same text, named
   });
 
-  it('is no training to go on with once it is imported, and has no text of its own', async () => {
-    await mustRun('import', path('run'), '--out', path('weights'));
+  it('is no training to go on with once it is imported, and a folder has no text of its own', async () => {
+    await mustRun('import', path('folder'), '--out', path('weights'));
     expect(await runHere('train', '--resume', '--out', path('weights'))).toMatchObject({ code: 2, messages: expect.stringContaining('holds weights, and no training to go on with') });
     expect(await runHere('eval', path('weights'), '--backend', 'tfjs:wasm')).toMatchObject({ code: 65, messages: expect.stringContaining('name text with --data') });
   });

@@ -23,7 +23,8 @@ export {
   type SideName, type TranslationModelSize, type XMoETranslator,
 } from './translation/translation-model.js';
 export { createTranslationTrainer } from './translation/translation-trainer.js';
-export { fitStates, fitWeights } from './weights/fit-weights.js';
+export { coActivationOrder, hiddenActivations } from './weights/co-activation.js';
+export { fitStates, fitWeights, type UnitOrders } from './weights/fit-weights.js';
 export {
   createTranslator, longestSequence, sourceLimits, type DecodingOptions, type SourceLimits, type Translator, type TranslatorOptions,
 } from './translation/translator.js';

@@ -25,13 +25,21 @@ export interface DecomposedWeights {
   readonly b2: Float32Array;
 }
 
+export interface DenseSizes {
+  readonly width: number;
+  readonly hidden: number;
+  readonly experts: number;
+  /** Each of the D hidden units once: expert i takes those at i·s … (i + 1)·s − 1. Default: as they are. */
+  readonly order?: ArrayLike<number>;
+}
+
 /**
- * Expert i takes hidden units i·s … (i + 1)·s − 1, with their columns of W1 and rows of W2, and a share b2/N of the output
+ * Expert i takes hidden units i·s … (i + 1)·s − 1 of `order`, with their columns of W1 and rows of W2, and a share b2/N of the output
  * bias: so the sum of all N experts with weight 1 is the dense layer (Eq. 4). A router that weighs by p, or takes fewer
  * experts, gives an approximation that fine-tuning closes.
- * @throws XMoEError `value` when N does not divide D; `shape` when an array has another length
+ * @throws XMoEError `value` when N does not divide D, or the order is none; `shape` when an array has another length
  */
-export function splitDense(dense: DenseWeights, sizes: { width: number; hidden: number; experts: number }): DecomposedWeights {
+export function splitDense(dense: DenseWeights, sizes: DenseSizes): DecomposedWeights {
   const op = 'splitDense';
   requireOptions(op, dense);
   requireOptions(op, sizes);
@@ -46,17 +54,26 @@ export function splitDense(dense: DenseWeights, sizes: { width: number; hidden: 
     if (found === length) continue;
     throw new XMoEError('shape', `${name} has ${found ?? 'no'} numbers, expected ${length}`, { op, hint: `the layer is ${d} → ${D} → ${d}` });
   }
+  const order = readOrder(op, sizes.order, D);
   const s = D / N;
   const w1 = new Float32Array(N * d * s);
   for (let i = 0; i < N; i++) {
     for (let row = 0; row < d; row++) {
-      for (let j = 0; j < s; j++) w1[(i * d + row) * s + j] = dense.w1[row * D + i * s + j]!;
+      for (let j = 0; j < s; j++) w1[(i * d + row) * s + j] = dense.w1[row * D + order[i * s + j]!]!;
     }
   }
   return {
     w1,
-    b1: Float32Array.from(dense.b1), // [D] is [N, s] already
-    w2: Float32Array.from(dense.w2), // [D, d] is [N, s, d] already
+    b1: Float32Array.from(order, (unit) => dense.b1[unit]!), // [D] is [N, s] already
+    w2: Float32Array.from({ length: D * d }, (_, index) => dense.w2[order[Math.floor(index / d)]! * d + (index % d)]!), // and [D, d] is [N, s, d]
     b2: Float32Array.from({ length: N * d }, (_, index) => dense.b2[index % d]! / N),
   };
+}
+
+function readOrder(op: string, order: ArrayLike<number> | undefined, units: number): Int32Array {
+  if (order === undefined) return Int32Array.from({ length: units }, (_, unit) => unit);
+  const read = Int32Array.from(order);
+  const seen = new Set(read.filter((unit) => unit >= 0 && unit < units));
+  if (read.length === units && seen.size === units) return read;
+  throw new XMoEError('value', `the order has ${read.length} entries, of which ${seen.size} are different units of ${units}`, { op, hint: `pass each of 0 … ${units - 1} once` });
 }

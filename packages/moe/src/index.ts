@@ -1,5 +1,5 @@
 // The public surface of @xmoe/moe: the layer on tensors. The same on plain arrays is @xmoe/moe/reference.
-export { type DecomposedWeights, type DenseWeights, splitDense } from './decompose.js';
+export { type DecomposedWeights, type DenseSizes, type DenseWeights, splitDense } from './decompose.js';
 export { applyExperts, type ExpertActivation, type ExpertsOptions, type ExpertsResult, type ExpertWeights } from './experts.js';
 export { createMoeFeedForward, type MoeFeedForwardConfig } from './feed-forward.js';
 export { denseFlops, equalFlopsHidden, moeFlops, type MoeFlops, type MoeFlopsOptions } from './flops.js';

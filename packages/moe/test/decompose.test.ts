@@ -28,6 +28,21 @@ function denseForward(): number[] {
 }
 
 describe('splitDense', () => {
+  it('takes hidden units in an order, and refuses what is none', () => {
+    const order = [3, 0, 11, 7, 1, 2, 10, 4, 9, 5, 8, 6];
+    const sizes = { width: d, hidden: D, experts: 4 };
+    const { w1, b1, w2 } = splitDense(dense, { ...sizes, order });
+    order.forEach((unit, at) => {
+      const [expert, column] = [Math.floor(at / 3), at % 3];
+      expect(b1[at]).toBe(Math.fround(dense.b1[unit]));
+      for (let row = 0; row < d; row++) {
+        expect(w1[(expert * d + row) * 3 + column]).toBe(Math.fround(dense.w1[row * D + unit]));
+        expect(w2[at * d + row]).toBe(Math.fround(dense.w2[unit * d + row]));
+      }
+    });
+    for (const wrong of [[0, 1], order.with(0, 0), order.with(0, 12)]) expect(() => splitDense(dense, { ...sizes, order: wrong })).toThrow('different units of 12');
+  });
+
   it.each([1, 2, 3, 4, 12])('%d experts with weight 1 sum to the dense layer on every path (Eq. 4)', async (N) => {
     const engine = createEngine(createCpuBackend({ accumulate: 'float64' }));
     const s = D / N;

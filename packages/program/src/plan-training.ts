@@ -67,7 +67,7 @@ export async function planTraining<Config>(options: TrainOptions, command: Comma
   const debug = DEBUG_LEVELS.find((name) => name === options.debug);
   if (!debug) throw new XMoEError('config', `there is no debug level ${JSON.stringify(options.debug)}`, { hint: `one of ${DEBUG_LEVELS.join(', ')}` });
   const record = options.resume ? await rules.readRecord(options.out!) : undefined;
-  if (record?.data === '') {
+  if (record?.trained === false) {
     throw new XMoEError('config', `${options.out!} holds weights, and no training to go on with`, { hint: `begin one with --init-from ${options.out!}, in another --out` });
   }
   // Flags apply to the configuration of the run to go on with, unless a preset is named, and must not change it.

@@ -24,8 +24,10 @@ export interface RunRecord<Config> {
   preset: string;
   /** The backend that the run began on: results are bit for bit the same only there. */
   backend: string;
-  /** Directory of the prepared data; empty where there are none: weights that were not trained here. */
+  /** Directory of the prepared data; empty where there are none. */
   data: string;
+  /** false: weights that no training of this run made. Absent: trained. */
+  trained?: false;
   config: Config;
   /** The weights that it began with; absent for random ones. */
   initial?: InitialRecord;
@@ -49,7 +51,7 @@ export async function readRunRecord<Config>(directory: string, configSchema: z.Z
   const other = programOf(value);
   // Said before a long list of keys that are unknown here.
   if (other !== undefined && other !== program) throw new XMoEError('config', `${directory} is a run of ${other}`, { hint: `use ${other}` });
-  const schema = z.object({ program: z.string().optional(), preset: z.string(), backend: z.string(), data: z.string(), config: configSchema, initial: initialRecordSchema.optional(), changes: changesSchema.optional() });
+  const schema = z.object({ program: z.string().optional(), preset: z.string(), backend: z.string(), data: z.string(), config: configSchema, trained: z.literal(false).optional(), initial: initialRecordSchema.optional(), changes: changesSchema.optional() });
   return parseConfig(schema, value, { where: path });
 }
 

@@ -1,5 +1,5 @@
-// A run that nobody trained: weights from elsewhere, kept so that every command that uses a run takes them. It has no data, and a
-// training begins with it (--init-from) instead of going on with it.
+// A run that nobody trained: weights from elsewhere, kept so that every command that uses a run takes them. A training begins
+// with it (--init-from) instead of going on with it.
 import { join } from 'node:path';
 import { replaceFile } from '@xmoe/files/node';
 import { jsonObject } from '@xmoe/files';
@@ -9,8 +9,7 @@ import { createCheckpointStore, lockRunDirectory } from '@xmoe/train/node';
 import { refuseExistingRun, RUN_FILES, type RunRecord } from './run-directory.js';
 
 export interface WeightsRun<Config> {
-  /** Without data. */
-  readonly record: Omit<RunRecord<Config>, 'data'>;
+  readonly record: Omit<RunRecord<Config>, 'trained'>;
   /** Parameters by name. */
   readonly tensors: readonly StoredTensor[];
   readonly tokenizer: BytePairTokenizer;
@@ -25,7 +24,7 @@ export async function writeWeightsRun<Config extends object>(out: string, { reco
     const saved = { config: jsonObject(record.config, 'the configuration'), tokenizerHash: tokenizer.hash };
     const store = createCheckpointStore({ directory: join(out, RUN_FILES.checkpoints) });
     const { path } = await store.save({ step: 0, tensors: { parameters: [...tensors] }, files: { 'tokenizer.json': tokenizerToJson(tokenizer) }, state: { saved } });
-    await replaceFile(join(out, RUN_FILES.config), `${JSON.stringify({ ...record, data: '' }, null, 2)}\n`);
+    await replaceFile(join(out, RUN_FILES.config), `${JSON.stringify({ ...record, trained: false }, null, 2)}\n`);
     return path;
   } finally {
     lock.release();

@@ -54,6 +54,8 @@ export const languageRunSchema = z.object({
     accumulation: batchCount.default(1),
     /** Windows of the validation split per evaluation during training. */
     evalWindows: count,
+    /** What an update changes: all, or the gates of experts alone, the rest frozen. */
+    trainable: z.enum(['all', 'router']).default('all'),
     /** Windows of the test split that the final evaluation scores, from its beginning; null: all. */
     testWindows: count.nullable().default(null),
   }),
@@ -68,6 +70,7 @@ export function languageConfigProblems(config: LanguageConfig, base?: LanguageCo
   const add = (problem: string, hint: string): unknown => problems.push({ problem, hint });
   if (model.width % model.heads !== 0) add(`model.width ${model.width} is not a multiple of model.heads ${model.heads}`, 'choose heads that divide the width');
   if (moe && moe.every > model.layers) add(`moe.every ${moe.every} exceeds model.layers ${model.layers}: no layer has experts`, 'lower moe.every');
+  if (train.trainable === 'router' && !moe) add('train.trainable is router, and the model is dense', 'leave --trainable out, or begin with experts');
   if (data.validationFraction + data.testFraction >= 1) add('no text is left to train on', 'lower data.validationFraction and data.testFraction');
   return problems;
 }

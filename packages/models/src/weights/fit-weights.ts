@@ -7,6 +7,9 @@ import type { LanguageConfig } from '../language/language-config.js';
 import { languageLayerHasExperts } from '../language/language-model.js';
 import type { ExpertsConfig } from '../sections/experts.js';
 
+/** By layer (`h.0`): its hidden units, those of the first expert first. Layers left out keep their order. */
+export type UnitOrders = ReadonlyMap<string, ArrayLike<number>>;
+
 type Sections = Pick<LanguageConfig, 'model' | 'moe'>;
 
 /**
@@ -15,7 +18,7 @@ type Sections = Pick<LanguageConfig, 'model' | 'moe'>;
  * With all experts the layer is then the dense one. Everything else stays, and does not fit when the models differ in more.
  * @throws XMoEError `config` for a longer context, and for experts that are not the dense layer
  */
-export function fitWeights(tensors: readonly StoredTensor[], from: Sections, to: Sections): StoredTensor[] {
+export function fitWeights(tensors: readonly StoredTensor[], from: Sections, to: Sections, orders: UnitOrders = new Map()): StoredTensor[] {
   const { contextLength } = to.model;
   if (contextLength > from.model.contextLength) {
     throw new XMoEError('config', `the weights are for a context of ${from.model.contextLength} tokens, and contextLength is ${contextLength}`, { hint: 'positions beyond it were never trained: lower --context-length' });
@@ -23,7 +26,9 @@ export function fitWeights(tensors: readonly StoredTensor[], from: Sections, to:
   const rows = tensors.map((tensor) => (tensor.name === 'wpe.weight' ? firstRows(tensor, contextLength) : tensor));
   const byName = new Map(rows.map((tensor) => [tensor.name, tensor]));
   for (let layer = 1; layer <= from.model.layers; layer++) {
-    if (to.moe && languageLayerHasExperts(to, layer) && !languageLayerHasExperts(from, layer)) splitLayer(byName, `h.${layer - 1}`, from.model, to.moe);
+    if (to.moe && languageLayerHasExperts(to, layer) && !languageLayerHasExperts(from, layer)) {
+      splitLayer(byName, `h.${layer - 1}`, from.model, to.moe, orders.get(`h.${layer - 1}`));
+    }
   }
   return [...byName.values()];
 }
@@ -44,7 +49,7 @@ function firstRows({ shape: [rows, width], data, ...rest }: StoredTensor, wanted
   return { ...rest, shape: [wanted, width!], data: data.slice(0, wanted * width!) };
 }
 
-function splitLayer(byName: Map<string, StoredTensor>, layer: string, { width, hidden }: LanguageConfig['model'], { experts, expertHidden }: ExpertsConfig): void {
+function splitLayer(byName: Map<string, StoredTensor>, layer: string, { width, hidden }: LanguageConfig['model'], { experts, expertHidden }: ExpertsConfig, order: ArrayLike<number> | undefined): void {
   if (experts * expertHidden !== hidden) {
     throw new XMoEError('config', `${experts} experts of ${expertHidden} are not the dense layer of ${hidden} that they are split from`, {
       hint: hidden % experts === 0 ? `use --expert-hidden ${hidden / experts}` : `choose --experts that divide ${hidden}, and --expert-hidden ${hidden} / experts`,
@@ -58,7 +63,7 @@ function splitLayer(byName: Map<string, StoredTensor>, layer: string, { width, h
     return tensor.data;
   };
   const dense = { w1: take('c_fc.weight'), b1: take('c_fc.bias'), w2: take('c_proj.weight'), b2: take('c_proj.bias') };
-  const { w1, b1, w2, b2 } = splitDense(dense, { width, hidden, experts });
+  const { w1, b1, w2, b2 } = splitDense(dense, { width, hidden, experts, ...(order ? { order } : {}) });
   const put = (name: string, shape: number[], data: Float32Array): unknown => byName.set(`${layer}.moe.${name}`, { name: `${layer}.moe.${name}`, dtype: 'float32', shape, data });
   put('router.weight', [width, experts], new Float32Array(width * experts));
   put('experts.w1', [experts, width, expertHidden], w1);
