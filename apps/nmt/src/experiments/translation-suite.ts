@@ -51,7 +51,7 @@ const COLUMNS: readonly FigureColumn[] = [
   { key: 'trainingSeconds', title: 'wall s', meaning: 'Wall-clock of the training steps.', digits: 0 },
 ];
 
-/** Averages over the paper's five pairs, as far as they could be checked against a second source. */
+/** Averages over the paper's five pairs, as a summary of it by others gives them; the paper itself was not at hand. */
 const PUBLISHED: Readonly<Record<string, number>> = { 'top-k, 2× finer': 28.2, 'XMoE, 2× finer': 28.7, 'XMoE, 4× finer': 28.7 };
 
 function armOf(scale: Scale, pair: Scale['pairs'][number], files: readonly string[] | undefined, maxSteps: number | undefined, experts: { finer: number; router: JsonObject & { type: string } } | null): Arm {
