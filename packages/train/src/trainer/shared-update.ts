@@ -79,7 +79,7 @@ export function createSharedUpdate<Host, Device, Trace>(options: SharedUpdateOpt
 function createOwnGradients<Host, Device, Trace>(
   { engine, comm, reduction }: SharedUpdateOptions<Host, Device, Trace>, backward: Backward<Host, Device, Trace>, flat: ReturnType<typeof createFlat>,
 ) {
-  /** Of micro-batch `index`, all kept: what is carried on, and in `parts` the rest. Layers see no earlier micro-batches: they may be another rank's. */
+  /** Of micro-batch `index`, all kept: what is carried on, and in `parts` the rest. Sums for states are added by `StateSums`, not onto those before. */
   const backwardOf = (request: UpdateRequest<Host>, index: number, parts: Parts<Trace>, before?: Carried): Carried => {
     const device = backward.upload(request, index);
     return engine.scope(() => {
