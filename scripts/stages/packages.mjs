@@ -19,7 +19,7 @@ async function checkManifest(tarball) {
   if (text.includes('workspace:')) problems.push('a workspace: version is left in the packed manifest');
   if (text.includes('@xmoe/source')) problems.push('the source condition is left in the packed manifest');
   if (!files.includes('LICENSE')) problems.push('no LICENSE in the tarball');
-  const strange = files.filter((path) => !/^(package\.json|LICENSE|README\.md|CHANGELOG\.md|dist\/.*\.(js|d\.ts|js\.map)|wasm\/(\w+\.wasm|probe\.mjs))$/.test(path));
+  const strange = files.filter((path) => !/^(package\.json|LICENSE|README\.md|CHANGELOG\.md|dist\/.*\.(js|d\.ts|js\.map)|wasm\/(\w+\.wasm|probe\.mjs)|python\/\w+\.py)$/.test(path));
   if (strange.length > 0) problems.push(`unexpected files in the tarball: ${strange.join(', ')}`);
   return problems;
 }
@@ -31,9 +31,13 @@ async function checkWithPublint(tarball) {
   return messages.map((message) => `publint: ${formatMessage(message, pkg, { color: false })}`);
 }
 
+/** Entries that are files to be read, not modules. */
+const isAsset = (path) => /\.\w+$/.test(path);
+const assets = [...new Set(publicPackages().flatMap(({ manifest }) => Object.keys(manifest.exports).filter(isAsset)))];
+
 async function checkTypes(tarball) {
   const { code, output } = await capture(process.execPath,
-    [attw, tarball, '--profile', 'esm-only', '--no-definitely-typed', '--no-emoji', '--no-color'],
+    [attw, tarball, '--profile', 'esm-only', '--no-definitely-typed', '--no-emoji', '--no-color', '--exclude-entrypoints', ...assets],
     { env: toolEnvironment() });
   return code === 0 ? [] : [`are the types wrong:\n${output}`];
 }
@@ -41,7 +45,7 @@ async function checkTypes(tarball) {
 /** Every published entry loads in Node from its bundle, and every program has its shebang. */
 async function checkBundles() {
   const entries = publicPackages().flatMap(({ manifest }) =>
-    Object.keys(manifest.exports).map((path) => manifest.name + path.slice(1)));
+    Object.keys(manifest.exports).filter((path) => !isAsset(path)).map((path) => manifest.name + path.slice(1)));
   const { code, output } = await capture(process.execPath, [join(root, 'scripts', 'stages', 'load-entries.mjs'), ...entries]);
   const programs = workspacePackages().flatMap(({ directory, manifest }) =>
     Object.values(manifest.bin ?? {}).map((path) => join(root, directory, path)));

@@ -121,7 +121,7 @@ describe('the warm-up of a preset', () => {
   const warmup = async (preset: string, flags: Record<string, string>) => (await configs.resolve({ preset, flags })).train.warmupSteps;
   it.each([
     ['323m-xmoe-64x384', {}, 6000], ['323m-xmoe-64x384', { 'max-steps': '4000' }, 400], ['323m-xmoe-64x384', { 'max-steps': '2' }, 0],
-    ['tiny', { 'max-steps': '30' }, 0], ['tiny', { 'max-steps': '8000' }, 100], ['tiny', { 'max-steps': '30', 'warmup-steps': '7' }, 7],
+    ['tiny', { 'max-steps': '30' }, 0], ['tiny', { 'max-steps': '12000' }, 100], ['tiny', { 'max-steps': '30', 'warmup-steps': '7' }, 7],
     ['tiny', { 'max-steps': '60', 'train.warmupSteps': '50' }, 50],
   ] as const)('%s with %j: %i steps', async (preset, flags, steps) => {
     expect(await warmup(preset, flags)).toBe(steps);

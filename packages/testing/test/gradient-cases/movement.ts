@@ -68,6 +68,7 @@ export const MOVEMENT: CaseTable = {
   ],
   thresholdSelect: [
     gradientCase('the values', ([x]) => core.thresholdSelect(core.softmax(x!), 0.7).values, apart(3, 4)),
+    gradientCase('t in a tensor', ([x], engine) => core.thresholdSelect(core.softmax(x!), engine.tensor([0.7], [1])).values, apart(3, 4)),
     gradientCase('t = 1', ([x]) => core.thresholdSelect(core.softmax(x!), 1).values, apart(2, 3)),
     gradientCase('at most 2, masked', ([x], engine) => core.thresholdSelect(core.softmax(x!), 0.99, { choices: 2, mask: bool(engine, [1, 0, 1]) }).values, apart(3, 4)),
   ],
@@ -78,4 +79,5 @@ export const MOVEMENT: CaseTable = {
   randomNormal: 'no gradient',
   randomGumbel: 'no gradient',
   adamStep: 'no gradient',
+  assign: 'no gradient',
 };

@@ -94,8 +94,11 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
       const learningRate = learningRateAt(options.schedule, step);
       const result = await update.run({ batches, step, targets, learningRate, lossScale, collectRouting, adamStep: step + 1 - skippedUpdates });
       try {
-        const gradientNorm = await result.norm.item();
-        const numbers = await readNumbers(comm, result.parts, mostMicroBatches(comm.size, batches.length), collectRouting ? options.summarizeTrace : null);
+        // Both reads begin at once: a device is waited for once.
+        const [gradientNorm, numbers] = await Promise.all([
+          result.norm.item(),
+          readNumbers(comm, result.parts, mostMicroBatches(comm.size, batches.length), collectRouting ? options.summarizeTrace : null),
+        ]);
         if (result.warmUp) await engine.backend.tune?.();
         const skipped = !isFiniteNorm(gradientNorm);
         state = nextTrainerState(state, { targets, skipped, half });
