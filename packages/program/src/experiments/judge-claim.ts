@@ -1,5 +1,5 @@
 // What a claim comes to at this size: one sentence, with the figure that it rests on. Judges rows, trains nothing.
-import { FEWEST_PAIRS, isNoise, pairedDifference, type Estimate } from './statistics.js';
+import { estimateOf, FEWEST_PAIRS, isNoise, pairedDifference, type Estimate } from './statistics.js';
 import type { Claim, Quality, Results, Row } from './experiment.js';
 
 export type Verdict = 'holds' | 'does not hold' | 'inside the noise' | 'too few seeds' | 'not run';
@@ -38,12 +38,7 @@ export function judgeClaim({ text, row, than, expect, within = 0 }: Claim, resul
     if (noise) return say('inside the noise', 'Inside the noise at this size');
     return worse < 0 ? say('holds', 'Holds at this size') : say('does not hold', 'Does not hold at this size');
   }
-  const most = within * Math.abs(meanOf(others));
+  const most = within * Math.abs(estimateOf(others.filter((value) => value !== undefined))?.mean ?? 0);
   if (worse <= most) return say('holds', noise ? 'Holds at this size, the difference is inside the noise' : 'Holds at this size');
   return noise ? say('inside the noise', 'Inside the noise at this size') : say('does not hold', 'Does not hold at this size');
-}
-
-function meanOf(values: readonly (number | undefined)[]): number {
-  const known = values.filter((value) => value !== undefined);
-  return known.reduce((sum, value) => sum + value, 0) / Math.max(1, known.length);
 }

@@ -6,7 +6,7 @@ import { formatDuration } from '@xmoe/train';
 import { createStopSignal } from '@xmoe/train/node';
 import type { Terminal } from '../terminal.js';
 import type { PlannedRun } from './plan-runs.js';
-import type { Work } from './plan-text.js';
+import { flopsOfRuns, type Work } from './plan-text.js';
 import { probeSpeed, type Speed } from './probe-speed.js';
 import { EXPERIMENT_FILES, failureOf, readObject, runDirectory } from './run-files.js';
 import { createPlanRunner, isDone } from './run-plan.js';
@@ -44,7 +44,7 @@ export async function makeRuns(terminal: Terminal, work: Work): Promise<number> 
 
 function estimateText({ suite, options }: Work, todo: readonly PlannedRun[], speed: Speed | undefined): string {
   if (!speed) return 'The probe of speed did not come to its end; the first run will say why\n';
-  const flops = todo.reduce((sum, { config }) => sum + suite.flopsOf(config), 0);
+  const flops = flopsOfRuns(suite, todo);
   const seconds = (flops / speed.flopsPerSecond + todo.length * speed.secondsBeside) / Math.min(options.jobs, todo.length);
   return `About ${formatDuration(seconds)} by a short probe, if ${options.jobs === 1 ? 'the machine' : `${options.jobs} cores`} stay as free as now\n`;
 }
@@ -52,7 +52,7 @@ function estimateText({ suite, options }: Work, todo: readonly PlannedRun[], spe
 /** A line for each run, with what is left by the share of FLOPs that is done. */
 function createRunLines({ messages }: Terminal, { suite, plan, folder }: Work, todo: readonly PlannedRun[]) {
   const started = performance.now();
-  const total = todo.reduce((sum, { config }) => sum + suite.flopsOf(config), 0);
+  const total = flopsOfRuns(suite, todo);
   let [done, flops] = [plan.length - todo.length, 0];
   return {
     onRun(run: PlannedRun, outcome: 'finished' | 'failed', seconds: number): void {

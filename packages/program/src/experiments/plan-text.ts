@@ -16,9 +16,13 @@ export interface Work {
   readonly options: ReproduceOptions;
 }
 
+export function flopsOfRuns(suite: ExperimentSuite, runs: readonly PlannedRun[]): number {
+  return runs.reduce((sum, { config }) => sum + suite.flopsOf(config), 0);
+}
+
 export function planText({ suite, experiments, plan, seeds, folder, options }: Work): string {
   const done = plan.filter((run) => isDone(folder, run));
-  const flops = (runs: readonly PlannedRun[]): number => runs.reduce((sum, { config }) => sum + suite.flopsOf(config), 0);
+  const flops = (runs: readonly PlannedRun[]): number => flopsOfRuns(suite, runs);
   const rows = experiments.map(({ name, title, measurement }) => {
     const own = plan.filter(({ wantedBy }) => wantedBy.includes(name));
     const alone = own.filter(({ wantedBy }) => wantedBy.length === 1).length;

@@ -1,6 +1,6 @@
 // One optimiser update whose micro-batches are shared out among the ranks of a run: each makes the gradients of its own, all get the sum, and each
 // changes its own copy of the weights in the same way. The update of one process is update.ts; what ranks are is @xmoe/distributed.
-import { collectTensors, isTrained, type ParameterSpec, type Tensor } from '@xmoe/core';
+import { collectTensors, isTrained, sizeOf, type ParameterSpec, type Tensor } from '@xmoe/core';
 import { reduceInOrder, shareOf, sumByHalves, type Comm, type Span } from '@xmoe/distributed';
 import { createStateSums, type StateSums } from './state-sums.js';
 import { createBackward, finishUpdate, type Backward, type Carried, type Update, type UpdateOptions, type UpdateRequest, type UpdateResult } from './update.js';
@@ -109,7 +109,7 @@ type Parts<Trace> = UpdateResult<Trace>['parts'];
 
 /** Tensors of `specs` as one array, one behind the other. */
 function createFlat(specs: readonly ParameterSpec[]) {
-  const sizes = specs.map(({ shape }) => shape.reduce((product, size) => product * size, 1));
+  const sizes = specs.map(({ shape }) => sizeOf(shape));
   const length = sizes.reduce((sum, size) => sum + size, 0);
   const begins = sizes.map((_, index) => sizes.slice(0, index).reduce((sum, size) => sum + size, 0));
   return {
