@@ -9,6 +9,7 @@ import { RUN_FILES } from '@xmoe/program';
 import { PROGRAM } from '../config.js';
 import { confounds } from './confounds.js';
 import { figure1, figure4, figure5, figure7 } from './figures.js';
+import { figure8 } from './figure8.js';
 import { routers } from './routers.js';
 import { SCALES, type Scale } from './scales.js';
 import { firstSize, settingsOf } from './settings.js';
@@ -52,7 +53,7 @@ export const languageSuite: ExperimentSuite = {
   experiments(name, change) {
     const settings = settingsOf(scaleOf(name), change);
     const [first] = settings;
-    return [table1(settings), table2(firstSize(settings)), figure1(first), figure4(first), figure5(first), figure7(first), confounds(first), routers(firstSize(settings).slice(0, 1))];
+    return [table1(settings), table2(firstSize(settings)), figure1(first), figure4(first), figure5(first), figure7(first), figure8(scaleOf(name).backend !== 'cpu'), confounds(first), routers(firstSize(settings).slice(0, 1))];
   },
   backendOf: (name) => scaleOf(name).backend,
   quality: QUALITY,

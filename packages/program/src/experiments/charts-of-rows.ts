@@ -12,6 +12,8 @@ export interface AxisTitles {
   readonly y: string;
   /** Of the x axis. Default false. */
   readonly logarithmic?: boolean;
+  /** Of the y axis. Default false. */
+  readonly fromZero?: boolean;
 }
 
 const PALETTE = [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `var(--series-${i})`);
@@ -36,7 +38,7 @@ export function seriesChart(facts: Pick<Chart, 'id' | 'title' | 'caption'>, poin
       data: { values: points.map((point) => ({ ...point })) },
       encoding: {
         x: { field: 'x', type: 'quantitative', title: titles.x, scale, axis: { grid: false, tickCount: 6 } },
-        y: { field: 'y', type: 'quantitative', title: titles.y, scale: { zero: false }, axis: { tickCount: 6 } },
+        y: { field: 'y', type: 'quantitative', title: titles.y, scale: { zero: titles.fromZero ?? false }, axis: { tickCount: 6 } },
         color: { ...color, legend: color.legend && (width < 400 ? { ...color.legend, columns: 2 } : color.legend) },
       },
       layer: [

@@ -52,7 +52,8 @@ export interface Measurement {
   readonly name: string;
   /** What it takes about, seconds. */
   readonly seconds: number;
-  measure(): Promise<JsonObject>;
+  /** @param backend as --backend has it */
+  measure(backend: string): Promise<JsonObject>;
   show(measured: JsonObject): Shown;
 }
 

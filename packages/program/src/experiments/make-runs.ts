@@ -65,14 +65,14 @@ function createRunLines({ messages }: Terminal, { suite, plan, folder }: Work, t
   };
 }
 
-async function makeMeasurements({ messages }: Terminal, { experiments, folder }: Work): Promise<void> {
+async function makeMeasurements({ messages }: Terminal, { suite, experiments, folder, options }: Work): Promise<void> {
   for (const { name, measurement } of experiments) {
     if (!measurement) continue;
     const path = measurementPath(folder, measurement.name);
     if (readObject(path) !== undefined) continue;
     messages.write(`${name}: measuring, about ${formatDuration(measurement.seconds)}\n`);
     await mkdir(join(folder, EXPERIMENT_FILES.measurements), { recursive: true });
-    await replaceFile(path, `${JSON.stringify(await measurement.measure(), null, 1)}\n`);
+    await replaceFile(path, `${JSON.stringify(await measurement.measure(options.backend ?? suite.backendOf(options.scale)), null, 1)}\n`);
   }
 }
 
