@@ -1,6 +1,6 @@
 // Perplexity of a split over non-overlapping windows, with what routing did meanwhile.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters, sum, type Tensor } from '@xmoe/core';
+import { collectTensors, foldIn, type Engine, type FloatDType, type ForwardContext, type Parameters, randomKey, sum, type Tensor } from '@xmoe/core';
 import type { XMoELanguageModel } from '@xmoe/models';
 import { checkIds } from '@xmoe/nn';
 import { bitsPerByte, evaluationWindows, type Tokenizer, type TokenSplit } from '@xmoe/text';
@@ -37,6 +37,9 @@ export interface EvaluateOptions {
   stopped?: () => boolean;
 }
 
+/** The same noise whenever something is scored. */
+const NOISE_KEY = randomKey(0);
+
 /** Scores `split`. A routing group is one batch of windows, as in training. */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationResult> {
   const { engine, model, parameters, split, batchSize } = options;
@@ -54,7 +57,8 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
       const inputs = engine.tensor(batch.inputs);
       const targets = engine.tensor(batch.targets);
       const mask = engine.tensor(Uint8Array.from(batch.targets, (target) => (target >= 0 ? 1 : 0)), [targets.size], 'bool');
-      const context: ForwardContext = { training: false, key: null, computeDType: options.computeDType, tokenIds: null, mask, collect: 'statistics' };
+      const key = engine.key(foldIn(NOISE_KEY, done)); // for routers that are asked to draw noise here too: nothing else is random without training
+      const context: ForwardContext = { training: false, key, computeDType: options.computeDType, tokenIds: null, mask, collect: 'statistics' };
       const scored = model.tokenLosses(parameters, { shape: { batch: batchSize, length }, inputs, targets }, context);
       return { total: sum(scored.losses), traces: scored.traces };
     });

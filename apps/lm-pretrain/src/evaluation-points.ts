@@ -18,6 +18,8 @@ export const evaluationPointSchema = z.strictObject({
   dispatch: z.enum(['trained', 'padded', 'grouped', 'budget']).optional(),
   /** γ. Default: as in training. */
   capacityFactor: z.number().positive().optional(),
+  /** Ranks 2 … k are drawn with noise here too, for runs that were trained so. */
+  noise: z.literal(true).optional(),
   /** Also count hidden units above 0, in dense layers too; slower. */
   positive: z.literal(true).optional(),
 }).refine(({ threshold, topK }) => threshold === undefined || topK === undefined, { error: 'takes a threshold or a number of experts, not both' });
@@ -47,18 +49,21 @@ export interface PointFigures {
 }
 
 /** The configuration evaluated at a point. @throws XMoEError `config` when the run has no experts, or no gate to choose by */
-export function configAt(config: LanguageConfig, { threshold, topK, dispatch = 'grouped', capacityFactor }: EvaluationPoint): LanguageConfig {
+export function configAt(config: LanguageConfig, { threshold, topK, dispatch = 'grouped', capacityFactor, noise }: EvaluationPoint): LanguageConfig {
   const { moe } = config;
   if (!moe) {
-    if (threshold === undefined && topK === undefined && capacityFactor === undefined) return config;
-    throw new XMoEError('config', 'the run is dense: it has no threshold, no top-k and no capacity', { hint: 'leave them out for this run' });
+    if (threshold === undefined && topK === undefined && capacityFactor === undefined && noise === undefined) return config;
+    throw new XMoEError('config', 'the run is dense: it has no threshold, no top-k, no capacity and no noise', { hint: 'leave them out for this run' });
   }
   if ((threshold !== undefined || topK !== undefined) && moe.router.type === 'hash') {
     throw new XMoEError('config', 'the run uses the hash router, which has no gate to choose by', { hint: 'leave --threshold and --top-k out for this run' });
   }
   if (topK !== undefined && topK > moe.experts) throw new XMoEError('config', `top-k ${topK} exceeds the ${moe.experts} experts of the run`, { hint: `pass at most ${moe.experts}` });
+  if (noise && !(moe.router.type === 'topk' && moe.router.noise === true && threshold === undefined && topK === undefined)) {
+    throw new XMoEError('config', 'the run draws no noise: only top-k runs with router.noise do, evaluated by their own rule', { hint: 'leave noise out for this run' });
+  }
   const renormalize = 'renormalize' in moe.router && moe.router.renormalize === true ? { renormalize: true } : {};
-  const router = threshold !== undefined ? { type: 'threshold' as const, threshold, ...renormalize } : topK !== undefined ? { type: 'topk' as const, k: topK, ...renormalize } : moe.router;
+  const router = threshold !== undefined ? { type: 'threshold' as const, threshold, ...renormalize } : topK !== undefined ? { type: 'topk' as const, k: topK, ...renormalize } : noise ? { ...moe.router, noiseInEvaluation: true } : moe.router;
   return { ...config, moe: { ...moe, router, dispatch: dispatch === 'trained' ? moe.dispatch : dispatch, capacityFactor: capacityFactor ?? moe.capacityFactor } };
 }
 
@@ -70,7 +75,8 @@ export function pointText(config: LanguageConfig, point: EvaluationPoint): strin
   const { moe } = configAt(config, point);
   if (!moe) return 'dense';
   const rule = point.threshold !== undefined ? `t = ${point.threshold}` : point.topK !== undefined ? `top-${point.topK}` : moe.router.type === 'threshold' ? `t = ${moe.router.threshold}` : moe.router.type;
-  return moe.dispatch === 'grouped' ? `${rule}, nothing dropped` : `${rule}, ${moe.dispatch}, γ = ${moe.capacityFactor}`;
+  const noisy = 'noiseInEvaluation' in moe.router && moe.router.noiseInEvaluation ? `${rule} with noise` : rule;
+  return moe.dispatch === 'grouped' ? `${noisy}, nothing dropped` : `${noisy}, ${moe.dispatch}, γ = ${moe.capacityFactor}`;
 }
 
 /** Scores a split of a run at a point. A routing group is a batch of training where there is a capacity. */

@@ -79,4 +79,17 @@ describe('evaluate', () => {
     await evaluate(options);
     expect(engine.memory().buffers).toBe(before);
   });
+
+  it('draws noise only where the router is asked to in evaluation, and the same each time', async () => {
+    const lossOf = async (router: Record<string, unknown>): Promise<number> => {
+      const config = await configs.resolve({ preset: 'tiny', flags: { 'context-length': String(LENGTH), width: '16', heads: '2', hidden: '16', experts: '4', 'expert-hidden': '8', dispatch: 'grouped' } });
+      const model = createLanguageModelFromConfig({ ...config, moe: { ...config.moe!, router: { type: 'topk', k: 2, ...router } } }, tokenizer.vocabularySize);
+      return (await evaluate({ ...options, model, parameters: initializeParameters(engine, model.parameters, randomKey(1)) })).loss;
+    };
+    const clean = await lossOf({});
+    expect(await lossOf({ noise: true })).toBe(clean);
+    const noisy = await lossOf({ noise: true, noiseInEvaluation: true });
+    expect(noisy).not.toBe(clean);
+    expect(await lossOf({ noise: true, noiseInEvaluation: true })).toBe(noisy);
+  });
 });

@@ -59,7 +59,8 @@ export const ROUTERS = {
   topk: row({
     options: TOP_K_OPTIONS,
     create: createTopKRouter,
-    reference: ({ noise, ...options }, { logits, mask, precision, training, key }) => routeTopK(logits!, { ...options, mask, precision, noiseKey: noise && training ? key : undefined }),
+    reference: ({ noise, noiseInEvaluation, ...options }, { logits, mask, precision, training, key }) =>
+      routeTopK(logits!, { ...options, mask, precision, noiseKey: noise && (training || noiseInEvaluation) ? key : undefined }),
     whenNamed: paidChoices,
   }),
   switch: row({

@@ -17,6 +17,8 @@ export const TOP_K_OPTIONS = {
   k: integer(1, MOST_EXPERTS).withinExperts(),
   /** In training with a key, ranks 2 … k are drawn by Gumbel noise on the logits; rank 1 stays the most probable. Default false. */
   noise: flag(false),
+  /** With `noise`: also outside of training, where a key is given, as the published baseline does. Default false. */
+  noiseInEvaluation: flag(false),
   ...SWITCH_OPTIONS,
 };
 
@@ -33,17 +35,17 @@ export function createTopKRouter(options: TopKRouterOptions): Router {
 
 /** The Switch router (Fedus et al. 2021): top-1 with weight p. */
 export function createSwitchRouter(options: SwitchRouterOptions = {}): Router {
-  return createRankedRouter('switch', { k: 1, noise: false, ...readOptions('switch router', SWITCH_OPTIONS, options) });
+  return createRankedRouter('switch', { k: 1, noise: false, noiseInEvaluation: false, ...readOptions('switch router', SWITCH_OPTIONS, options) });
 }
 
-function createRankedRouter(name: string, { k, noise, rankOnlyPriority, renormalize }: FilledOptions<typeof TOP_K_OPTIONS>): Router {
+function createRankedRouter(name: string, { k, noise, noiseInEvaluation, rankOnlyPriority, renormalize }: FilledOptions<typeof TOP_K_OPTIONS>): Router {
   return defineRouter({
     name,
     usesGate: true,
     maxChoices: (experts) => requireChoices('k', name, k, experts),
     choose(input) {
       const p = probabilitiesOf(input.logits!, input.mask);
-      const noisy = noise && k > 1 && input.training === true && input.key;
+      const noisy = noise && k > 1 && (input.training === true || noiseInEvaluation) && input.key;
       const { values, indices } = noisy ? noisyTopK(input, p, k) : topK(p, k);
       const chosen = fixedChoices(input, indices);
       return {

@@ -48,6 +48,7 @@ const PAIRS: Record<string, Pair> = {
   'switch, re-normalised, rank alone': { type: 'switch', options: { renormalize: true, rankOnlyPriority: true } },
   'top-k': { type: 'topk', options: { k: 2 } },
   'top-k without a key for its noise, re-normalised': { type: 'topk', options: { k: 3, renormalize: true, noise: true }, training: true },
+  'top-k with noise outside of training, without a key': { type: 'topk', options: { k: 2, noise: true, noiseInEvaluation: true } },
   'top-k, rank alone': { type: 'topk', options: { k: 2, rankOnlyPriority: true } },
   'base in evaluation': { type: 'base', options: {} },
   'base in training': { type: 'base', options: {}, training: true },

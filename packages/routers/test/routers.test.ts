@@ -85,6 +85,9 @@ describe('options', () => {
     expect(noisy.map((row) => row.map(([expert]) => expert))).not.toEqual(clean);
     expect(await idsOf(router, { key, training: false })).toEqual(clean);
     expect(await idsOf(router, { key: null, training: true })).toEqual(clean);
+    const always = createTopKRouter({ k: 3, noise: true, noiseInEvaluation: true });
+    expect(await idsOf(always, { key, training: false })).toEqual(noisy.map((row) => row.map(([expert]) => expert)));
+    expect(await idsOf(always, { key: null, training: false })).toEqual(clean);
     expect(await idsOf(router, { key, training: true, stream: 1 })).not.toEqual(noisy.map((row) => row.map(([expert]) => expert)));
   });
 

@@ -8,6 +8,7 @@ const AS_TRAINED = { dispatch: 'trained' };
 
 export function confounds(setting: Setting): Experiment {
   const row = (label: string, facts: ExpertFacts, point = LEAK_FREE): Row => ({ label, arm: expertArm(setting, facts), point });
+  const used = (label: string, { arm }: Row): Row => ({ label, arm, point: { noise: true } });
   const [fixed, adaptive] = [topK(FINER), xmoe(FINER)];
   const ofTopK = [
     row('top-4, padded', fixed),
@@ -17,6 +18,7 @@ export function confounds(setting: Setting): Experiment {
     row('top-4, grouped: nothing dropped', { ...fixed, dispatch: 'grouped' }),
     row('top-4, budget', { ...fixed, dispatch: 'budget' }),
   ];
+  ofTopK.push(used('top-4, noise in use too', ofTopK[1]!), used('top-4, both, noise in use too, as published', ofTopK[3]!));
   const ofXmoe = [
     row('XMoE, padded', adaptive),
     row('XMoE, experts begin as copies, as published', { ...adaptive, more: { init: 'copy' } }),
@@ -38,7 +40,8 @@ export function confounds(setting: Setting): Experiment {
       { title: `scored with and without drops, ${setting.title}`, rows: evaluated },
     ],
     claims: [
-      better('Top-k without noise and with priority by p is a better baseline than the published one', ofTopK[0]!, ofTopK[3]!),
+      better('Top-k without noise and with priority by p is a better baseline than the published one', ofTopK[0]!, ofTopK[7]!),
+      better('A model trained with noise is better used without it', ofTopK[1]!, ofTopK[6]!),
       better('Top-k that drops nothing in training is better than padded top-k', ofTopK[4]!, ofTopK[0]!),
       better('XMoE is better than top-k that drops nothing', ofXmoe[0]!, ofTopK[4]!),
       better('Independent experts are better than copies', ofXmoe[0]!, ofXmoe[1]!),
