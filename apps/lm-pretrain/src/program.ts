@@ -4,7 +4,7 @@ import {
   addLookupCommands, addTrainingCommands, backendOption, countFromOne, countList, countOrAll, cpuEngine, finiteNumber, inspectCommand, numberList, locateVersion, newProgram,
   runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
-import { addReproduceCommand } from '@xmoe/program/experiments';
+import { addCompareCommand, addReproduceCommand } from '@xmoe/program/experiments';
 import type { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
 import { inspectText } from './commands/inspect.js';
@@ -12,6 +12,7 @@ import { prepareCommand } from './commands/prepare.js';
 import { sampleCommand } from './commands/sample.js';
 import { sweepCommand } from './commands/sweep.js';
 import { PROGRAM } from './config.js';
+import { languageComparison } from './experiments/comparison.js';
 import { languageSuite } from './experiments/language-suite.js';
 import { openRun } from './session.js';
 import { languageTask } from './task.js';
@@ -35,6 +36,7 @@ function createProgram(terminal: Terminal): Command {
     .action((options, command) => prepareCommand(terminal, options, command));
   addEvaluationCommands(program, terminal);
   addWeightsCommands(program, terminal, backend);
+  addCompareCommand(program, terminal, languageComparison);
   addReproduceCommand(program, terminal, languageSuite, BACKEND_NAMES);
   program
     .command('sample <run>')

@@ -1,5 +1,5 @@
 // The table and the page of a sweep.
-import { alignedFacts } from '@xmoe/program';
+import { alignedTable } from '@xmoe/program';
 import { seriesChart, tablePage } from '@xmoe/program/experiments';
 import type { SweptPoint } from './commands/sweep.js';
 
@@ -16,10 +16,7 @@ const COLUMNS: readonly { title: string; of(point: SweptPoint): string }[] = [
 
 /** As text, a line for each point. */
 export function sweepTable(evaluations: readonly SweptPoint[]): string {
-  const widths = COLUMNS.map(({ title, of }) => Math.max(title.length, ...evaluations.map((point) => of(point).length)));
-  const line = (cells: readonly string[]): string => cells.map((cell, index) => (index === COLUMNS.length - 1 ? cell : cell.padStart(widths[index]!))).join('  ').trimEnd();
-  const rows = evaluations.map((point) => [`${point.run}: ${point.how}`, line(COLUMNS.map(({ of }) => of(point)))] as const);
-  return `${alignedFacts([['', line(COLUMNS.map(({ title }) => title))], ...rows])}\n`;
+  return `${alignedTable(['', ...COLUMNS.map(({ title }) => title)], evaluations.map((point) => [`${point.run}: ${point.how}`, ...COLUMNS.map(({ of }) => of(point))]))}\n`;
 }
 
 /** As a page, with a line in the chart for each run and kind of rule. */

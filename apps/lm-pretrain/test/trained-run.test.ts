@@ -1,5 +1,6 @@
 // The commands that use a run: eval, sample, inspect. One run, trained once.
 import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { languageSuite } from '../src/experiments/language-suite.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { checkpointsOf, EXPERTS, mustRun, runHere, SMALL, temporaryFolder, writeCorpus } from './support.js';
 
@@ -50,6 +51,25 @@ describe('sweep', () => {
     [['--split', 'tset'], 'there is no split "tset"'],
   ])('refuses %j', async (flags, message) => {
     expect(await runHere('sweep', run, ...wasm, ...flags)).toMatchObject({ code: 2, output: '', messages: expect.stringContaining(message) });
+  });
+});
+
+describe('compare', () => {
+  it('tells of a run what its summary says, and refuses a copy on other data', async () => {
+    const { groups, scored } = JSON.parse((await mustRun('compare', run, '--out', path('compared'), '--json')).output);
+    expect(scored).toBe('320 tokens');
+    const { leakFreeTestPerplexity, leakFreeBitsPerByte, experts, executedFlops, budgetedFlops } = summary();
+    const figures = Object.fromEntries(Object.entries(groups[0].figures as Record<string, { mean: number }>).map(([key, { mean }]) => [key, mean]));
+    expect(figures).toMatchObject({ perplexity: leakFreeTestPerplexity, bitsPerByte: leakFreeBitsPerByte, executedEvaluation: experts.leakFree.executedOverDense });
+    expect(Math.exp(groups[0].quality.mean)).toBeCloseTo(leakFreeTestPerplexity, 8);
+    // 40 steps of 64 tokens: what all computes beside experts, and what they executed of their budget.
+    const perToken = languageSuite.flopsPerToken(JSON.parse(readFileSync(path('run', 'config.json'), 'utf8')).config);
+    expect(figures['modelFlops']! / (40 * 64 * perToken - budgetedFlops + executedFlops)).toBeCloseTo(1, 2); // in the summary, steps between two counted ones are those before
+    cpSync(run, path('elsewhere'), { recursive: true });
+    const config = JSON.parse(readFileSync(path('elsewhere', 'config.json'), 'utf8'));
+    const { output } = await mustRun('prepare', '--data', writeCorpus(path('other.jsonl'), 50), '--data-root', path('data'), '--set', 'data.tokenizer.vocabularySize=280');
+    writeFileSync(path('elsewhere', 'config.json'), JSON.stringify({ ...config, data: /(\S*other-\S+)/.exec(output)![1] }));
+    expect(await runHere('compare', run, path('elsewhere'))).toMatchObject({ code: 2, output: '', messages: expect.stringContaining(`${path('elsewhere')} have other test data than ${run}`) });
   });
 });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { trainBpe, tokenizerToJson } from '@xmoe/text';
 import { PADDING, BEGIN_OF_SENTENCE } from '@xmoe/text';
+import { translationComparison } from '../src/experiments/comparison.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { checkpointsOf, feed, metricsOf, mustRun, runHere, smallPairs, startProcess, temporaryFolder, waitUntil, writePairs } from './support.js';
 
@@ -58,6 +59,21 @@ describe('the run', () => {
     const { source, reference, translation } = summary().samples[3];
     for (const text of [source, reference, translation]) expect(page).toContain(text);
     expect(Object.keys(summary().expertsPerToken)).toEqual(['encoder.h.1', 'decoder.h.1']);
+  });
+});
+
+describe('compare', () => {
+  it('tells of a run what its summary says, of test pairs known by their texts', async () => {
+    const { groups, scored } = JSON.parse((await mustRun('compare', run, '--out', path('compared'), '--json')).output);
+    expect(scored).toBe(`40 pairs (${summary().bleuSignature})`);
+    expect(groups[0]).toMatchObject({ quality: { mean: summary().bleu }, figures: { chrf: { mean: summary().chrf } } });
+    expect(groups[0].routing.map(({ layer }: { layer: string }) => layer)).toEqual(['encoder.h.1', 'decoder.h.1']);
+    const { data } = JSON.parse(readFileSync(join(run, 'config.json'), 'utf8'));
+    const { test, all } = await translationComparison.identify(data);
+    expect(test).not.toBe(all);
+    const prepared = await mustRun('prepare', '--data', path('pairs.tsv'), '--data-root', path('data'), '--vocabulary-size', '330', '--validation-pairs', '30', '--test-pairs', '40', '--near-duplicate', '1');
+    const other = await translationComparison.identify(/^made {2}\w+: (.*)$/m.exec(prepared.output.slice(prepared.output.lastIndexOf('made ')))![1]!);
+    expect([other.test, other.all === all]).toEqual([test, false]); // another vocabulary, the same pairs
   });
 });
 

@@ -17,7 +17,7 @@ export { createConfigResolver, type ConfigFlags, type ConfigResolver } from './r
 export { refuseOtherConfig, withDefaults } from './resumable-config.js';
 export { newProgram, runCommandLine, type CommandLineStreams } from './run-command-line.js';
 export { readRunRecord, RUN_FILES, type RunRecord } from './run-directory.js';
-export { alignedFacts, printable, progressLine, wrapText, type Terminal } from './terminal.js';
+export { alignedFacts, alignedTable, printable, progressLine, wrapText, type Terminal } from './terminal.js';
 export { readTokenRouting, tokenRoutingText, type InspectedText, type TokenRouting } from './token-routing.js';
 export { addLookupCommands, addTrainingCommands, moreFlagsText, type TaskProgram } from './shared-commands.js';
 export { writeWeightsRun, type WeightsRun } from './weights-run.js';

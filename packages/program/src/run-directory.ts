@@ -51,6 +51,9 @@ export async function readRunRecord<Config>(directory: string, configSchema: z.Z
   const other = programOf(value);
   // Said before a long list of keys that are unknown here.
   if (other !== undefined && other !== program) throw new XMoEError('config', `${directory} is a run of ${other}`, { hint: `use ${other}` });
+  if (isPlainObject(value) && typeof value.model_type === 'string' && value.config === undefined) {
+    throw new XMoEError('config', `${directory} is a Hugging Face folder, and no run`, { hint: `make one of it: import ${directory} --out RUN` });
+  }
   const schema = z.object({ program: z.string().optional(), preset: z.string(), backend: z.string(), data: z.string(), config: configSchema, trained: z.literal(false).optional(), initial: initialRecordSchema.optional(), changes: changesSchema.optional() });
   return parseConfig(schema, value, { where: path });
 }

@@ -70,6 +70,14 @@ export function alignedFacts(entries: readonly (readonly [string, string])[]): s
   return entries.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`).join('\n');
 }
 
+/** Rows under their titles, the first column flush left, the others flush right. */
+export function alignedTable(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [titles, ...rows];
+  const widths = titles.map((_, column) => all.reduce((most, row) => Math.max(most, row[column]?.length ?? 0), 0));
+  const line = (row: readonly string[]): string => `  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  ')}`.trimEnd();
+  return all.map(line).join('\n');
+}
+
 /** An error as one line and its hint. Unexpected errors keep their stack: they are bugs. */
 export function errorText(error: unknown): string {
   if (isXMoEError(error)) return `error: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}`;

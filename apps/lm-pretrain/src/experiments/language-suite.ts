@@ -1,11 +1,9 @@
 // What `reproduce` of language models is made of: its experiments at each scale, the columns of its tables, and how its runs are read.
-import { join } from 'node:path';
 import { unknownName } from '@xmoe/core';
 import { denseFlops } from '@xmoe/moe';
 import { languageLayerHasExperts, languageModelSize, languageVocabulary, readLanguageConfig } from '@xmoe/models';
-import { readMetrics } from '@xmoe/train/node';
-import { readObject, type Arm, type ExperimentSuite, type Figures, type FigureColumn, type Quality, type ScaleChange } from '@xmoe/program/experiments';
-import { RUN_FILES } from '@xmoe/program';
+import type { JsonObject } from '@xmoe/files';
+import { figuresThere, numberAt, type ExperimentSuite, type Figures, type FigureColumn, type Quality, type RecordedRun, type ScaleChange } from '@xmoe/program/experiments';
 import { PROGRAM } from '../config.js';
 import { confounds } from './confounds.js';
 import { figure1, figure4, figure5, figure7 } from './figures.js';
@@ -59,13 +57,18 @@ export const languageSuite: ExperimentSuite = {
   quality: QUALITY,
   columns: COLUMNS,
   flopsOf(value) {
-    const config = readLanguageConfig(value);
-    const { model, train } = config;
-    return languageModelSize(config, languageVocabulary(config)).flopsPerToken * train.steps * train.batchSize * train.accumulation * model.contextLength;
+    const { model, train } = readLanguageConfig(value);
+    return flopsPerToken(value) * train.steps * train.batchSize * train.accumulation * model.contextLength;
   },
+  flopsPerToken,
   trainingFigures,
   notes: (name, change) => notesOf(scaleOf(name), change),
 };
+
+function flopsPerToken(value: JsonObject): number {
+  const config = readLanguageConfig(value);
+  return languageModelSize(config, languageVocabulary(config)).flopsPerToken;
+}
 
 function notesOf({ name, sizes, corpora, train }: Scale, { data, maxSteps }: ScaleChange): string[] {
   if (name === 'paper' && !data && maxSteps === undefined) return [];
@@ -74,24 +77,23 @@ function notesOf({ name, sizes, corpora, train }: Scale, { data, maxSteps }: Sca
 }
 
 /** From summary.json and metrics.jsonl of a finished run. */
-function trainingFigures(directory: string, { config: value }: Arm): Figures {
+function trainingFigures({ summary, rows }: RecordedRun, value: JsonObject): Figures {
   const config = readLanguageConfig(value);
-  const summary = readObject(join(directory, RUN_FILES.summary)) ?? {};
-  const number = (key: string): number => Number(summary[key]);
+  const number = (key: string): number | undefined => numberAt(summary, key);
   const times = { processorSeconds: number('processorSeconds'), trainingSeconds: number('trainingSeconds') };
   const { moe, model } = config;
-  if (!moe) return { ...times, executedTraining: 1 };
-  const rows = readMetrics(join(directory, RUN_FILES.metrics)).filter((row) => row.kind === 'step' && row.expertsPerToken !== undefined);
+  if (!moe) return figuresThere({ ...times, executedTraining: 1 });
   const layers = Array.from({ length: model.layers }, (_, index) => index + 1).filter((index) => languageLayerHasExperts(config, index)).length;
-  const denseTraining = 3 * number('tokens') * layers * denseFlops({ tokens: 1, width: model.width, hidden: model.hidden });
-  const claims = rows.flatMap((row) => (row.kind === 'step' ? [{ wanted: meanOf(row.expertsPerToken!), kept: meanOf(row.expertsPerToken!.map((wanted, layer) => wanted * (1 - (row.dropRate?.[layer] ?? 0)))) }] : []));
-  const [wanted, kept] = [meanOf(claims.map((one) => one.wanted)), meanOf(claims.map((one) => one.kept))];
-  return {
+  const denseTraining = 3 * (number('tokens') ?? Number.NaN) * layers * denseFlops({ tokens: 1, width: model.width, hidden: model.hidden });
+  const claims = rows.flatMap((row) => (row.kind === 'step' && row.expertsPerToken !== undefined
+    ? [{ wanted: meanOf(row.expertsPerToken), kept: meanOf(row.expertsPerToken.map((wanted, layer) => wanted * (1 - (row.dropRate?.[layer] ?? 0)))) }] : []));
+  const [wanted, kept] = claims.length === 0 ? [] : [meanOf(claims.map((one) => one.wanted)), meanOf(claims.map((one) => one.kept))];
+  return figuresThere({
     ...times,
-    wantedTraining: wanted, keptTraining: kept, dropTraining: wanted > 0 ? 1 - kept / wanted : 0,
-    executedTraining: number('executedFlops') / denseTraining,
+    wantedTraining: wanted, keptTraining: kept, dropTraining: wanted === undefined ? undefined : wanted > 0 ? 1 - kept! / wanted : 0,
+    executedTraining: (number('executedFlops') ?? Number.NaN) / denseTraining,
     ...(moe.dispatch === 'grouped' ? {} : { room: moe.capacityFactor, capacityPerplexity: number('testPerplexity') }),
-  };
+  });
 }
 
 const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);

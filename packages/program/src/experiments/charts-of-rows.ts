@@ -14,6 +14,8 @@ export interface AxisTitles {
   readonly logarithmic?: boolean;
   /** Of the y axis. Default false. */
   readonly fromZero?: boolean;
+  /** Of numbers on the x axis, as d3 writes formats: `~s` for those that span powers of ten. */
+  readonly format?: string;
 }
 
 const PALETTE = [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `var(--series-${i})`);
@@ -37,9 +39,9 @@ export function seriesChart(facts: Pick<Chart, 'id' | 'title' | 'caption'>, poin
       height: HEIGHT,
       data: { values: points.map((point) => ({ ...point })) },
       encoding: {
-        x: { field: 'x', type: 'quantitative', title: titles.x, scale, axis: { grid: false, tickCount: 6 } },
+        x: { field: 'x', type: 'quantitative', title: titles.x, scale, axis: { grid: false, tickCount: width < 400 ? 4 : 6, ...(titles.format === undefined ? {} : { format: titles.format }) } },
         y: { field: 'y', type: 'quantitative', title: titles.y, scale: { zero: titles.fromZero ?? false }, axis: { tickCount: 6 } },
-        color: { ...color, legend: color.legend && (width < 400 ? { ...color.legend, columns: 2 } : color.legend) },
+        color: { ...color, legend: color.legend && { ...color.legend, columns: columnsFor(series, width) } },
       },
       layer: [
         { mark: { type: 'line', strokeWidth: 2 } },
@@ -48,6 +50,15 @@ export function seriesChart(facts: Pick<Chart, 'id' | 'title' | 'caption'>, poin
     }),
   }];
 }
+
+/** As many columns of a legend as the longest name leaves room for. */
+function columnsFor(series: readonly string[], width: number): number {
+  const longest = series.reduce((most, name) => Math.max(most, name.length), 0);
+  return Math.max(1, Math.min(4, Math.floor(width / (longest * LETTER_WIDTH + SYMBOL_WIDTH))));
+}
+
+/** Of labels of 12 pixels, with their symbols and gaps. */
+const [LETTER_WIDTH, SYMBOL_WIDTH] = [7, 36];
 
 /** Beyond so many points a line says it better. */
 const MOST_MARKED = 150;

@@ -2,7 +2,7 @@
 import type { Arm, Figures, Point, Results } from './experiment.js';
 import { canonical, runKey } from './plan-runs.js';
 import type { ExperimentSuite } from './suite.js';
-import { failureOf, isTrained, readPoints, runDirectory } from './run-files.js';
+import { failureOf, isTrained, readPoints, readRecorded, runDirectory } from './run-files.js';
 
 /** @param suite says what a run directory tells of its training, and whether that is all */
 export function collectResults(folder: string, seeds: readonly number[], suite: Pick<ExperimentSuite, 'trainingFigures' | 'scoredByTraining'>): Results {
@@ -18,7 +18,7 @@ export function collectResults(folder: string, seeds: readonly number[], suite: 
     if (!points.has(directory)) points.set(directory, readPoints(directory));
     const evaluated = suite.scoredByTraining ? {} : points.get(directory)![canonical(point)];
     if (!evaluated) return undefined;
-    if (!training.has(directory)) training.set(directory, suite.trainingFigures(directory, arm));
+    if (!training.has(directory)) training.set(directory, suite.trainingFigures(readRecorded(directory), arm.config));
     return { ...training.get(directory)!, ...evaluated };
   };
   return {

@@ -100,6 +100,8 @@ export interface FigureColumn {
   readonly digits: number;
   /** Shown as a percentage. */
   readonly share?: boolean;
+  /** Shown as `1.23G`, for what spans powers of ten. */
+  readonly compact?: boolean;
 }
 
 /** The figure that decides. */

@@ -4,5 +4,7 @@ export { addReproduceCommand } from './add-reproduce-command.js';
 export { tablePage, type TablePage } from '../report/table-page.js';
 export type { Arm, Claim, Experiment, Figures, FigureColumn, Measurement, Point, Quality, Results, Row, RowGroup, Shown } from './experiment.js';
 export { canonical } from './plan-runs.js';
-export { readObject } from './run-files.js';
+export { addCompareCommand, compareCommand } from '../compare/compare-command.js';
+export type { ComparedProgram, DataIdentity } from '../compare/compared-program.js';
+export { figuresThere, numberAt, readObject, type RecordedRun } from './run-files.js';
 export type { ExperimentSuite, ScaleChange } from './suite.js';

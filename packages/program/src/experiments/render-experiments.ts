@@ -3,9 +3,9 @@ import { escapeHtml, section, table, type Column } from '../report/html.js';
 import { page, renderCharts } from '../report/page.js';
 import type { Chart } from '../report/charts.js';
 import type { FigureColumn, Quality, Shown } from './experiment.js';
-import type { MeasuredExperiment, MeasuredGroup, MeasuredRow } from './experiment-tables.js';
+import type { MeasuredExperiment, MeasuredGroup } from './experiment-tables.js';
+import { differenceCell, estimateText, PAIRING_TEXT } from './figure-text.js';
 import type { Judgement } from './judge-claim.js';
-import { NOISE_ERRORS, type Estimate } from './statistics.js';
 
 /** What the page is made of, beside what is in the JSON. */
 export interface ExperimentsPage {
@@ -57,30 +57,14 @@ function groupTable({ title, note, baseline, publishedColumns, rows }: MeasuredG
   ];
   const body = rows.map((row) => [
     row.label, ...publishedColumns.map((column) => (row.published[column] === undefined ? '–' : String(row.published[column]))),
-    estimateText(row.quality, quality), ...(baseline === null ? [] : [fromBaseline(row, quality)]),
-    ...shown.map((column) => estimateText(row.figures[column.key] ?? null, column)), String(row.seeds),
+    estimateText(row.quality, quality, 'not run'), ...(baseline === null ? [] : [differenceCell(row, quality)]),
+    ...shown.map((column) => estimateText(row.figures[column.key] ?? null, column, 'not run')), String(row.seeds),
   ]);
   const caption = note === '' ? '' : `<p class="caption">${escapeHtml(note)}</p>\n`;
   return `<h3>${escapeHtml(title)}</h3>\n${caption}${table(head, body)}`;
 }
 
-/** A mean with its standard error. */
-function estimateText(estimate: Estimate | null, { digits, share }: Pick<FigureColumn, 'digits' | 'share'>): string {
-  if (estimate === null) return 'not run';
-  const show = (value: number): string => (share ? (100 * value).toFixed(digits) : value.toFixed(digits));
-  const spread = estimate.error === null || Number(show(estimate.error)) === 0 ? '' : ` ± ${show(estimate.error)}`;
-  return `${show(estimate.mean)}${spread}${share ? ' %' : ''}`;
-}
-
-function fromBaseline({ difference, noise }: MeasuredRow, { digits }: Quality): string {
-  if (difference === null) return '';
-  const sign = difference.mean < 0 ? '−' : '+';
-  return `${sign}${estimateText({ ...difference, mean: Math.abs(difference.mean) }, { digits })} ${{ true: '≈', false: '', null: '?' }[String(noise)]}`.trim();
-}
-
 function legendSection(quality: Quality, columns: readonly FigureColumn[]): string {
   const rows = [[quality.title, quality.meaning], ...columns.map(({ title, meaning }) => [title, meaning])];
-  const caption = `Mean ± standard error over seeds. Differences are paired: both sides had the same seed, so the same batches and, where they share any, the same initial weights. Below ${NOISE_ERRORS} standard errors: inside the noise, marked ≈; fewer than three pairs decide nothing, marked ?. `
-    + 'With three seeds even an empty difference is above that in one comparison of five or six; the choice of the test text is not in it.';
-  return section('legend', 'What the columns are', caption, table([{ title: 'column' }, { title: 'meaning' }], rows));
+  return section('legend', 'What the columns are', PAIRING_TEXT, table([{ title: 'column' }, { title: 'meaning' }], rows));
 }

@@ -4,6 +4,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
 import { replaceFile } from '@xmoe/files/node';
+import type { MetricsRow } from '@xmoe/train';
+import { readMetrics } from '@xmoe/train/node';
 import { RUN_FILES } from '../run-directory.js';
 import { canonical } from './plan-runs.js';
 import type { Figures, Point } from './experiment.js';
@@ -47,6 +49,31 @@ export async function addPoints(directory: string, measured: readonly { point: P
 export function missingPoints(directory: string, wanted: readonly Point[]): Point[] {
   const there = readPoints(directory);
   return wanted.filter((point) => !Object.hasOwn(there, canonical(point)));
+}
+
+/** What a run has written down of itself. */
+export interface RecordedRun {
+  /** summary.json; empty where there is none. */
+  readonly summary: JsonObject;
+  /** metrics.jsonl; empty where there is none. */
+  readonly rows: readonly MetricsRow[];
+}
+
+/** @throws XMoEError `data` naming the line of metrics that is none */
+export function readRecorded(directory: string): RecordedRun {
+  const metrics = join(directory, RUN_FILES.metrics);
+  return { summary: readObject(join(directory, RUN_FILES.summary)) ?? {}, rows: existsSync(metrics) ? readMetrics(metrics) : [] };
+}
+
+/** The number at a key of a summary; undefined for what is no number, such as null, which stands there for NaN. */
+export function numberAt(object: JsonObject, key: string): number | undefined {
+  const value = object[key];
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+/** The figures that are there: JSON has no NaN, so that a diverged run has none. */
+export function figuresThere(values: Readonly<Record<string, number | undefined>>): Figures {
+  return Object.fromEntries(Object.entries(values).filter((entry): entry is [string, number] => entry[1] !== undefined && Number.isFinite(entry[1])));
 }
 
 /** The object in a JSON file; undefined where there is none, or a torn one that is made again. */

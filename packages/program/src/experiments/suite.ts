@@ -1,6 +1,7 @@
 // What a program hands to `reproduce`: its experiments at each scale, and how to read its runs. Types only.
 import type { JsonObject } from '@xmoe/files';
-import type { Arm, Experiment, Figures, FigureColumn, Quality } from './experiment.js';
+import type { Experiment, Figures, FigureColumn, Quality } from './experiment.js';
+import type { RecordedRun } from './run-files.js';
 
 export interface ExperimentSuite {
   /** Its name on the command line. */
@@ -16,8 +17,10 @@ export interface ExperimentSuite {
   readonly columns: readonly FigureColumn[];
   /** Forward and backward, of a whole run of this configuration. */
   flopsOf(config: JsonObject): number;
+  /** The same of one token that rows of metrics count, at the budget of the experts. */
+  flopsPerToken(config: JsonObject): number;
   /** What a finished run says of its training. */
-  trainingFigures(directory: string, arm: Arm): Figures;
+  trainingFigures(recorded: RecordedRun, config: JsonObject): Figures;
   /** What a reader of the report must know of a scale, e.g. which text stands for which. */
   notes(scale: string, change: ScaleChange): readonly string[];
 }

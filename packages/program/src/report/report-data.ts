@@ -122,7 +122,7 @@ export function createReportData({ title, rows, summary, configuration, ...rest 
 }
 
 /** FLOPs are counted every few steps; a row with them stands for the steps since the one before. */
-function fillFlops(steps: readonly StepRow[]): StepRow[] {
+export function fillFlops(steps: readonly StepRow[]): StepRow[] {
   let counted: Pick<StepRow, 'budgetedFlops' | 'executedFlops'> = {};
   return [...steps].reverse().map((row) => {
     const { budgetedFlops, executedFlops } = row;
