@@ -77,7 +77,7 @@ function reportJson(comparison: Comparison): object {
 }
 
 /** Returns what was written, for the terminal. */
-export async function writeReport(out: string, comparison: Comparison, json: string): Promise<[string, string][]> {
+async function writeReport(out: string, comparison: Comparison, json: string): Promise<[string, string][]> {
   const [html, data] = [join(out, EXPERIMENT_FILES.report), join(out, EXPERIMENT_FILES.json)];
   await mkdir(out, { recursive: true });
   await replaceFile(data, json);
