@@ -103,7 +103,8 @@ def train_step(spec, device):
     model = Model(spec).to(device)
     with torch.no_grad():
         model.tokens.weight.mul_(0.02)
-    fused = {"fused": True} if device.type == "cuda" and int(torch.__version__.split(".")[0]) >= 2 else {}
+    # By default AdamW on a CPU is a loop of passes; one pass has to be asked for, and is there from 2.4 on.
+    fused = {"fused": True} if spec.get("fused", device.type == "cuda") and tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4 if device.type == "cpu" else 0) else {}
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1, **fused)
     half = spec["dtype"] == "float16"
     scaler = torch.cuda.amp.GradScaler(enabled=half)

@@ -37,6 +37,8 @@ export interface TorchModel {
   readonly expertHidden?: number;
   readonly k?: number;
   readonly every?: number;
+  /** AdamW in one pass: PyTorch's option `fused`. Default: on a GPU. */
+  readonly fused?: boolean;
 }
 
 export interface PreparedLayer {

@@ -121,4 +121,19 @@ describe.each(ENGINES)('gradients on %s', (_, engine) => {
     const whole = run(11);
     for (const chunk of [1, 2, 4, 5, 10, 100]) run(chunk).forEach((value, index) => expect(value).toBeCloseTo(whole[index]!, 10));
   });
+
+  it('linearCrossEntropy keeps up to 2²⁴ logits, and makes more of them again', () => {
+    const products = (rows: number, vocabulary: number): number => {
+      const called: string[] = [];
+      const real = float64();
+      // Executes nothing, so that sizes cost nothing.
+      const kernels = Object.fromEntries(Object.keys(real.kernels).map((name) => [name, () => void called.push(name)])) as unknown as Backend['kernels'];
+      const idle = createEngine({ ...real, kernels, allocate: () => ({}), free: () => undefined, write: () => undefined });
+      const parameters = { h: idle.empty([rows, 1]), w: idle.empty([vocabulary, 1]) };
+      core.valueAndGrad(idle, ({ h, w }: typeof parameters) => core.sum(core.linearCrossEntropy(h, w, idle.empty([rows], 'int32'))), parameters);
+      return called.filter((name) => name === 'matmul').length;
+    };
+    expect(products(256, 65536)).toBe(3); // logits, and both gradients
+    expect(products(256, 65537)).toBe(4 * 3); // three chunks, whose logits are made twice
+  });
 });

@@ -15,8 +15,16 @@ export interface CrossEntropyOptions {
 }
 
 export interface LinearCrossEntropyOptions extends CrossEntropyOptions {
-  /** Columns of the vocabulary handled at once; by default as many as keep [R, chunk] at 2²³ elements. */
+  /** Columns of the vocabulary handled at once; by default all where there are at most 2²⁴ logits, else as many as keep [R, chunk] at 2²³. */
   readonly chunk?: number;
+}
+
+/** Kept for the backward pass, 64 MiB; chunks are made again in it, which is a third more products. */
+const KEPT_LOGITS = 2 ** 24;
+const CHUNK_LOGITS = 2 ** 23;
+
+function defaultChunk(rows: number, vocabulary: number): number {
+  return rows * vocabulary <= KEPT_LOGITS ? Math.max(1, vocabulary) : Math.max(256, Math.floor(CHUNK_LOGITS / rows));
 }
 
 /**
@@ -64,7 +72,7 @@ export function linearCrossEntropy(h: Tensor, w: Tensor, targets: Tensor, option
   const vocabulary = w.shape[0]!;
   requireOptions(op, options);
   const labelSmoothing = checkSmoothing(op, options);
-  const chunk = options.chunk ?? Math.max(256, Math.floor(2 ** 23 / Math.max(1, h.shape[0]!)));
+  const chunk = options.chunk ?? defaultChunk(h.shape[0]!, vocabulary);
   if (!Number.isInteger(chunk) || chunk < 1) {
     throw new XMoEError('value', `chunk is ${chunk}`, { op, hint: 'pass a whole number of columns, 1 or more' });
   }
