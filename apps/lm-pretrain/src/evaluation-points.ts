@@ -14,6 +14,8 @@ export const evaluationPointSchema = z.strictObject({
   threshold: z.number().min(0).max(1).optional(),
   /** So many experts for each token, whatever the run was trained with. */
   topK: z.int().min(1).optional(),
+  /** Experts by cumulative probability, so many per token on average: by the threshold that gives them on validation text. */
+  perToken: z.number().min(1).optional(),
   /** `trained`: as in training. Default: grouped, which drops nothing and leaks nothing. */
   dispatch: z.enum(['trained', 'padded', 'grouped', 'budget']).optional(),
   /** γ. Default: as in training. */
@@ -22,7 +24,7 @@ export const evaluationPointSchema = z.strictObject({
   noise: z.literal(true).optional(),
   /** Also count hidden units above 0, in dense layers too; slower. */
   positive: z.literal(true).optional(),
-}).refine(({ threshold, topK }) => threshold === undefined || topK === undefined, { error: 'takes a threshold or a number of experts, not both' });
+}).refine(({ threshold, topK, perToken }) => [threshold, topK, perToken].filter((rule) => rule !== undefined).length <= 1, { error: 'takes a threshold, a number of experts or one on average, not two of them' });
 
 /** An empty one: the rule of training, nothing dropped. */
 export type EvaluationPoint = z.output<typeof evaluationPointSchema>;
@@ -49,7 +51,9 @@ export interface PointFigures {
 }
 
 /** The configuration evaluated at a point. @throws XMoEError `config` when the run has no experts, or no gate to choose by */
-export function configAt(config: LanguageConfig, { threshold, topK, dispatch = 'grouped', capacityFactor, noise }: EvaluationPoint): LanguageConfig {
+export function configAt(config: LanguageConfig, point: EvaluationPoint): LanguageConfig {
+  const { topK, perToken, dispatch = 'grouped', capacityFactor, noise } = point;
+  const threshold = point.threshold ?? (perToken === undefined ? undefined : 1); // whose value is found with the run
   const { moe } = config;
   if (!moe) {
     if (threshold === undefined && topK === undefined && capacityFactor === undefined && noise === undefined) return config;
@@ -58,7 +62,11 @@ export function configAt(config: LanguageConfig, { threshold, topK, dispatch = '
   if ((threshold !== undefined || topK !== undefined) && moe.router.type === 'hash') {
     throw new XMoEError('config', 'the run uses the hash router, which has no gate to choose by', { hint: 'leave --threshold and --top-k out for this run' });
   }
-  if (topK !== undefined && topK > moe.experts) throw new XMoEError('config', `top-k ${topK} exceeds the ${moe.experts} experts of the run`, { hint: `pass at most ${moe.experts}` });
+  if ((threshold !== undefined || topK !== undefined) && moe.router.type === 'null-experts') {
+    throw new XMoEError('config', 'the run chooses among null experts too: its gate is not one for a threshold or top-k', { hint: 'leave --threshold and --top-k out for this run' });
+  }
+  const most = Math.max(topK ?? 0, perToken ?? 0);
+  if (most > moe.experts) throw new XMoEError('config', `${most} experts per token are more than the ${moe.experts} of the run`, { hint: `pass at most ${moe.experts}` });
   if (noise && !(moe.router.type === 'topk' && moe.router.noise === true && threshold === undefined && topK === undefined)) {
     throw new XMoEError('config', 'the run draws no noise: only top-k runs with router.noise do, evaluated by their own rule', { hint: 'leave noise out for this run' });
   }
@@ -74,15 +82,22 @@ export const leaks = ({ moe }: LanguageConfig): boolean => moe !== null && moe.d
 export function pointText(config: LanguageConfig, point: EvaluationPoint): string {
   const { moe } = configAt(config, point);
   if (!moe) return 'dense';
-  const rule = point.threshold !== undefined ? `t = ${point.threshold}` : point.topK !== undefined ? `top-${point.topK}` : moe.router.type === 'threshold' ? `t = ${moe.router.threshold}` : moe.router.type;
+  const rule = point.perToken !== undefined ? `${point.perToken} per token by t` : point.threshold !== undefined ? `t = ${point.threshold}` : point.topK !== undefined ? `top-${point.topK}` : moe.router.type === 'threshold' ? `t = ${moe.router.threshold}` : moe.router.type;
   const noisy = 'noiseInEvaluation' in moe.router && moe.router.noiseInEvaluation ? `${rule} with noise` : rule;
   return moe.dispatch === 'grouped' ? `${noisy}, nothing dropped` : `${noisy}, ${moe.dispatch}, γ = ${moe.capacityFactor}`;
 }
 
+/** Halvings of 0 … 1: thresholds to 1/1024. */
+const HALVINGS = 10;
+
+/** Windows of validation text by which a threshold is found, if there are so many. */
+const WINDOWS_TO_TUNE = 128;
+
 /** Scores a split of a run at a point. A routing group is a batch of training where there is a capacity. */
 export async function evaluateAt(run: TrainedRun, point: EvaluationPoint, split: SplitName, maxWindows: number | null): Promise<{ config: LanguageConfig; result: EvaluationResult }> {
   const trained = run.record.config;
-  const config = configAt(trained, point);
+  const { perToken, ...rest } = point;
+  const config = configAt(trained, perToken === undefined ? point : { ...rest, threshold: await thresholdFor(run, perToken) });
   const result = await evaluate({
     engine: run.device.engine,
     model: createLanguageModelFromConfig(config, run.tokenizer.vocabularySize, { countPositive: point.positive === true }),
@@ -95,6 +110,19 @@ export async function evaluateAt(run: TrainedRun, point: EvaluationPoint, split:
     ...(maxWindows === null ? {} : { maxWindows }),
   });
   return { config, result };
+}
+
+/** The threshold by which tokens of the validation text take `perToken` experts on average over them and the layers, nothing dropped. */
+async function thresholdFor(run: TrainedRun, perToken: number): Promise<number> {
+  let [low, high] = [0, 1];
+  for (let step = 0; step < HALVINGS; step++) {
+    const middle = (low + high) / 2;
+    const { config, result } = await evaluateAt(run, { threshold: middle }, 'validation', WINDOWS_TO_TUNE);
+    const { wantedEvaluation = 0 } = figuresOf(config, result);
+    if (wantedEvaluation < perToken) low = middle;
+    else high = middle;
+  }
+  return (low + high) / 2;
 }
 
 export function figuresOf(config: LanguageConfig, { loss, perplexity, bitsPerByte, tokens, routing: layers }: EvaluationResult): PointFigures {

@@ -42,8 +42,18 @@ describe('sweep', () => {
     expect(readFileSync(path('sweep.html'), 'utf8')).toMatch(/<svg[^]*top-2, budget/);
   });
 
+  it('finds the threshold that gives so many experts per token, on validation text', async () => {
+    writeFileSync(path('average.json'), '[{"perToken": 1}, {"perToken": 2.5}, {"perToken": 4}]');
+    const found = await sweep('--points', path('average.json'), '--split', 'validation', '--max-windows', 'all');
+    expect(found.map(({ how }: { how: string }) => how)).toEqual(['1', '2.5', '4'].map((count) => `${count} per token by t, nothing dropped`));
+    const [one, between, all] = found.map(({ figures }: { figures: { wantedEvaluation: number } }) => figures.wantedEvaluation);
+    expect(one).toBe(1);
+    expect(Math.abs(between - 2.5)).toBeLessThan(0.1);
+    expect(all).toBeGreaterThan(3.95);
+  });
+
   it.each([
-    [['--top-k', '5'], 'top-k 5 exceeds the 4 experts'],
+    [['--top-k', '5'], '5 experts per token are more than the 4 of the run'],
     [['--threshold', '0.5,2'], 'threshold'],
     [['--threshold', '0.5,,1'], 'expected a number'],
     [['--capacity-factor', '0'], 'capacityFactor'],

@@ -62,7 +62,7 @@ type Settings = Required<Omit<MoeFeedForwardConfig, 'vocabularySize' | 'router' 
 
 /**
  * y = Σ over kept claims of w · E_i(x) (Eq. 2), plus the scaled auxiliary loss. Parameters: `name.router.weight` [d, N]
- * (unless the router has no gate), `name.router.state.…` where the router keeps a state, `name.experts.w1` [N, d, s], `.b1` [N, s], `.w2` [N, s, d], `.b2` [N, d]. Padding and
+ * (unless the router has no gate; with more columns for null experts), `name.router.state.…` where the router keeps a state, `name.experts.w1` [N, d, s], `.b1` [N, s], `.w2` [N, s, d], `.b2` [N, d]. Padding and
  * tokens without a kept claim give 0: they get only the residual. The auxiliary loss is computed in training, and whenever
  * routing is collected.
  * @throws XMoEError on unknown keys, names or bad values.
@@ -147,7 +147,7 @@ function scaledLoss(engine: Engine, { balanceCoefficient, zCoefficient }: Settin
 
 function parametersOf({ name, width, hidden, experts, router, init, initStd, outputStd }: Settings): ParameterSpec[] {
   const kind = init === 'copy' ? 'copies' : 'normal';
-  const gateWeight: ParameterSpec = { name: `${name}.router.weight`, shape: [width, experts], init: { kind: 'normal', std: initStd }, decay: true };
+  const gateWeight: ParameterSpec = { name: `${name}.router.weight`, shape: [width, router.gateOutputs?.(experts) ?? experts], init: { kind: 'normal', std: initStd }, decay: true };
   return [
     ...(router.usesGate ? [gateWeight] : []),
     { name: `${name}.experts.w1`, shape: [experts, width, hidden], init: { kind, std: initStd }, decay: true },

@@ -25,6 +25,8 @@ export interface MoeFlopsOptions {
   readonly kept: number;
   /** Whether the layer has a gate. Default true. */
   readonly gate?: boolean;
+  /** Columns of the gate. Default N; more with null experts. */
+  readonly gateOutputs?: number;
   /** Whether the backend leaves out empty slots of the padded path (`capabilities.skipsEmptyRows`). Default false. */
   readonly skipsEmptyRows?: boolean;
 }
@@ -32,7 +34,7 @@ export interface MoeFlopsOptions {
 /** Forward FLOPs of one routing group. @throws XMoEError when a size is not a positive integer, or γ or the kept claims no finite number. */
 export function moeFlops(options: MoeFlopsOptions): MoeFlops {
   requireOptions('moeFlops', options);
-  const { tokens: T, experts: N, width, hidden, dispatch, capacityFactor, minCapacity, kept, gate = true, skipsEmptyRows = false } = options;
+  const { tokens: T, experts: N, width, hidden, dispatch, capacityFactor, minCapacity, kept, gate = true, gateOutputs = N, skipsEmptyRows = false } = options;
   requireInteger('moeFlops', 'tokens', T, 0);
   requireInteger('moeFlops', 'experts', N, 1);
   requireFinite('moeFlops', 'capacityFactor', capacityFactor);
@@ -41,7 +43,7 @@ export function moeFlops(options: MoeFlopsOptions): MoeFlops {
   const executedRows = dispatch === 'padded' && !skipsEmptyRows ? N * capacityOf({ T, N, capacityFactor, minCapacity }) : kept;
   return {
     perClaim,
-    router: gate ? 2 * T * width * N : 0,
+    router: gate ? 2 * T * width * requireInteger('moeFlops', 'gateOutputs', gateOutputs, N) : 0,
     budgeted: capacityFactor * T * perClaim,
     executedRows,
     executed: executedRows * perClaim,

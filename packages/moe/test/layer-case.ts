@@ -1,7 +1,7 @@
 // One problem for the tensor layer and for the triple loop: the same numbers in both forms. Not a test.
 import {
   foldIn, hostNormal, hostPermutation, initializeParameters, isTrained, mapTree, multiply, randomKey, add, sum, valueAndGrad,
-  type Engine, type ForwardContext, type Tensor,
+  type Engine, type ForwardContext, type Shape, type Tensor,
 } from '@xmoe/core';
 import { capacityOf, createMoeFeedForward, type DispatchPath, type ExpertActivation, type MoeFeedForwardConfig, type RoutingTrace } from '@xmoe/moe';
 import { type LossCoefficients, type MoeGradients, type MoeLayerInput, type MoeLayerOutput, moeLayerGradients, moeLayerReference } from '@xmoe/moe/reference';
@@ -24,6 +24,10 @@ const tokenIds = Array.from(hostPermutation(randomKey(8), T), (id) => id % 7);
 const normal = (name: string, length: number): Float64Array => Float64Array.from(hostNormal(foldIn(randomKey(5), name), length));
 
 const upstream = normal('upstream', T * d);
+/** Columns of a gate with null experts, and of one without. */
+const WITH_NULLS = N + 3;
+const nulled = normal('router with nulls', d * WITH_NULLS);
+const columnsOf = ({ router }: LayerCase): number => routerRow('the case', 'router', router.type).gateOutputs?.(router, N) ?? N;
 const numbers = {
   x: normal('x', T * d),
   routerWeight: normal('router', d * N),
@@ -32,15 +36,17 @@ const numbers = {
   w2: normal('w2', N * s * d),
   b2: normal('b2', N * d),
 };
+const numbersOf = (item?: LayerCase): typeof numbers => (item && columnsOf(item) === WITH_NULLS ? { ...numbers, routerWeight: nulled } : numbers);
 const shapes = { x: [T, d], routerWeight: [d, N], w1: [N, d, s], b1: [N, s], w2: [N, s, d], b2: [N, d] } as const;
 export type NumberName = keyof typeof numbers;
 export const NAMES = Object.keys(numbers) as NumberName[];
 
-function plainInput({ router, dispatch, activation, masked }: LayerCase): MoeLayerInput {
-  const { x, ...parameters } = numbers;
+function plainInput(item: LayerCase): MoeLayerInput {
+  const { router, dispatch, activation, masked } = item;
+  const { x, ...parameters } = numbersOf(item);
   const group = { tokenIds, mask: masked ? mask : undefined, precision: 'float64', training: true, capacity: capacityOf({ T, N, capacityFactor, minCapacity: 1 }) } as const;
   const { reference } = routerRow('the case', 'router', router.type);
-  return { T, N, d, s, x, parameters, route: (logits) => reference(router, { ...group, logits }), dispatch, activation, capacityFactor, minCapacity: 1 };
+  return { T, N, gateOutputs: columnsOf(item), d, s, x, parameters, route: (logits) => reference(router, { ...group, logits }), dispatch, activation, capacityFactor, minCapacity: 1 };
 }
 
 export const expectedOf = (item: LayerCase): { forward: MoeLayerOutput; gradients: MoeGradients } => {
@@ -62,14 +68,17 @@ export function parametersOn(leaves: Record<NumberName, Tensor>): Record<string,
   return { [`${name}.router.weight`]: routerWeight, [`${name}.experts.w1`]: w1, [`${name}.experts.b1`]: b1, [`${name}.experts.w2`]: w2, [`${name}.experts.b2`]: b2 };
 }
 
-export function leavesOn(engine: Engine): Record<NumberName, Tensor> {
-  return Object.fromEntries(NAMES.map((name) => [name, engine.tensor(Float32Array.from(numbers[name]), shapes[name], 'float32')])) as Record<NumberName, Tensor>;
+/** Tensors of the numbers of a case; by default of one without null experts. */
+export function leavesOn(engine: Engine, item?: LayerCase): Record<NumberName, Tensor> {
+  const own = numbersOf(item);
+  const shapeOf = (name: NumberName): Shape => (name === 'routerWeight' ? [d, own.routerWeight.length / d] : shapes[name]);
+  return Object.fromEntries(NAMES.map((name) => [name, engine.tensor(Float32Array.from(own[name]), shapeOf(name), 'float32')])) as Record<NumberName, Tensor>;
 }
 
 /** As {@link leavesOn} with every digit, for engines that store float64. */
-export function exactLeavesOn(engine: Engine): Record<NumberName, Tensor> {
-  const leaves = leavesOn(engine);
-  for (const name of NAMES) leaves[name].write(numbers[name]);
+export function exactLeavesOn(engine: Engine, item?: LayerCase): Record<NumberName, Tensor> {
+  const leaves = leavesOn(engine, item);
+  for (const name of NAMES) leaves[name].write(numbersOf(item)[name]);
   return leaves;
 }
 
@@ -93,7 +102,7 @@ export interface LayerRun {
 }
 
 /** Forward and backward of Σ y·upstream + auxLoss. */
-export function runLayer(engine: Engine, item: LayerCase, leaves = leavesOn(engine), context = contextOn(engine, item.masked)): LayerRun {
+export function runLayer(engine: Engine, item: LayerCase, leaves = leavesOn(engine, item), context = contextOn(engine, item.masked)): LayerRun {
   const layer = createMoeFeedForward(configOf(item));
   const states = initializeParameters(engine, layer.parameters.filter((spec) => !isTrained(spec)), randomKey(1));
   const weight = engine.zeros([T, d]);

@@ -20,6 +20,8 @@ const ROUTERS: RouterConfig[] = [
   { type: 'quantile', k: 2, scores: 'softmax', renormalize: false },
   { type: 'sign-bias', k: 2, renormalize: false },
   { type: 'expert-threshold', k: 2 },
+  { type: 'null-experts', k: 3, target: 1.5, nullExperts: 3 },
+  { type: 'null-experts', k: 4, target: 2.5, nullExperts: 3, renormalize: true },
   { type: 'switch' },
   { type: 'hash', seed: 4 },
   { type: 'base' },
@@ -71,7 +73,7 @@ describe.each(Object.entries(SETTINGS))('the layer equals the triple loop on %s'
 
   it.each(titled.filter(([, item]) => !blind || item.router.type !== 'base'))('%s', async (_title, item) => {
     const { forward, gradients: expected } = expectedOf(item);
-    const { output, trace, gradients } = runLayer(engine, item, leaves(engine));
+    const { output, trace, gradients } = runLayer(engine, item, leaves(engine, item));
     expectClose('output', await output.data(), forward.y, tolerance);
     for (const name of NAMES) expectClose(`gradient of ${name}`, await gradients[name].data(), expected[name], tolerance);
     const summary = await summarizeTrace(trace);

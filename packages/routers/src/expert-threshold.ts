@@ -1,7 +1,7 @@
 // The expert-threshold router (arXiv 2603.11535; the same rule as dynamic quantile balancing, kexue.fm/archives/11626): every expert has a
 // cutoff, a moving quantile of its scores, and takes whatever reaches it. Histograms are quantile-histogram.ts.
 import {
-  add, argMax, cast, divide, equal, exp, greater, greaterEqual, less, log, logicalAnd, maximum, minimum, multiply, reshape, select, sigmoid, slice,
+  add, argMax, cast, equal, exp, greater, greaterEqual, less, log, logicalAnd, maximum, multiply, reshape, select, sigmoid, slice,
   subtract, sum, takeAlongLast, topK, type Tensor,
 } from '@xmoe/core';
 import { integer, readOptions, real, type FilledOptions, type OptionsOf } from './options.js';
@@ -9,7 +9,7 @@ import { countsPerExpert, quantilePlaces } from './quantile-histogram.js';
 import { MOST_EXPERTS } from './reference/checks.js';
 import { HISTOGRAM_BINS, SCORE_RANGES, type ScoreName } from './reference/histogram.js';
 import { asColumn, defineRouter, type Router, type RouterInput } from './router.js';
-import { stateOf, type RouterState } from './router-state.js';
+import { keptShare, stateOf, type RouterState } from './router-state.js';
 import { lossesOf, SCORE_OPTIONS, scoresOf } from './scores.js';
 import { requireChoices, weigh } from './softmax-routing.js';
 
@@ -84,7 +84,7 @@ function cutoffState({ k, decay, scores: kind }: Settings): RouterState {
       const { place, total } = quantilePlaces(histogram!, experts - k, experts);
       const u = add(multiply(reshape(place, [experts]), (highest - lowest) / HISTOGRAM_BINS), lowest);
       const q = kind === 'sigmoid' ? sigmoid(u) : exp(u);
-      const kept = select(greater(updates!, 0), minimum(divide(add(updates!, 1), add(updates!, 10)), decay), 0); // [1]
+      const kept = keptShare(updates!, decay);
       const moved = add(multiply(cutoffs!, kept), multiply(q, subtract(1, kept)));
       const seen = greater(reshape(total, [experts]), 0);
       return { cutoffs: select(seen, moved, cutoffs!), updates: add(updates!, cast(slice(seen, [0], [1]), 'float32')) };

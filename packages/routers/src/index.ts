@@ -7,6 +7,7 @@ export { createExpertThresholdRouter, type ExpertThresholdRouterOptions } from '
 export { gate, gateProbabilities } from './gate.js';
 export { createHashRouter, type HashRouterOptions } from './hash.js';
 export { balanceLoss, zLoss } from './losses.js';
+export { createNullExpertsRouter, type NullExpertsRouterOptions } from './null-experts.js';
 export { CLAIM_PRIORITIES, type ClaimPriority, defineRouter, type Router, type RouterDefinition, type RouterInput, type Routing, type RoutingParts } from './router.js';
 export { initialState, type RouterState, type StateTensors } from './router-state.js';
 export { readRouterStatistics, routerStatistics, type RouterStatistics, type RouterStatisticsTensors } from './statistics.js';

@@ -38,21 +38,41 @@ export function quantileBias(bias: Tensor, histogram: Tensor, k: number): Tensor
   return select(greater(reshape(total, [experts]), 0), centred, bias);
 }
 
-/**
- * Where in its bins the share k/N of each row lies, in bins from the left, with fractions: float32 [N, 1]; and the counts of each row, int32
- * [N, 1].
- */
-export function quantilePlaces(histogram: Tensor, k: number, experts: number): { place: Tensor; total: Tensor } {
-  const [rows, bins] = histogram.shape as [number, number];
+interface Place {
+  /** float32 [N, 1] */
+  readonly place: Tensor;
+  /** Counts of each row, int32 [N, 1]. */
+  readonly total: Tensor;
+}
+
+/** Where in its bins the share k/N of each row of a histogram [N, bins] lies, in bins from the left, with fractions. */
+export function quantilePlaces(histogram: Tensor, k: number, experts: number): Place {
   const sums = cumsum(histogram);
-  const total = slice(sums, [0, bins - 1], [rows, 1]);
+  const total = lastOf(sums);
   const share = multiply(total, k); // times N: whole numbers
   const least = floorDivide(add(share, experts - 1), experts);
-  const bin = reshape(argMax(cast(greaterEqual(sums, least), 'int32')), [rows, 1]); // the first that reaches it
+  return { place: placeWithin(histogram, sums, greaterEqual(sums, least), divide(cast(share, 'float32'), experts)), total };
+}
+
+/** As {@link quantilePlaces} for any share from 0 to 1. */
+export function placeOfShare(histogram: Tensor, share: number): Place {
+  const sums = cumsum(histogram);
+  const total = lastOf(sums);
+  const wanted = multiply(cast(total, 'float32'), share);
+  return { place: placeWithin(histogram, sums, greaterEqual(cast(sums, 'float32'), wanted), wanted), total };
+}
+
+function lastOf(sums: Tensor): Tensor {
+  const [rows, bins] = sums.shape as [number, number];
+  return slice(sums, [0, bins - 1], [rows, 1]);
+}
+
+/** The first bin of each row whose sum has `reached` the counts `wanted` [N, 1], and the part of it that these take. */
+function placeWithin(histogram: Tensor, sums: Tensor, reached: Tensor, wanted: Tensor): Tensor {
+  const bin = reshape(argMax(cast(reached, 'int32')), [histogram.shape[0]!, 1]);
   const own = takeAlongLast(histogram, bin);
   const before = cast(subtract(takeAlongLast(sums, bin), own), 'float32');
-  const within = divide(subtract(divide(cast(share, 'float32'), experts), before), maximum(cast(own, 'float32'), 1));
-  return { place: add(cast(bin, 'float32'), within), total };
+  return add(cast(bin, 'float32'), divide(subtract(wanted, before), maximum(cast(own, 'float32'), 1)));
 }
 
 /** Where the bins begin, and how far they reach: float32 [1, 1] each. */

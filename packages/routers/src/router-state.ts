@@ -1,6 +1,6 @@
 // What some routers keep between updates, e.g. a controlled threshold: in functions, as an optimiser's. The caller holds the tensors; no
 // router here, and no names of layers.
-import { XMoEError, cast, sum, type Engine, type Shape, type Tensor } from '@xmoe/core';
+import { XMoEError, add, cast, divide, greater, minimum, select, sum, type Engine, type Shape, type Tensor } from '@xmoe/core';
 import type { Router, RouterInput } from './router.js';
 
 /** Tensors of a state, or the statistics of a routing, by name. */
@@ -35,4 +35,9 @@ export function stateOf(router: string, { state }: RouterInput, names: readonly 
 /** How many tokens are not padding: int32 []. */
 export function realTokens({ engine, tokens, mask }: RouterInput): Tensor {
   return mask ? sum(cast(mask, 'int32')) : engine.full([], tokens, 'int32');
+}
+
+/** How much of a moving average stays after `updates` float32 [1] of them: min(decay, (1 + n) / (10 + n)), nothing the first time. */
+export function keptShare(updates: Tensor, decay: number): Tensor {
+  return select(greater(updates, 0), minimum(divide(add(updates, 1), add(updates, 10)), decay), 0);
 }

@@ -9,7 +9,7 @@ import type { RouterState, StateTensors } from './router-state.js';
 /** One routing group: the tokens that compete for the same experts. */
 export interface RouterInput {
   readonly engine: Engine;
-  /** Gate logits float32 [T, N]; null for routers with `usesGate` false. */
+  /** Gate logits float32 [T, N], or as many columns as `Router.gateOutputs` says; null for routers with `usesGate` false. */
   readonly logits: Tensor | null;
   /** T, padding included. */
   readonly tokens: number;
@@ -76,6 +76,8 @@ export interface Router {
   readonly name: string;
   /** Whether `route` reads logits. Layers without it have no router weight. */
   readonly usesGate: boolean;
+  /** Columns of the gate's weight and logits for N experts. Absent: N. */
+  gateOutputs?(experts: number): number;
   /** What it keeps between updates. Absent or null: nothing. */
   readonly state?: RouterState | null;
   /** K for N experts. Errors: the router wants more experts than there are. */
@@ -91,23 +93,26 @@ export interface RouterDefinition {
   readonly name: string;
   readonly usesGate: boolean;
   readonly state?: RouterState;
+  gateOutputs?(experts: number): number;
   maxChoices(experts: number): number;
   /** `choices` is K. Runs in a scope of its own. The logits of padding are 0, whatever the caller's are. */
   choose(input: RouterInput, choices: number): RoutingParts;
 }
 
 /** A router from its own part: checks the input, frees temporaries, fills in shared fields. */
-export function defineRouter({ name, usesGate, state, maxChoices, choose }: RouterDefinition): Router {
+export function defineRouter({ name, usesGate, state, gateOutputs, maxChoices, choose }: RouterDefinition): Router {
   return {
     name,
     usesGate,
     state: state ?? null,
+    ...(gateOutputs ? { gateOutputs } : {}),
     maxChoices,
     route(input) {
       requireOptions(`${name} router`, input);
       checkInput(name, usesGate, input);
       const { engine, tokens, experts } = input;
       const choices = maxChoices(experts);
+      if (usesGate) checkLogits(name, input, gateOutputs?.(experts) ?? experts);
       return engine.scope(() => {
         const logits = input.logits && withoutPadding(input.logits, input.mask);
         const parts = choose({ ...input, logits }, choices);
@@ -128,18 +133,21 @@ function checkInput(router: string, usesGate: boolean, { engine, logits, tokens,
     if (!(tensor instanceof Tensor)) throw new XMoEError('value', `${name} is ${describeArgument(tensor)}, not a tensor`, { op, hint: 'make one with engine.tensor(values, shape)' });
     if (tensor.engine !== engine) throw new XMoEError('backend', `${name} lives on another engine`, { op, hint: 'pass the engine that made it' });
   }
-  if (usesGate) {
-    if (!logits) throw new XMoEError('value', 'logits are missing', { op, hint: 'pass gate(h, weight), float32 [T, N]' });
-    if (logits.dtype !== 'float32') throw new XMoEError('dtype', `logits must be float32, got ${logits.dtype}`, { op, hint: 'gate() computes them in float32' });
-    if (logits.rank !== 2 || logits.shape[0] !== tokens || logits.shape[1] !== experts) {
-      throw new XMoEError('shape', `logits are ${formatShape(logits.shape)} for ${tokens} tokens and ${experts} experts`, { op, hint: 'pass logits [T, N]' });
-    }
-  }
+  if (usesGate && !logits) throw new XMoEError('value', 'logits are missing', { op, hint: 'pass gate(h, weight), float32 [T, N]' });
   for (const [name, tensor, dtype] of [['mask', mask, 'bool'], ['tokenIds', tokenIds, 'int32']] as const) {
     if (!tensor) continue;
     if (tensor.dtype !== dtype) throw new XMoEError('dtype', `${name} must be ${dtype}, got ${tensor.dtype}`, { op, hint: 'cast it first' });
     if (tensor.size !== tokens) throw new XMoEError('shape', `${name} is ${formatShape(tensor.shape)} for ${tokens} tokens`, { op, hint: 'give one entry per token' });
   }
+}
+
+function checkLogits(router: string, { logits, tokens, experts }: RouterInput, columns: number): void {
+  const op = `${router} router`;
+  const { dtype, rank, shape } = logits!;
+  if (dtype !== 'float32') throw new XMoEError('dtype', `logits must be float32, got ${dtype}`, { op, hint: 'gate() computes them in float32' });
+  if (rank === 2 && shape[0] === tokens && shape[1] === columns) return;
+  const more = columns > experts ? ` and ${columns - experts} null experts` : '';
+  throw new XMoEError('shape', `logits are ${formatShape(shape)} for ${tokens} tokens and ${experts} experts${more}`, { op, hint: more ? `pass logits [T, ${columns}], those of null experts last` : 'pass logits [T, N]' });
 }
 
 /** A per-token tensor [T] as a column [T, 1]. Unrecorded: for masks and counts. */

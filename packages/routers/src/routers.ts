@@ -6,12 +6,14 @@ import { QUANTILE_OPTIONS, SIGN_BIAS_OPTIONS, createQuantileRouter, createSignBi
 import { CONTROLLED_THRESHOLD_OPTIONS, createControlledThresholdRouter } from './controlled-threshold.js';
 import { EXPERT_THRESHOLD_OPTIONS, createExpertThresholdRouter } from './expert-threshold.js';
 import { HASH_OPTIONS, createHashRouter } from './hash.js';
+import { NULL_EXPERTS_OPTIONS, createNullExpertsRouter } from './null-experts.js';
 import type { FilledOptions, Options, OptionsOf } from './options.js';
 import { routeBase } from './reference/base.js';
 import { routeByTokenId } from './reference/hash.js';
 import { nextQuantile, nextSignBias, routeQuantile, routeSignBias } from './reference/biased-top-k.js';
 import { nextControlledThreshold, routeControlledThreshold } from './reference/controlled-threshold.js';
 import { nextExpertThreshold, routeExpertThreshold } from './reference/expert-threshold.js';
+import { nextNullExperts, nullExpertsOf, routeNullExperts } from './reference/null-experts.js';
 import type { PlainState, RouteGroup, Routing } from './reference/routing.js';
 import { routeThreshold } from './reference/threshold.js';
 import { routeSwitch, routeTopK } from './reference/top-k.js';
@@ -33,6 +35,8 @@ export interface RouterRow<O extends Options> {
   readonly next?: (options: OptionsOf<O>, state: PlainState, sums: PlainState) => PlainState;
   /** Whether a layer with it has a gate, as the router itself will say. Absent: it has. */
   readonly usesGate?: (options: OptionsOf<O>) => boolean;
+  /** Columns of the gate for N experts, as the router itself will say. Absent: N. */
+  readonly gateOutputs?: (options: OptionsOf<O>, experts: number) => number;
   /** Values for required options where only the name is given. Choices per token are as many as γ pays for. */
   readonly whenNamed?: (layer: { readonly capacityFactor: number }) => Partial<FilledOptions<O>>;
 }
@@ -88,6 +92,14 @@ export const ROUTERS = {
     reference: (options, { logits, mask, precision, training, state }) => routeExpertThreshold(logits!, { ...options, mask, precision, training, state }),
     next: nextExpertThreshold,
     whenNamed: paidChoices,
+  }),
+  'null-experts': row({
+    options: NULL_EXPERTS_OPTIONS,
+    create: createNullExpertsRouter,
+    reference: (options, { logits, mask, precision, training, state }) => routeNullExperts(logits!, { ...options, mask, precision, training, state }),
+    next: nextNullExperts,
+    gateOutputs: (options, experts) => experts + nullExpertsOf(options, experts),
+    whenNamed: ({ capacityFactor }) => ({ k: 2 * paidChoices({ capacityFactor }).k, target: paidChoices({ capacityFactor }).k }),
   }),
   hash: row({
     options: HASH_OPTIONS,

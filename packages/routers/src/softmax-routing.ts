@@ -1,5 +1,5 @@
 // What the routers that weigh by softmax share: the losses of a gate, and re-normalised weights. No selection here.
-import { XMoEError, divide, greaterEqual, select, sum, type Tensor } from '@xmoe/core';
+import { XMoEError, argMax, divide, greaterEqual, select, sum, type Tensor } from '@xmoe/core';
 import { balanceLossOf, firstChoice, zLossOf } from './losses.js';
 import { flag } from './options.js';
 import type { RouterInput, Routing } from './router.js';
@@ -22,6 +22,12 @@ export function gateLosses(input: RouterInput, p: Tensor, top: () => Tensor): Pi
 /** {@link gateLosses} where the first choice is the most probable expert. */
 export function rankedLosses(input: RouterInput, p: Tensor, expertIds: Tensor): Pick<Routing, 'balanceLoss' | 'zLoss'> {
   return gateLosses(input, p, () => firstChoice(expertIds));
+}
+
+/** The most probable expert, int32 [T]; −1 for padding. */
+export function mostProbable({ engine, mask }: RouterInput, p: Tensor): Tensor {
+  const top = argMax(p);
+  return mask ? select(engine.alias(mask, top.shape), top, -1) : top;
 }
 
 /** weights [T, K] divided by the sum of the token's chosen ones, if asked for. */

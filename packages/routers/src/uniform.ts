@@ -1,10 +1,10 @@
 // The forced-uniform router: a perfectly even load for benchmarks. It ignores what the gate prefers; not for training.
-import { argMax, remainder, select, takeAlongLast, type Tensor } from '@xmoe/core';
+import { remainder, takeAlongLast } from '@xmoe/core';
 import { probabilitiesOf } from './gate.js';
 import { flag, integer, readOptions, type OptionsOf } from './options.js';
 import { MOST_EXPERTS } from './reference/checks.js';
-import { defineRouter, fixedChoices, type Router, type RouterInput } from './router.js';
-import { gateLosses, requireChoices } from './softmax-routing.js';
+import { defineRouter, fixedChoices, type Router } from './router.js';
+import { gateLosses, mostProbable, requireChoices } from './softmax-routing.js';
 
 export const UNIFORM_OPTIONS = {
   /** Experts per token, 1 to N. */
@@ -35,13 +35,7 @@ export function createUniformRouter(options: UniformRouterOptions): Router {
       }
       const p = probabilitiesOf(input.logits!, input.mask);
       const weights = takeAlongLast(p, ids);
-      return { ...chosen, weights, probabilities: p, ...gateLosses(input, p, () => topOf(input, p)), priority: 'rank-probability' };
+      return { ...chosen, weights, probabilities: p, ...gateLosses(input, p, () => mostProbable(input, p)), priority: 'rank-probability' };
     },
   });
-}
-
-/** The most probable expert, int32 [T]; −1 for padding. */
-function topOf({ engine, mask }: RouterInput, p: Tensor): Tensor {
-  const top = argMax(p);
-  return mask ? select(engine.alias(mask, top.shape), top, -1) : top;
 }

@@ -7,8 +7,8 @@ export type Precision = 'float32' | 'float64';
 
 export const cpuEngine = (accumulate: Precision = 'float32'): Engine => createEngine(createCpuBackend({ accumulate }));
 
-export interface Group extends Partial<Omit<RouterInput, 'engine' | 'logits' | 'mask' | 'tokenIds' | 'tokens' | 'experts'>> {
-  /** [T, N] */
+export interface Group extends Partial<Omit<RouterInput, 'engine' | 'logits' | 'mask' | 'tokenIds' | 'tokens'>> {
+  /** [T, N], or with further columns for null experts: `experts` is then N. */
   logits: readonly (readonly number[])[];
   mask?: readonly boolean[];
   tokenIds?: readonly number[];
@@ -16,15 +16,16 @@ export interface Group extends Partial<Omit<RouterInput, 'engine' | 'logits' | '
 
 /** Routes one group; every tensor dies with `engine`. */
 export function routeOn(engine: Engine, router: Router, { logits, mask, tokenIds, ...rest }: Group): Routing {
-  const [tokens, experts] = [logits.length, logits[0].length];
+  const [tokens, columns] = [logits.length, logits[0].length];
+  const { experts = columns } = rest;
   return router.route({
     engine,
     tokens,
-    experts,
-    logits: router.usesGate ? engine.tensor(logits.flat(), [tokens, experts], 'float32') : null,
+    logits: router.usesGate ? engine.tensor(logits.flat(), [tokens, columns], 'float32') : null,
     mask: mask ? engine.tensor(mask, [tokens], 'bool') : null,
     tokenIds: tokenIds ? engine.tensor([...tokenIds], [tokens], 'int32') : null,
     ...rest,
+    experts,
   });
 }
 

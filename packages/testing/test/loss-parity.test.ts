@@ -42,7 +42,7 @@ describe('the first 20 losses of one seed', async () => {
 });
 
 describe('every router on every dispatch path', () => {
-  const routers: RouterConfig[] = [threshold, { type: 'controlled-threshold', target: 2 }, { type: 'quantile', k: 2 }, { type: 'expert-threshold', k: 2 }, { type: 'topk', k: 2 }, { type: 'switch' }, { type: 'hash' }, { type: 'base' }];
+  const routers: RouterConfig[] = [threshold, { type: 'controlled-threshold', target: 2 }, { type: 'quantile', k: 2 }, { type: 'expert-threshold', k: 2 }, { type: 'null-experts', k: 4, target: 2 }, { type: 'topk', k: 2 }, { type: 'switch' }, { type: 'hash' }, { type: 'base' }];
   const cases = routers.flatMap((router) => (['padded', 'grouped', 'budget'] as const).map((dispatch) => ({ router, dispatch })));
 
   it.each([...cases, null])('%o trains', async (experts) => {

@@ -49,9 +49,10 @@ export const languageSuite: ExperimentSuite = {
   program: PROGRAM,
   scales: SCALES.map(({ name }) => name),
   experiments(name, change) {
-    const settings = settingsOf(scaleOf(name), change);
+    const scale = scaleOf(name);
+    const settings = settingsOf(scale, change);
     const [first] = settings;
-    return [table1(settings), table2(firstSize(settings)), figure1(first), figure4(first), figure5(first), figure7(first), figure8(scaleOf(name).backend !== 'cpu'), confounds(first), routers(firstSize(settings).slice(0, 1))];
+    return [table1(settings), table2(firstSize(settings)), figure1(first), figure4(first), figure5(first), figure7(first), figure8(scale.backend !== 'cpu'), confounds(first), routers(scale.fewer ? [first] : firstSize(settings))];
   },
   backendOf: (name) => scaleOf(name).backend,
   quality: QUALITY,

@@ -24,7 +24,7 @@ export interface Scale {
   /** Of the first size, and of the others. */
   readonly sizes: readonly [ModelSize, ...ModelSize[]];
   readonly corpora: readonly [Corpus, ...Corpus[]];
-  /** Sizes beyond the first are trained on the first corpus alone. */
+  /** Sizes beyond the first, and all routers beside each other, are trained on the first corpus alone. */
   readonly fewer: boolean;
   /** MoE in layers every, 2·every, … */
   readonly every: number;
@@ -65,8 +65,8 @@ export const SCALES: readonly Scale[] = [
     name: 'small',
     backend: 'cpu',
     sizes: [
-      { title: 'width 128', standsFor: '323M', model: { contextLength: 128, width: 128, heads: 4, layers: 4, hidden: 512, initStd: 0.02 } },
-      { title: 'width 192', standsFor: '556M', model: { contextLength: 128, width: 192, heads: 6, layers: 4, hidden: 768, initStd: 0.02 } },
+      { title: 'width 128', standsFor: '323M', model: { contextLength: 128, width: 128, heads: 4, layers: 6, hidden: 512, initStd: 0.02 } },
+      { title: 'width 192', standsFor: '556M', model: { contextLength: 128, width: 192, heads: 6, layers: 6, hidden: 768, initStd: 0.02 } },
     ],
     corpora: [withBpe(SOTU, 2048), withBpe(BROWN, 2048)],
     fewer: false,

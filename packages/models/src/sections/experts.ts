@@ -121,7 +121,8 @@ export function expertSettings(moe: ExpertsConfig, facts: Required<ModelFacts>) 
 
 /** Of the gate, where the router has one. */
 function gateWeights({ experts, router }: ExpertsConfig, width: number): number {
-  return (rowOf(router.type).usesGate?.(router) ?? true) ? width * experts : 0;
+  const { usesGate, gateOutputs } = rowOf(router.type);
+  return (usesGate?.(router) ?? true) ? width * (gateOutputs?.(router, experts) ?? experts) : 0;
 }
 
 /** Parameters of a dense feed-forward layer: two matrices and their biases. */

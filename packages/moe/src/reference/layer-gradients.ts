@@ -24,14 +24,14 @@ export interface MoeGradients extends MoeParameters<Float64Array> {
  * @throws XMoEError `shape` as {@link moeLayerReference}
  */
 export function moeLayerGradients(input: MoeLayerInput, upstream: ArrayLike<number>, coefficients: LossCoefficients = {}): MoeGradients {
-  const { T, N, d, s, x, parameters } = input;
+  const { T, N, gateOutputs: C = N, d, s, x, parameters } = input;
   const forward = moeLayerReference(input);
   if (upstream.length !== T * d) {
     throw new XMoEError('shape', `upstream has ${upstream.length} numbers, its shape is [${T}, ${d}]`, { op: 'moeLayer' });
   }
   const gradients: MoeGradients = {
     x: new Float64Array(T * d),
-    routerWeight: new Float64Array(d * N),
+    routerWeight: new Float64Array(d * C),
     w1: new Float64Array(N * d * s),
     b1: new Float64Array(N * s),
     w2: new Float64Array(N * s * d),
@@ -41,12 +41,12 @@ export function moeLayerGradients(input: MoeLayerInput, upstream: ArrayLike<numb
   for (const [token, expert, , weight] of forward.plan.kept) {
     byWeight[token * N + expert] = addExpertGradients(input, upstream, gradients, token, expert, weight);
   }
-  const byLogits = logitGradients(forward, byWeight, coefficients); // [T, N]
+  const byLogits = logitGradients(forward, byWeight, coefficients); // [T, C]
   for (let token = 0; token < T; token++) {
     for (let i = 0; i < d; i++) {
-      for (let expert = 0; expert < N; expert++) {
-        gradients.x[token * d + i] += byLogits[token * N + expert] * parameters.routerWeight[i * N + expert];
-        gradients.routerWeight[i * N + expert] += byLogits[token * N + expert] * x[token * d + i];
+      for (let column = 0; column < C; column++) {
+        gradients.x[token * d + i] += byLogits[token * C + column] * parameters.routerWeight[i * C + column];
+        gradients.routerWeight[i * C + column] += byLogits[token * C + column] * x[token * d + i];
       }
     }
   }
@@ -87,39 +87,45 @@ function addExpertGradients(
   return byWeight;
 }
 
-/** The gradient by the logits [T, N] from the weights' and the auxiliary losses' gradients. */
+/** The gradient by the logits [T, C] from the weights' and the auxiliary losses' gradients. */
 function logitGradients(forward: MoeLayerOutput, byWeight: Float64Array, { balance = 0.01, z = 0 }: LossCoefficients): Float64Array {
   const { routing, logits } = forward;
-  const { tokens: T, experts: N, mask, probabilities, weightSource, balancedByState = false } = routing;
-  const byLogits = new Float64Array(T * N);
+  const { tokens: T, experts: N, mask, probabilities, weightSource, nulls, balancedByState = false } = routing;
+  const C = nulls?.gate.experts ?? N;
+  const byLogits = new Float64Array(T * C);
   if (weightSource === 'constant') return byLogits;
   const real = countRealTokens(routing);
   const share = topChoiceShare(routing);
   const bySigmoid = weightSource.startsWith('sigmoid');
   const ofBalance = bySigmoid || balancedByState ? 0 : balance;
-  const scores = bySigmoid ? logits.map(sigmoid) : probabilities;
+  const all = nulls?.gate.probabilities ?? probabilities; // [T, C]
   for (let token = 0; token < T; token++) {
     if (mask[token] === 0) continue;
-    const row = token * N;
-    const p = probabilities.subarray(row, row + N);
-    const logSum = rowLogSumExp(logits.subarray(row, row + N)).value;
+    const row = logits.subarray(token * C, token * C + C);
+    const p = all.subarray(token * C, token * C + C);
+    const logSum = rowLogSumExp(row).value;
+    const scores = bySigmoid ? row.map(sigmoid) : p;
+    const byScore = scoreGradients(routing, scores, token, byWeight);
+    const fromWeights = bySigmoid ? byScore.map((gradient, i) => gradient * scores[i] * (1 - scores[i])) : throughSoftmax(p, byScore);
     // d balanceLoss / d p_i = N · f_i / T, the same for every token
-    const byScore = scoreGradients(routing, scores.subarray(row, row + N), token, byWeight);
-    const byP = byScore.map((gradient, i) => (bySigmoid ? 0 : gradient + (ofBalance * N * share[i]) / real));
-    const mean = byP.reduce((sum, gradient, i) => sum + gradient * p[i], 0);
-    for (let i = 0; i < N; i++) {
-      byLogits[row + i] = p[i] * (byP[i] - mean) + (z * 2 * logSum * p[i]) / real;
-      if (bySigmoid) byLogits[row + i] += byScore[i] * scores[row + i] * (1 - scores[row + i]);
-    }
+    const fromBalance = throughSoftmax(probabilities.subarray(token * N, token * N + N), share.map((f) => (ofBalance * N * f) / real));
+    for (let i = 0; i < C; i++) byLogits[token * C + i] = fromWeights[i] + (fromBalance[i] ?? 0) + (z * 2 * logSum * p[i]) / real;
   }
   return byLogits;
 }
 
-/** The gradient by the scores [N] of one token, of its weights: they are scores, or scores over the sum of the chosen. */
-function scoreGradients({ experts: N, maxChoices: K, counts, expertIds, weightSource }: Routing, scores: Float64Array, token: number, byWeight: Float64Array): Float64Array {
-  const byOwn = byWeight.subarray(token * N, token * N + N);
+/** The gradient by logits from that by their softmax p. */
+function throughSoftmax(p: Float64Array, byP: Float64Array): Float64Array {
+  const mean = byP.reduce((sum, gradient, i) => sum + gradient * p[i], 0);
+  return p.map((own, i) => own * (byP[i] - mean));
+}
+
+/** The gradient by the scores [C] of one token, of its weights: they are scores, or scores over the sum of the chosen. */
+function scoreGradients({ experts: N, maxChoices: K, counts, expertIds, weightSource, nulls }: Routing, scores: Float64Array, token: number, byWeight: Float64Array): Float64Array {
+  const byOwn = new Float64Array(scores.length);
+  byOwn.set(byWeight.subarray(token * N, token * N + N));
   if (!weightSource.endsWith('-share')) return byOwn;
-  const chosen = expertIds.subarray(token * K, token * K + counts[token]);
+  const chosen = [...expertIds.subarray(token * K, token * K + counts[token]), ...(nulls?.ids[token] ?? [])];
   const total = chosen.reduce((sum, expert) => sum + scores[expert], 0);
   const common = chosen.reduce((sum, expert) => sum + (byOwn[expert] * scores[expert]) / total, 0);
   return byOwn.map((gradient, i) => (chosen.includes(i) ? (gradient - common) / total : 0));

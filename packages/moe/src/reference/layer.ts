@@ -7,7 +7,7 @@ import { type DispatchPlan, type PlanOptions, planDispatch } from './plan.js';
 
 /** Parameters, row-major. */
 export interface MoeParameters<A = ArrayLike<number>> {
-  /** [d, N]: logits = x · routerWeight. */
+  /** [d, C]: logits = x · routerWeight. */
   readonly routerWeight: A;
   /** [N, d, s]. */
   readonly w1: A;
@@ -22,13 +22,15 @@ export interface MoeParameters<A = ArrayLike<number>> {
 export interface MoeLayerInput extends PlanOptions {
   readonly T: number;
   readonly N: number;
+  /** C: columns of the logits. Default N; more with null experts. */
+  readonly gateOutputs?: number;
   readonly d: number;
   readonly s: number;
   /** [T, d]. */
   readonly x: ArrayLike<number>;
   readonly parameters: MoeParameters;
   /**
-   * The router: logits [T, N] → routing, for example `(logits) => routeThreshold(logits, { threshold: 0.9, mask })`.
+   * The router: logits [T, C] → routing, for example `(logits) => routeThreshold(logits, { threshold: 0.9, mask })`.
    * Ask for `precision: 'float64'` to compare gradients with differences.
    */
   readonly route: (logits: FlatLogits) => Routing;
@@ -39,7 +41,7 @@ export interface MoeLayerInput extends PlanOptions {
 export interface MoeLayerOutput {
   /** [T, d]: zero for a token with no kept claim; the residual is the caller's. */
   readonly y: Float64Array;
-  /** [T, N]. */
+  /** [T, C]. */
   readonly logits: Float64Array;
   readonly routing: Routing;
   readonly plan: DispatchPlan;
@@ -55,14 +57,14 @@ export interface MoeLayerOutput {
  */
 export function moeLayerReference(input: MoeLayerInput): MoeLayerOutput {
   checkShapes(input);
-  const { T, N, d, s, x, parameters } = input;
-  const logits = new Float64Array(T * N); // [T, N]
+  const { T, N, gateOutputs: C = N, d, s, x, parameters } = input;
+  const logits = new Float64Array(T * C); // [T, C]
   for (let token = 0; token < T; token++) {
-    for (let expert = 0; expert < N; expert++) {
-      for (let i = 0; i < d; i++) logits[token * N + expert] += x[token * d + i] * parameters.routerWeight[i * N + expert];
+    for (let column = 0; column < C; column++) {
+      for (let i = 0; i < d; i++) logits[token * C + column] += x[token * d + i] * parameters.routerWeight[i * C + column];
     }
   }
-  const routing = input.route({ values: logits, tokens: T, experts: N });
+  const routing = input.route({ values: logits, tokens: T, experts: C });
   if (routing.tokens !== T || routing.experts !== N) {
     const message = `the router returned [${routing.tokens}, ${routing.experts}] for logits [${T}, ${N}]`;
     throw new XMoEError('shape', message, { op: 'moeLayer' });
@@ -99,10 +101,10 @@ export function runExpert(input: MoeLayerInput, token: number, expert: number): 
   return { before, hidden, output };
 }
 
-function checkShapes({ T, N, d, s, x, parameters }: MoeLayerInput): void {
+function checkShapes({ T, N, gateOutputs: C = N, d, s, x, parameters }: MoeLayerInput): void {
   const expected: [string, ArrayLike<number>, number[]][] = [
     ['x', x, [T, d]],
-    ['routerWeight', parameters.routerWeight, [d, N]],
+    ['routerWeight', parameters.routerWeight, [d, C]],
     ['w1', parameters.w1, [N, d, s]],
     ['b1', parameters.b1, [N, s]],
     ['w2', parameters.w2, [N, s, d]],

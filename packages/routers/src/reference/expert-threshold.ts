@@ -1,7 +1,7 @@
 // The expert-threshold router on plain arrays, and what moves its cutoffs.
 import { requireFlag, requireInteger, requireOptions } from '@xmoe/core';
 import { type GateOptions, argmax, rankExperts, softmaxGate } from './gate.js';
-import { HISTOGRAM_BINS, SCORE_RANGES, binOf, histogramRows, quantilePlace } from './histogram.js';
+import { HISTOGRAM_BINS, SCORE_RANGES, binOf, histogramRows, keptShare, quantilePlace } from './histogram.js';
 import type { Logits } from './logits.js';
 import { type PlainState, type Routing, buildRouting, rowOf } from './routing.js';
 import { type ScoreOptions, scoresOfGate } from './scores.js';
@@ -58,7 +58,7 @@ export function nextExpertThreshold(
   const { lowest, highest } = SCORE_RANGES[scores];
   const places = histogramRows(sums.histogram!, N).map((counts) => quantilePlace(counts, N - k, N));
   if (places.includes(null)) return state;
-  const kept = updates > 0 ? Math.min(decay, (1 + updates) / (10 + updates)) : 0;
+  const kept = keptShare(updates, decay);
   const q = places.map((place) => lowest + (place! * (highest - lowest)) / HISTOGRAM_BINS).map((u) => (scores === 'sigmoid' ? 1 / (1 + Math.exp(-u)) : Math.exp(u)));
   return { cutoffs: cutoffs.map((cutoff, expert) => kept * cutoff + (1 - kept) * q[expert]!), updates: [updates + 1] };
 }

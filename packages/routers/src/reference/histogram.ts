@@ -8,15 +8,18 @@ export const SCORE_RANGES = { sigmoid: { lowest: -16, highest: 16 }, softmax: { 
 export type ScoreName = keyof typeof SCORE_RANGES;
 
 /** The bin of a place counted in bins; those outside are in the first and the last. */
-export function binOf(place: number): number {
-  return Math.min(HISTOGRAM_BINS - 1, Math.max(0, Math.floor(place)));
+export function binOf(place: number, bins = HISTOGRAM_BINS): number {
+  return Math.min(bins - 1, Math.max(0, Math.floor(place)));
 }
 
 /** Where in its bins the share k/N of a row lies, in bins from the left, with a fraction; null for a row without counts. */
 export function quantilePlace(counts: readonly number[], k: number, experts: number): number | null {
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  if (total === 0) return null;
-  const wanted = (total * k) / experts;
+  return placeOf(counts, (counts.reduce((sum, count) => sum + count, 0) * k) / experts);
+}
+
+/** As {@link quantilePlace}, of so many `wanted` counts. */
+export function placeOf(counts: readonly number[], wanted: number): number | null {
+  if (counts.every((count) => count === 0)) return null;
   let before = 0;
   let bin = 0;
   while (before + counts[bin]! < wanted) before += counts[bin++]!;
@@ -26,4 +29,9 @@ export function quantilePlace(counts: readonly number[], k: number, experts: num
 /** The rows of flat counts [N, bins]. */
 export function histogramRows(counts: readonly number[], experts: number): number[][] {
   return Array.from({ length: experts }, (_, expert) => counts.slice(expert * HISTOGRAM_BINS, (expert + 1) * HISTOGRAM_BINS));
+}
+
+/** How much of a moving average stays after so many updates. */
+export function keptShare(updates: number, decay: number): number {
+  return updates > 0 ? Math.min(decay, (1 + updates) / (10 + updates)) : 0;
 }

@@ -9,8 +9,9 @@ export { type Gate, type GateOptions, rowLogSumExp, softmaxGate } from './gate.j
 export { type HashMapOptions, type HashOptions, createHashMap, routeHash } from './hash.js';
 export type { FlatLogits, Logits, Mask, Precision } from './logits.js';
 export { type GateProbabilities, balanceLoss, countRealTokens, meanProbability, topChoiceShare, zLoss } from './losses.js';
+export { type NullExpertsOptions, nextNullExperts, routeNullExperts } from './null-experts.js';
 export { optimalAssign } from './optimal-assignment.js';
-export type { PlainState, RouteGroup, Routing, WeightSource } from './routing.js';
+export type { NullChoices, PlainState, RouteGroup, Routing, WeightSource } from './routing.js';
 export type { ScoreOptions } from './scores.js';
 export { type RouterStatistics, routerStatistics } from './statistics.js';
 export { type ThresholdOptions, countToThreshold, routeThreshold } from './threshold.js';

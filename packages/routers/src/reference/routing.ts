@@ -64,8 +64,18 @@ export interface Routing {
   readonly priority: ClaimPriority;
   /** The router needs no balance loss. Absent: false. */
   readonly balancedByState?: boolean;
+  /** Absent where there are none. */
+  readonly nulls?: NullChoices;
   /** In training, what the state of the router moves by; absent without one. */
   readonly statistics?: PlainState;
+}
+
+/** Choices that stand for no expert. Weights are of the probabilities of all columns. */
+export interface NullChoices {
+  /** Of logits [T, N + Z]. */
+  readonly gate: Gate;
+  /** [T]: columns of the null experts that a token chose. */
+  readonly ids: readonly (readonly number[])[];
 }
 
 export interface RoutingParts {
@@ -73,6 +83,7 @@ export interface RoutingParts {
   readonly weightSource: WeightSource;
   readonly priority?: ClaimPriority;
   readonly balancedByState?: boolean;
+  readonly nulls?: NullChoices;
   /** The experts of a real token, in rank order. */
   readonly choose: (token: number) => readonly number[];
   /** Before any re-normalisation. */
@@ -82,7 +93,7 @@ export interface RoutingParts {
 /** Fills a {@link Routing} token by token; padding tokens get no choice. */
 export function buildRouting(gate: Gate, parts: RoutingParts): Routing {
   const { tokens, experts, probabilities } = gate;
-  const { weightSource, priority = 'rank-probability', balancedByState = false } = parts;
+  const { weightSource, priority = 'rank-probability', balancedByState = false, nulls } = parts;
   const K = parts.maxChoices;
   const expertIds = new Int32Array(tokens * K).fill(-1); // [T, K]
   const scores = new Float64Array(tokens * K); // [T, K]
@@ -92,7 +103,8 @@ export function buildRouting(gate: Gate, parts: RoutingParts): Routing {
     if (gate.mask[token] === 0) continue;
     const chosen = parts.choose(token);
     counts[token] = chosen.length;
-    const total = weightSource.endsWith('-share') ? chosen.reduce((sum, expert) => sum + parts.weight(token, expert), 0) : 1;
+    const shared = [...chosen, ...(nulls?.ids[token] ?? [])];
+    const total = weightSource.endsWith('-share') ? shared.reduce((sum, expert) => sum + parts.weight(token, expert), 0) : 1;
     chosen.forEach((expert, rank) => {
       expertIds[token * K + rank] = expert;
       scores[token * K + rank] = parts.weight(token, expert);
@@ -110,10 +122,11 @@ export function buildRouting(gate: Gate, parts: RoutingParts): Routing {
     mask: gate.mask,
     probabilities,
     balanceLoss: weightSource.startsWith('softmax') && !balancedByState ? balanceLoss(gate) : 0,
-    zLoss: weightSource === 'constant' ? 0 : zLoss(gate),
+    zLoss: weightSource === 'constant' ? 0 : zLoss(nulls?.gate ?? gate),
     weightSource,
     priority,
     ...(balancedByState ? { balancedByState } : {}),
+    ...(nulls ? { nulls } : {}),
   };
 }
 
