@@ -22,6 +22,7 @@ describe.each([
   [['--router', 'switch', '--dispatch', 'padded'], { router: 'switch', dispatch: 'padded' }],
   [['--router', 'hash', '--balanced', 'true'], { router: 'hash' }],
   [['--router', 'base', '--dispatch', 'grouped'], { router: 'base', dispatch: 'grouped' }],
+  [['--router', 'null-experts', '--shared-hidden', '8', '--dispatch', 'grouped'], { router: 'null-experts', dispatch: 'grouped' }],
   [['--router', 'uniform'], { router: 'uniform' }],
   [['--router', 'dense'], { router: 'dense', dispatch: null }],
   [['--dispatch', 'grouped'], { router: 'threshold', dispatch: 'grouped' }],

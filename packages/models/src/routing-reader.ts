@@ -12,7 +12,8 @@ export interface RoutedSections {
 /** Reads a trace; `passes` is 1 for the forward pass alone and 3 with the backward pass. */
 export function routingReader({ moe, model }: RoutedSections, passes: 1 | 3): (trace: RoutingTrace) => Promise<LayerRouting> {
   const flopsPerClaim = moe ? denseFlops({ tokens: 1, width: model.width, hidden: moe.expertHidden }) : 0;
-  return async (trace) => layerRoutingOf(await summarizeTrace(trace), { capacityFactor: moe?.capacityFactor ?? 0, flopsPerClaim, training: passes === 3 });
+  const sharedFlops = moe?.sharedHidden ? denseFlops({ tokens: 1, width: model.width, hidden: moe.sharedHidden }) : 0;
+  return async (trace) => layerRoutingOf(await summarizeTrace(trace), { capacityFactor: moe?.capacityFactor ?? 0, flopsPerClaim, sharedFlops, training: passes === 3 });
 }
 
 /** What the experts multiplied in a forward pass, over what dense layers of `model.hidden` would for the same tokens; null without experts. */

@@ -172,6 +172,7 @@ describe('refuses', () => {
     const large = tensors.map((tensor) => (tensor.name === 'h.1.moe.experts.b2' ? { ...tensor, data: Float32Array.from(tensor.data).fill(-70_000, 4, 5) } : tensor));
     await expect(write({ tensors: large, dtype: 'float16' })).rejects.toThrow('h.1.moe.experts.b2 is -70000 at element 4, and float16 ends at 65504');
     await expect(write({ moe: { ...weights.moe!, router: { type: 'hash' } } })).rejects.toThrow('the hash router cannot be exported');
+    await expect(write({ moe: { ...weights.moe!, sharedHidden: 8 } })).rejects.toThrow('a shared expert (moe.sharedHidden 8) cannot be exported');
     expect(readdirSync(folder)).not.toContain('never');
   });
 

@@ -48,7 +48,8 @@ describe('modelSize', () => {
   });
 
   it('counts what a model that is built has', async () => {
-    for (const flags of [{}, { router: 'hash' }, { router: 'dense' }, { router: 'topk', flags: { every: '1', layers: '3' } }]) {
+    const cases: readonly { router?: string; flags?: Record<string, string> }[] = [{}, { router: 'hash' }, { router: 'dense' }, { router: 'topk', flags: { every: '1', layers: '3' } }, { router: 'null-experts', flags: { 'shared-hidden': '24' } }];
+    for (const flags of cases) {
       const config = await configs.resolve({ preset: 'tiny', ...flags });
       expect(languageModelSize(config, 300).parameters).toBe(countParameters(createLanguageModelFromConfig(config, 300).parameters));
     }

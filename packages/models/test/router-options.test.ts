@@ -74,6 +74,7 @@ describe('the section', () => {
       return [expertParameters(moe, 4) - 8 * (2 * 4 * 16 + 16 + 4), activeExpertWeights(moe, 4) - 2 * 4 * 16 * 2.4];
     };
     expect(gateOf({ type: 'switch' }).map(Math.round)).toEqual([32, 32]);
+    expect(gateOf({ type: 'null-experts', k: 4, target: 2 }).map(Math.round)).toEqual([64, 64]); // as many null experts
     for (const router of [{ type: 'hash' }, { type: 'uniform', k: 2, gate: false }] as const) expect(gateOf(router).map(Math.round)).toEqual([0, 0]);
   });
 

@@ -51,7 +51,7 @@ describe('modelSize of the paper’s presets', () => {
   });
 
   it('counts what a model that is built has', async () => {
-    for (const set of [[], ['moe.side=both', 'model.tiedEmbeddings=decoder'], ['model.norm=post', 'moe.side=decoder', 'model.positions=learned'], ['moe=null']]) {
+    for (const set of [[], ['moe.side=both', 'moe.sharedHidden=24'], ['moe.side=both', 'model.tiedEmbeddings=decoder'], ['model.norm=post', 'moe.side=decoder', 'model.positions=learned'], ['moe=null']]) {
       const config = await configs.resolve({ preset: 'tiny', set });
       expect(translationModelSize(config, 300).parameters).toBe(countParameters(createTranslationModelFromConfig(config, 300).parameters));
     }

@@ -10,6 +10,7 @@ import { applyExperts, checkExperts, requireActivation, type ExpertActivation, t
 import { balanceState, firstChoices, layerState } from './layer-state.js';
 import { planDispatch, type DispatchPath } from './plan.js';
 import { capacityOf, MIN_CAPACITY } from './reference/capacity.js';
+import { applySharedExpert, sharedExpertParameters } from './shared-expert.js';
 import { traceRouting, type RoutingTrace } from './trace.js';
 
 export interface MoeFeedForwardConfig {
@@ -21,6 +22,8 @@ export interface MoeFeedForwardConfig {
   readonly hidden: number;
   /** N */
   readonly experts: number;
+  /** Of an expert that every token takes beside those it is routed to; 0, the default: none. */
+  readonly sharedHidden?: number;
   /** Default `gelu-tanh`. */
   readonly activation?: ExpertActivation;
   readonly router: RouterConfig;
@@ -53,7 +56,7 @@ export interface MoeFeedForwardConfig {
 }
 
 const CONFIG_KEYS: readonly (keyof MoeFeedForwardConfig)[] = [
-  'name', 'width', 'hidden', 'experts', 'activation', 'router', 'dispatch', 'capacityFactor', 'minCapacity', 'priority', 'pool', 'balanceCoefficient', 'balanceOver',
+  'name', 'width', 'hidden', 'experts', 'sharedHidden', 'activation', 'router', 'dispatch', 'capacityFactor', 'minCapacity', 'priority', 'pool', 'balanceCoefficient', 'balanceOver',
   'zCoefficient', 'init', 'initStd', 'outputStd', 'vocabularySize', 'trackPositive',
 ];
 
@@ -61,9 +64,9 @@ const CONFIG_KEYS: readonly (keyof MoeFeedForwardConfig)[] = [
 type Settings = Required<Omit<MoeFeedForwardConfig, 'vocabularySize' | 'router' | 'priority'>> & Pick<MoeFeedForwardConfig, 'priority'> & { readonly router: Router };
 
 /**
- * y = Σ over kept claims of w · E_i(x) (Eq. 2), plus the scaled auxiliary loss. Parameters: `name.router.weight` [d, N]
- * (unless the router has no gate; with more columns for null experts), `name.router.state.…` where the router keeps a state, `name.experts.w1` [N, d, s], `.b1` [N, s], `.w2` [N, s, d], `.b2` [N, d]. Padding and
- * tokens without a kept claim give 0: they get only the residual. The auxiliary loss is computed in training, and whenever
+ * y = Σ over kept claims of w · E_i(x) (Eq. 2), plus the shared expert's if there is one; and the scaled auxiliary loss. Parameters: `name.router.weight` [d, N]
+ * (unless the router has no gate; with more columns for null experts), `name.router.state.…` where the router keeps a state, `name.experts.w1` [N, d, s], `.b1` [N, s], `.w2` [N, s, d], `.b2` [N, d],
+ * and those of {@link sharedExpertParameters}. Padding, and tokens without a kept claim where no expert is shared, give 0: they get only the residual. The auxiliary loss is computed in training, and whenever
  * routing is collected.
  * @throws XMoEError on unknown keys, names or bad values.
  */
@@ -92,7 +95,8 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
         const poolTokens = pool === 'sequence' ? context.sequenceLength : undefined;
         const plan = planDispatch(routing, { ...settings, ...(priority ? { priority } : {}), ...(poolTokens ? { poolTokens } : {}) });
         const trackPositive = collecting && settings.trackPositive;
-        const { output, positive } = applyExperts(x, routing.weights, plan, weights, settings.activation, { trackPositive });
+        const { output: routed, positive } = applyExperts(x, routing.weights, plan, weights, settings.activation, { trackPositive });
+        const output = settings.sharedHidden === 0 ? routed : add(routed, applySharedExpert(parameters, name, x, context, settings.activation));
         const trace = collecting
           ? traceRouting({
               routing,
@@ -145,7 +149,7 @@ function scaledLoss(engine: Engine, { balanceCoefficient, zCoefficient }: Settin
   });
 }
 
-function parametersOf({ name, width, hidden, experts, router, init, initStd, outputStd }: Settings): ParameterSpec[] {
+function parametersOf({ name, width, hidden, experts, sharedHidden, router, init, initStd, outputStd }: Settings): ParameterSpec[] {
   const kind = init === 'copy' ? 'copies' : 'normal';
   const gateWeight: ParameterSpec = { name: `${name}.router.weight`, shape: [width, router.gateOutputs?.(experts) ?? experts], init: { kind: 'normal', std: initStd }, decay: true };
   return [
@@ -154,6 +158,7 @@ function parametersOf({ name, width, hidden, experts, router, init, initStd, out
     { name: `${name}.experts.b1`, shape: [experts, hidden], init: { kind: 'zeros' }, decay: false },
     { name: `${name}.experts.w2`, shape: [experts, hidden, width], init: { kind, std: outputStd }, decay: true },
     { name: `${name}.experts.b2`, shape: [experts, width], init: { kind: 'zeros' }, decay: false },
+    ...sharedExpertParameters(name, { width, hidden: sharedHidden, initStd, outputStd }),
   ];
 }
 
@@ -173,6 +178,7 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
     width: count('width'),
     hidden: count('hidden'),
     experts: count('experts'),
+    sharedHidden: requireInteger(op, 'sharedHidden', config.sharedHidden ?? 0, 0),
     activation: requireActivation(config.activation ?? 'gelu-tanh'),
     router,
     dispatch: requireName(op, 'dispatch', config.dispatch ?? 'padded', ['padded', 'grouped', 'budget']),

@@ -46,6 +46,13 @@ const CONTESTANTS: readonly Contestant[] = [
   { label: 'expert threshold, weights divided by their sum', facts: (k) => ({ router: { type: 'expert-threshold', k, renormalize: true }, dispatch: 'grouped', more: { balanceCoefficient: 0 } }) },
 ];
 
+/** As others train it: biases instead of a loss, and of the experts one that every token takes. */
+function sharedRow(setting: Setting, perToken: number): Row {
+  const more = { sharedHidden: setting.size.model.hidden / FINER };
+  const arm = expertArm(setting, { router: { type: 'quantile', k: perToken - 1 }, dispatch: 'grouped', capacityFactor: perToken - 1, finer: FINER, more });
+  return { label: 'top-k with a bias by quantiles, one of the experts shared by all tokens', arm, point: LEAK_FREE };
+}
+
 /** An update in parts, where it makes a difference over which tokens the balance loss counts. */
 const PARTS = 4;
 
@@ -65,7 +72,7 @@ function groupOf(setting: Setting, share: number): RowGroup & { rows: Row[] } {
   return {
     title: `${share}× of the dense FLOPs, ${setting.title}`,
     note: 'XMoE by budget is used with top-k here, since its own threshold would execute more than it trained with; “used by threshold” is by the one that gives as many experts per token on validation text.',
-    rows: [dense, ...experts, ...(share === 1 ? balanceRows(setting, perToken) : [])], baseline: experts[0]!,
+    rows: [dense, ...experts, ...(share === 1 ? [sharedRow(setting, perToken), ...balanceRows(setting, perToken)] : [])], baseline: experts[0]!,
   };
 }
 

@@ -93,11 +93,14 @@ const PUBLISHED_ROUTERS: readonly string[] = ['threshold', 'topk', 'switch', 'ba
 
 /**
  * The configuration as config.json of a Hugging Face folder. `endOfText`: the id of that token.
- * @throws XMoEError `config` for a router that the model in Python does not have
+ * @throws XMoEError `config` for a router that the model in Python does not have, and for a shared expert
  */
 export function publishedConfig({ model, moe }: Pick<LanguageConfig, 'model' | 'moe'>, facts: { vocabularySize: number; endOfText: number; dtype: 'float32' | 'float16' }): JsonObject {
   if (moe && !PUBLISHED_ROUTERS.includes(moe.router.type)) {
     throw new XMoEError('config', `the ${moe.router.type} router cannot be exported`, { hint: `the model in Python has ${PUBLISHED_ROUTERS.join(', ')}` });
+  }
+  if (moe?.sharedHidden !== undefined) {
+    throw new XMoEError('config', `a shared expert (moe.sharedHidden ${moe.sharedHidden}) cannot be exported`, { hint: 'the model in Python has none: export a run without one' });
   }
   const activation = Object.keys(ACTIVATIONS).find((name) => ACTIVATIONS[name] === model.activation)!;
   const published = {

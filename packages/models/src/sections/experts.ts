@@ -46,6 +46,8 @@ export const expertsSchema = z.object({
   experts: expertCount,
   /** Hidden size s of one expert. */
   expertHidden: layerSize,
+  /** Hidden size of an expert that every token takes beside those it is routed to. Left out: there is none. */
+  sharedHidden: layerSize.optional(),
   router: routerSchema,
   dispatch: z.enum(['padded', 'grouped', 'budget']).default('padded'),
   /** γ of C = max(minCapacity, ⌈γ·T/N⌉) and of the budget γ·T. */
@@ -90,6 +92,7 @@ export const EXPERT_FLAG_ALIASES: Readonly<Record<string, string>> = {
   pool: 'moe.pool',
   'balance-over': 'moe.balanceOver',
   experts: 'moe.experts',
+  'shared-hidden': 'moe.sharedHidden',
   'track-positive': 'moe.trackPositive',
 };
 
@@ -114,9 +117,9 @@ export function hasThreshold({ type }: RouterConfig): boolean {
 
 /** What `createMoeFeedForward` takes from the section. */
 export function expertSettings(moe: ExpertsConfig, facts: Required<ModelFacts>) {
-  const { experts, expertHidden, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, balanceOver, zCoefficient, init, trackPositive } = moe;
+  const { experts, expertHidden, sharedHidden, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, balanceOver, zCoefficient, init, trackPositive } = moe;
   const router = givenByModel(moe.router, facts);
-  return { experts, hidden: expertHidden, router, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, balanceOver, zCoefficient, init, trackPositive };
+  return { experts, hidden: expertHidden, sharedHidden, router, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, balanceOver, zCoefficient, init, trackPositive };
 }
 
 /** Of the gate, where the router has one. */
@@ -130,14 +133,15 @@ export function denseParameters(width: number, hidden: number): number {
   return 2 * width * hidden + hidden + width;
 }
 
-/** Parameters of a layer with experts: theirs, and the gate's unless the router has none. */
+/** Parameters of a layer with experts: theirs, a shared one's, and the gate's unless the router has none. */
 export function expertParameters(moe: ExpertsConfig, width: number): number {
-  return moe.experts * denseParameters(width, moe.expertHidden) + gateWeights(moe, width);
+  const { experts, expertHidden, sharedHidden } = moe;
+  return experts * denseParameters(width, expertHidden) + (sharedHidden === undefined ? 0 : denseParameters(width, sharedHidden)) + gateWeights(moe, width);
 }
 
-/** Weights of one layer with experts that a token meets: γ·s hidden units, and the gate unless the router has none. */
+/** Weights of one layer with experts that a token meets: γ·s hidden units, those of a shared expert, and the gate unless the router has none. */
 export function activeExpertWeights(moe: ExpertsConfig, width: number): number {
-  return 2 * width * moe.expertHidden * moe.capacityFactor + gateWeights(moe, width);
+  return 2 * width * (moe.expertHidden * moe.capacityFactor + (moe.sharedHidden ?? 0)) + gateWeights(moe, width);
 }
 
 /** The section with nothing dropped, as evaluation wants it; null stays null. */
@@ -167,6 +171,8 @@ export interface LayerCost {
   readonly capacityFactor: number;
   /** O(E), of the forward pass. */
   readonly flopsPerClaim: number;
+  /** Of the expert that all tokens share, in the forward pass; 0 without one. */
+  readonly sharedFlops: number;
   /** With the backward pass: as much again by row, and as much again for the weights' gradients. */
   readonly training: boolean;
 }
@@ -175,13 +181,14 @@ export interface LayerCost {
 type RoutingFigures = Pick<RoutingSummary, 'tokens' | 'expertsPerToken' | 'keptPerToken' | 'dropRate' | 'load' | 'executedRows' | 'executedGradientRows' | 'positiveShare'>;
 
 /** The routing of one layer as metrics show it, from a summary of its trace. */
-export function layerRoutingOf(summary: RoutingFigures, { capacityFactor, flopsPerClaim, training }: LayerCost): LayerRouting {
+export function layerRoutingOf(summary: RoutingFigures, { capacityFactor, flopsPerClaim, sharedFlops, training }: LayerCost): LayerRouting {
   const { tokens, expertsPerToken, keptPerToken, dropRate, load, positiveShare } = summary;
+  const passes = training ? 3 : 1;
   const executedRows = training ? 2 * summary.executedRows + summary.executedGradientRows : summary.executedRows;
   return {
     tokens, expertsPerToken, keptPerToken, dropRate, load,
-    budgetedFlops: capacityFactor * tokens * flopsPerClaim * (training ? 3 : 1),
-    executedFlops: executedRows * flopsPerClaim,
+    budgetedFlops: (capacityFactor * flopsPerClaim + sharedFlops) * tokens * passes,
+    executedFlops: executedRows * flopsPerClaim + sharedFlops * tokens * passes,
     ...(positiveShare === null ? {} : { positiveShare }),
   };
 }
