@@ -1,4 +1,4 @@
-// Kernels that read or add at indices: gatherRows, scatterAddRows, takeAlongLast, addAlongLast. An index outside the axis reads
+// Kernels that read or add at indices: gatherRows, scatterAddRows, addRows, takeAlongLast, addAlongLast. An index outside the axis reads
 // zero and adds nothing.
 import { addRun } from './lanes';
 import { copyBytes } from './movement';
@@ -22,10 +22,19 @@ export function scatterAddRows(
 ): void {
   const first = begin * width;
   const taken = min(end * width, columns) - first;
+  for (let row = 0; row < rows; row++) memory.fill(out + ((row * columns + first) << 2), 0, taken << 2);
+  addRows(begin, end, x, indices, out, count, rows, columns, width);
+}
+
+/** As scatterAddRows, onto what is there. */
+export function addRows(
+  begin: i32, end: i32, x: usize, indices: usize, sums: usize, count: i32, rows: i32, columns: i32, width: i32,
+): void {
+  const first = begin * width;
+  const taken = min(end * width, columns) - first;
   const bytes = columns << 2;
   const from = x + (first << 2);
-  const to = out + (first << 2);
-  for (let row = 0; row < rows; row++) memory.fill(to + row * bytes, 0, taken << 2);
+  const to = sums + (first << 2);
   for (let i = 0; i < count; i++) {
     const row = load<i32>(indices + (i << 2));
     if (<u32>row < <u32>rows) addRun(to + row * bytes, from + i * bytes, taken);

@@ -224,6 +224,11 @@ export interface FusedKernels {
     inputs: { gradients: readonly Operand[]; hyper: Operand },
     updates: { parameters: readonly Operand[]; m: readonly Operand[]; v: readonly Operand[] }, attributes: { decay: boolean },
   ): void;
+  /**
+   * In place: sums[indices[i]] += x[i], one after the other in ascending i; indices outside add nothing. x [n, D], indices [n], sums [R, D]. float32
+   * only. For gradients that are there already: what `scatterAddRows` makes has as many rows as the table, nearly all of them zero.
+   */
+  addRows(inputs: { x: Operand; indices: Operand }, updates: { sums: Operand }): void;
   /** out float32 [1] = Σ x² over every x of the list: all float32 or all float16, of any shapes. 0 for none. */
   sumSquares(inputs: { parts: readonly Operand[] }, outputs: { out: Operand }): void;
   /**

@@ -10,7 +10,7 @@ import { dropout } from './dropout.js';
 import { cast, fill, iota, random, unary } from './elementwise.js';
 import { expertsGrad, groupedLinear, groupedLinearWeightGrad } from './experts.js';
 import type { HostView, ViewInputs, ViewOutputs } from './host-view.js';
-import { addAlongLast, gatherRows, scatterAddRows, takeAlongLast } from './indexing.js';
+import { addAlongLast, addRows, gatherRows, scatterAddRows, takeAlongLast } from './indexing.js';
 import { groupedMatmul, groupedMatmulWeightGrad, matmul } from './matmul.js';
 import { broadcast, concat, slice, transpose } from './movement.js';
 import { layerNorm, layerNormGrad } from './normalization.js';
@@ -48,10 +48,13 @@ export const HOST_KERNELS: { readonly [Name in KernelName]: HostKernel<Name> } =
   softmax, softmaxGrad, crossEntropyStats, crossEntropyGrad,
   layerNorm, layerNormGrad, biasActivation, biasActivationGrad,
   attention, attentionGrad, dropout,
-  adamStep, sumSquares,
+  adamStep, addRows, sumSquares,
   thresholdSelect, dispatchClaims,
   groupedLinear, groupedLinearWeightGrad, expertsGrad, combineExperts, combineExpertsGrad,
 };
+
+/** Primitives whose outputs are read too. */
+export const UPDATERS: ReadonlySet<string> = new Set<KernelName>(['adamStep', 'addRows']);
 
 /** Primitives that only move elements: they take float16 as its bits. */
 export const MOVERS: ReadonlySet<string> = new Set<KernelName>(['select', 'transpose', 'slice', 'broadcast', 'concat', 'gatherRows', 'takeAlongLast']);

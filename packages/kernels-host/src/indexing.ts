@@ -1,4 +1,4 @@
-// Kernels that read or add at indices: gatherRows, scatterAddRows, takeAlongLast, addAlongLast.
+// Kernels that read or add at indices: gatherRows, scatterAddRows, addRows, takeAlongLast, addAlongLast.
 // An index outside the axis (−1 by convention) reads zero and adds nothing.
 import { elements, int32s, type ViewInputs, type ViewOutputs } from './host-view.js';
 import { copyRun } from './movement.js';
@@ -15,9 +15,13 @@ export function gatherRows({ x, indices }: ViewInputs<'gatherRows'>, { out }: Vi
 
 /** Adds in the precision of the storage, in ascending source order. */
 export function scatterAddRows({ x, indices }: ViewInputs<'scatterAddRows'>, { out }: ViewOutputs<'scatterAddRows'>): void {
-  const [source, rows, target] = [elements(x), int32s(indices), elements(out)];
-  const [R, D] = out.shape;
-  target.fill(0);
+  elements(out).fill(0);
+  addRows({ x, indices }, { sums: out });
+}
+
+export function addRows({ x, indices }: ViewInputs<'addRows'>, { sums }: ViewOutputs<'addRows'>): void {
+  const [source, rows, target] = [elements(x), int32s(indices), elements(sums)];
+  const [R, D] = sums.shape;
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i];
     if (row < 0 || row >= R) continue;

@@ -1,7 +1,7 @@
 // Every differentiable op of core against central differences in float64, on native kernels and on core's fallbacks.
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import * as core from '@xmoe/core';
-import { createEngine, type Backend, type Engine } from '@xmoe/core';
+import { createEngine, type AnyKernel, type Backend, type Engine } from '@xmoe/core';
 import { createFallbacks } from '@xmoe/core/backend';
 import { checkGradients, withoutFused } from '@xmoe/testing';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -120,6 +120,18 @@ describe.each(ENGINES)('gradients on %s', (_, engine) => {
     });
     const whole = run(11);
     for (const chunk of [1, 2, 4, 5, 10, 100]) run(chunk).forEach((value, index) => expect(value).toBeCloseTo(whole[index]!, 10));
+  });
+
+  it('a look-up adds to the gradient that a tied projection left, where the backend has a kernel for it', () => {
+    const called: string[] = [];
+    const noted = Object.fromEntries(Object.entries(engine.backend.kernels).map(([name, kernel]) => [name, (...call: Parameters<AnyKernel>) => {
+      called.push(name);
+      (kernel as unknown as AnyKernel)(...call);
+    }])) as unknown as Backend['kernels'];
+    const counting = createEngine({ ...engine.backend, kernels: noted });
+    core.valueAndGrad(counting, ({ w }) => core.sum(core.matmul(core.gatherRows(w, int32(counting, [2, 0])), w, { transposeB: true })), { w: counting.ones([3, 2]) });
+    const own = 'addRows' in engine.backend.kernels;
+    expect(called.filter((name) => /[aA]ddRows/.test(name))).toEqual([own ? 'addRows' : 'scatterAddRows']);
   });
 
   it('linearCrossEntropy keeps up to 2²⁴ logits, and makes more of them again', () => {

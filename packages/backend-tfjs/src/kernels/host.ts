@@ -1,6 +1,6 @@
 // The host kernels over whichever memory they are given. Fused primitives that are not here are kernels of the build, or core's fallbacks.
 import type { AnyKernel, Kernels, Operand, Operands } from '@xmoe/core';
-import { HOST_KERNELS, type AnyHostKernel, type HostView, type HostViewField, type HostViews } from '@xmoe/kernels-host';
+import { HOST_KERNELS, UPDATERS, type AnyHostKernel, type HostView, type HostViewField, type HostViews } from '@xmoe/kernels-host';
 import type { HostArray } from '../box.js';
 import type { Memory } from '../memory.js';
 
@@ -11,7 +11,7 @@ export type HostKernels = Omit<Kernels, (typeof ELSEWHERE)[number]>;
 
 export function hostKernels(memory: Memory): HostKernels {
   const own = Object.entries(HOST_KERNELS).filter(([name]) => !ELSEWHERE.some((other) => other === name));
-  const adapted = own.map(([name, kernel]) => [name, overMemory(name === 'adamStep' ? memory.update : memory.run, kernel as AnyHostKernel)]);
+  const adapted = own.map(([name, kernel]) => [name, overMemory(UPDATERS.has(name) ? memory.update : memory.run, kernel as AnyHostKernel)]);
   return Object.fromEntries(adapted) as HostKernels;
 }
 

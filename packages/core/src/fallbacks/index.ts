@@ -5,6 +5,7 @@ import { attention, attentionGrad } from './attention.js';
 import { crossEntropyGrad, crossEntropyStats } from './cross-entropy.js';
 import { dispatchClaims } from './dispatch.js';
 import { expertsGrad, groupedLinear, groupedLinearWeightGrad } from './experts.js';
+import { addRows } from './indexing.js';
 import { layerNorm, layerNormGrad } from './normalization.js';
 import { adamStep, sumSquares } from './optimizer.js';
 import { combineExperts, combineExpertsGrad, thresholdSelect } from './routing.js';
@@ -29,6 +30,7 @@ const FALLBACKS: { [Name in keyof FusedKernels]: Fallback<Name> } = {
   attentionGrad,
   dropout,
   adamStep,
+  addRows,
   sumSquares,
   thresholdSelect,
   dispatchClaims,

@@ -32,6 +32,10 @@ export function gatherRows(x: Tensor, indices: Tensor): Tensor {
       engine.kernels.scatterAddRows({ x: view(dy!, [count, width]), indices: view(at!, [count]) }, { out: view(dx, [rows, width]) });
       return [dx];
     },
+    // A table that is read here and elsewhere, as a tied embedding is: only the rows that were read change.
+    addTo: x.dtype === 'float32' && engine.backend.kernels.addRows
+      ? ([dy], [at], sums) => engine.kernels.addRows({ x: view(dy!, [count, width]), indices: view(at!, [count]) }, { sums: view(sums, [rows, width]) })
+      : undefined,
   });
   return out;
 }

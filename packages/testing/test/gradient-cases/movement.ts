@@ -48,6 +48,12 @@ export const MOVEMENT: CaseTable = {
     gradientCase('no indices', gather([]), [2, 3]),
     gradientCase('rows of no columns', gather([0, 1]), [2, 0]),
     gradientCase('no rows', gather([0, -1]), [0, 2]),
+    gradientCase('of a table that is read elsewhere too, with a gradient that another input has as well', ([x, other], engine) => {
+      const rows = core.gatherRows(x!, int32(engine, [1, -1, 1, 7, 0]));
+      return core.concat([rows, core.add(x!, other!)], 0);
+    }, [3, 2], [3, 2]),
+    gradientCase('of a table that is multiplied by, and read twice', ([x, y], engine) =>
+      core.concat([core.gatherRows(x!, int32(engine, [2, 0])), core.gatherRows(x!, int32(engine, [1, 1])), core.matmul(y!, x!)], 0), [3, 2], [4, 3]),
   ],
   scatterAddRows: [
     gradientCase('duplicates, -1 and beyond', ([x], engine) => core.scatterAddRows(x!, int32(engine, [1, -1, 1, 7]), 3), [4, 2]),

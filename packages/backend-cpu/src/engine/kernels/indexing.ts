@@ -7,7 +7,7 @@ import { grainOf } from './grain.js';
 /** Columns of one work item of scatterAddRows: a cache line. */
 const SCATTER_WIDTH = 16;
 
-type IndexingKernels = Pick<Kernels, 'gatherRows' | 'scatterAddRows' | 'takeAlongLast' | 'addAlongLast'>;
+type IndexingKernels = Pick<Kernels, 'gatherRows' | 'scatterAddRows' | 'addRows' | 'takeAlongLast' | 'addAlongLast'>;
 
 export function createIndexing(runtime: WasmRuntime, plain: Kernels): IndexingKernels {
   const { pointer } = runtime;
@@ -23,6 +23,13 @@ export function createIndexing(runtime: WasmRuntime, plain: Kernels): IndexingKe
       const count = indices.shape[0];
       runtime.parallel('scatterAddRows', Math.ceil(D / SCATTER_WIDTH), grainOf((count + R) * SCATTER_WIDTH), [
         pointer(x), pointer(indices), pointer(out), count, R, D, SCATTER_WIDTH,
+      ]);
+    },
+    addRows({ x, indices }, { sums }) {
+      const [R, D] = sums.shape;
+      const count = indices.shape[0];
+      runtime.parallel('addRows', Math.ceil(D / SCATTER_WIDTH), grainOf(count * SCATTER_WIDTH), [
+        pointer(x), pointer(indices), pointer(sums), count, R, D, SCATTER_WIDTH,
       ]);
     },
     takeAlongLast({ x, indices }, { out }) {

@@ -33,6 +33,7 @@ const FUSED: Record<keyof FusedKernels, readonly ConformanceCase[]> = {
   attentionGrad: attention.attentionGrad,
   dropout: dropout.dropout,
   adamStep: optimizer.adamStep,
+  addRows: indexing.addRows,
   sumSquares: reduce.sumSquares,
   thresholdSelect: routing.thresholdSelect,
   dispatchClaims: dispatch.dispatchClaims,

@@ -1,7 +1,7 @@
-// Cases of the primitives that read or add at indices: gatherRows, scatterAddRows, takeAlongLast, addAlongLast.
+// Cases of the primitives that read or add at indices: gatherRows, scatterAddRows, addRows, takeAlongLast, addAlongLast.
 // Index data reach outside the axis on both sides, and repeat.
 import { DTYPES, type DType } from '@xmoe/core';
-import { defineCase, input, output, type ConformanceCase, type Tolerance } from '../case.js';
+import { defineCase, inout, input, output, type ConformanceCase, type Tolerance } from '../case.js';
 import { dyadic, integers } from '../data.js';
 import { anyValues } from './movement.js';
 
@@ -56,6 +56,19 @@ export const scatterAddRows: readonly ConformanceCase[] = [
     scatterCase(R, D, n, 'float32'),
   ),
 ];
+
+function addRowsCase(R: number, D: number, n: number): ConformanceCase {
+  return defineCase('addRows', {
+    label: `${n} onto [${R}, ${D}]`,
+    operands: { x: input([n, D], 'float32', dyadic), indices: input([n], 'int32', integers(-2, R + 1)), sums: inout([R, D], 'float32', dyadic) },
+    tolerance: 'exact',
+    run: (kernel, { x, indices, sums }) => kernel({ x, indices }, { sums }),
+  });
+}
+
+export const addRows: readonly ConformanceCase[] = [
+  [13, 5, 31], [3, 12, 1500], [999, 68, 2003], [1, 1, 1], [5, 3, 0], [0, 3, 4], [7, 0, 3], [7, 1, 4099], [65537, 2, 29], [3, 1009, 5],
+].map(([R, D, n]) => addRowsCase(R, D, n));
 
 function takeCase(R: number, C: number, k: number, dtype: DType): ConformanceCase {
   return defineCase('takeAlongLast', {
