@@ -4,14 +4,14 @@ import {
   addLookupCommands, addTrainingCommands, backendOption, countFromOne, countList, countOrAll, cpuEngine, finiteNumber, inspectCommand, numberList, locateVersion, newProgram,
   runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
-import { addCompareCommand, addReproduceCommand } from '@xmoe/program/experiments';
+import { addCompareCommand, addReproduceCommand, addSweepCommand } from '@xmoe/program/experiments';
 import type { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
 import { inspectText } from './commands/inspect.js';
 import { prepareCommand } from './commands/prepare.js';
 import { sampleCommand } from './commands/sample.js';
-import { sweepCommand } from './commands/sweep.js';
-import { PROGRAM } from './config.js';
+import { sweepCommand, type SweepOptions } from './commands/sweep.js';
+import { configs, PROGRAM, type Config } from './config.js';
 import { languageComparison } from './experiments/comparison.js';
 import { languageSuite } from './experiments/language-suite.js';
 import { openRun } from './session.js';
@@ -79,20 +79,23 @@ function addEvaluationCommands(program: Command, terminal: Terminal): void {
     .option('--positive', 'also count hidden units above 0 by layer, of dense layers too; slower')
     .option('--json', 'print one JSON object')
     .action((run, options) => evalCommand(terminal, run, options));
-  program
-    .command('sweep <runs...>')
-    .description('runs at a grid of thresholds, experts per token and capacities, whatever they were trained with; one table, one chart')
-    .option(...backend)
-    .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'latest')
-    .option('--split <name>', 'train, validation or test', 'test')
-    .option('--threshold <list>', 'choose experts by these thresholds, e.g. 0.5,0.7,0.9', numberList)
-    .option('--top-k <list>', 'choose so many experts for each token, e.g. 1,2,4', countList)
-    .option('--capacity-factor <list>', 'with these capacities, which leak from later tokens (default: nothing is dropped)', numberList)
-    .option('--points <file>', 'a JSON list of points instead, e.g. [{"threshold": 0.5}, {"topK": 2, "dispatch": "padded", "capacityFactor": 2}]')
-    .option('--max-windows <count>', 'score only the first windows, or all (default: as many as the run scored)', countOrAll)
-    .option('--html <file>', 'also write table and chart as a page')
-    .option('--json', 'print one JSON object')
-    .action((runs, options) => sweepCommand(terminal, runs, options));
+  addSweepCommand<Config, SweepOptions>(program, terminal, {
+    program: { comparison: languageComparison, resolver: configs, flopsOf: (config) => languageSuite.flopsOf(config) }, ...configOptions, backend,
+    evaluated: {
+      description: 'runs at a grid of thresholds, experts per token and capacities, whatever they were trained with; one table, one chart',
+      shared: ['threshold', 'capacity-factor'],
+      options: (command) => command
+        .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'latest')
+        .option('--split <name>', 'train, validation or test', 'test')
+        .option('--threshold <list>', 'choose experts by these thresholds, e.g. 0.5,0.7,0.9', numberList)
+        .option('--top-k <list>', 'choose so many experts for each token, e.g. 1,2,4', countList)
+        .option('--capacity-factor <list>', 'with these capacities, which leak from later tokens (default: nothing is dropped)', numberList)
+        .option('--points <file>', 'a JSON list of points instead, e.g. [{"threshold": 0.5}, {"topK": 2, "dispatch": "padded", "capacityFactor": 2}]')
+        .option('--max-windows <count>', 'score only the first windows, or all (default: as many as the run scored)', countOrAll)
+        .option('--html <file>', 'also write table and chart as a page'),
+      evaluate: (runs, options) => sweepCommand(terminal, runs, options),
+    },
+  });
 }
 
 /** Runs the command that `args` (without the program's name) ask for; returns the exit code. */

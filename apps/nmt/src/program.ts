@@ -6,13 +6,13 @@ import {
   addLookupCommands, addTrainingCommands, backendOption, countFromOne, cpuEngine, finiteNumber, inspectCommand, locateVersion, moreFlagsText, newProgram,
   runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
-import { addCompareCommand, addReproduceCommand } from '@xmoe/program/experiments';
+import { addCompareCommand, addReproduceCommand, addSweepCommand } from '@xmoe/program/experiments';
 import type { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
 import { inspectSentence } from './commands/inspect.js';
 import { prepareCommand } from './commands/prepare.js';
 import { translateCommand } from './commands/translate.js';
-import { PROGRAM } from './config.js';
+import { configs, PROGRAM } from './config.js';
 import { translationComparison } from './experiments/comparison.js';
 import { translationSuite } from './experiments/translation-suite.js';
 import { openRun } from './session.js';
@@ -80,6 +80,9 @@ function createProgram(terminal: Terminal, input: () => Readable): Command {
     .option('--text <text>', 'source sentence (default: the first test pair)')
     .option('--html <file>', 'where the page goes (default: RUN/inspect.html)')
     .action((run, options) => inspectCommand(terminal, run, options, { open: openRun, route: inspectSentence }));
+  addSweepCommand(program, terminal, {
+    program: { comparison: translationComparison, resolver: configs, flopsOf: (config) => translationSuite.flopsOf(config) }, ...configOptions, backend,
+  });
   addCompareCommand(program, terminal, translationComparison);
   addReproduceCommand(program, terminal, translationSuite, BACKEND_NAMES);
   addLookupCommands(program, terminal, own);

@@ -77,15 +77,15 @@ export function withTrainOptions(command: Command, backendOption: readonly [stri
 /** --backend, for `command.option(...backendOption(names, fallback))`. */
 export const backendOption = (names: readonly string[], fallback: string) => ['--backend <name>', `one of ${names.join(', ')}`, fallback] as const;
 
-/** The configuration that the options, on top of `base` or the preset, and the flags unknown to commander ask for. */
-export function configOf<Config>(resolver: ConfigResolver<Config>, options: ConfigOptions, command: Command, { base, configure }: Pick<ConfigFlags<Config>, 'base' | 'configure'> = {}): Promise<Config> {
+/** The configuration that the options, on top of `base` or the preset, the flags unknown to commander, and `flags` ask for. */
+export function configOf<Config>(resolver: ConfigResolver<Config>, options: ConfigOptions, command: Command, { base, configure, flags: more = {} }: Pick<ConfigFlags<Config>, 'base' | 'configure' | 'flags'> = {}): Promise<Config> {
   const { preset, router, data, set } = options;
   const flags: ConfigFlags<Config> = {
     preset,
     ...(base === undefined ? {} : { base }),
     ...(configure === undefined ? {} : { configure }),
     otherOptions: command.options.flatMap(({ long }) => (long ? [long.slice(2)] : [])),
-    flags: readFlags(command.args),
+    flags: { ...readFlags(command.args), ...more },
     ...(router === undefined ? {} : { router }),
     ...(data === undefined ? {} : { data }),
     ...(set === undefined ? {} : { set }),

@@ -15,6 +15,8 @@ import type { ComparedProgram, DataIdentity } from './compared-program.js';
 import { directoriesAt, FLOPS_COLUMN, readComparedRun, type ComparedRun } from './read-runs.js';
 
 export interface CompareOptions {
+  /** More lines for the end of what is printed. */
+  readonly facts?: readonly (readonly [string, string])[];
   readonly baseline?: string;
   readonly out?: string;
   readonly json?: boolean;
@@ -40,11 +42,16 @@ export async function compareCommand(terminal: Terminal, program: ComparedProgra
   const directories = paths.flatMap(directoriesAt);
   refuseTwice(directories);
   if (directories.length === 0) throw new XMoEError('config', `${paths.join(', ')} holds no run that was begun`, { hint: 'name run directories, or a folder of sweep or reproduce' });
+  await compareDirectories(terminal, program, directories, { ...(baseline === undefined ? {} : { baseline }), ...(out === undefined ? {} : { out }), json: json === true });
+}
+
+/** Compares runs, writes the report into `out`, and says so. */
+export async function compareDirectories(terminal: Terminal, program: ComparedProgram, directories: readonly string[], { baseline, out, json, facts = [] }: CompareOptions): Promise<void> {
   const runs = await readAll(terminal, program, directories);
   const columns = [...program.columns, FLOPS_COLUMN];
   const comparison = compareRuns(runs, { program: program.program, quality: program.quality, columns, ...(baseline === undefined ? {} : { baseline }) });
   const text = `${JSON.stringify(reportJson(comparison), null, 1)}\n`;
-  const files = out === undefined ? [] : await writeReport(out, comparison, text);
+  const files = [...(out === undefined ? [] : await writeReport(out, comparison, text)), ...facts];
   terminal.output.write(json ? text : `${comparisonText(comparison, program.few)}\n${files.length > 0 ? `${alignedFacts(files)}\n` : ''}`);
 }
 

@@ -7,7 +7,7 @@ import { NOISE_ERRORS, type Estimate } from './statistics.js';
 export function estimateText(estimate: Estimate | null, { digits, share, compact }: Pick<FigureColumn, 'digits' | 'share' | 'compact'>, none: string): string {
   if (estimate === null) return none;
   const show = (value: number): string => (compact ? formatCompact(value) : share ? (100 * value).toFixed(digits) : value.toFixed(digits));
-  const spread = estimate.error === null || (!compact && Number(show(estimate.error)) === 0) ? '' : ` ± ${show(estimate.error)}`;
+  const spread = estimate.error === null || Number(show(estimate.error)) === 0 ? '' : ` ± ${show(estimate.error)}`;
   return `${show(estimate.mean)}${spread}${share ? ' %' : ''}`;
 }
 

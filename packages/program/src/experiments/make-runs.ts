@@ -5,8 +5,10 @@ import { replaceFile } from '@xmoe/files/node';
 import { formatDuration } from '@xmoe/train';
 import { createStopSignal } from '@xmoe/train/node';
 import type { Terminal } from '../terminal.js';
+import type { JsonObject } from '@xmoe/files';
+import type { Measurement } from './experiment.js';
 import type { PlannedRun } from './plan-runs.js';
-import { flopsOfRuns, type Work } from './plan-text.js';
+import { flopsOfRuns } from './plan-text.js';
 import { probeSpeed, type Speed } from './probe-speed.js';
 import { EXPERIMENT_FILES, failureOf, readObject, runDirectory } from './run-files.js';
 import { createPlanRunner, isDone } from './run-plan.js';
@@ -14,12 +16,24 @@ import { createPlanRunner, isDone } from './run-plan.js';
 /** So few say themselves how long they take. */
 const FEW_RUNS = 3;
 
+/** A plan, and how its runs are made. */
+export interface RunsToMake {
+  readonly plan: readonly PlannedRun[];
+  readonly folder: string;
+  readonly backend: string;
+  readonly dataRoot: string;
+  readonly jobs: number;
+  /** Forward and backward, of a whole run. */
+  flopsOf(config: JsonObject): number;
+  readonly measurements: readonly { readonly name: string; readonly measurement: Measurement }[];
+}
+
 /** Returns the seconds that it took. The exit code tells of a signal. */
-export async function makeRuns(terminal: Terminal, work: Work): Promise<number> {
-  const { suite, plan, folder, options } = work;
+export async function makeRuns(terminal: Terminal, work: RunsToMake): Promise<number> {
+  const { plan, folder, jobs } = work;
   const started = performance.now();
-  const backend = ['--backend', options.backend ?? suite.backendOf(options.scale)];
-  const flags = { trainFlags: [...backend, '--data-root', options.dataRoot], threads: options.jobs > 1 ? 1 : undefined };
+  const backend = ['--backend', work.backend];
+  const flags = { trainFlags: [...backend, '--data-root', work.dataRoot], threads: jobs > 1 ? 1 : undefined };
   const todo = plan.filter((run) => !isDone(folder, run));
   await mkdir(join(folder, EXPERIMENT_FILES.runs), { recursive: true });
   const stop = createStopSignal({ onStop: (reason) => {
@@ -27,10 +41,10 @@ export async function makeRuns(terminal: Terminal, work: Work): Promise<number> 
     runner.stopRunning();
   } });
   const progress = createRunLines(terminal, work, todo);
-  const runner = createPlanRunner({ folder, jobs: options.jobs, ...flags, sweepFlags: backend, stop, onRun: progress.onRun });
+  const runner = createPlanRunner({ folder, jobs, ...flags, sweepFlags: backend, stop, onRun: progress.onRun });
   try {
     if (todo.length > FEW_RUNS) {
-      const speed = await probeSpeed(todo[0]!.config, { directory: join(folder, 'probe'), ...flags, flopsOf: (config) => suite.flopsOf(config) });
+      const speed = await probeSpeed(todo[0]!.config, { directory: join(folder, 'probe'), ...flags, flopsOf: (config) => work.flopsOf(config) });
       terminal.messages.write(estimateText(work, todo, speed));
     }
     if (!stop.requested) await runner.run(plan);
@@ -42,22 +56,22 @@ export async function makeRuns(terminal: Terminal, work: Work): Promise<number> 
   }
 }
 
-function estimateText({ suite, options }: Work, todo: readonly PlannedRun[], speed: Speed | undefined): string {
+function estimateText({ jobs, ...work }: RunsToMake, todo: readonly PlannedRun[], speed: Speed | undefined): string {
   if (!speed) return 'The probe of speed did not come to its end; the first run will say why\n';
-  const flops = flopsOfRuns(suite, todo);
-  const seconds = (flops / speed.flopsPerSecond + todo.length * speed.secondsBeside) / Math.min(options.jobs, todo.length);
-  return `About ${formatDuration(seconds)} by a short probe, if ${options.jobs === 1 ? 'the machine' : `${options.jobs} cores`} stay as free as now\n`;
+  const flops = flopsOfRuns(work, todo);
+  const seconds = (flops / speed.flopsPerSecond + todo.length * speed.secondsBeside) / Math.min(jobs, todo.length);
+  return `About ${formatDuration(seconds)} by a short probe, if ${jobs === 1 ? 'the machine' : `${jobs} cores`} stay as free as now\n`;
 }
 
 /** A line for each run, with what is left by the share of FLOPs that is done. */
-function createRunLines({ messages }: Terminal, { suite, plan, folder }: Work, todo: readonly PlannedRun[]) {
+function createRunLines({ messages }: Terminal, { plan, folder, ...work }: RunsToMake, todo: readonly PlannedRun[]) {
   const started = performance.now();
-  const total = flopsOfRuns(suite, todo);
+  const total = flopsOfRuns(work, todo);
   let [done, flops] = [plan.length - todo.length, 0];
   return {
     onRun(run: PlannedRun, outcome: 'finished' | 'failed', seconds: number): void {
       done += 1;
-      flops += suite.flopsOf(run.config);
+      flops += work.flopsOf(run.config);
       const left = ((performance.now() - started) / 1000) * (total / flops - 1);
       const what = outcome === 'finished' ? `finished in ${formatDuration(seconds)}` : `has no result: ${failureOf(runDirectory(folder, run.key)) ?? ''}`;
       messages.write(`[${done}/${plan.length}] ${run.key} ${what}${done < plan.length ? `; about ${formatDuration(left)} left` : ''}\n`);
@@ -65,14 +79,13 @@ function createRunLines({ messages }: Terminal, { suite, plan, folder }: Work, t
   };
 }
 
-async function makeMeasurements({ messages }: Terminal, { suite, experiments, folder, options }: Work): Promise<void> {
-  for (const { name, measurement } of experiments) {
-    if (!measurement) continue;
+async function makeMeasurements({ messages }: Terminal, { measurements, folder, backend }: RunsToMake): Promise<void> {
+  for (const { name, measurement } of measurements) {
     const path = measurementPath(folder, measurement.name);
     if (readObject(path) !== undefined) continue;
     messages.write(`${name}: measuring, about ${formatDuration(measurement.seconds)}\n`);
     await mkdir(join(folder, EXPERIMENT_FILES.measurements), { recursive: true });
-    await replaceFile(path, `${JSON.stringify(await measurement.measure(options.backend ?? suite.backendOf(options.scale)), null, 1)}\n`);
+    await replaceFile(path, `${JSON.stringify(await measurement.measure(backend), null, 1)}\n`);
   }
 }
 

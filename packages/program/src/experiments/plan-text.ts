@@ -16,7 +16,7 @@ export interface Work {
   readonly options: ReproduceOptions;
 }
 
-export function flopsOfRuns(suite: ExperimentSuite, runs: readonly PlannedRun[]): number {
+export function flopsOfRuns(suite: Pick<ExperimentSuite, 'flopsOf'>, runs: readonly PlannedRun[]): number {
   return runs.reduce((sum, { config }) => sum + suite.flopsOf(config), 0);
 }
 

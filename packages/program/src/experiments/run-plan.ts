@@ -136,6 +136,6 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 
 function childError(code: number, messages: string, key: string): XMoEError {
   return new XMoEError(CODES[code] ?? 'interrupted', `the run ${key} ended with code ${code}: ${firstError(messages)}`, {
-    op: 'reproduce', hint: 'what is finished is kept: put it right and give the same command again',
+    hint: 'what is finished is kept: put it right and give the same command again',
   });
 }

@@ -85,7 +85,14 @@ export async function prepareShards(options: PrepareShardsOptions): Promise<Prep
     await writeDurably(join(temporary, TOKENIZER_FILE), tokenizerToJson(tokenizer));
     await writeDurably(join(temporary, INDEX_FILE), `${JSON.stringify(index, null, 2)}\n`);
   };
-  await createDirectoryAtomically(directory, fill, { replace: options.replace });
+  try {
+    await createDirectoryAtomically(directory, fill, { replace: options.replace });
+  } catch (error) {
+    // Another process may have made the same meanwhile: its shards are as good.
+    const index = options.replace ? undefined : await findExisting(directory, fingerprint, false).catch(() => undefined);
+    if (index === undefined) throw error;
+    return { directory, index, reused: true };
+  }
   return { directory, index: await readShardIndex(directory), reused: false };
 }
 

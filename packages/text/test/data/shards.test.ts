@@ -44,6 +44,15 @@ const readAll = (tokens: TokenSplit) => {
 const sortedFiles = (folder: string) => readdirSync(folder).sort();
 
 describe('prepareShards', () => {
+  it('may be asked for the same by two at once: both have it, one made it', async () => {
+    const both = await Promise.all([prepare('raced'), prepare('raced')]);
+    expect(both.map(({ reused }) => reused).toSorted()).toEqual([false, true]);
+    expect(both[0]!.index).toEqual(both[1]!.index);
+    expect(readdirSync(path('.')).filter((name) => name.includes('raced'))).toEqual(['raced']);
+    const others = await Promise.allSettled([prepare('contested'), prepare('contested', { sourceFingerprint: 'test 2' })]);
+    expect(others.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']); // not what it asked for
+  });
+
   it('writes every document once, each followed by the end of text', async () => {
     const { index, reused } = await prepare('whole');
     expect(reused).toBe(false);
