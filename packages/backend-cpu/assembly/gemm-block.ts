@@ -4,7 +4,7 @@ import { SPILL_BYTES, multiplyEdge } from './gemm-edge';
 import { evenSteps, packAcross, packAlong, panelBytes } from './gemm-pack';
 import { multiplyRow } from './gemm-row';
 import { TILE_COLUMNS, TILE_ROWS, multiplyTile } from './gemm-tile';
-import { byLibrary, multiplyByLibrary } from './library';
+import { multiplyByLibrary, rowsByLibrary } from './library';
 import { threadScratch } from './thread';
 
 /** Steps of K at once: a panel of B (12 KiB) stays in the first-level cache while panels of A pass. */
@@ -27,7 +27,7 @@ export function multiplyBlock(
   out: usize, strideOut: usize,
 ): void {
   if (K === 0) return clearBlock(rows, columns, out, strideOut);
-  if (byLibrary(rows, columns, K)) return multiplyByLibrary(rows, columns, K, a, strideA, transposeA, b, strideB, transposeB, out, strideOut, false);
+  if (rowsByLibrary(rows, columns, K, transposeB)) return multiplyByLibrary(rows, columns, K, a, strideA, transposeA, b, strideB, transposeB, out, strideOut, false);
   if (rows === 1) return multiplyRow(columns, K, a, transposeA ? strideA : 4, b, strideB, transposeB, out);
   const depth = depthOf(K);
   for (let k = 0; k < K; k += depth) {

@@ -5,7 +5,7 @@ import { clearLastStep, evenSteps, packAcross, packAlong, panelBytes, placeOf, t
 import { multiplyRow } from './gemm-row';
 import { TILE_COLUMNS, TILE_ROWS } from './gemm-tile';
 import { loadTail, storeTail } from './lanes';
-import { byLibrary } from './library';
+import { byLibrary, rowsByLibrary } from './library';
 import { multiplyGathered, multiplyOuterGathered } from './library-pick';
 
 /** A table of addresses, or of factors, for every step of K or every row of a block. */
@@ -46,7 +46,7 @@ export function multiplyPicked(
   b: usize, strideB: usize, transposeB: bool, out: usize, strideOut: usize,
 ): void {
   if (K === 0) return clearBlock(rows, columns, out, strideOut);
-  if (byLibrary(rows, columns, K)) return multiplyGathered(rows, columns, K, a, strideA, indices, first, limit, b, strideB, transposeB, out, strideOut);
+  if (rowsByLibrary(rows, columns, K, transposeB)) return multiplyGathered(rows, columns, K, a, strideA, indices, first, limit, b, strideB, transposeB, out, strideOut);
   const table = tables();
   pickRows(table, rows, a, strideA, indices, first, limit, zeros);
   if (rows === 1) return multiplyRow(columns, K, load<usize>(table), 4, b, strideB, transposeB, out);

@@ -25,6 +25,15 @@ export function byLibrary(rows: i32, columns: i32, K: i32): bool {
   return isThere && (max(rows, columns) > BLOCK || <f32>rows * <f32>columns * <f32>K >= SMALLEST);
 }
 
+/** Of a single row, from how many multiplications on a library copies a B that is read once. */
+const LARGEST_ROW: f32 = 131072;
+
+/** Whether a library multiplies, where a single row may also be read in place (gemm-row.ts): that is faster if B is transposed or large. */
+@inline
+export function rowsByLibrary(rows: i32, columns: i32, K: i32, transposeB: bool): bool {
+  return byLibrary(rows, columns, K) && (rows > 1 || (!transposeB && <f32>columns * <f32>K < LARGEST_ROW));
+}
+
 /** As multiplyBlock, with strides in bytes, of any number of rows and columns. */
 @inline
 export function multiplyByLibrary(

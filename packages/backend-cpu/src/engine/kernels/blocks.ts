@@ -18,7 +18,8 @@ export interface Blocks {
 
 /** Blocks of `matrices` products [M, K] · [K, N]. */
 export function chooseBlocks({ threads, byLibrary, cutsFreely }: WasmRuntime, matrices: number, M: number, N: number, K: number): Blocks {
-  if (!byLibrary) return M === 1 ? rowBlock(N, K) : compiledBlocks(threads, matrices, M, N);
+  if (M === 1) return rowBlock(N, K);
+  if (!byLibrary) return compiledBlocks(threads, matrices, M, N);
   return cutsFreely ? freeBlocks(threads, matrices, M, N, K) : libraryBlocks(matrices, M, N, K);
 }
 
@@ -92,8 +93,8 @@ const GATHERED_COLUMNS = 512;
 
 /** Blocks of products over segments of `rows` rows in all, with M columns; `segments` are not empty. */
 export function chooseGroupedBlocks({ threads, byLibrary }: WasmRuntime, rows: number, segments: number, M: number, K: number): Blocks {
-  if (byLibrary) return { rows: GATHERED_ROWS, columns: Math.min(M, GATHERED_COLUMNS) };
-  return rows === segments ? rowBlock(M, K) : compiledBlocks(threads, 1, rows, M);
+  if (rows === segments) return rowBlock(M, K);
+  return byLibrary ? { rows: GATHERED_ROWS, columns: Math.min(M, GATHERED_COLUMNS) } : compiledBlocks(threads, 1, rows, M);
 }
 
 /** Blocks of `groups` gradients [K, M] of weights. */
