@@ -26,6 +26,8 @@ export class Box implements BackendBuffer {
   words: Uint32Array | null = null;
   /** Where TensorFlow's optimizer keeps the contents in place; `tensor` is then a reading of it, or null. */
   variable: BoxVariable | null = null;
+  /** The contents rounded to bfloat16 for products, until they change. */
+  rounded: { readonly id: number; release(): void } | null = null;
   /** The tensor has been shared with the user: it is never written in place again. */
   exposed = false;
   /** Its buffer was freed: nobody may look inside. */
@@ -34,6 +36,22 @@ export class Box implements BackendBuffer {
   constructor(dtype: DType, length: number) {
     this.dtype = dtype;
     this.length = length;
+  }
+
+  /** Before the variable is written: only it holds its memory then. */
+  letGo(): void {
+    this.tensor?.dispose();
+    this.tensor = null;
+    this.rounded?.release();
+    this.rounded = null;
+  }
+
+  /** Lets go of what goes with the contents beside the tensor. */
+  release(): void {
+    this.variable?.release();
+    this.variable = null;
+    this.rounded?.release();
+    this.rounded = null;
   }
 }
 
@@ -107,8 +125,7 @@ function createLiveBoxes() {
     bytes -= buffer.length * bytesPerElement(buffer.dtype);
     buffer.tensor?.dispose();
     buffer.tensor = null;
-    buffer.variable?.release();
-    buffer.variable = null;
+    buffer.release();
     buffer.words = null;
     buffer.freed = true;
   };
@@ -148,8 +165,7 @@ export function createBoxStore(tf: Tfjs, storage: TfStorage): BoxStore {
   const replace = (box: Box, tensor: TfTensor): void => {
     box.tensor?.dispose();
     box.tensor = engine.keep(tensor);
-    box.variable?.release();
-    box.variable = null;
+    box.release();
     box.exposed = false;
   };
   const tensorOf = (box: Box): TfTensor => (box.tensor ??= box.variable?.read() ?? make(null, box.length, box.dtype));

@@ -32,7 +32,7 @@ function supportOfTables(): Record<KernelName, Record<TfjsBuild, Support>> {
   const store = { storage: { binding: {} } } as unknown as BoxStore;
   const dispatchClaims = hostDispatch(nothing);
   const onHost: Partial<Kernels> = { ...host, dispatchClaims };
-  const tensorflow = (waits: boolean): BackendKernels => tensorflowKernels({ engine: () => ({}) } as Tfjs, store, dispatchClaims, host, waits).kernels;
+  const tensorflow = (waits: boolean): BackendKernels => tensorflowKernels({ engine: () => ({}) } as Tfjs, store, dispatchClaims, host, { waits }).kernels;
   const [node, cuda] = [tensorflow(false), tensorflow(true)];
   const place = (table: Partial<Kernels>, name: KernelName): Support => {
     if (table[name] === undefined) return 'composed';

@@ -33,8 +33,8 @@ describe.skipIf(!available)(`on ${reason}`, () => {
 
   // More operations are a slower step on every device. What is read on tfjs:cuda is what the trainer reports; kernels read nothing there.
   it.each([
-    { name: 'tfjs:node', waits: false, operations: 820, reads: 17, steps: 300 },
-    { name: 'tfjs:cuda', waits: true, operations: 1528, reads: 4, steps: 200 },
+    { name: 'tfjs:node', waits: false, operations: 714, reads: 17, steps: 300 },
+    { name: 'tfjs:cuda', waits: true, operations: 1492, reads: 4, steps: 200 },
   ])('$name: a step takes so many operations, reads so often, and keeps no handle in $steps', async ({ waits, operations, reads, steps }) => {
     const { tf } = await loadTfjs({ build: 'node' });
     const storage = tf.engine().findBackend('tensorflow') as unknown as { binding: Record<string, (...args: unknown[]) => unknown> };

@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
 import { isXMoEError, XMoEError } from '@xmoe/core';
-import { createTfjsBackend, type TfjsBackend } from '../backend.js';
+import { createTfjsBackend, type TfjsBackend, type TfjsBackendOptions } from '../backend.js';
 import { PACKAGE_VERSION, type NativePackage } from '../native/layout.js';
 import type { TfjsBuild } from '../support.js';
 import { describeTensorflow } from '../tensorflow/describe.js';
@@ -18,6 +18,11 @@ export interface LoadTfjsOptions {
   build?: 'auto' | TfjsBuild;
   /** Directories whose packages come first. Default: the current directory. */
   roots?: readonly string[];
+}
+
+export interface OpenTfjsOptions extends Omit<LoadTfjsOptions, 'build'> {
+  /** See {@link TfjsBackendOptions.products}. Default: what the environment variable XMOE_TFJS_PRODUCTS says, for builds on TensorFlow's own library. */
+  readonly products?: TfjsBackendOptions['products'];
 }
 
 export interface LoadedTfjs {
@@ -74,10 +79,18 @@ export async function loadTfjs({ build = 'auto', roots = [process.cwd()] }: Load
 }
 
 /** {@link loadTfjs}, then {@link createTfjsBackend}. The description says what was chosen and why. */
-export async function createTfjsBackendFor(build: 'auto' | TfjsBuild, options: Omit<LoadTfjsOptions, 'build'> = {}): Promise<TfjsBackend> {
+export async function createTfjsBackendFor(build: 'auto' | TfjsBuild, { products, ...options }: OpenTfjsOptions = {}): Promise<TfjsBackend> {
   const loaded = await loadTfjs({ ...options, build });
-  const backend = createTfjsBackend(loaded.tf, { backendName: loaded.backendName, build: loaded.build });
+  const asked = products ?? (BUILDS[loaded.build].native ? productsOf(process.env) : undefined);
+  const backend = createTfjsBackend(loaded.tf, { backendName: loaded.backendName, build: loaded.build, ...(asked ? { products: asked } : {}) });
   return build === 'auto' ? { ...backend, description: `${backend.description}; ${loaded.description}` } : backend;
+}
+
+/** @throws XMoEError `config` for another value */
+function productsOf(env: NodeJS.ProcessEnv): TfjsBackendOptions['products'] {
+  const asked = env['XMOE_TFJS_PRODUCTS'];
+  if (asked === undefined || asked === '' || asked === 'float32' || asked === 'bfloat16') return asked || undefined;
+  throw new XMoEError('config', `XMOE_TFJS_PRODUCTS is ${JSON.stringify(asked)}`, { op: 'loadTfjs', hint: 'float32 or bfloat16' });
 }
 
 async function loadBuild(build: TfjsBuild, roots: readonly string[]): Promise<LoadedTfjs> {

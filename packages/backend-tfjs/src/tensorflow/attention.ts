@@ -33,7 +33,7 @@ function createMasks(ops: Ops) {
 
 /** `others` takes the calls that are not covered here. */
 export function attentionKernels(ops: Ops, pieces: Pieces, others: () => Attention): Attention & { dispose(): void } {
-  const { run, id, put, scalar } = ops;
+  const { run, id, put, scalar, factor } = ops;
   const { reduce, add, subtract, multiply, multiplyNoNan, matmul } = pieces;
   const { causalMask, dispose } = createMasks(ops);
   const isPlain = ({ q, k, keyMask }: KernelInputs<'attention'>, { causal }: AttentionOptions): boolean => {
@@ -45,7 +45,7 @@ export function attentionKernels(ops: Ops, pieces: Pieces, others: () => Attenti
     // Times a power of two the queries keep their digits, and are fewer than the scores.
     const isExact = Number.isInteger(Math.log2(scale));
     const left = isExact ? multiply(id(q), scalar(scale)) : id(q);
-    const products = matmul(left, id(k), false, true);
+    const products = matmul(factor(left), factor(id(k)), false, true);
     const scores = isExact ? products : multiply(products, scalar(scale));
     return causal && q.shape[1] !== 1 ? add(scores, causalMask(q.shape[1]!, k.shape[1]!)) : scores;
   };
@@ -59,7 +59,7 @@ export function attentionKernels(ops: Ops, pieces: Pieces, others: () => Attenti
       if (!isPlain(inputs, options)) return others().attention(inputs, outputs, options);
       ops.step(() => {
         const { probabilities, stats } = softmaxWithStatistics(ops, pieces, scoresOf(inputs, options));
-        put(outputs.out, matmul(dropped(probabilities, keptOf(inputs, options)), id(inputs.v), false, false));
+        put(outputs.out, matmul(factor(dropped(probabilities, keptOf(inputs, options))), factor(id(inputs.v)), false, false));
         put(outputs.stats, stats);
       });
     },
@@ -69,13 +69,14 @@ export function attentionKernels(ops: Ops, pieces: Pieces, others: () => Attenti
       ops.step(() => {
         const probabilities = run('Softmax', { T: 'float32' }, scoresOf(inputs, options));
         const kept = keptOf(inputs, options);
-        put(outputs.dv, matmul(dropped(probabilities, kept), id(dout), true, false));
-        const slopes = dropped(matmul(id(dout), id(v), false, true), kept);
+        const upstream = factor(id(dout));
+        put(outputs.dv, matmul(factor(dropped(probabilities, kept)), upstream, true, false));
+        const slopes = dropped(matmul(upstream, factor(id(v)), false, true), kept);
         // Not the sum of dout·out, which is the same: of large scores the rounding matters.
         const inner = reduce('Sum', multiply(probabilities, slopes), 2, true);
-        const dScores = multiply(probabilities, subtract(slopes, inner));
-        put(outputs.dq, multiply(matmul(dScores, id(k), false, false), scalar(options.scale)));
-        put(outputs.dk, multiply(matmul(dScores, id(q), true, false), scalar(options.scale)));
+        const dScores = factor(multiply(probabilities, subtract(slopes, inner)));
+        put(outputs.dq, multiply(matmul(dScores, factor(id(k)), false, false), scalar(options.scale)));
+        put(outputs.dk, multiply(matmul(dScores, factor(id(q)), true, false), scalar(options.scale)));
       });
     },
   };

@@ -12,6 +12,9 @@ type Direct =
   | 'fill' | 'unary' | 'cast' | 'binary' | 'compare' | 'select' | 'reduce' | 'transpose' | 'slice' | 'broadcast' | 'concat' | 'matmul';
 type Indexing = 'gatherRows' | 'scatterAddRows' | 'takeAlongLast' | 'addAlongLast' | 'topK';
 
+/** Products with a side of at most so many keep their digits: there is little to gain, and those of routers, where digits decide, are among them. */
+const MOST_EXACT = 64;
+
 /** Contents of an operand on the host, where they can be had without waiting. */
 export type ReadNow = ((operand: Operand) => ArrayLike<number>) | null;
 
@@ -58,8 +61,11 @@ export function createPieces(ops: Ops, read: ReadNow) {
     const { safe, inside } = bounded(index, C);
     return select(inside, gather(x, safe, type, 1, 1), zero(type), type);
   };
-  /** Also of matrices: TensorFlow's own MatMul was seen to damage the heap (2.18.1, with a sampling profiler beside it). */
-  const matmul = (a: Id, b: Id, adjA: boolean, adjB: boolean): Id => run('BatchMatMulV2', { T: 'float32', adj_x: adjA, adj_y: adjB }, a, b);
+  /** Of two factors, in float32. Also of matrices: TensorFlow's own MatMul was seen to damage the heap (2.18.1, with a sampling profiler beside it). */
+  const matmul = (a: Id, b: Id, adjA: boolean, adjB: boolean, products = ops.products): Id => {
+    const product = run('BatchMatMulV2', { T: products, adj_x: adjA, adj_y: adjB }, a, b);
+    return products === 'float32' ? product : run('Cast', { SrcT: products, DstT: 'float32', Truncate: false }, product);
+  };
   return {
     reduce, bounded, allInside, gather, select, rowsAt, gatherRows, scatterRows, take, matmul,
     add: float('AddV2'), subtract: float('Sub'), multiply: float('Mul'), divide: float('RealDiv'), maximum: float('Maximum'), minimum: float('Minimum'),
@@ -118,10 +124,13 @@ export function directElementwise(ops: Ops, pieces: Pieces): Pick<RequiredKernel
       ? run('Identity', { T: out.dtype }, id(parts[0]!))
       : run('ConcatV2', { 'int:N': parts.length, T: out.dtype, Tidx: 'int32' }, ...parts.map(id), scalar(axis, 'int32'))),
     matmul({ a, b }, { out }, { transposeA, transposeB }) {
-      const [B, M] = out.shape as [number, number, number];
-      if (b.shape[0] === B || transposeA) return put(out, pieces.matmul(id(a), id(b), transposeA, transposeB));
-      const rows = ops.reshape(id(a), [1, B * M, a.shape[2]!]);
-      put(out, ops.reshape(pieces.matmul(rows, id(b), false, transposeB), out.shape));
+      const [B, M, N] = out.shape as [number, number, number];
+      const K = b.shape[transposeB ? 2 : 1]!;
+      const products = Math.min(M, N, K) <= MOST_EXACT ? 'float32' : ops.products;
+      const factor = products === 'float32' ? id : ops.factorOf;
+      if (b.shape[0] === B || transposeA) return put(out, pieces.matmul(factor(a), factor(b), transposeA, transposeB, products));
+      const rows = ops.reshape(factor(a), [1, B * M, K]);
+      put(out, ops.reshape(pieces.matmul(rows, factor(b), false, transposeB, products), out.shape));
     },
   };
 }

@@ -3,7 +3,7 @@
 import type { FusedKernels, Operand, RequiredKernels } from '@xmoe/core';
 import { segmentsOf, type Activations } from './activation.js';
 import type { Pieces } from './elementwise.js';
-import type { Id, Ops } from './ops.js';
+import type { Id, Ops, Products } from './ops.js';
 
 type Grouped = Pick<RequiredKernels, 'groupedMatmul' | 'groupedMatmulWeightGrad'>;
 type Linear = Pick<FusedKernels, 'groupedLinear' | 'groupedLinearWeightGrad'>;
@@ -27,26 +27,26 @@ function cutOf(at: ArrayLike<number>, R: number): Cut {
 }
 
 function createProducts(ops: Ops, { add, matmul }: Pieces) {
-  const { run, runMany, id, scalar, vector, reshape } = ops;
+  const { run, runMany, id, scalar, vector, reshape, factor, factorOf, products } = ops;
   const zeros = (shape: readonly number[]): Id => run('Fill', { T: 'float32', index_type: 'int32' }, vector(shape), scalar(0));
   const join = (parts: readonly Id[]): Id => (parts.length === 1 ? parts[0]! : run('ConcatV2', { 'int:N': parts.length, T: 'float32', Tidx: 'int32' }, ...parts, scalar(0, 'int32')));
-  /** x [R, …] cut into its segments, and the rest after them; parts share its memory where they are aligned. */
+  /** A factor [R, …] cut into its segments, and the rest after them; parts share its memory where they are aligned. */
   const split = (x: Id, { sizes, rest }: Cut): Id[] => {
     const all = rest > 0 ? [...sizes, rest] : sizes;
     if (all.length === 1) return [x];
-    return runMany('SplitV', { T: 'float32', Tlen: 'int32', 'int:num_split': all.length }, [x, vector(all), scalar(0, 'int32')], all.length);
+    return runMany('SplitV', { T: products, Tlen: 'int32', 'int:num_split': all.length }, [x, vector(all), scalar(0, 'int32')], all.length);
   };
-  const apart = (w: Id, G: number): Id[] => runMany('Unpack', { T: 'float32', 'int:num': G, 'int:axis': 0 }, [w], G);
+  const apart = (w: Id, G: number, type: Products): Id[] => runMany('Unpack', { T: type, 'int:num': G, 'int:axis': 0 }, [w], G);
   /** Rows of x [R, K] by segment times w [G, …]: [R, M]. Bias [G, M] is added where there is one. */
   const product = (x: Id, w: Operand, bias: Operand | null, cut: Cut, R: number, M: number, transposeW: boolean): Id => {
     const G = cut.sizes.length;
     const K = w.shape[transposeW ? 2 : 1]!;
     if (cut.equal) {
-      const batched = matmul(reshape(x, [G, cut.equal, K]), id(w), false, transposeW);
+      const batched = matmul(reshape(factor(x), [G, cut.equal, K]), factorOf(w), false, transposeW);
       return reshape(bias ? add(batched, reshape(id(bias), [G, 1, M])) : batched, [R, M]);
     }
-    const [rows, weights] = [split(x, cut), apart(id(w), G)];
-    const biases = bias ? apart(id(bias), G) : null;
+    const [rows, weights] = [split(factor(x), cut), apart(factorOf(w), G, products)];
+    const biases = bias ? apart(id(bias), G, 'float32') : null;
     const parts: Id[] = [];
     cut.sizes.forEach((size, g) => {
       if (size === 0) return;
@@ -58,8 +58,9 @@ function createProducts(ops: Ops, { add, matmul }: Pieces) {
   };
   const weightGradient = (x: Id, dy: Id, cut: Cut, K: number, M: number): Id => {
     const G = cut.sizes.length;
-    if (cut.equal) return matmul(reshape(x, [G, cut.equal, K]), reshape(dy, [G, cut.equal, M]), true, false);
-    const [rows, slopes] = [split(x, cut), split(dy, cut)];
+    const [left, right] = [factor(x), factor(dy)];
+    if (cut.equal) return matmul(reshape(left, [G, cut.equal, K]), reshape(right, [G, cut.equal, M]), true, false);
+    const [rows, slopes] = [split(left, cut), split(right, cut)];
     const parts = cut.sizes.map((size, g) => (size === 0 ? zeros([K, M]) : matmul(rows[g]!, slopes[g]!, true, false)));
     return run('Pack', { 'int:N': G, T: 'float32', 'int:axis': 0 }, ...parts);
   };

@@ -12,7 +12,7 @@ import { attentionKernels } from './attention.js';
 import { dropoutKernel } from './dropout.js';
 import { createPieces, directElementwise, directIndexing } from './elementwise.js';
 import { groupedKernels, joiningKernels } from './experts.js';
-import { createOps, type Ops } from './ops.js';
+import { createOps, type Ops, type Products } from './ops.js';
 import { rowKernels } from './rows.js';
 import { optimizerKernels } from './variables.js';
 
@@ -22,9 +22,18 @@ export interface TensorflowKernels {
   dispose(): void;
 }
 
-/** `dispatchClaims`, `host`: loops of the host. `waits`: a read makes the host wait for a device, so that no kernel may do with a read what it can do without. */
-export function tensorflowKernels(tf: Tfjs, store: BoxStore, dispatchClaims: FusedKernels['dispatchClaims'], host: HostKernels, waits: boolean): TensorflowKernels {
-  const ops = createOps(tf, store);
+export interface TensorflowOptions {
+  /** A read makes the host wait for a device, so that no kernel may do with a read what it can do without. */
+  readonly waits: boolean;
+  /** Default `float32`. */
+  readonly products?: Products;
+}
+
+/** `dispatchClaims`, `host`: loops of the host. */
+export function tensorflowKernels(
+  tf: Tfjs, store: BoxStore, dispatchClaims: FusedKernels['dispatchClaims'], host: HostKernels, { waits, products = 'float32' }: TensorflowOptions,
+): TensorflowKernels {
+  const ops = createOps(tf, store, products);
   const read = (operand: Operand): ArrayLike<number> => store.storage.readSync(store.tensorOf(boxOf(operand)).dataId);
   const readNow = waits ? null : read;
   const pieces = createPieces(ops, readNow);

@@ -27,6 +27,9 @@ export interface Binding {
 const TYPES = { float32: 1, int32: 3, bool: 10, bfloat16: 14, float16: 19 } as const;
 type TfType = keyof typeof TYPES;
 
+/** What factors of products are rounded to; `float32` leaves them. */
+export type Products = 'float32' | 'bfloat16';
+
 /** The storage of tfjs-node: what it knows of a tensor by its dataId. */
 interface NativeStorage {
   readonly binding: Binding;
@@ -42,6 +45,12 @@ type Attributes = Readonly<Record<string, boolean | number | string | readonly n
 export interface Ops {
   /** The operand in its own shape; stays the box's. */
   id(operand: Operand): Id;
+  /** What a product takes for `x`: itself, or rounded to bfloat16. */
+  factor(x: Id): Id;
+  /** As `factor`. The rounded copy of a parameter is kept until its next update. */
+  factorOf(operand: Operand): Id;
+  /** The dtype of factors. */
+  readonly products: Products;
   /** Runs an operation with one result. Attributes: a type by its name, `int:` before the names of whole numbers. */
   run(name: string, attributes: Attributes, ...inputs: readonly Id[]): Id;
   runMany(name: string, attributes: Attributes, inputs: readonly Id[], outputs: number): Id[];
@@ -117,7 +126,26 @@ function createRunner(binding: Binding, made: Set<Id>): Ops['runMany'] {
   };
 }
 
-export function createOps(tf: Tfjs, store: BoxStore): Ops {
+function createFactors(products: Products, opsOf: () => Ops): Pick<Ops, 'products' | 'factor' | 'factorOf'> {
+  const factor = (x: Id): Id => (products === 'float32' ? x : opsOf().run('Cast', { SrcT: 'float32', DstT: products, Truncate: false }, x));
+  return {
+    products,
+    factor,
+    factorOf(operand) {
+      const { id, keep, free, reshape } = opsOf();
+      const box = boxOf(operand);
+      const { variable } = box;
+      if (products === 'float32' || variable === null) return factor(id(operand));
+      if (box.rounded === null) {
+        const rounded = keep(factor(id({ buffer: operand.buffer, dtype: operand.dtype, shape: variable.shape })));
+        box.rounded = { id: rounded, release: () => free(rounded) };
+      }
+      return sameShape(variable.shape, operand.shape) ? box.rounded.id : reshape(box.rounded.id, operand.shape);
+    },
+  };
+}
+
+export function createOps(tf: Tfjs, store: BoxStore, products: Products): Ops {
   const engine = tf.engine();
   const storage = store.storage as unknown as NativeStorage;
   const { binding } = storage;
@@ -136,6 +164,7 @@ export function createOps(tf: Tfjs, store: BoxStore): Ops {
       if (box.variable === null) ops.put(operand, shaped);
       return shaped;
     },
+    ...createFactors(products, () => ops),
     run: (name, attrs, ...inputs) => runMany(name, attrs, inputs, 1)[0]!,
     runMany,
     scalar: (value, type = 'float32') => constant(`${type} ${Object.is(value, -0) ? '-0' : value}`, () => (

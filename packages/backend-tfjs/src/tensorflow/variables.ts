@@ -1,8 +1,10 @@
 // AdamW by TensorFlow's own kernel, which works in place on variables: a parameter and its moments become variables with their first step, and
 // are read as tensors only by who asks for them. And the sum of squares.
 import { sizeOf, type FusedKernels, type Operand } from '@xmoe/core';
-import { boxOf, type Box } from '../box.js';
+import { sameShape } from '@xmoe/core/backend';
+import { boxOf } from '../box.js';
 import type { Pieces, ReadNow } from './elementwise.js';
+import { createVariable, groupOf, joined, Member, MOST_GROUPED } from './groups.js';
 import type { Id, Ops } from './ops.js';
 
 type Optimizer = Pick<FusedKernels, 'adamStep' | 'sumSquares'>;
@@ -41,60 +43,59 @@ function stepOf(hyper: ArrayLike<number>): Step | null {
   return { rate: (rate * root) / correction1, beta1: adjusted, beta2, epsilon: epsilon * root, scale: scale * stretch, keep: 1 - rate * weightDecay };
 }
 
-function createVariables(ops: Ops) {
-  const { run, runMany, id } = ops;
-  let made = 0;
+/** The box's contents as a variable, which the box then holds in place of a tensor; `letGo` comes before it is written. */
+function variableOf(ops: Ops, operand: Operand): { handle: Id; letGo(): void } {
+  const box = boxOf(operand);
+  if (box.variable === null || box.variable instanceof Member || !sameShape(box.variable.shape, operand.shape)) {
+    const { handle, destroy } = createVariable(ops, ops.id(operand), operand.shape);
+    const shape = [...operand.shape];
+    box.release();
+    box.variable = { handle, shape, read: () => ops.wrap(ops.run('ReadVariableOp', { dtype: 'float32' }, handle), shape, 'float32'), release: destroy };
+  }
+  return { handle: box.variable.handle, letGo: () => box.letGo() };
+}
 
-  /** The box's contents as a variable, which the box then holds in place of a tensor. */
-  const variableOf = (operand: Operand): Id => {
-    const box = boxOf(operand);
-    if (box.variable === null) {
-      const handle = ops.keep(run('VarHandleOp', { container: '', shared_name: `xmoe ${process.pid} ${made++}`, dtype: 'float32', shape: [...operand.shape] }));
-      runMany('AssignVariableOp', { dtype: 'float32' }, [handle, id(operand)], 0);
-      box.variable = {
-        handle,
-        shape: [...operand.shape],
-        read: () => ops.wrap(run('ReadVariableOp', { dtype: 'float32' }, handle), box.variable!.shape, 'float32'),
-        release() {
-          runMany('DestroyResourceOp', { ignore_lookup_error: true }, [handle], 0);
-          ops.free(handle);
-        },
-      };
-    }
-    return box.variable.handle;
-  };
-  /** Only the variable holds the memory now: it is written in place. */
-  const letGo = (box: Box): void => {
-    box.tensor?.dispose();
-    box.tensor = null;
-  };
-  return { variableOf, letGo };
+interface Update {
+  readonly parameters: readonly Operand[];
+  readonly gradients: readonly Operand[];
+  readonly m: readonly Operand[];
+  readonly v: readonly Operand[];
+}
+
+/** Which parameters are updated together: each large one alone, the small ones as one. Those without elements are not there. */
+function groupsOf(parameters: readonly Operand[]): number[][] {
+  const sizes = parameters.map(({ shape }) => sizeOf(shape));
+  const indices = [...sizes.keys()].filter((index) => sizes[index]! > 0);
+  const small = indices.filter((index) => sizes[index]! <= MOST_GROUPED);
+  return [...indices.filter((index) => sizes[index]! > MOST_GROUPED).map((index) => [index]), ...(small.length > 0 ? [small] : [])];
 }
 
 /** `others` takes what is not covered here. */
 export function optimizerKernels(ops: Ops, { multiply }: Pieces, read: ReadNow, others: () => Optimizer): Optimizer {
-  const { run, runMany, id, put, scalar } = ops;
-  const { variableOf, letGo } = createVariables(ops);
+  const { run, runMany, id, put, scalar, upload } = ops;
   const as = ({ buffer, dtype }: Operand, shape: readonly number[]): Operand => ({ buffer, shape, dtype });
-  const apply = (parameter: Operand, gradient: Operand, m: Operand, v: Operand, step: Step, decay: boolean): void => {
-    const { shape } = parameter;
-    const [p, first, second] = [parameter, m, v].map((x) => variableOf(as(x, shape))) as [Id, Id, Id];
-    const g = id(as(gradient, shape));
-    const scaled = step.scale === 1 ? g : multiply(g, scalarOf(step.scale));
+
+  /** One update of a parameter, or of several small ones as one. */
+  const apply = ({ parameters, gradients, m, v }: Update, step: Step, numbers: readonly Id[], decay: boolean): void => {
+    const states = [parameters, m, v].map((operands) => (operands.length === 1 ? variableOf(ops, operands[0]!) : groupOf(ops, operands)));
+    const [p, first, second] = states.map(({ handle }) => handle) as [Id, Id, Id];
+    const g = gradients.length === 1 ? id(gradients[0]!) : joined(ops, gradients);
+    const [keep, scale, ...rates] = numbers as [Id, Id, Id, Id, Id, Id];
+    const scaled = step.scale === 1 ? g : multiply(g, scale);
     if (decay && step.keep !== 1) {
-      const kept = multiply(id(parameter), scalarOf(step.keep));
-      letGo(boxOf(parameter));
+      const held = parameters.length === 1 ? id(parameters[0]!) : run('ReadVariableOp', { dtype: 'float32' }, p);
+      const kept = multiply(held, keep);
+      if (parameters.length > 1) ops.free(held);
+      states[0]!.letGo();
       runMany('AssignVariableOp', { dtype: 'float32' }, [p, kept], 0);
       ops.free(kept);
     }
-    for (const x of [parameter, m, v]) letGo(boxOf(x));
+    for (const state of states) state.letGo();
     const zero = scalar(0); // of the corrections, which are in the rate
-    const numbers = [step.rate, step.beta1, step.beta2, step.epsilon].map(scalarOf);
-    runMany('ResourceApplyAdam', { T: 'float32', use_locking: false, use_nesterov: false }, [p, first, second, zero, zero, ...numbers, scaled], 0);
+    runMany('ResourceApplyAdam', { T: 'float32', use_locking: false, use_nesterov: false }, [p, first, second, zero, zero, ...rates, scaled], 0);
     if (scaled !== g) ops.free(scaled);
+    if (gradients.length > 1) ops.free(g);
   };
-  /** Made for one call: rates change with every step. */
-  const scalarOf = (value: number): Id => ops.upload(Float32Array.of(value), []);
 
   return {
     adamStep(inputs, updates, attributes) {
@@ -104,15 +105,23 @@ export function optimizerKernels(ops: Ops, { multiply }: Pieces, read: ReadNow, 
       const step = known ? stepOf(known) : null;
       if (!step) return others().adamStep(inputs, updates, attributes);
       const { parameters, m, v } = updates;
-      parameters.forEach((parameter, index) => {
-        if (sizeOf(parameter.shape) > 0) ops.step(() => apply(parameter, gradients[index]!, m[index]!, v[index]!, step, attributes.decay));
+      ops.step(() => {
+        // Made for one call: rates change with every step.
+        const numbers = [step.keep, step.scale, step.rate, step.beta1, step.beta2, step.epsilon].map((value) => upload(Float32Array.of(value), []));
+        for (const indices of groupsOf(parameters)) {
+          const pick = (operands: readonly Operand[]): Operand[] => indices.map((index) => as(operands[index]!, parameters[index]!.shape));
+          apply({ parameters: pick(parameters), gradients: pick(gradients), m: pick(m), v: pick(v) }, step, numbers, attributes.decay);
+        }
       });
     },
     sumSquares(inputs, outputs) {
       const parts = inputs.parts.filter(({ shape }) => sizeOf(shape) > 0);
       if (parts.length === 0 || parts.some(({ dtype }) => dtype !== 'float32')) return others().sumSquares(inputs, outputs);
       ops.step(() => {
-        const halves = parts.map((x) => run('L2Loss', { T: 'float32' }, id(x)));
+        const small = parts.filter(({ shape }) => sizeOf(shape) <= MOST_GROUPED);
+        const large = parts.filter((x) => !small.includes(x));
+        const whole = [...large.map(id), ...(small.length > 0 ? [joined(ops, small)] : [])];
+        const halves = whole.map((x) => run('L2Loss', { T: 'float32' }, x));
         const half = halves.length === 1 ? halves[0]! : run('AddN', { 'int:N': halves.length, T: 'float32' }, ...halves);
         put(outputs.out, ops.reshape(multiply(half, scalar(2)), outputs.out.shape));
       });
