@@ -27,14 +27,14 @@ function cutOf(at: ArrayLike<number>, R: number): Cut {
 }
 
 function createProducts(ops: Ops, { add, matmul }: Pieces) {
-  const { run, runMany, id, scalar, vector, reshape, factor, factorOf, products } = ops;
+  const { run, runMany, id, scalar, vector, upload, reshape, factor, factorOf, products } = ops;
   const zeros = (shape: readonly number[]): Id => run('Fill', { T: 'float32', index_type: 'int32' }, vector(shape), scalar(0));
   const join = (parts: readonly Id[]): Id => (parts.length === 1 ? parts[0]! : run('ConcatV2', { 'int:N': parts.length, T: 'float32', Tidx: 'int32' }, ...parts, scalar(0, 'int32')));
   /** A factor [R, …] cut into its segments, and the rest after them; parts share its memory where they are aligned. */
   const split = (x: Id, { sizes, rest }: Cut): Id[] => {
     const all = rest > 0 ? [...sizes, rest] : sizes;
     if (all.length === 1) return [x];
-    return runMany('SplitV', { T: products, Tlen: 'int32', 'int:num_split': all.length }, [x, vector(all), scalar(0, 'int32')], all.length);
+    return runMany('SplitV', { T: products, Tlen: 'int32', 'int:num_split': all.length }, [x, upload(Int32Array.from(all), [all.length]), scalar(0, 'int32')], all.length); // of this step alone
   };
   const apart = (w: Id, G: number, type: Products): Id[] => runMany('Unpack', { T: type, 'int:num': G, 'int:axis': 0 }, [w], G);
   /** Rows of x [R, K] by segment times w [G, …]: [R, M]. Bias [G, M] is added where there is one. */
