@@ -1,23 +1,9 @@
 // Kernels of mixture-of-experts routing: thresholdSelect, topK, combineExperts and its gradient. Items are rows.
 import { dotRun, loadTail, scaleRun, storeTail } from './lanes';
+import { writeKeys } from './ordered-keys';
 import { madd } from './simd';
 import { threadScratch } from './thread';
-
-/** Integers ordered as the floats: −0 as +0, NaN below everything. */
-@inline
-function keysOf(x: v128): v128 {
-  const bits = f32x4.add(x, f32x4.splat(0));
-  const ordered = v128.xor(bits, v128.and(i32x4.shr_s(bits, 31), i32x4.splat(0x7fffffff)));
-  return v128.bitselect(ordered, i32x4.splat(i32.MIN_VALUE), f32x4.eq(x, x));
-}
-
-/** The keys of a row, padded to whole vectors with the smallest of all. */
-@inline
-function writeKeys(from: usize, count: i32, keys: usize): void {
-  let i = 0;
-  for (; i + 4 <= count; i += 4) v128.store(keys + (i << 2), keysOf(v128.load(from + (i << 2))));
-  if (i < count) v128.store(keys + (i << 2), keysOf(loadTail(from + (i << 2), count - i, f32x4.splat(NaN))));
-}
+import { selectByDigits } from './wide-rows';
 
 /** Σ of the lanes of each: [Σ a, Σ b, Σ c, Σ d]. */
 @inline
@@ -116,11 +102,15 @@ function insertLargest(from: usize, count: i32, k: i32, values: usize, ids: usiz
 /** The most choices that are found by insertion. */
 const INSERTED = 16;
 
-/** The k largest of a row, descending. More than INSERTED of them: of at most 256 columns, by sorting the row. */
+/** The most columns to sort by counting, which costs N² / 4 comparisons. */
+const RANKED_COLUMNS = 256;
+
+/** The k largest of a row, descending. */
 @inline
 function selectLargest(from: usize, columns: i32, k: i32, values: usize, ids: usize): void {
   if (k <= INSERTED) insertLargest(from, columns, k, values, ids);
-  else sortRow(from, columns, k, values, ids);
+  else if (columns <= RANKED_COLUMNS) sortRow(from, columns, k, values, ids);
+  else selectByDigits(from, columns, k, values, ids);
 }
 
 /**

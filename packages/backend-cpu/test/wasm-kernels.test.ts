@@ -212,6 +212,18 @@ describe('routing', () => {
     }), { numRuns: 300 });
   });
 
+  it('topK and thresholdSelect of many columns, ties and NaN included', () => {
+    for (const [C, k] of [[257, 17], [257, 257], [1001, 40], [4096, 512]] as const) {
+      const odd = [NaN, -0, 0, Infinity, -Infinity, 0.25];
+      const few = Array.from(randoms(3 * C, k), (number, at) => odd[Math.floor(at * 7.3) % 40] ?? Math.round(number * 50) / 50);
+      for (const values of [few, randoms(3 * C, C)]) {
+        const given = { x: input([3, C], values), best: output([3, k]), ids: output([3, k], 'int32'), counts: output([3], 'int32') };
+        expect(rig.error(given, (kernels, o) => kernels.topK({ x: o.x }, { values: o.best, indices: o.ids }))).toBe(0);
+        expect(rig.error(given, (kernels, o) => kernels.thresholdSelect({ p: o.x, mask: null, threshold: null }, { values: o.best, indices: o.ids, counts: o.counts }, { threshold: 0.7 }))).toBe(0);
+      }
+    }
+  });
+
   it('topK of many columns', () => {
     for (const k of [1, 16, 17]) {
       const given = { x: input([3, 1000], 9), best: output([3, k]), ids: output([3, k], 'int32') };

@@ -6,7 +6,7 @@ import {
 } from '@xmoe/core';
 import { probabilitiesOf } from './gate.js';
 import { flag, integer, positive, readOptions, real, type FilledOptions, type OptionsOf } from './options.js';
-import { placeOfShare } from './quantile-histogram.js';
+import { placeOf } from './quantile-histogram.js';
 import { MOST_EXPERTS } from './reference/checks.js';
 import { MARGIN_BINS, MARGIN_RANGE, nullExpertsOf } from './reference/null-experts.js';
 import { asColumn, defineRouter, type Router, type RouterInput, type Routing } from './router.js';
@@ -119,7 +119,8 @@ function biasState({ k, target, decay }: Settings): RouterState {
     tensors: () => ({ bias: { shape: [1], initial: 0 }, updates: { shape: [1], initial: 0 } }),
     next({ bias, updates }, { histogram }) {
       const { lowest, highest } = MARGIN_RANGE;
-      const { place, total } = placeOfShare(reshape(histogram!, [1, MARGIN_BINS]), (k - target) / k);
+      const total = cast(sum(histogram!), 'float32');
+      const place = placeOf(reshape(histogram!, [1, MARGIN_BINS]), reshape(multiply(total, (k - target) / k), [1, 1]));
       const q = reshape(add(multiply(place, (highest - lowest) / MARGIN_BINS), lowest), [1]);
       const kept = keptShare(updates!, decay);
       const seen = greater(reshape(total, [1]), 0); // an update of padding alone changes nothing

@@ -54,12 +54,10 @@ export function quantilePlaces(histogram: Tensor, k: number, experts: number): P
   return { place: placeWithin(histogram, sums, greaterEqual(sums, least), divide(cast(share, 'float32'), experts)), total };
 }
 
-/** As {@link quantilePlaces} for any share from 0 to 1. */
-export function placeOfShare(histogram: Tensor, share: number): Place {
+/** Where in its bins so many counts of each row lie, as {@link quantilePlaces} says it: `wanted` float32 [N, 1] → [N, 1]. */
+export function placeOf(histogram: Tensor, wanted: Tensor): Tensor {
   const sums = cumsum(histogram);
-  const total = lastOf(sums);
-  const wanted = multiply(cast(total, 'float32'), share);
-  return { place: placeWithin(histogram, sums, greaterEqual(cast(sums, 'float32'), wanted), wanted), total };
+  return placeWithin(histogram, sums, greaterEqual(cast(sums, 'float32'), wanted), wanted);
 }
 
 function lastOf(sums: Tensor): Tensor {

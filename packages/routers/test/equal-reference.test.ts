@@ -37,6 +37,7 @@ const PAIRS: Record<string, Pair> = {
   'controlled threshold, bounded, re-normalised, shared': {
     type: 'controlled-threshold', options: { target: 1.5, initialThreshold: 0.6, proportional: 0.3, integral: 0.2, maxExpertsPerToken: 2, renormalize: true, shared: true },
   },
+  'controlled threshold by quantile': { type: 'controlled-threshold', options: { target: 2, rule: 'quantile', decay: 0.3 } },
   'controlled threshold, overruled in evaluation': { type: 'controlled-threshold', options: { target: 1, threshold: 0.9 } },
   quantile: { type: 'quantile', options: { k: 2 }, gentle: true },
   'quantile of probabilities as they are': { type: 'quantile', options: { k: 3, scores: 'softmax', renormalize: false }, gentle: true },

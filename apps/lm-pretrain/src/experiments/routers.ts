@@ -39,6 +39,10 @@ const CONTESTANTS: readonly Contestant[] = [
   { label: 'SeqTopK: a budget by probability of each sequence; used by threshold', facts: () => budget(1, { priority: 'probability', pool: 'sequence' }), point: onAverage },
   { label: 'controlled threshold', facts: (target) => ({ router: { type: 'controlled-threshold', target }, dispatch: 'grouped' }) },
   { label: 'controlled threshold, weights divided by their sum', facts: (target) => ({ router: { type: 'controlled-threshold', target, renormalize: true }, dispatch: 'grouped' }) },
+  {
+    label: 'controlled threshold by quantile, weights divided by their sum',
+    facts: (target) => ({ router: { type: 'controlled-threshold', target, rule: 'quantile', renormalize: true }, dispatch: 'grouped' }),
+  },
   { label: 'null experts', facts: (target) => withNulls(target, false) },
   { label: 'null experts, weights divided by their sum', facts: (target) => withNulls(target, true) },
   { label: 'top-k with a bias by quantiles', facts: (k) => ({ router: { type: 'quantile', k }, dispatch: 'grouped' }) },

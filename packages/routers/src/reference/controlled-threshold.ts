@@ -1,11 +1,23 @@
 // The controlled threshold on plain arrays: routing by a t that is given, and the controller that moves it.
-import { requireFinite, requireOptions } from '@xmoe/core';
-import type { Logits } from './logits.js';
-import type { PlainState, Routing } from './routing.js';
+import { requireFinite, requireName, requireOptions } from '@xmoe/core';
+import { binOf, keptShare, placeOf } from './histogram.js';
+import type { Logits, Precision } from './logits.js';
+import { type PlainState, type Routing, rowOf } from './routing.js';
 import { routeThreshold, type ThresholdOptions } from './threshold.js';
+
+/** How t moves. */
+export const THRESHOLD_RULES = ['controller', 'quantile'] as const;
+
+/** Ends of t. */
+export const THRESHOLD_RANGE = { lowest: 0.01, highest: 0.999 } as const;
+
+/** Bins of mass, from 0 to 1. */
+export const MASS_BINS = 8000;
 
 export interface ControlledThresholdOptions extends Omit<ThresholdOptions, 'threshold'> {
   readonly initialThreshold?: number;
+  /** Decides what the state moves by. Default `controller`. */
+  readonly rule?: (typeof THRESHOLD_RULES)[number];
   /** In evaluation, instead of that of the state. */
   readonly threshold?: number;
   readonly training?: boolean;
@@ -18,15 +30,36 @@ export interface ControllerOptions {
   /** Default 0.02 and 0.01. */
   readonly proportional?: number;
   readonly integral?: number;
+  /** Default `controller`. */
+  readonly rule?: (typeof THRESHOLD_RULES)[number];
+  /** Of `quantile`. Default 0.5. */
+  readonly decay?: number;
 }
 
-/** Routes by threshold, with the t of `state`; in training also what the state moves by: `claims` and `tokens`. @throws as {@link routeThreshold} */
+/** Routes by threshold, with the t of `state`; in training also what the state moves by: `claims`, or the `histogram` of the masses before choices, and `tokens`. @throws as {@link routeThreshold} */
 export function routeControlledThreshold(logits: Logits, options: ControlledThresholdOptions): Routing {
   requireOptions('route', options);
   const { initialThreshold = 0.3, threshold, training = false, state, mask, precision, maxExpertsPerToken, renormalize } = options;
   const t = (training ? undefined : threshold) ?? state?.threshold?.[0] ?? initialThreshold;
   const routing = routeThreshold(logits, { mask, precision, maxExpertsPerToken, renormalize, threshold: t });
-  return training ? { ...routing, statistics: controllerStatistics(routing) } : routing;
+  if (!training) return routing;
+  const rule = requireName('route', 'rule', options.rule ?? 'controller', THRESHOLD_RULES);
+  return { ...routing, statistics: rule === 'controller' ? controllerStatistics(routing) : massStatistics(routing, precision) };
+}
+
+/** How many choices of real tokens have which mass before them. */
+function massStatistics({ tokens: T, experts: N, maxChoices: K, mask, probabilities }: Routing, precision: Precision = 'float32'): PlainState {
+  const histogram = new Array<number>(MASS_BINS).fill(0);
+  const round = precision === 'float32' ? Math.fround : (value: number): number => value;
+  for (let token = 0; token < T; token++) {
+    if (mask[token] === 0) continue;
+    let before = 0;
+    for (const p of rowOf(probabilities, token, N).toSorted((a, b) => b - a).slice(0, K)) {
+      histogram[binOf(round(before * MASS_BINS), MASS_BINS)]!++;
+      before = round(before + p);
+    }
+  }
+  return { histogram, tokens: [mask.reduce((sum, real) => sum + real, 0)] };
 }
 
 function controllerStatistics({ counts, mask }: Routing): PlainState {
@@ -36,14 +69,25 @@ function controllerStatistics({ counts, mask }: Routing): PlainState {
 
 /**
  * The state after an update: with e = (target − claims / tokens) / target, t ← clamp(t + proportional·(e − e₋₁) + integral·e, 0.01, 0.999),
- * the first time without e − e₋₁. Without a token nothing changes.
+ * the first time without e − e₋₁; or with q the t that would have met the target, t ← d·t + (1 − d)·q. Without a token nothing changes.
  */
 export function nextControlledThreshold(options: ControllerOptions, state: PlainState, sums: PlainState): PlainState {
+  if (options.rule === 'quantile') return nextByQuantile(options, state, sums);
   const { proportional = 0.02, integral = 0.01 } = options;
   const target = requireFinite('nextControlledThreshold', 'target', options.target);
   const [tokens, claims, t, before, updates] = [sums.tokens, sums.claims, state.threshold, state.error, state.updates].map((numbers) => numbers![0]!);
   if (tokens === 0) return state;
   const error = (target - claims / tokens) / target;
   const moved = t + proportional * (updates > 0 ? error - before : 0) + integral * error;
-  return { threshold: [Math.min(0.999, Math.max(0.01, moved))], error: [error], updates: [updates + 1] };
+  return { threshold: [withinRange(moved)], error: [error], updates: [updates + 1] };
 }
+
+function nextByQuantile({ target, decay = 0.5 }: ControllerOptions, state: PlainState, { histogram, tokens }: PlainState): PlainState {
+  const [t, updates] = [state.threshold![0]!, state.updates![0]!];
+  const place = placeOf(histogram!, target * tokens![0]!);
+  if (place === null) return state;
+  const kept = keptShare(updates, decay);
+  return { threshold: [kept * t + (1 - kept) * withinRange(place / MASS_BINS)], error: state.error!, updates: [updates + 1] };
+}
+
+const withinRange = (t: number): number => Math.min(THRESHOLD_RANGE.highest, Math.max(THRESHOLD_RANGE.lowest, t));
