@@ -19,6 +19,8 @@ const program = (app: string): string[] => [process.execPath, '--conditions=@xmo
 const backend = ['--backend', 'cpu:plain'];
 const deterministic = ['--set', 'train.reduction=deterministic'];
 
+const spread = ['--set', 'train.expertParallel=2'];
+
 const corpus = writeCorpus(path('corpus.jsonl'));
 const train = (out: string, ...more: string[]): string[] => [
   'train', ...SMALL, ...EXPERTS, ...backend, '--accumulation', '4', '--data', corpus, '--data-root', path('data'), '--max-steps', String(STEPS), '--eval-every', '5', '--checkpoint-every', '4', '--out', out, ...more,
@@ -43,14 +45,14 @@ describe.skipIf(missing.length > 0)('xmoe-lm', () => {
   const reference = path('reference');
   beforeAll(() => mustRun(...train(reference, ...deterministic)), 120_000);
 
-  it('4 ranks make the bits of one process, prepare the data once, and only the first speaks', async () => {
+  it('4 ranks, two groups of which hold the experts together, make the bits of one process, prepare the data once, and only the first speaks', async () => {
     const out = path('four');
-    const { code, stdout, stderr } = await onRanks('MPICH', 4, [...train(out), '--data-root', path('other-data')]).ended;
+    const { code, stdout, stderr } = await onRanks('MPICH', 4, [...train(out), ...spread, '--data-root', path('other-data')]).ended;
     expect([code, stderr.match(/Tokenising/g)?.length, stderr.match(/Ranks: MPICH 4\S*, 4 ranks/g)?.length, stdout.match(/Test perplexity/g)?.length], stderr).toEqual([0, 1, 1, 1]);
     expect(fingerprint(out)).toEqual(fingerprint(reference));
   });
 
-  it('F32, F33: a rank that is killed ends the run; it goes on by launch, which SIGTERM stops, and ends in one process with the same bits', async () => {
+  it('F32, F33: a rank that is killed ends the run; it goes on by launch with spread experts, which SIGTERM stops, and ends in one process with the same bits', async () => {
     const out = path('killed');
     const killed = onRanks('MPICH', 2, train(out));
     await vi.waitUntil(() => lastStep(out) >= 5, { timeout: 120_000, interval: 5 });
@@ -58,7 +60,7 @@ describe.skipIf(missing.length > 0)('xmoe-lm', () => {
     expect((await killed.ended).code).not.toBe(0);
     expect(lastStep(out)).toBeLessThan(STEPS);
 
-    const resumed = startProcess('launch', '-n', '2', '--mpi', 'openmpi', '--', 'train', '--resume', '--out', out, ...backend);
+    const resumed = startProcess('launch', '-n', '2', '--mpi', 'openmpi', '--', 'train', '--resume', '--out', out, ...backend, ...spread);
     const from = lastStep(out);
     await waitUntil(resumed, () => lastStep(out) > from);
     resumed.child.kill('SIGTERM');
@@ -66,7 +68,7 @@ describe.skipIf(missing.length > 0)('xmoe-lm', () => {
     expect(output, messages).toMatch(new RegExp(`^Stopped after \\d+ of ${STEPS} steps`));
     expect(code).toBe(143);
 
-    await mustRun('train', '--resume', '--out', out, ...backend);
+    await mustRun('train', '--resume', '--out', out, ...backend, '--set', 'train.expertParallel=1');
     expect(fingerprint(out)).toEqual(fingerprint(reference));
   });
 
@@ -78,12 +80,12 @@ describe.skipIf(missing.length > 0)('xmoe-lm', () => {
 });
 
 describe.skipIf(missing.includes('Open MPI'))('xmoe-nmt', () => {
-  it('2 ranks make the bits of one process, in updates of as many micro-batches as their tokens ask for', async () => {
+  it('2 ranks that hold the experts together make the bits of one process, in updates of as many micro-batches as their tokens ask for', async () => {
     const pairs = nmt.writePairs(path('pairs.tsv'));
     const args = (out: string): string[] => ['train', ...nmt.SMALL, ...nmt.EXPERTS, ...backend, '--data', pairs, '--data-root', path('pairs-data'), '--max-steps', '6', '--out', out, ...deterministic];
     const [alone, two] = [path('nmt-alone'), path('nmt-two')];
     await nmt.mustRun(...args(alone));
-    const { code, stderr } = await onRanks('Open MPI', 2, args(two), 'nmt').ended;
+    const { code, stderr } = await onRanks('Open MPI', 2, [...args(two), ...spread], 'nmt').ended;
     expect(code, stderr).toBe(0);
     expect(fingerprint(two)).toEqual(fingerprint(alone));
   });

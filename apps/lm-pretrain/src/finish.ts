@@ -88,7 +88,7 @@ export async function finishRun(run: LanguageRun, outcome: RunOutcome): Promise<
   const scores = run.data.splits.test ? await testScores(run, outcome) : {};
   if (stop.requested) return null;
   const sample = await sampleText(run);
-  if (stop.requested) return null;
+  if (stop.requested || run.comm.rank !== 0) return null;
   const summary = summaryOf(run, outcome, scores, sample);
   return writeResult(out, summary, (recorded) => runReportData(summary, config, recorded, SAMPLE_PROMPT));
 }
@@ -159,7 +159,7 @@ async function scoreTest(run: LanguageRun, evaluated: Config, label: string): Pr
   const line = progressLine(stream, label);
   const result = await evaluate({
     engine: device.engine,
-    model: original ? model : createLanguageModelFromConfig(evaluated, tokenizer.vocabularySize),
+    model: original ? model : createLanguageModelFromConfig(evaluated, tokenizer.vocabularySize, { experts: run.ranks.experts }),
     parameters,
     split: data.dataset.split('test'),
     tokenizer,
@@ -183,9 +183,9 @@ function byLayer(result: EvaluationResult, pick: (routing: LayerRouting) => numb
   return Object.fromEntries(result.routing.map(({ layer, summary }) => [layer, pick(summary)]));
 }
 
-async function sampleText({ plan: { config }, device, data, model: { parameters }, stop }: LanguageRun): Promise<string> {
+async function sampleText({ plan: { config }, ranks, device, data, model: { parameters }, stop }: LanguageRun): Promise<string> {
   const { engine } = device;
-  const model = createLanguageModelFromConfig(droplessLanguageConfig(config), data.tokenizer.vocabularySize);
+  const model = createLanguageModelFromConfig(droplessLanguageConfig(config), data.tokenizer.vocabularySize, { experts: ranks.experts });
   const tokens: number[] = [];
   try {
     for await (const token of generateTokens(engine, model, parameters as Parameters, data.tokenizer, SAMPLE_PROMPT, DEFAULT_SAMPLING, config.train.precision)) {

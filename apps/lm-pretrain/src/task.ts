@@ -30,11 +30,11 @@ export const languageTask: Task<Config, LanguageData, LanguageTraining, TokenBat
       throw error;
     }
   },
-  build(config, engine, { tokenizer }, initial, comm) {
-    const model = createLanguageModelFromConfig(config, tokenizer.vocabularySize);
+  build(config, engine, { tokenizer }, initial, ranks) {
+    const model = createLanguageModelFromConfig(config, tokenizer.vocabularySize, { experts: ranks.experts });
     const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
     if (initial) loadParameters(parameters, model.parameters, initial.tensors, initial.where);
-    return { model, parameters, trainer: createLanguageModelTrainer(engine, config, model, parameters, comm) };
+    return { model, parameters, trainer: createLanguageModelTrainer(engine, config, model, parameters, ranks) };
   },
   batches({ model, train }, { dataset }) {
     const sampler = createBatchSampler({ split: dataset.split('train'), batchSize: train.batchSize, sequenceLength: model.contextLength, seed: train.seed });
@@ -78,7 +78,7 @@ function dryRunText(preset: string, config: Config): string {
     ['parameters', `${formatCompact(size.parameters)} (${size.parameters})`],
     ['active per token', `${formatCompact(size.activeParameters)} at the budget, with the output projection`],
     ['FLOPs per token', `${formatCompact(size.flopsPerToken)} forward and backward`],
-    ['memory', `at least ${memoryText(needs)}; ${memoryHere(needs, knobs)}`],
+    ['memory', `at least ${memoryText(needs)}${(train.expertParallel ?? 1) > 1 ? ' on each rank' : ''}; ${memoryHere(needs, knobs)}`],
     ['steps', `${train.steps} of ${train.batchSize * train.accumulation} sequences of ${shape.contextLength} tokens, ${train.warmupSteps} of warm-up`],
     ['tokens', `${formatCompact(tokens)} (${formatCompact(tokensPerStep)} per step)`],
     ['FLOPs', formatCompact(size.flopsPerToken * tokens)],

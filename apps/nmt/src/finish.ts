@@ -89,13 +89,13 @@ export async function finishRun(run: TranslationRun, outcome: RunOutcome): Promi
   const chosen = sampleIndices(pairs.sources.length);
   const summary = summaryOf(run, outcome, checkpoint, loss, score(pairs.hypotheses), { baselines, samples: samplesOf(pairs, chosen) });
   const words = await routeSamples(run, chosen);
-  if (stop.requested) return null;
+  if (stop.requested || run.comm.rank !== 0) return null;
   return writeResult(out, summary, (recorded) => runReportData(summary, config, recorded, words));
 }
 
 /** Averages the last checkpoints if asked to, and leaves the parameters of the best checkpoint in the model. */
 async function takeBest(run: TranslationRun): Promise<LoadedCheckpoint> {
-  const { plan: { config, out }, stream, model: { parameters, model }, data: { tokenizer } } = run;
+  const { plan: { config, out }, comm, ranks, stream, model: { parameters, model }, data: { tokenizer } } = run;
   const directory = join(out, RUN_FILES.checkpoints);
   const store = createCheckpointStore({ directory, onWarning: (message) => stream.write(`${message}\n`) });
   const entries = (await store.list()).slice(-config.train.averageCheckpoints);
@@ -105,7 +105,8 @@ async function takeBest(run: TranslationRun): Promise<LoadedCheckpoint> {
     loadParameters(parameters, model.parameters, mean, 'the average');
     const { metric } = await scoreValidation(run);
     const { step, state } = loaded.at(-1)!;
-    await saveAverage(directory, { step, state, tensors: { parameters: mean }, metric: metric!, files: { 'tokenizer.json': tokenizerToJson(tokenizer) } });
+    if (comm.rank === 0) await saveAverage(directory, { step, state, tensors: { parameters: mean }, metric: metric!, files: { 'tokenizer.json': tokenizerToJson(tokenizer) } });
+    if (ranks.experts.size > 1) await comm.barrier(); // what the first wrote, all read
   }
   const best = await findBest(directory);
   const checkpoint = best ? await store.load(best) : await store.loadLatest();

@@ -38,11 +38,11 @@ export const translationTask: Task<Config, TranslationData, TranslationTraining,
     }
     return { dataset, tokenizer: dataset.tokenizer };
   },
-  build(config, engine, { dataset, tokenizer }, _initial, comm) {
-    const model = createTranslationModelFromConfig(config, tokenizer.vocabularySize);
+  build(config, engine, { dataset, tokenizer }, _initial, ranks) {
+    const model = createTranslationModelFromConfig(config, tokenizer.vocabularySize, ranks.experts);
     const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
-    const trainer = createTranslationTrainer(engine, config, model, parameters, comm);
-    const whole = createTranslationModelFromConfig(droplessTranslationConfig(config), tokenizer.vocabularySize);
+    const trainer = createTranslationTrainer(engine, config, model, parameters, ranks);
+    const whole = createTranslationModelFromConfig(droplessTranslationConfig(config), tokenizer.vocabularySize, ranks.experts);
     const { tokens, languages } = dataset;
     const translator = createTranslator({ engine, config, model: whole, parameters, tokens });
     const lines = createLineTranslator({ translator, tokenizer, tokens, languages, limits: sourceLimits(config) });
@@ -93,7 +93,7 @@ function dryRunText(preset: string, config: Config): string {
     ['active per source token', `${formatCompact(size.activePerSource)} (${size.activePerSource}) at the budget`],
     ['active per target token', `${formatCompact(size.activePerTarget)} (${size.activePerTarget}), with the output projection`],
     ['FLOPs per pair of tokens', `${formatCompact(flops)} (${flops}) forward and backward, in sentences of ${PAIR_LENGTH} tokens`],
-    ['memory', `at least ${memoryText(needs)}; ${memoryHere(needs, knobs)}`],
+    ['memory', `at least ${memoryText(needs)}${(train.expertParallel ?? 1) > 1 ? ' on each rank' : ''}; ${memoryHere(needs, knobs)}`],
     ['steps', `${train.steps} of about ${formatCompact(tokens)} target tokens, in micro-batches of at most ${train.batchTokens}, ${train.warmupSteps} of warm-up`],
     ['tokens', formatCompact(tokens * train.steps)],
     ['FLOPs', formatCompact(flops * tokens * train.steps)],

@@ -13,7 +13,7 @@ export { XMoEError, isXMoEError, nearestName, type ErrorCode, type ErrorDetails 
 export { valueAndGrad, grad, vjp, customGradient, checkpoint, mapTree, type ValueAndGrad, type LossResult, type Vjp } from './grad.js';
 export type { GroupedProducts } from './grouped-products.js';
 export {
-  parameter, initializeParameters, countParameters, isTrained, withoutRepeatedStates, statesOf, addSums, type Initializer,
+  parameter, initializeParameters, countParameters, isTrained, wholeOf, withoutRepeatedStates, statesOf, addSums, type Initializer,
   type ParameterSpec, type Parameters, type ForwardContext, type FeedForwardResult, type FeedForward, type LayerState,
 } from './module.js';
 export {

@@ -5,7 +5,7 @@ import type { Engine } from './engine.js';
 import { drawsOnDevice, normalOnDevice } from './device-initialization.js';
 import { XMoEError } from './errors.js';
 import { add } from './ops/elementwise.js';
-import { broadcastTo, reshape } from './ops/movement.js';
+import { broadcastTo, reshape, slice } from './ops/movement.js';
 import { foldIn, hostNormal, type RandomKey } from './random.js';
 import { sizeOf, type Shape } from './shape.js';
 import type { Tensor } from './tensor.js';
@@ -27,6 +27,8 @@ export interface ParameterSpec {
   readonly decay: boolean;
   /** false: no gradient trains it and an optimiser keeps nothing for it. It changes by a {@link LayerState}. Absent: trained. */
   readonly trained?: false;
+  /** These are `shape[0]` of the `of` entries of the first axis, from `begin`: the others are on other ranks. Absent: all of them. */
+  readonly part?: { readonly begin: number; readonly of: number };
 }
 
 /** Float32 master weights by name. */
@@ -47,6 +49,11 @@ export interface ForwardContext {
   readonly collect: 'nothing' | 'statistics' | 'tokens';
   /** Rows of one sequence, where the rows are sequences one after another. Absent: they are one. */
   readonly sequenceLength?: number;
+  /**
+   * Where experts are spread over ranks: takes the gradient of a parameter of this rank's experts that the micro-batch of rank `source` gives, in
+   * the order of the ranks, within the backward pass. Absent: nobody wants them.
+   */
+  readonly takeGradient?: (name: string, source: number, gradient: Tensor) => void;
 }
 
 export interface FeedForwardResult<Trace> {
@@ -108,6 +115,11 @@ export function parameter(parameters: Parameters, name: string): Tensor {
   throw new XMoEError('value', `there is no parameter ${name}`, { hint: 'the parameters were made for another configuration' });
 }
 
+/** The spec of the whole tensor that a part is of. */
+export function wholeOf({ part, ...spec }: ParameterSpec): ParameterSpec {
+  return part ? { ...spec, shape: [part.of, ...spec.shape.slice(1)] } : spec;
+}
+
 /** The initial values of one parameter, on the host. They depend on the key and the name only: not on order, backend or dtype. */
 export function initialValues(spec: ParameterSpec, key: RandomKey): Float32Array {
   const size = sizeOf(spec.shape);
@@ -137,12 +149,19 @@ function initialTensor(engine: Engine, spec: ParameterSpec, key: RandomKey): Ten
   });
 }
 
+/** A part of a tensor begins as it does in the whole. */
+function initialPart(engine: Engine, spec: ParameterSpec, key: RandomKey): Tensor {
+  const { part, shape } = spec;
+  if (!part) return initialTensor(engine, spec, key);
+  return engine.scope(() => slice(initialTensor(engine, wholeOf(spec), key), [part.begin, ...shape.slice(1).map(() => 0)], [...shape]));
+}
+
 /** Makes all parameters of `specs` on the engine. They live until disposed. */
 export function initializeParameters(engine: Engine, specs: readonly ParameterSpec[], key: RandomKey): Record<string, Tensor> {
   const out: Record<string, Tensor> = {};
   for (const spec of specs) {
     if (Object.hasOwn(out, spec.name)) throw new XMoEError('value', `two parameters are named ${spec.name}`, { hint: 'give layers distinct names' });
-    out[spec.name] = initialTensor(engine, spec, key).keep();
+    out[spec.name] = initialPart(engine, spec, key).keep();
   }
   return out;
 }

@@ -27,6 +27,11 @@ export interface Comm {
    * expects must be what the others send: they exchange their counts before.
    */
   allToAllV<A extends CommArray>(send: A, sendCounts: Int32Array, receive: A, receiveCounts: Int32Array): Promise<void>;
+  /**
+   * The same for a computation that cannot be left in its middle: the thread waits, and with it the event loop. Not while another collective of
+   * this process is under way.
+   */
+  allToAllVNow<A extends CommArray>(send: A, sendCounts: Int32Array, receive: A, receiveCounts: Int32Array): void;
   /** Replaces `values` on all ranks by those of rank `root`. */
   broadcast(values: CommArray, root: number): Promise<void>;
   /** Returns once all ranks are here. */

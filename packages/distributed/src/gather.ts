@@ -16,6 +16,15 @@ export async function gatherValues<Value>(comm: Comm, value: Value): Promise<Val
   return Array.from(lengths, (length, rank) => JSON.parse(decoder.decode(all.subarray(rank * longest, rank * longest + length))) as Value);
 }
 
+/** Whether any rank says so, for a decision in the middle of a computation: the thread waits. Called by all ranks. */
+export function anyNow(comm: Comm, says: boolean): boolean {
+  if (comm.size === 1) return says;
+  const one = new Int32Array(comm.size).fill(1);
+  const said = new Int32Array(comm.size);
+  comm.allToAllVNow(new Int32Array(comm.size).fill(says ? 1 : 0), one, said, one);
+  return said.includes(1);
+}
+
 /** The `value` of rank 0 on all ranks. */
 export async function fromFirst<Value>(comm: Comm, value: Value): Promise<Value> {
   return (await gatherValues(comm, comm.rank === 0 ? value : null))[0] as Value;

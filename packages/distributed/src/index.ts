@@ -1,5 +1,6 @@
 // The public surface of @xmoe/distributed: what processes can do with each other, and a run of one. MPI is @xmoe/distributed/node.
 export type { Comm, CommArray, ReduceOperation } from './comm.js';
-export { byFirst, fromFirst, gatherValues, requireSame } from './gather.js';
-export { addTo, checkTreeRanks, reduceInOrder, shareOf, sumByHalves, type Span } from './reduce-in-order.js';
+export { anyNow, byFirst, fromFirst, gatherValues, requireSame } from './gather.js';
+export { groupRanks, oneGroup, type RankGroups } from './rank-groups.js';
+export { addTo, checkTreeRanks, createSumByHalves, reduceInOrder, shareOf, sumByHalves, type RunningSum, type Span } from './reduce-in-order.js';
 export { SoloComm } from './solo-comm.js';

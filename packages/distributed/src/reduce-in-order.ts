@@ -35,18 +35,46 @@ export function addTo(into: Float32Array, values: Float32Array): void {
   for (let index = 0; index < into.length; index++) into[index] += values[index];
 }
 
-/**
- * Sums the terms of `span` by halves: (first half) + (second half), each summed likewise. `make` is called once for each, in order, and what it
- * returns becomes the caller's. Null for no terms. At most log2 of their number + 1 are held at once.
- */
-export async function sumByHalves(span: Span, make: (term: number) => Promise<Float32Array>): Promise<Float32Array | null> {
-  if (span.end <= span.begin) return null;
-  if (span.end - span.begin === 1) return make(span.begin);
+/** A sum of terms that come one after another. */
+export interface RunningSum {
+  /** The next one, which becomes the sum's. */
+  add(term: Float32Array): void;
+  /** Of all that came; null for none. */
+  result(): Float32Array | null;
+}
+
+/** The terms of `span`, in order, by halves: (first half) + (second half), each summed likewise. Holds at most log2 of their number + 1. */
+export function createSumByHalves(span: Span): RunningSum {
+  const held: Float32Array[] = [];
+  const closed = closedHalves(span);
+  let next = 0;
+  return {
+    add(term) {
+      held.push(term);
+      for (let count = closed[next++]!; count > 0; count--) {
+        const right = held.pop()!;
+        addTo(held.at(-1)!, right);
+      }
+    },
+    result: () => held[0] ?? null,
+  };
+}
+
+/** How many pairs of halves each term completes. */
+function closedHalves(span: Span): number[] {
+  if (span.end <= span.begin) return [];
+  if (span.end - span.begin === 1) return [0];
   const middle = middleOf(span);
-  const left = await sumByHalves({ begin: span.begin, end: middle }, make);
-  const right = await sumByHalves({ begin: middle, end: span.end }, make);
-  addTo(left!, right!);
-  return left;
+  const all = [...closedHalves({ begin: span.begin, end: middle }), ...closedHalves({ begin: middle, end: span.end })];
+  all[all.length - 1]!++;
+  return all;
+}
+
+/** `createSumByHalves` of what `make` returns for each term, in order. Null for no terms. */
+export async function sumByHalves(span: Span, make: (term: number) => Promise<Float32Array>): Promise<Float32Array | null> {
+  const sum = createSumByHalves(span);
+  for (let term = span.begin; term < span.end; term++) sum.add(await make(term));
+  return sum.result();
 }
 
 /** Numbers that are exchanged at once. */

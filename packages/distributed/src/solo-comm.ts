@@ -25,7 +25,11 @@ export class SoloComm implements Comm {
     receive.set(send);
   }
 
-  async allToAllV(...[send, sendCounts, receive, receiveCounts]: Parameters<Comm['allToAllV']>): Promise<void> {
+  async allToAllV(...exchange: Parameters<Comm['allToAllV']>): Promise<void> {
+    this.allToAllVNow(...exchange);
+  }
+
+  allToAllVNow(...[send, sendCounts, receive, receiveCounts]: Parameters<Comm['allToAllVNow']>): void {
     checkExchange('allToAllV', { send, sendCounts, receive, receiveCounts }, 1);
     if (send.length !== receive.length) {
       throw new XMoEError('value', `rank 0 sends ${send.length} numbers to rank 0, which expects ${receive.length}`, { op: 'allToAllV', hint: 'exchange the counts first' });

@@ -79,10 +79,15 @@ function batchedExperts(
   });
 }
 
+/** Hidden units above 0 in each row of hidden [R, s]: int32 [R]. */
+export function positivePerRow(hidden: Tensor): Tensor {
+  return hidden.engine.scope(() => sum(cast(greater(hidden, 0), 'int32'), 1));
+}
+
 /** Hidden units above 0 over the rows of kept claims: int32 []. hidden [R, s]. */
 function countPositive(hidden: Tensor, { dispatch, rowClaim }: DispatchPlan): Tensor {
   return hidden.engine.scope(() => {
-    const perRow = sum(cast(greater(hidden, 0), 'int32'), 1); // [R]
+    const perRow = positivePerRow(hidden);
     // Rows after the last claim are 0; slots between claims hold what the bias alone gives where they are computed.
     return sum(dispatch === 'padded' ? select(greaterEqual(rowClaim, 0), perRow, 0) : perRow);
   });

@@ -6,11 +6,13 @@ import {
 } from '@xmoe/core';
 import { CLAIM_PRIORITIES, gate, type ClaimPriority, type Router, type Routing, type StateTensors } from '@xmoe/routers';
 import { createRouter, givenByModel, type RouterConfig } from '@xmoe/routers/by-name';
-import { applyExperts, checkExperts, requireActivation, type ExpertActivation, type ExpertWeights } from './experts.js';
+import { expertsOfRank, type ExpertRanks } from './expert-ranks.js';
+import { applyExperts, checkExperts, positivePerRow, requireActivation, type ExpertActivation, type ExpertsResult, type ExpertWeights } from './experts.js';
 import { balanceState, firstChoices, layerState } from './layer-state.js';
-import { planDispatch, type DispatchPath } from './plan.js';
+import { planDispatch, type DispatchPath, type DispatchPlan } from './plan.js';
 import { capacityOf, MIN_CAPACITY } from './reference/capacity.js';
 import { applySharedExpert, sharedExpertParameters } from './shared-expert.js';
+import { spreadExperts } from './spread-experts.js';
 import { traceRouting, type RoutingTrace } from './trace.js';
 
 export interface MoeFeedForwardConfig {
@@ -53,15 +55,21 @@ export interface MoeFeedForwardConfig {
   readonly vocabularySize?: number;
   /** Count positive hidden units when routing is collected: one more pass over them. Default false. */
   readonly trackPositive?: boolean;
+  /** Those that hold the experts together; `apply` is called by all of them at once. Absent, or one: this rank holds all experts. */
+  readonly ranks?: ExpertRanks;
 }
 
 const CONFIG_KEYS: readonly (keyof MoeFeedForwardConfig)[] = [
   'name', 'width', 'hidden', 'experts', 'sharedHidden', 'activation', 'router', 'dispatch', 'capacityFactor', 'minCapacity', 'priority', 'pool', 'balanceCoefficient', 'balanceOver',
-  'zCoefficient', 'init', 'initStd', 'outputStd', 'vocabularySize', 'trackPositive',
+  'zCoefficient', 'init', 'initStd', 'outputStd', 'vocabularySize', 'trackPositive', 'ranks',
 ];
 
 /** A configuration with all defaults filled in, and its router. */
-type Settings = Required<Omit<MoeFeedForwardConfig, 'vocabularySize' | 'router' | 'priority'>> & Pick<MoeFeedForwardConfig, 'priority'> & { readonly router: Router };
+type Settings = Required<Omit<MoeFeedForwardConfig, 'vocabularySize' | 'router' | 'priority' | 'ranks'>> & Pick<MoeFeedForwardConfig, 'priority'> & {
+  readonly router: Router;
+  /** Null where this rank holds all experts. */
+  readonly ranks: ExpertRanks | null;
+};
 
 /**
  * y = Σ over kept claims of w · E_i(x) (Eq. 2), plus the shared expert's if there is one; and the scaled auxiliary loss. Parameters: `name.router.weight` [d, N]
@@ -87,7 +95,7 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
         w2: parameter(parameters, `${name}.experts.w2`),
         b2: parameter(parameters, `${name}.experts.b2`),
       };
-      checkExperts(weights, settings.experts, settings.width, settings.hidden);
+      checkExperts(weights, heldBy(settings).count, settings.width, settings.hidden);
       return engine.scope(() => {
         const collecting = context.collect !== 'nothing';
         const routing = routeTokens(settings, parameters, x, context, state?.read(parameters) ?? null, balance?.read(parameters).firstChoices ?? null);
@@ -95,7 +103,7 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
         const poolTokens = pool === 'sequence' ? context.sequenceLength : undefined;
         const plan = planDispatch(routing, { ...settings, ...(priority ? { priority } : {}), ...(poolTokens ? { poolTokens } : {}) });
         const trackPositive = collecting && settings.trackPositive;
-        const { output: routed, positive } = applyExperts(x, routing.weights, plan, weights, settings.activation, { trackPositive });
+        const { output: routed, positive } = computeExperts(settings, x, routing.weights, plan, weights, context, trackPositive);
         const output = settings.sharedHidden === 0 ? routed : add(routed, applySharedExpert(parameters, name, x, context, settings.activation));
         const trace = collecting
           ? traceRouting({
@@ -114,6 +122,18 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
       });
     },
   };
+}
+
+/** The experts of this rank. */
+const heldBy = ({ experts, ranks }: Settings): { begin: number; count: number } => (ranks ? expertsOfRank(experts, ranks) : { begin: 0, count: experts });
+
+function computeExperts(
+  { name, activation, ranks }: Settings, x: Tensor, weights: Tensor, plan: DispatchPlan, experts: ExpertWeights, { takeGradient }: ForwardContext, trackPositive: boolean,
+): ExpertsResult {
+  if (!ranks) return applyExperts(x, weights, plan, experts, activation, { trackPositive });
+  const take: ForwardContext['takeGradient'] = takeGradient && ((of, source, gradient) => takeGradient(`${name}.experts.${of}`, source, gradient));
+  const { output, counted } = spreadExperts({ x, weights, plan, experts, activation, ranks, countRows: trackPositive ? positivePerRow : null, take });
+  return { output, positive: counted };
 }
 
 function routeTokens(settings: Settings, parameters: Parameters, x: Tensor, context: ForwardContext, state: StateTensors | null, first: Tensor | null): Routing {
@@ -149,15 +169,18 @@ function scaledLoss(engine: Engine, { balanceCoefficient, zCoefficient }: Settin
   });
 }
 
-function parametersOf({ name, width, hidden, experts, sharedHidden, router, init, initStd, outputStd }: Settings): ParameterSpec[] {
+function parametersOf(settings: Settings): ParameterSpec[] {
+  const { name, width, hidden, experts, sharedHidden, router, init, initStd, outputStd, ranks } = settings;
+  const { begin, count } = heldBy(settings);
+  const part = ranks ? { part: { begin, of: experts } } : {};
   const kind = init === 'copy' ? 'copies' : 'normal';
   const gateWeight: ParameterSpec = { name: `${name}.router.weight`, shape: [width, router.gateOutputs?.(experts) ?? experts], init: { kind: 'normal', std: initStd }, decay: true };
   return [
     ...(router.usesGate ? [gateWeight] : []),
-    { name: `${name}.experts.w1`, shape: [experts, width, hidden], init: { kind, std: initStd }, decay: true },
-    { name: `${name}.experts.b1`, shape: [experts, hidden], init: { kind: 'zeros' }, decay: false },
-    { name: `${name}.experts.w2`, shape: [experts, hidden, width], init: { kind, std: outputStd }, decay: true },
-    { name: `${name}.experts.b2`, shape: [experts, width], init: { kind: 'zeros' }, decay: false },
+    { name: `${name}.experts.w1`, shape: [count, width, hidden], init: { kind, std: initStd }, decay: true, ...part },
+    { name: `${name}.experts.b1`, shape: [count, hidden], init: { kind: 'zeros' }, decay: false, ...part },
+    { name: `${name}.experts.w2`, shape: [count, hidden, width], init: { kind, std: outputStd }, decay: true, ...part },
+    { name: `${name}.experts.b2`, shape: [count, width], init: { kind: 'zeros' }, decay: false, ...part },
     ...sharedExpertParameters(name, { width, hidden: sharedHidden, initStd, outputStd }),
   ];
 }
@@ -193,6 +216,7 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
     initStd: notNegative('initStd'),
     outputStd: notNegative('outputStd', config.initStd),
     trackPositive: config.trackPositive ?? false,
+    ranks: config.ranks && config.ranks.size > 1 ? config.ranks : null,
   };
   router.maxChoices(settings.experts); // the router must fit
   capacityOf({ T: 1, N: settings.experts, capacityFactor: settings.capacityFactor, minCapacity: settings.minCapacity });

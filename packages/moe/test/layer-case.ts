@@ -3,7 +3,7 @@ import {
   foldIn, hostNormal, hostPermutation, initializeParameters, isTrained, mapTree, multiply, randomKey, add, sum, valueAndGrad,
   type Engine, type ForwardContext, type Shape, type Tensor,
 } from '@xmoe/core';
-import { capacityOf, createMoeFeedForward, type DispatchPath, type ExpertActivation, type MoeFeedForwardConfig, type RoutingTrace } from '@xmoe/moe';
+import { capacityOf, createMoeFeedForward, type ExpertRanks, type DispatchPath, type ExpertActivation, type MoeFeedForwardConfig, type RoutingTrace } from '@xmoe/moe';
 import { type LossCoefficients, type MoeGradients, type MoeLayerInput, type MoeLayerOutput, moeLayerGradients, moeLayerReference } from '@xmoe/moe/reference';
 import { routerRow, type RouterConfig } from '@xmoe/routers/by-name';
 
@@ -102,8 +102,8 @@ export interface LayerRun {
 }
 
 /** Forward and backward of Σ y·upstream + auxLoss. */
-export function runLayer(engine: Engine, item: LayerCase, leaves = leavesOn(engine, item), context = contextOn(engine, item.masked)): LayerRun {
-  const layer = createMoeFeedForward(configOf(item));
+export function runLayer(engine: Engine, item: LayerCase, leaves = leavesOn(engine, item), context = contextOn(engine, item.masked), ranks?: ExpertRanks): LayerRun {
+  const layer = createMoeFeedForward({ ...configOf(item), ranks });
   const states = initializeParameters(engine, layer.parameters.filter((spec) => !isTrained(spec)), randomKey(1));
   const weight = engine.zeros([T, d]);
   weight.write(upstream);

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Backend } from '@xmoe/core';
-import { byFirst, fromFirst, SoloComm, type Comm } from '@xmoe/distributed';
+import { byFirst, fromFirst, groupRanks, SoloComm, type Comm, type RankGroups } from '@xmoe/distributed';
 import { jsonObject, type JsonObject } from '@xmoe/files';
 import { tokenizerToJson } from '@xmoe/text';
 import { dataFingerprint } from '@xmoe/text/node';
@@ -21,6 +21,7 @@ export interface TrainingRun<Config, Data, Model> {
   readonly plan: TrainingPlan<Config>;
   readonly stream: ProgressStream;
   readonly comm: Comm;
+  readonly ranks: RankGroups;
   readonly device: Device;
   readonly data: Data;
   readonly model: Model;
@@ -69,7 +70,8 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
     const data = (await byFirst(comm, prepare)) ?? (await prepare()); // the others find what the first made
     open.push(() => data.dataset.close());
     const { initial } = plan;
-    const model = task.build(config, engine, data, initial && { tensors: await initial.tensors(config), where: initial.text }, comm);
+    const ranks = await groupRanks(comm, config.train.expertParallel ?? 1);
+    const model = task.build(config, engine, data, initial && { tensors: await initial.tensors(config), where: initial.text }, ranks);
     open.push(() => model.trainer.dispose());
     const prepared = { batches: task.batches(config, data), evaluate: task.validate({ plan, device, data, model }) };
     requireWork(comm, prepared.batches.accumulation);
@@ -84,9 +86,9 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
     });
     open.push(() => stop.dispose());
     return {
-      plan, stream, comm, device, data, model, stop,
+      plan, stream, comm, ranks, device, data, model, stop,
       async train() {
-        const outcome = await trainLocked(task, { plan, stream, comm, device, data, model, stop }, prepared, lock.checkHeld);
+        const outcome = await trainLocked(task, { plan, stream, comm, ranks, device, data, model, stop }, prepared, lock.checkHeld);
         trained = outcome.completed; // from now on a signal ends what follows the training
         if (plan.profile) stream.write(profileText(await engine.profiler?.stop()));
         return outcome;

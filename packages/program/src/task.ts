@@ -1,7 +1,7 @@
 // What a program that trains is apart from all others: its configuration, data, model and closing words. Seven members; what is the
 // same for every task, from the command to the checkpoint, is open-training.ts and train-command.ts.
 import type { Engine, FloatDType } from '@xmoe/core';
-import type { Comm } from '@xmoe/distributed';
+import type { RankGroups } from '@xmoe/distributed';
 import type { BytePairTokenizer } from '@xmoe/text';
 import type { dataFingerprint } from '@xmoe/text/node';
 import type { Reduction, StoredTensor, Trainer } from '@xmoe/train';
@@ -20,6 +20,8 @@ export interface TaskConfig {
     precision: FloatDType;
     /** How the gradients of micro-batches become one: see `Reduction` of @xmoe/train. */
     reduction?: Reduction;
+    /** Ranks over which experts are spread. Absent: 1. */
+    expertParallel?: number;
     evalEvery: number;
     checkpointEvery: number;
     keepCheckpoints: number;
@@ -80,11 +82,14 @@ export interface Task<Config extends TaskConfig, Data extends TaskData, Model ex
   };
   /** Opens the data of a run: those in `found`, which a run was trained on, or those of the configuration, made under `root` if need be. */
   prepare(config: Config, place: { root: string; found: string | undefined; stream: ProgressStream }): Promise<Data>;
-  /** The model with fresh parameters, or with those that the run begins with; a checkpoint is loaded into its trainer later. `comm`: who trains it. */
-  build(config: Config, engine: Engine, data: Data, initial: { tensors: readonly StoredTensor[]; where: string } | undefined, comm: Comm): Model;
+  /** The model with fresh parameters, or with those that the run begins with; a checkpoint is loaded into its trainer later. `ranks`: who trains it. */
+  build(config: Config, engine: Engine, data: Data, initial: { tensors: readonly StoredTensor[]; where: string } | undefined, ranks: RankGroups): Model;
   batches(config: Config, data: Data): TaskBatches<Host>;
   /** What scores the parameters as they are; undefined without a split for it. */
   validate(run: Pick<TrainingRun<Config, Data, Model>, 'plan' | 'device' | 'data' | 'model'>): (() => Promise<Evaluation>) | undefined;
-  /** Evaluates and reports a completed run. Null when a signal ended that: nothing is written then. */
+  /**
+   * Evaluates and reports a completed run. Null when a signal ended that: nothing is written then. Called by all ranks where experts are spread over
+   * them: the others compute with the first, write nothing and return null.
+   */
   finish(run: TrainingRun<Config, Data, Model>, outcome: RunOutcome): Promise<Finished | null>;
 }

@@ -1,12 +1,12 @@
 // start, demo and train of every program: one run from configuration to closing text. --dry-run only counts.
 import type { XMoEError } from '@xmoe/core';
-import { byFirst, type Comm } from '@xmoe/distributed';
+import { anyNow, byFirst, type Comm } from '@xmoe/distributed';
 import type { Command } from 'commander';
 import type { BackendOpener } from './device.js';
-import { openTraining, type TrainingPlace } from './open-training.js';
+import { openTraining, type TrainingPlace, type TrainingRun } from './open-training.js';
 import { noResult, planTraining, unfinishedText, type TrainingPlan, type TrainOptions } from './plan-training.js';
 import { openRanks, planOnRanks, SILENT } from './ranks.js';
-import type { Task, TaskConfig, TaskData, TaskModel } from './task.js';
+import type { Finished, Task, TaskConfig, TaskData, TaskModel } from './task.js';
 import type { Terminal } from './terminal.js';
 
 /** @throws XMoEError what is wrong with the options, the data or the run; `numerics` when its result is not a number */
@@ -36,6 +36,12 @@ export async function trainCommand<Config extends TaskConfig, Data extends TaskD
   if (ended.problem) throw ended.problem;
 }
 
+/** The run, for ranks that compute it together: what is asked to stop on one stops on all, where they next look. */
+function stoppedTogether<Config, Data, Model>(run: TrainingRun<Config, Data, Model>): TrainingRun<Config, Data, Model> {
+  const stop = Object.create(run.stop, { requested: { get: () => anyNow(run.comm, run.stop.requested) } }) as typeof run.stop;
+  return Object.create(run, { stop: { value: stop } }) as typeof run;
+}
+
 /** How a session ended on this rank. */
 interface Ended {
   exitCode: number;
@@ -43,13 +49,14 @@ interface Ended {
   problem?: XMoEError;
 }
 
-/** Trains, and the first rank evaluates and reports while the others wait. */
+/** Trains, and the first rank evaluates and reports while the others wait, or evaluate with it where it needs their experts. */
 async function trainOnRanks<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
   plan: TrainingPlan<Config>, task: Task<Config, Data, Model, Host>, place: TrainingPlace & { comm: Comm },
 ): Promise<Ended> {
   await using run = await openTraining(plan, task, place);
   const outcome = await run.train();
-  const finished = await byFirst(place.comm, async () => (outcome.completed && !run.stop.requested ? task.finish(run, outcome) : null));
+  const finish = async (as: typeof run): Promise<Finished | null> => (outcome.completed && !as.stop.requested ? task.finish(as, outcome) : null);
+  const finished = run.ranks.experts.size > 1 ? await finish(stoppedTogether(run)) : await byFirst(place.comm, () => finish(run));
   return {
     exitCode: run.stop.exitCode,
     text: finished ? finished.text : unfinishedText(outcome, plan.config.train.steps, plan.out),

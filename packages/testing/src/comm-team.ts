@@ -46,6 +46,9 @@ function createRank(rank: number, size: number, meet: (rank: number, number: num
     reduceScatter: (send, receive, detail) => call('reduceScatter', { send, receive, detail }),
     allGather: (send, receive) => call('allGather', { send, receive }),
     allToAllV: (send, sendCounts, receive) => call('allToAllV', { send, sendCounts, receive }),
+    allToAllVNow: () => {
+      throw new Error('a team has one thread, which cannot wait');
+    },
     broadcast: (values, detail) => call('broadcast', { send: values, detail }),
     barrier: () => call('barrier'),
     split: () => Promise.reject(new Error('a team has no groups')),

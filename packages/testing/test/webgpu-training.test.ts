@@ -8,7 +8,8 @@ import { createWebGpuBackend } from '@xmoe/backend-webgpu';
 import { createEngine, type Engine } from '@xmoe/core';
 import { readMetrics } from '@xmoe/train/node';
 import { webGpuAdapter } from '../../backend-webgpu/test/adapter.js';
-import { batchSource, runDirectory, runTiny, type HostBatch } from '../../train/test/trainer/tiny-run.js';
+import { batchSource, runTiny, type HostBatch } from '../../train/test/trainer/tiny-run.js';
+import { runDirectory } from '../../train/test/trainer/run-directory.js';
 
 const adapter = await webGpuAdapter();
 const onWebGpu = async (): Promise<Engine> => createEngine(await createWebGpuBackend());

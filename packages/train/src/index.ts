@@ -16,6 +16,6 @@ export { createSmoother, createThroughputMeter, type ThroughputMeter } from './m
 export { mergeRouting, type LayerRouting, type RoutingByLayer } from './trainer/layer-routing.js';
 export { requirePrecision } from './trainer/precision.js';
 export { loadParameters, type TrainerState, type TrainerTensors } from './trainer/trainer-state.js';
-export type { Reduction } from './trainer/shared-update.js';
+export type { Reduction } from './trainer/reduction.js';
 export { createTrainer, type StepReport, type Trainer, type TrainerOptions } from './trainer/trainer.js';
 export type { LossFunction, LossParts } from './trainer/update.js';

@@ -6,7 +6,7 @@ import { checkExchange, checkLength, checkParts, checkRoot, type Comm, type Comm
 import { textFrom, type Handle, type MpiAbi, type MpiKind } from './abi.js';
 import type { Watchdog } from './watchdog.js';
 
-export const OPERATIONS = ['nothing', 'allReduce', 'reduceScatter', 'allGather', 'allToAllV', 'broadcast', 'barrier', 'split', 'close'] as const;
+export const OPERATIONS = ['nothing', 'allReduce', 'reduceScatter', 'allGather', 'allToAllV', 'broadcast', 'barrier', 'split', 'close', 'allToAllVNow'] as const;
 type Operation = (typeof OPERATIONS)[number];
 
 /** What all communicators of a process share. */
@@ -15,6 +15,8 @@ export interface MpiWorld {
   readonly watchdog: Watchdog;
   /** The end of the last collective of this process: one at a time, on whichever communicator, so that no two can wait for each other. */
   last: Promise<unknown>;
+  /** Collectives that are called and not done. */
+  pending: number;
   closed: boolean;
   /** Works outside of the time-out that are going on. */
   unhurried: number;
@@ -72,10 +74,26 @@ export class MpiComm implements Comm {
     const [sendFrom, receiveFrom] = checkExchange('allToAllV', { send, sendCounts, receive, receiveCounts }, this.size);
     const { call, kinds } = this.#world.abi;
     const kind = kinds[nameOf(send)];
-    await this.#collective('allToAllV', [kindOf(send), 0, 0], async () => {
-      await this.#checkCounts(sendCounts, receiveCounts);
+    await this.#collective('allToAllV', [kindOf(send), 0, 0], () => {
+      this.#checkCounts(sendCounts, receiveCounts);
       this.#check('Alltoallv', call.Alltoallv(send, sendCounts, sendFrom, kind, receive, receiveCounts, receiveFrom, kind, this.#handle));
     });
+  }
+
+  allToAllVNow<A extends CommArray>(send: A, sendCounts: Int32Array, receive: A, receiveCounts: Int32Array): void {
+    const op = 'allToAllVNow';
+    const [sendFrom, receiveFrom] = checkExchange(op, { send, sendCounts, receive, receiveCounts }, this.size);
+    const { abi: { call, kinds, inPlace, operations }, pending, closed, watchdog, unhurried } = this.#world;
+    if (closed || pending > 0) throw new XMoEError('value', closed ? 'the run has ended' : 'another collective of this process is under way', { op, hint: 'await it first' });
+    const kind = kinds[nameOf(send)];
+    if (unhurried === 0) watchdog.enter('waits', OPERATIONS.indexOf(op));
+    const own = [OPERATIONS.indexOf(op), this.#calls++, kindOf(send), 0, 0];
+    const least = bothWays(own);
+    this.#check('Allreduce', call.Allreduce(inPlace, least, least.length, kinds.Float64Array, operations.min, this.#handle));
+    this.#compare(op, own, least);
+    this.#checkCounts(sendCounts, receiveCounts);
+    this.#check('Alltoallv', call.Alltoallv(send, sendCounts, sendFrom, kind, receive, receiveCounts, receiveFrom, kind, this.#handle));
+    if (unhurried === 0) watchdog.enter('computes');
   }
 
   async broadcast(values: CommArray, root: number): Promise<void> {
@@ -140,7 +158,8 @@ export class MpiComm implements Comm {
         if (hurried && !world.closed) world.watchdog.enter('computes');
       }
     };
-    const done = world.last.then(run);
+    world.pending++;
+    const done = world.last.then(run).finally(() => world.pending--);
     world.last = done.catch(() => undefined);
     return done;
   }
@@ -148,11 +167,17 @@ export class MpiComm implements Comm {
   /** Waits for all ranks. @throws XMoEError `value` that names the first rank which is at another call than rank 0 */
   async #meet(operation: Operation, call: readonly number[]): Promise<void> {
     const { abi } = this.#world;
-    const least = Float64Array.from([...call, ...call.map((value) => -value)]);
+    const least = bothWays(call);
     const request: [Handle | null] = [null];
     this.#check('Iallreduce', abi.call.Iallreduce(abi.inPlace, least, least.length, abi.kinds.Float64Array, abi.operations.min, this.#handle, request));
     await this.#finish(request);
     // Read after the request is done, which also keeps the array alive until then.
+    this.#compare(operation, call, least);
+  }
+
+  /** `least` of all ranks is what this one is at, unless they are at different calls. */
+  #compare(operation: Operation, call: readonly number[], least: Float64Array): void {
+    const { abi } = this.#world;
     if (call.every((value, index) => least[index] === value && least[call.length + index] === -value)) return;
     const all = new Float64Array(call.length * this.size);
     this.#check('Allgather', abi.call.Allgather(Float64Array.from(call), call.length, abi.kinds.Float64Array, all, call.length, abi.kinds.Float64Array, this.#handle));
@@ -178,7 +203,7 @@ export class MpiComm implements Comm {
   }
 
   /** What each rank expects of each other is what that one sends. */
-  async #checkCounts(sendCounts: Int32Array, receiveCounts: Int32Array): Promise<void> {
+  #checkCounts(sendCounts: Int32Array, receiveCounts: Int32Array): void {
     const { call, kinds, operations, inPlace } = this.#world.abi;
     const coming = new Int32Array(this.size);
     this.#check('Alltoall', call.Alltoall(sendCounts, 1, kinds.Int32Array, coming, 1, kinds.Int32Array, this.#handle));
@@ -203,6 +228,9 @@ export class MpiComm implements Comm {
   }
 }
 
+/** The smallest of each over all ranks shows the largest too. */
+const bothWays = (call: readonly number[]): Float64Array => Float64Array.from([...call, ...call.map((value) => -value)]);
+
 const nameOf = (values: CommArray): MpiKind => {
   const kind = KINDS.find((name) => values.constructor.name === name);
   if (kind === undefined) throw new XMoEError('value', `${values.constructor.name} does not travel`, { op: 'mpi', hint: `use ${KINDS.join(', ')}` });
@@ -214,5 +242,5 @@ function describe([operation, count, kind, length, detail]: readonly number[]): 
   const name = OPERATIONS[operation!]!;
   if (['barrier', 'split', 'close'].includes(name)) return `call ${count} (${name})`;
   const reduction = name === 'allReduce' || name === 'reduceScatter' ? `, ${REDUCTIONS[detail!]}` : name === 'broadcast' ? `, from rank ${detail}` : '';
-  return `call ${count} (${name} of ${length === 0 && name === 'allToAllV' ? '' : `${length} of `}${KINDS[kind!]}${reduction})`;
+  return `call ${count} (${name} of ${length === 0 && name.startsWith('allToAllV') ? '' : `${length} of `}${KINDS[kind!]}${reduction})`;
 }

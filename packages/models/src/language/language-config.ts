@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { expertsProblems, expertsSchema, type ConfigProblem } from '../sections/experts.js';
 import { batchCount, count, layerCount, layerSize, modelWidth, positiveFloat, share, whole } from '../sections/ranges.js';
 import { readConfig, type ReadConfigOptions } from '../sections/read-config.js';
-import { trainingProblems, trainingShape } from '../sections/training.js';
+import { spreadProblems, trainingProblems, trainingShape } from '../sections/training.js';
 
 export const languageRunSchema = z.object({
   description: z.string().optional(),
@@ -66,7 +66,7 @@ export type LanguageConfig = z.output<typeof languageRunSchema>;
 /** What does not go together. `base`: the configuration of the run to go on with. */
 export function languageConfigProblems(config: LanguageConfig, base?: LanguageConfig): ConfigProblem[] {
   const { model, moe, train, data } = config;
-  const problems = [...trainingProblems(train, base?.train), ...(moe ? expertsProblems(moe) : [])];
+  const problems = [...trainingProblems(train, base?.train), ...spreadProblems(train, moe?.experts ?? null), ...(moe ? expertsProblems(moe) : [])];
   const add = (problem: string, hint: string): unknown => problems.push({ problem, hint });
   if (model.width % model.heads !== 0) add(`model.width ${model.width} is not a multiple of model.heads ${model.heads}`, 'choose heads that divide the width');
   if (moe && moe.every > model.layers) add(`moe.every ${moe.every} exceeds model.layers ${model.layers}: no layer has experts`, 'lower moe.every');

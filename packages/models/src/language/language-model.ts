@@ -1,9 +1,9 @@
 // From a configuration to a language model, and to what one can say of it without running it.
 import type { FeedForward } from '@xmoe/core';
-import { createMoeFeedForward, type RoutingTrace } from '@xmoe/moe';
+import { createMoeFeedForward, type ExpertRanks, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createLanguageModel, type LanguageModel } from '@xmoe/nn';
 import type { MemoryKnob, MemoryNeeds } from '../memory-needs.js';
-import { activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings } from '../sections/experts.js';
+import { activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings, parametersElsewhere } from '../sections/experts.js';
 import { createCountedFeedForward } from './counted-feed-forward.js';
 import type { LanguageConfig } from './language-config.js';
 
@@ -27,10 +27,12 @@ export interface LanguageModelSections extends Pick<LanguageConfig, 'model' | 'm
 export interface LanguageModelOptions {
   /** Count hidden units above 0 wherever routing is collected, in dense layers too, which then have traces. Default: as `moe.trackPositive` says. */
   readonly countPositive?: boolean;
+  /** Those that hold the experts together. Default: this process alone. */
+  readonly experts?: ExpertRanks;
 }
 
 /** Builds the model, for any engine; parameters are made separately. */
-export function createLanguageModelFromConfig(config: LanguageModelSections, vocabularySize: number, { countPositive = false }: LanguageModelOptions = {}): XMoELanguageModel {
+export function createLanguageModelFromConfig(config: LanguageModelSections, vocabularySize: number, { countPositive = false, experts }: LanguageModelOptions = {}): XMoELanguageModel {
   const { model, moe } = config;
   return createLanguageModel<RoutingTrace>({
     vocabularySize,
@@ -49,7 +51,7 @@ export function createLanguageModelFromConfig(config: LanguageModelSections, voc
         return createDense({ name: `${name}.mlp`, width: model.width, hidden: model.hidden, activation: model.activation, std, outputStd });
       }
       const settings = expertSettings(moe, { vocabularySize, layer: index, seed: config.train.seed });
-      return createMoeFeedForward({ name: `${name}.moe`, width: model.width, activation: model.activation, initStd: std, outputStd, ...settings, ...(countPositive ? { trackPositive: true } : {}) });
+      return createMoeFeedForward({ name: `${name}.moe`, width: model.width, activation: model.activation, initStd: std, outputStd, ...settings, ...(countPositive ? { trackPositive: true } : {}), ...(experts ? { ranks: experts } : {}) });
     },
   });
 }
@@ -89,10 +91,17 @@ export function languageModelSize(config: Pick<LanguageConfig, 'model' | 'moe'>,
 /** Values of one row of one layer that wait for the backward pass: its input, or also both norms, queries, keys, values and the mixture. */
 const keptPerRow = (width: number, checkpointing: boolean): number => width * (checkpointing ? 1 : 7);
 
-/** What training takes of memory at least, and what it depends on. */
+/** Parameters that are on other ranks. */
+function heldElsewhere(config: LanguageConfig): number {
+  const { model: { layers, width }, moe, train } = config;
+  const withExperts = Array.from({ length: layers }, (_, at) => at + 1).filter((index) => languageLayerHasExperts(config, index)).length;
+  return moe ? withExperts * parametersElsewhere(moe, width, train.expertParallel) : 0;
+}
+
+/** What training takes of memory at least, of one rank, and what it depends on. */
 export function languageMemoryNeeds(config: LanguageConfig, vocabularySize: number): { needs: MemoryNeeds; knobs: MemoryKnob[] } {
   const needsOf = (other: LanguageConfig): MemoryNeeds => ({
-    parameters: languageModelSize(other, vocabularySize).parameters,
+    parameters: languageModelSize(other, vocabularySize).parameters - heldElsewhere(other),
     activations: other.train.batchSize * other.model.contextLength * other.model.layers * keptPerRow(other.model.width, other.model.checkpointing),
   });
   const { model, moe, train } = config;

@@ -1,6 +1,6 @@
 // The trainer of a language model from its configuration. The loop around it is not here.
 import type { Engine, Tensor } from '@xmoe/core';
-import type { Comm } from '@xmoe/distributed';
+import type { RankGroups } from '@xmoe/distributed';
 import { checkIds, type LanguageModelBatch } from '@xmoe/nn';
 import type { TokenBatch } from '@xmoe/text';
 import type { Trainer } from '@xmoe/train';
@@ -15,7 +15,7 @@ function trainedPart(model: XMoELanguageModel, trainable: LanguageConfig['train'
 }
 
 /** Batches go to two tensors that live as long as the engine. */
-export function createLanguageModelTrainer(engine: Engine, config: LanguageConfig, model: XMoELanguageModel, parameters: Record<string, Tensor>, comm?: Comm): Trainer<TokenBatch> {
+export function createLanguageModelTrainer(engine: Engine, config: LanguageConfig, model: XMoELanguageModel, parameters: Record<string, Tensor>, ranks?: RankGroups): Trainer<TokenBatch> {
   const shape = { batch: config.train.batchSize, length: config.model.contextLength };
   const inputs = engine.zeros([shape.batch * shape.length], 'int32').keep();
   const targets = engine.zeros([shape.batch * shape.length], 'int32').keep();
@@ -28,5 +28,5 @@ export function createLanguageModelTrainer(engine: Engine, config: LanguageConfi
       return { shape, inputs, targets };
     },
     countTargets: (batch) => batch.targets.length,
-  }, comm);
+  }, ranks);
 }

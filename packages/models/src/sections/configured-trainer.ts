@@ -1,6 +1,6 @@
 // The trainer of a model as the `train` section of its configuration asks for it. What a batch is, the model says; the loop around it is not here.
 import type { Engine, LayerState, ParameterSpec, Tensor } from '@xmoe/core';
-import type { Comm } from '@xmoe/distributed';
+import type { RankGroups } from '@xmoe/distributed';
 import type { RoutingTrace } from '@xmoe/moe';
 import { createTrainer, type LossFunction, type Trainer, type TrainerOptions } from '@xmoe/train';
 import { routingReader, type RoutedSections } from '../routing-reader.js';
@@ -22,7 +22,7 @@ export function createConfiguredTrainer<Host, Device>(
   model: TrainedModel<Device>,
   parameters: Record<string, Tensor>,
   batches: TrainingBatches<Host, Device>,
-  comm?: Comm,
+  ranks?: RankGroups,
 ): Trainer<Host> {
   const { train } = config;
   return createTrainer<Host, Device, RoutingTrace>({
@@ -34,7 +34,7 @@ export function createConfiguredTrainer<Host, Device>(
     schedule: scheduleOf(train),
     seed: train.seed,
     computeDType: train.precision,
-    ...(comm ? { comm } : {}),
+    ...(ranks ? { ranks } : {}),
     ...(train.reduction ? { reduction: train.reduction } : {}),
     ...batches,
     loss: (weights, batch, context, options) => model.loss(weights, batch, context, options),

@@ -139,6 +139,11 @@ export function expertParameters(moe: ExpertsConfig, width: number): number {
   return experts * denseParameters(width, expertHidden) + (sharedHidden === undefined ? 0 : denseParameters(width, sharedHidden)) + gateWeights(moe, width);
 }
 
+/** Parameters of a layer whose experts are spread over ranks that a rank does not hold, at least. */
+export function parametersElsewhere({ experts, expertHidden }: ExpertsConfig, width: number, expertParallel = 1): number {
+  return (experts - Math.ceil(experts / expertParallel)) * denseParameters(width, expertHidden);
+}
+
 /** Weights of one layer with experts that a token meets: γ·s hidden units, those of a shared expert, and the gate unless the router has none. */
 export function activeExpertWeights(moe: ExpertsConfig, width: number): number {
   return 2 * width * (moe.expertHidden * moe.capacityFactor + (moe.sharedHidden ?? 0)) + gateWeights(moe, width);

@@ -5,4 +5,4 @@ export {
   hasThreshold, replaceRouter, ROUTER_NAMES, type ConfigProblem, type ExpertsConfig,
 } from './experts.js';
 export { batchCount, count, countFromZero, floatFromZero, layerCount, layerSize, modelWidth, positiveFloat, share, whole } from './ranges.js';
-export { RESUMABLE_TRAINING_KEYS, scaledWarmup, trainingProblems, trainingShape, type TrainingKeys } from './training.js';
+export { RESUMABLE_TRAINING_KEYS, scaledWarmup, spreadProblems, trainingProblems, trainingShape, type TrainingKeys } from './training.js';

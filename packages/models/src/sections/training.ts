@@ -24,6 +24,8 @@ export const trainingShape = {
    * MPI's own reduction. Absent: `device` in a run that no launcher started, else `deterministic`.
    */
   reduction: z.enum(['device', 'deterministic', 'fast']).optional(),
+  /** Ranks over which the experts of every layer are spread; the others hold copies of them in groups of as many. Absent: 1, each rank has all experts. */
+  expertParallel: count.optional(),
   seed: whole(0, Number.MAX_SAFE_INTEGER).default(1),
   /** Steps between two evaluations; 0: only at the end. */
   evalEvery: countFromZero,
@@ -38,7 +40,7 @@ export type TrainingKeys = z.output<typeof shapeSchema>;
 
 /** Keys of the section that a run may change when it goes on. Those of the first row change what it computes from there. */
 export const RESUMABLE_TRAINING_KEYS = [
-  'steps', 'learningRate', 'finalLearningRate', 'clipNorm', 'reduction',
+  'steps', 'learningRate', 'finalLearningRate', 'clipNorm', 'reduction', 'expertParallel',
   'evalEvery', 'checkpointEvery', 'keepCheckpoints', 'routingEvery',
 ].map((key) => `train.${key}`);
 
@@ -52,6 +54,13 @@ export function trainingProblems({ steps, warmupSteps, learningRate, finalLearni
       ? [{ problem: `train.warmupSteps ${warmupSteps} is not less than train.steps ${steps}: the learning rate would never be reached`, hint: 'lower --warmup-steps, or leave it out to keep the share of the preset' }]
       : []),
   ];
+}
+
+/** What is wrong with `train.expertParallel` for so many experts; null: a dense model. */
+export function spreadProblems({ expertParallel = 1 }: Pick<TrainingKeys, 'expertParallel'>, experts: number | null): ConfigProblem[] {
+  if (expertParallel === 1) return [];
+  if (experts === null) return [{ problem: `train.expertParallel ${expertParallel}: a dense model has no experts to spread`, hint: 'leave it out' }];
+  return expertParallel <= experts ? [] : [{ problem: `train.expertParallel ${expertParallel} exceeds moe.experts ${experts}: some ranks would hold none`, hint: `${experts} or less` }];
 }
 
 /** The warm-up of a preset whose steps are changed: the same share of them. */

@@ -1,9 +1,9 @@
 // From a configuration to a translation model, and to what one can say of it without running it.
 import type { FeedForward } from '@xmoe/core';
-import { createMoeFeedForward, type RoutingTrace } from '@xmoe/moe';
+import { createMoeFeedForward, type ExpertRanks, type RoutingTrace } from '@xmoe/moe';
 import { createDenseFeedForward, createEncoderDecoder, type EncoderDecoder } from '@xmoe/nn';
 import type { MemoryKnob, MemoryNeeds } from '../memory-needs.js';
-import { activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings, hasThreshold } from '../sections/experts.js';
+import { activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings, hasThreshold, parametersElsewhere } from '../sections/experts.js';
 import type { TranslationConfig } from './translation-config.js';
 
 export type XMoETranslator = EncoderDecoder<RoutingTrace>;
@@ -22,8 +22,8 @@ export function droplessTranslationConfig(config: TranslationConfig): Translatio
   return { ...config, moe: { ...moe, router: { ...moe.router, threshold } } as typeof moe };
 }
 
-/** Builds the model, for any engine; parameters are made separately. */
-export function createTranslationModelFromConfig(config: TranslationConfig, vocabularySize: number): XMoETranslator {
+/** Builds the model, for any engine; parameters are made separately. `experts`: the ranks that hold them together. Default: this process alone. */
+export function createTranslationModelFromConfig(config: TranslationConfig, vocabularySize: number, experts?: ExpertRanks): XMoETranslator {
   const { model, moe } = config;
   return createEncoderDecoder<RoutingTrace>({
     vocabularySize,
@@ -46,7 +46,7 @@ export function createTranslationModelFromConfig(config: TranslationConfig, voca
       // Layers of the two sides have different random maps.
       const layer = side === 'encoder' ? index : model.encoderLayers + index;
       const settings = expertSettings(moe, { vocabularySize, layer, seed: config.train.seed });
-      return createMoeFeedForward({ name: `${name}.moe`, width: model.width, activation: model.activation, initStd: std, outputStd, ...settings });
+      return createMoeFeedForward({ name: `${name}.moe`, width: model.width, activation: model.activation, initStd: std, outputStd, ...settings, ...(experts ? { ranks: experts } : {}) });
     },
   });
 }
@@ -102,10 +102,17 @@ function countWeights(config: TranslationConfig, vocabularySize: number): number
   return (tiedEmbeddings === 'all' ? 1 : 2) * vocabularySize * width + side('encoder', encoderLayers, 1) + side('decoder', decoderLayers, 2);
 }
 
-/** What training takes of memory at least, and what it depends on. Of activations the input of each layer alone is counted. */
+/** Parameters that are on other ranks. */
+function heldElsewhere(config: TranslationConfig): number {
+  const { model: { encoderLayers, decoderLayers, width }, moe, train } = config;
+  const layersOf = (side: SideName, layers: number): number => Array.from({ length: layers }, (_, at) => at + 1).filter((index) => translationLayerHasExperts(config, side, index)).length;
+  return moe ? (layersOf('encoder', encoderLayers) + layersOf('decoder', decoderLayers)) * parametersElsewhere(moe, width, train.expertParallel) : 0;
+}
+
+/** What training takes of memory at least, of one rank, and what it depends on. Of activations the input of each layer alone is counted. */
 export function translationMemoryNeeds(config: TranslationConfig, vocabularySize: number): { needs: MemoryNeeds; knobs: MemoryKnob[] } {
   const needsOf = (other: TranslationConfig): MemoryNeeds => ({
-    parameters: countWeights(other, vocabularySize),
+    parameters: countWeights(other, vocabularySize) - heldElsewhere(other),
     activations: other.train.batchTokens * other.model.width * Math.max(other.model.encoderLayers, other.model.decoderLayers),
   });
   const { model, moe, train } = config;

@@ -31,9 +31,10 @@ export interface AdamW {
   prepare(input: StepInput): void;
   /**
    * Updates the parameters in place, as prepared. Returns the global gradient norm before clipping, float32 []. A norm that is
-   * not finite (see {@link isFiniteNorm}) skips the whole update, on the device.
+   * not finite (see {@link isFiniteNorm}) skips the whole update, on the device. `norm`, float32 [1]: that of all gradients of loss·lossScale, where
+   * it is known or these are not all.
    */
-  apply(parameters: Parameters, gradients: Parameters): Tensor;
+  apply(parameters: Parameters, gradients: Parameters, norm?: Tensor): Tensor;
   dispose(): void;
 }
 
@@ -68,9 +69,9 @@ export function createAdamW(engine: Engine, specs: readonly ParameterSpec[], con
       ]);
       scaleInput.write([1 / lossScale]);
     },
-    apply(parameters, gradients) {
+    apply(parameters, gradients, known) {
       return engine.scope(() => {
-        const norm = multiply(globalNorm(engine, specs.map((spec) => parameter(gradients, spec.name))), scaleInput);
+        const norm = multiply(known ?? globalNorm(engine, specs.map((spec) => parameter(gradients, spec.name))), scaleInput);
         const hyper = concat([host, multiply(clipScale(norm, config.clipNorm), scaleInput), rests], 0);
         for (const decay of [true, false]) {
           const names = specs.filter((spec) => spec.decay === decay).map(({ name }) => name);

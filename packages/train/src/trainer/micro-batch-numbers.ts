@@ -20,31 +20,40 @@ const FIGURES = 3;
  * @param most that a rank has of them
  */
 export async function readNumbers<Trace>(
-  comm: Comm, parts: UpdateResult<Trace>['parts'], most: number, summarizeTrace: ((trace: Trace) => Promise<LayerRouting>) | null,
+  comm: Comm, { parts, order }: Pick<UpdateResult<Trace>, 'parts' | 'order'>, most: number, summarizeTrace: ((trace: Trace) => Promise<LayerRouting>) | null,
 ): Promise<UpdateNumbers> {
   const read = async (tensor: Tensor | null): Promise<number> => (tensor ? tensor.item() : 0);
   const figures = await Promise.all(parts.flatMap(({ loss, crossEntropy, auxLoss }) => [loss, crossEntropy, auxLoss].map(read)));
   const sums = new Array<number>(FIGURES).fill(0);
-  for (const values of await gatherFigures(comm, figures, most)) values.forEach((value, index) => (sums[index % FIGURES]! += value));
+  for (const values of inOrder(await gatherFigures(comm, figures, most), order)) values.forEach((value, index) => (sums[index]! += value));
   const [loss, crossEntropy, auxLoss] = sums as [number, number, number];
-  return { loss, crossEntropy, auxLoss, routing: summarizeTrace ? await gatherRouting(comm, parts, summarizeTrace) : null };
+  return { loss, crossEntropy, auxLoss, routing: summarizeTrace ? await gatherRouting(comm, { parts, order }, summarizeTrace) : null };
 }
 
-/** The figures of each rank. As numbers, not as JSON, which has no NaN. */
-async function gatherFigures(comm: Comm, figures: readonly number[], most: number): Promise<Iterable<Float64Array>> {
-  if (comm.size === 1) return [Float64Array.from(figures)];
+/** What came by rank, by micro-batch. */
+function inOrder<Value>(values: readonly Value[], order: readonly number[] | undefined): readonly Value[] {
+  if (!order) return values;
+  const sorted = new Array<Value>(values.length);
+  order.forEach((index, at) => (sorted[index] = values[at]!));
+  return sorted;
+}
+
+/** The figures of each micro-batch, by rank. As numbers, not as JSON, which has no NaN. */
+async function gatherFigures(comm: Comm, figures: readonly number[], most: number): Promise<Float64Array[]> {
+  const cut = (values: Float64Array): Float64Array[] => Array.from({ length: values.length / FIGURES }, (_, part) => values.subarray(part * FIGURES, (part + 1) * FIGURES));
+  if (comm.size === 1) return cut(Float64Array.from(figures));
   const width = 1 + FIGURES * most;
   const own = new Float64Array(width);
   own.set([figures.length, ...figures]);
   const all = new Float64Array(width * comm.size);
   await comm.allGather(own, all);
-  return Array.from({ length: comm.size }, (_, rank) => all.subarray(rank * width + 1, rank * width + 1 + all[rank * width]!));
+  return Array.from({ length: comm.size }, (_, rank) => cut(all.subarray(rank * width + 1, rank * width + 1 + all[rank * width]!))).flat();
 }
 
-async function gatherRouting<Trace>(comm: Comm, parts: UpdateResult<Trace>['parts'], summarizeTrace: (trace: Trace) => Promise<LayerRouting>): Promise<RoutingByLayer> {
+async function gatherRouting<Trace>(comm: Comm, { parts, order }: Pick<UpdateResult<Trace>, 'parts' | 'order'>, summarizeTrace: (trace: Trace) => Promise<LayerRouting>): Promise<RoutingByLayer> {
   const byPart = await readTraces(parts, summarizeTrace);
   const all = comm.size === 1 ? byPart : (await gatherValues(comm, byPart)).flat();
   const byLayer = new Map<string, LayerRouting[]>();
-  for (const { layer, summary } of all.flat()) byLayer.set(layer, [...(byLayer.get(layer) ?? []), summary]);
+  for (const { layer, summary } of inOrder(all, order).flat()) byLayer.set(layer, [...(byLayer.get(layer) ?? []), summary]);
   return [...byLayer].map(([layer, summaries]) => ({ layer, summary: mergeRouting(summaries) }));
 }

@@ -279,8 +279,9 @@ async function save<Host>(session: Session<Host>, metric: number | null): Promis
   outputs.flush();
   const runState: z.input<typeof runStateSchema> = { saved, trainer: state, batches: batches.state(), totals };
   const provisional = state.skippedInARow > 0;
+  const gathered = trainer.gathers ? await trainer.tensors() : null;
   const entry = await byFirst(comm, async () =>
-    store.save({ step: state.step, tensors: await trainer.tensors(), state: jsonObject(runState, 'the state of the run'), metric, files, provisional }));
+    store.save({ step: state.step, tensors: gathered ?? await trainer.tensors(), state: jsonObject(runState, 'the state of the run'), metric, files, provisional }));
   session.savedStep = state.step;
   session.savedPath = entry?.path ?? null;
 }

@@ -1,5 +1,6 @@
 // What a checkpoint holds of a trainer, apart from the tensors' format: its counters, and its tensors by group.
-import { isTrained, type ParameterSpec, type Parameters } from '@xmoe/core';
+import { isTrained, sizeOf, wholeOf, type ParameterSpec, type Parameters } from '@xmoe/core';
+import type { Comm } from '@xmoe/distributed';
 import { DEFAULT_LOSS_SCALE, nextLossScale, type AdamW } from '@xmoe/nn';
 import { z } from 'zod';
 import { assertTensors, type ExpectedTensor } from '../checkpoint/assert-tensors.js';
@@ -39,13 +40,17 @@ export function nextTrainerState(state: TrainerState, update: { targets: number;
 
 export type TrainerTensors = Record<'parameters' | 'optimizer', StoredTensor[]>;
 
-/** Downloads the parameters, states among them, and the moments of those that are trained, the latter under `m.` and `v.`. */
-export async function readTrainerTensors(specs: readonly ParameterSpec[], parameters: Parameters, optimizer: AdamW): Promise<TrainerTensors> {
+/**
+ * Downloads the parameters, states among them, and the moments of those that are trained, the latter under `m.` and `v.`. Of what the group `experts`
+ * holds in parts, whole tensors: it calls this together.
+ */
+export async function readTrainerTensors(specs: readonly ParameterSpec[], parameters: Parameters, optimizer: AdamW, experts: Comm): Promise<TrainerTensors> {
   const read = async (source: Parameters, of: readonly ParameterSpec[], prefix: string): Promise<StoredTensor[]> => {
     const out: StoredTensor[] = [];
-    for (const { name, shape } of of) {
-      const data = await source[name]!.data();
-      out.push({ name: prefix + name, dtype: 'float32', shape, data: data instanceof Float32Array ? data : new Float32Array(data) });
+    for (const spec of of) {
+      const data = await source[spec.name]!.data();
+      const own = data instanceof Float32Array ? data : new Float32Array(data);
+      out.push({ name: prefix + spec.name, dtype: 'float32', shape: wholeOf(spec).shape, data: spec.part ? await gatherParts(experts, own, sizeOf(wholeOf(spec).shape)) : own });
     }
     return out;
   };
@@ -80,10 +85,32 @@ export function loadParameters(parameters: Parameters, specs: readonly Parameter
 }
 
 function expectedOf(specs: readonly ParameterSpec[], prefix = ''): ExpectedTensor[] {
-  return specs.map((spec) => ({ name: prefix + spec.name, shape: spec.shape, dtype: 'float32' }));
+  return specs.map((spec) => ({ name: prefix + spec.name, shape: wholeOf(spec).shape, dtype: 'float32' }));
 }
 
 function write(target: Parameters, specs: readonly ParameterSpec[], prefix: string, stored: readonly StoredTensor[]): void {
   const byName = new Map(stored.map((tensor) => [tensor.name, tensor]));
-  for (const { name } of specs) target[name]!.write(byName.get(prefix + name)!.data);
+  for (const spec of specs) target[spec.name]!.write(partOf(spec, byName.get(prefix + spec.name)!.data));
+}
+
+/** What of a whole tensor the spec is of. */
+function partOf({ shape, part }: ParameterSpec, whole: StoredTensor['data']): StoredTensor['data'] {
+  if (!part) return whole;
+  const perEntry = whole.length / part.of;
+  return whole.subarray(part.begin * perEntry, (part.begin + shape[0]!) * perEntry);
+}
+
+/** The parts of all ranks, one behind the other. */
+async function gatherParts(comm: Comm, own: Float32Array, length: number): Promise<Float32Array> {
+  const lengths = new Int32Array(comm.size);
+  await comm.allGather(Int32Array.of(own.length), lengths);
+  const whole = new Float32Array(length);
+  let at = 0;
+  for (const [rank, count] of lengths.entries()) {
+    const part = whole.subarray(at, at + count);
+    if (rank === comm.rank) part.set(own);
+    await comm.broadcast(part, rank);
+    at += count;
+  }
+  return whole;
 }

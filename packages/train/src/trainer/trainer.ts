@@ -1,12 +1,14 @@
 // One optimiser update after another, reported in numbers, with the state that a resumed run needs. Not the loop around it
 // (run-training.ts), and not a model: the loss is a function that the program passes in.
 import { collectTensors, isTrained, XMoEError, type Engine, type FloatDType, type LayerState, type ParameterSpec, type Parameters } from '@xmoe/core';
-import { SoloComm, type Comm } from '@xmoe/distributed';
+import { oneGroup, SoloComm, type RankGroups } from '@xmoe/distributed';
 import { createAdamW, isFiniteNorm, learningRateAt, type AdamWConfig, type ScheduleConfig } from '@xmoe/nn';
 import type { StoredTensor } from '../checkpoint/tensor-format.js';
 import type { LayerRouting, RoutingByLayer } from './layer-routing.js';
 import { readNumbers } from './micro-batch-numbers.js';
-import { createSharedUpdate, mostMicroBatches, type Reduction } from './shared-update.js';
+import { mostMicroBatches } from './micro-batch-share.js';
+import type { Reduction } from './reduction.js';
+import { createSharedUpdate } from './shared-update.js';
 import {
   initialTrainerState, nextTrainerState, readTrainerTensors, writeTrainerTensors,
   type TrainerState, type TrainerTensors,
@@ -29,8 +31,8 @@ export interface TrainerOptions<Host, Device, Trace> extends LossFunction<Host, 
   countTargets(batch: Host): number;
   /** Reads a layer's trace. */
   summarizeTrace(trace: Trace): Promise<LayerRouting>;
-  /** The ranks that train together, each with the whole model and with all batches. Default: this process alone. */
-  readonly comm?: Comm;
+  /** The ranks that train together, each with all batches, and which of them hold the experts of `specs` together. Default: this process alone. */
+  readonly ranks?: RankGroups;
   /** How their gradients, and those of micro-batches, become one. Default: `device` alone, else `deterministic`. */
   readonly reduction?: Reduction;
 }
@@ -59,7 +61,9 @@ export interface Trainer<Host> {
   readonly state: TrainerState;
   /** One update from the micro-batches of it: all of them, also where ranks share them out. */
   step(batches: readonly Host[], options: { collectRouting: boolean }): Promise<StepReport>;
-  /** Tensors by checkpoint group: `parameters` and `optimizer`. */
+  /** Experts are spread over ranks: all of them call `tensors`. */
+  readonly gathers: boolean;
+  /** Whole tensors by checkpoint group: `parameters` and `optimizer`. */
   tensors(): Promise<TrainerTensors>;
   /** Puts a loaded checkpoint back. Every tensor must be there in its shape; nothing changes otherwise. */
   restore(state: TrainerState, tensors: Readonly<Record<string, readonly StoredTensor[]>>, where: string): void;
@@ -76,14 +80,16 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
   requirePrecision(engine.backend, options.computeDType);
   const half = options.computeDType === 'float16';
   const optimizer = createAdamW(engine, specs.filter(isTrained), options.optimizer);
-  const { comm = new SoloComm(), reduction = comm.size === 1 ? 'device' : 'deterministic' } = options;
+  const { ranks = oneGroup(new SoloComm()), reduction = ranks.world.size === 1 ? 'device' : 'deterministic' } = options;
+  const comm = ranks.world;
   if (reduction === 'device' && comm.size > 1) {
     throw new XMoEError('config', `the gradients of ${comm.size} ranks do not meet on a device`, { op: 'trainer', hint: '--set train.reduction=deterministic, or fast' });
   }
-  const update = reduction === 'device' ? createUpdate({ ...options, optimizer }) : createSharedUpdate({ ...options, optimizer, comm, reduction });
+  const update = reduction === 'device' ? createUpdate({ ...options, optimizer }) : createSharedUpdate({ ...options, optimizer, ranks, reduction });
   let state = initialTrainerState(half);
 
   return {
+    gathers: ranks.experts.size > 1,
     get state() {
       return state;
     },
@@ -97,7 +103,7 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
         // Both reads begin at once: a device is waited for once.
         const [gradientNorm, numbers] = await Promise.all([
           result.norm.item(),
-          readNumbers(comm, result.parts, mostMicroBatches(comm.size, batches.length), collectRouting ? options.summarizeTrace : null),
+          readNumbers(comm, result, mostMicroBatches(ranks, batches.length), collectRouting ? options.summarizeTrace : null),
         ]);
         if (result.warmUp) await engine.backend.tune?.();
         const skipped = !isFiniteNorm(gradientNorm);
@@ -107,7 +113,7 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
         for (const tensor of collectTensors(result)) tensor.dispose();
       }
     },
-    tensors: () => readTrainerTensors(specs, parameters, optimizer),
+    tensors: () => readTrainerTensors(specs, parameters, optimizer, ranks.experts),
     restore(saved, tensors, where) {
       writeTrainerTensors(specs, parameters, optimizer, tensors, where);
       state = structuredClone(saved);

@@ -39,6 +39,8 @@ export interface UpdateOptions<Host, Device, Trace> extends LossFunction<Host, D
   readonly optimizer: AdamW;
   readonly seed: number;
   readonly computeDType: FloatDType;
+  /** Takes gradients of what is spread over ranks. */
+  readonly takeGradient?: ForwardContext['takeGradient'];
 }
 
 export interface UpdateRequest<Host> {
@@ -57,6 +59,8 @@ export interface UpdateRequest<Host> {
 export interface UpdateResult<Trace> {
   /** By micro-batch; their sums are those of the update. */
   parts: Omit<LossParts<Trace>, 'sums'>[];
+  /** Of the parts of all ranks, by rank, the number of the micro-batch in the update. Absent: as they come. */
+  order?: readonly number[];
   /** Global gradient norm before clipping: float32 []. */
   norm: Tensor;
   /** Micro-batches of these shapes came for the first time: the next update of the kind may be recorded. */
@@ -97,6 +101,9 @@ export function createUpdate<Host, Device, Trace>(options: UpdateOptions<Host, D
   };
 }
 
+/** Whether the tape has the gradient: that of a part comes from other ranks' micro-batches too. */
+export const hasOwnGradient = (spec: ParameterSpec): boolean => isTrained(spec) && spec.part === undefined;
+
 /** The forward and backward pass of one micro-batch of an update. */
 export interface Backward<Host, Device, Trace> {
   /** Writes what all micro-batches of an update share. */
@@ -119,8 +126,8 @@ export function createBackward<Host, Device, Trace>(options: UpdateOptions<Host,
   const { engine, parameters, specs } = options;
   const baseKey: RandomKey = foldIn(randomKey(options.seed), 'step');
   const named = (wanted: readonly ParameterSpec[]) => Object.fromEntries(wanted.map(({ name }) => [name, parameter(parameters, name)]));
-  const trained = named(specs.filter(isTrained));
-  const others = named(specs.filter((spec) => !isTrained(spec)));
+  const trained = named(specs.filter(hasOwnGradient));
+  const others = named(specs.filter((spec) => !hasOwnGradient(spec)));
   // Rewritten for each update or micro-batch, never replaced: a recorded step stays valid.
   const key = engine.key([0, 0]).keep();
   const normalizer = engine.zeros([]).keep();
@@ -137,6 +144,7 @@ export function createBackward<Host, Device, Trace>(options: UpdateOptions<Host,
     run(device, { batches, collectRouting }, before) {
       const context: ForwardContext = {
         training: true, key, computeDType: options.computeDType, tokenIds: null, mask: null, collect: collectRouting ? 'statistics' : 'nothing',
+        ...(options.takeGradient ? { takeGradient: options.takeGradient } : {}),
       };
       const lossOf = (weights: Record<string, Tensor>) => {
         const { loss, ...aux } = options.loss({ ...others, ...weights }, device, context, { normalizer, auxScale: 1 / batches.length });
@@ -186,9 +194,9 @@ function createAccumulation<Host, Device, Trace>(
   };
 }
 
-/** The end of an update, from the sums over all of its micro-batches: weights, then states. Returns the gradient norm. */
-export function finishUpdate<Host, Device, Trace>({ optimizer, parameters, states = [] }: UpdateOptions<Host, Device, Trace>, { gradients, sums }: Carried): Tensor {
-  const norm = optimizer.apply(parameters, gradients);
+/** The end of an update, from the sums over all of its micro-batches: weights, then states. Returns the gradient norm; see `AdamW.apply` for `known`. */
+export function finishUpdate<Host, Device, Trace>({ optimizer, parameters, states = [] }: UpdateOptions<Host, Device, Trace>, { gradients, sums }: Carried, known?: Tensor): Tensor {
+  const norm = optimizer.apply(parameters, gradients, known);
   if (sums) updateStates(states, parameters, sums, norm);
   return norm;
 }

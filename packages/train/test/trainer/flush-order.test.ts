@@ -1,7 +1,8 @@
 // Metrics survive a power cut up to every checkpoint: the log is flushed to the disk before the checkpoint is made.
 import type * as FileSystem from 'node:fs';
 import { expect, it, vi } from 'vitest';
-import { batchSource, runDirectory, runTiny } from './tiny-run.js';
+import { runDirectory } from './run-directory.js';
+import { batchSource, runTiny } from './tiny-run.js';
 
 const events = vi.hoisted((): string[] => []);
 vi.mock('node:fs', async (original) => {

@@ -4,7 +4,8 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createCommTeam } from '@xmoe/testing';
-import { runDirectory, runTiny, type RunOverrides, type Stop } from './tiny-run.js';
+import { runDirectory } from './run-directory.js';
+import { runTiny, type RunOverrides, type Stop } from './tiny-run.js';
 
 type Outcome = Awaited<ReturnType<typeof runTiny>>;
 

@@ -7,7 +7,8 @@ import { createCheckpointStore } from '../../src/checkpoint/store.js';
 import { createStopSignal } from '../../src/lifecycle/stop-signal.js';
 import { readMetrics } from '../../src/metrics/metrics-log.js';
 import type { MetricsRow } from '../../src/metrics/rows.js';
-import { batchSource, runDirectory, runTiny, type HostBatch, type RunOverrides, type Stop } from './tiny-run.js';
+import { runDirectory } from './run-directory.js';
+import { batchSource, runTiny, type HostBatch, type RunOverrides, type Stop } from './tiny-run.js';
 
 const store = (directory: string) => createCheckpointStore({ directory: join(directory, 'checkpoints'), keepLast: 10 });
 const savedSteps = async (directory: string): Promise<number[]> => (await store(directory).list()).map(({ step }) => step);

@@ -5,64 +5,38 @@ import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine } from '@xmoe/core';
 import type { Comm } from '@xmoe/distributed';
 import { createCommTeam } from '@xmoe/testing';
-import type { Reduction } from '../../src/trainer/shared-update.js';
-import type { StepReport } from '../../src/trainer/trainer.js';
-import { batchAt, snapshot, tinyTrainer, type TinyOptions } from './tiny-run.js';
-
-interface Trained {
-  weights: Record<string, number[]>;
-  reports: StepReport[];
-}
-
-interface Options extends TinyOptions {
-  microBatches?: number;
-  steps?: number;
-  reduction?: Reduction;
-}
-
-async function train(comm: Comm | undefined, { microBatches = 8, steps = 3, ...options }: Options): Promise<Trained> {
-  const { trainer, engine } = tinyTrainer({ sequences: 1, ...options, comm });
-  const reports: StepReport[] = [];
-  for (let step = 0; step < steps; step++) {
-    // A micro-batch with fewer targets than the others: each counts by its own.
-    const batches = Array.from({ length: microBatches }, (_, index) => batchAt(step * microBatches + index, 1, (position) => index !== 2 || position < 2));
-    reports.push(await trainer.step(batches, { collectRouting: step % 2 === 0 }));
-  }
-  const weights = await snapshot(trainer);
-  trainer.dispose();
-  engine.dispose();
-  return { weights, reports };
-}
+import { batchAt, tinyTrainer } from './tiny-run.js';
+import { trainTiny, type Trained, type TrainTinyOptions } from './train-tiny.js';
 
 /** What each of `size` ranks ends with. */
-const onRanks = (size: number, options: Options): Promise<Trained[]> => Promise.all(createCommTeam(size).map((comm) => train(comm, options)));
+const onRanks = (size: number, options: TrainTinyOptions): Promise<Trained[]> => Promise.all(createCommTeam(size).map((comm) => trainTiny(comm, options)));
 
 describe('deterministic', () => {
   it('60 updates give the same bits of weights, moments and reports alone and on 2, 4 and 8 ranks', async () => {
     const options = { steps: 60, reduction: 'deterministic' } as const;
-    const alone = await train(undefined, options);
+    const alone = await trainTiny(undefined, options);
     expect(alone.reports[59]!.loss).toBeLessThan(0.8 * alone.reports[0]!.loss);
     for (const size of [2, 4, 8]) for (const rank of await onRanks(size, options)) expect(rank).toEqual(alone);
   });
 
   it.each([1, 3, 5, 6])('so do updates of %i micro-batches, of which some ranks may have none', async (microBatches) => {
     const options = { microBatches, reduction: 'deterministic', dispatch: 'grouped' } as const;
-    const alone = await train(undefined, options);
+    const alone = await trainTiny(undefined, options);
     for (const size of [1, 2, 8]) for (const rank of await onRanks(size, options)) expect(rank).toEqual(alone);
   });
 
   it('states of layers, which move by sums over the micro-batches, have the bits of a process alone too', async () => {
     const options = { router: { type: 'controlled-threshold', target: 2, proportional: 0.2, integral: 0.1 }, microBatches: 5, reduction: 'deterministic' } as const;
-    const alone = await train(undefined, options);
+    const alone = await trainTiny(undefined, options);
     const state = Object.entries(alone.weights).filter(([name]) => name.includes('.state.'));
     expect(state.map(([name, values]) => [name.split('.').at(-1), values[0] !== 0])).toEqual([['threshold', true], ['error', true], ['updates', true]]);
     for (const size of [2, 8]) for (const rank of await onRanks(size, options)) expect(rank).toEqual(alone);
-    expect(Object.fromEntries(Object.entries((await train(undefined, { ...options, reduction: 'device', steps: 1 })).weights).filter(([name]) => name.includes('.state.'))))
+    expect(Object.fromEntries(Object.entries((await trainTiny(undefined, { ...options, reduction: 'device', steps: 1 })).weights).filter(([name]) => name.includes('.state.'))))
       .toEqual(Object.fromEntries(Object.entries((await onRanks(4, { ...options, steps: 1 }))[3]!.weights).filter(([name]) => name.includes('.state.'))));
   });
 
   it('in half precision the scale of the loss and skipped updates agree on all ranks', async () => {
-    const half = (comm?: Comm): Promise<Trained> => train(comm, {
+    const half = (comm?: Comm): Promise<Trained> => trainTiny(comm, {
       engine: createEngine(createCpuBackend()), computeDType: 'float16', reduction: 'deterministic', steps: 4,
       // One rank of four sees it in its own micro-batches.
       lossFactor: (step, batch) => (step === 2 && batch === 13 ? Infinity : 1),
@@ -73,7 +47,7 @@ describe('deterministic', () => {
   });
 
   it('one micro-batch makes the bits of a process alone', async () => {
-    expect(await train(undefined, { microBatches: 1, reduction: 'deterministic' })).toEqual(await train(undefined, { microBatches: 1 }));
+    expect(await trainTiny(undefined, { microBatches: 1, reduction: 'deterministic' })).toEqual(await trainTiny(undefined, { microBatches: 1 }));
   });
 
   it('refuses three ranks', async () => {
@@ -83,7 +57,7 @@ describe('deterministic', () => {
 
 describe('fast', () => {
   it.each([2, 3])('%i ranks agree with each other, and with a process alone but for rounding', async (size) => {
-    const alone = await train(undefined, {});
+    const alone = await trainTiny(undefined, {});
     const ranks = await onRanks(size, { reduction: 'fast' });
     for (const rank of ranks) expect(rank).toEqual(ranks[0]);
     for (const [step, { loss, gradientNorm, routing }] of ranks[0]!.reports.entries()) {

@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { nextControlledThreshold, type PlainState } from '@xmoe/routers/reference';
 import type { RouterConfig } from '@xmoe/routers/by-name';
-import { batchAt, runDirectory, runTiny, tinyTrainer, type TinyTrainer } from './tiny-run.js';
+import { runDirectory } from './run-directory.js';
+import { batchAt, runTiny, tinyTrainer, type TinyTrainer } from './tiny-run.js';
 
 const router: RouterConfig = { type: 'controlled-threshold', target: 2, proportional: 0.2, integral: 0.1 };
 

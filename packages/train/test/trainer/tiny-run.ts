@@ -1,21 +1,17 @@
 // A tiny language model, its batches and everything that a run of it needs. Not a test.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import {
   createEngine, foldIn, hostUniform, initializeParameters, multiply, randomKey,
   type Engine, type FloatDType, type Tensor,
 } from '@xmoe/core';
-import type { Comm } from '@xmoe/distributed';
+import { oneGroup, type Comm, type RankGroups } from '@xmoe/distributed';
 import { createMoeFeedForward, summarizeTrace, type DispatchPath, type RoutingTrace } from '@xmoe/moe';
 import type { RouterConfig } from '@xmoe/routers/by-name';
 import { createDenseFeedForward, createLanguageModel, type LanguageModelBatch } from '@xmoe/nn';
-import { afterAll } from 'vitest';
 import { createTrainer, type Trainer } from '../../src/trainer/trainer.js';
 import { runTraining, type BatchSource, type RunTrainingOptions } from '../../src/trainer/run-training.js';
 import type { LayerRouting } from '../../src/trainer/layer-routing.js';
-import type { Reduction } from '../../src/trainer/shared-update.js';
+import type { Reduction } from '../../src/trainer/reduction.js';
 import type { JsonObject } from '@xmoe/files';
 
 export interface HostBatch {
@@ -45,7 +41,11 @@ export interface TinyOptions {
   seed?: number;
   /** Multiplies the loss of update `step` (1-based), to break it on purpose; `index` is that of `batchAt`. */
   lossFactor?: (step: number, index: number) => number;
+  /** That of batch `index`, by infinity. */
+  breakAt?: number;
   comm?: Comm;
+  /** Of `comm`. Default: every rank has all experts. */
+  ranks?: RankGroups;
   reduction?: Reduction;
   /** FLOPs that a trace reports, by update (1-based). Default: the real count of rows. */
   flops?: (step: number) => number;
@@ -63,7 +63,7 @@ export function tinyTrainer(options: TinyOptions = {}): TinyTrainer {
     vocabularySize: VOCABULARY, contextLength: LENGTH, width: 8, heads: 2, layers: 2, dropout, initStd: 0.2,
     feedForward: ({ index, name, std, outputStd }) =>
       index >= firstExperts && dispatch
-        ? createMoeFeedForward({ name: `${name}.moe`, width: 8, hidden: 4, experts, router, dispatch, balanceOver, capacityFactor: 2, initStd: std, outputStd })
+        ? createMoeFeedForward({ name: `${name}.moe`, width: 8, hidden: 4, experts, router, dispatch, balanceOver, capacityFactor: 2, initStd: std, outputStd, ranks: options.ranks?.experts })
         : createDenseFeedForward({ name: `${name}.mlp`, width: 8, hidden: 16, activation: 'gelu-tanh', std, outputStd }),
   });
   const parameters = initializeParameters(engine, model.parameters, randomKey(seed));
@@ -79,18 +79,18 @@ export function tinyTrainer(options: TinyOptions = {}): TinyTrainer {
     schedule: { type: 'cosine', peak: 0.01, final: 0.001, warmupSteps: 3, totalSteps: 40 },
     seed,
     computeDType: options.computeDType ?? 'float32',
-    comm: options.comm,
+    ...(options.comm ? { ranks: options.ranks ?? oneGroup(options.comm) } : {}),
     reduction: options.reduction,
     upload(batch) {
       inputs.write(batch.inputs);
       targets.write(batch.targets);
-      lossFactor.write([options.lossFactor?.(trainer.state.step + 1, batch.index) ?? 1]);
+      lossFactor.write([batch.index === options.breakAt ? Infinity : (options.lossFactor?.(trainer.state.step + 1, batch.index) ?? 1)]);
       return { shape: { batch: sequences, length: LENGTH }, inputs, targets };
     },
     countTargets: (batch) => batch.targets.filter((target) => target >= 0).length,
     loss(weights, batch, context, lossOptions) {
       const parts = model.loss(weights, batch, context, lossOptions);
-      return options.lossFactor ? { ...parts, loss: multiply(parts.loss, lossFactor) } : parts;
+      return options.lossFactor || options.breakAt !== undefined ? { ...parts, loss: multiply(parts.loss, lossFactor) } : parts;
     },
     async summarizeTrace(trace): Promise<LayerRouting> {
       const { expertsPerToken, keptPerToken, dropRate, load, executedRows, tokens } = await summarizeTrace(trace);
@@ -131,13 +131,6 @@ export function batchSource(): BatchSource<HostBatch> {
 export async function snapshot(trainer: Trainer<HostBatch>): Promise<Record<string, number[]>> {
   const { parameters, optimizer } = await trainer.tensors();
   return Object.fromEntries([...parameters, ...optimizer].map(({ name, data }) => [name, [...data]]));
-}
-
-/** A fresh directory for a run; removed after the tests. */
-export function runDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'xmoe-run-'));
-  afterAll(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
 }
 
 export interface Stop {

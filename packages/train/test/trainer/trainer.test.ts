@@ -7,7 +7,8 @@ import { createCheckpointStore } from '../../src/checkpoint/store.js';
 import type { StoredTensor } from '../../src/checkpoint/tensor-format.js';
 import { mergeRouting, type LayerRouting } from '../../src/trainer/layer-routing.js';
 import type { TrainerState } from '../../src/trainer/trainer-state.js';
-import { batchAt, LENGTH, runDirectory, snapshot, tinyTrainer, VOCABULARY, type HostBatch, type TinyOptions } from './tiny-run.js';
+import { runDirectory } from './run-directory.js';
+import { batchAt, LENGTH, snapshot, tinyTrainer, VOCABULARY, type HostBatch, type TinyOptions } from './tiny-run.js';
 
 const plain = { collectRouting: false };
 
