@@ -102,7 +102,7 @@ describe('a quick run beside peers', () => {
       expect(run.stdout).toMatch(/- absent: numpy \(.*no-python.*; node bench\/install-peers\.mjs numpy\)/);
       expect(run.stdout).toContain('- absent: ONNX Runtime (not installed; node bench/install-peers.mjs onnx)');
       const { tables } = JSON.parse(readFileSync(file, 'utf8')) as { tables: Table[] };
-      expect(tables.map(({ id }) => id)).toEqual(['peers-gemm', 'peers-step', 'peers-layer', 'peers-layer-summary', 'peers-generation']);
+      expect(tables.map(({ id }) => id)).toEqual(['peers-gemm', 'peers-step', 'peers-layer', 'peers-layer-summary', 'peers-generation', 'peers-translating']);
       expect(tables[4].rows.map(({ model, texts, who }) => [model, texts, who])).toEqual([['tiny, dense', 1, 'cpu:wasm'], ['tiny, XMoE', 2, 'cpu:wasm']]);
       expect(tables[0].rows.map(({ who }) => who).slice(0, 2)).toEqual(['cpu:wasm', 'TensorFlow.js wasm']);
       expect(tables[1].rows.map(({ preset, who }) => `${preset} ${who}`)).toEqual(['tiny cpu:wasm', 'tiny tfjs:wasm', 'small cpu:wasm', 'small tfjs:wasm']);

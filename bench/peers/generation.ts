@@ -12,6 +12,7 @@ import { requireAgreement } from './formula.js';
 import {
   parameterFormulas, promptToken, valuesOf, type GenerationPeer, type GenerationWork, type LanguageModelShape, type PreparedGeneration,
 } from './generation-spec.js';
+import { benchTranslating } from './translating.js';
 
 interface Setting extends GenerationWork {
   readonly label: string;
@@ -37,8 +38,10 @@ export async function benchPeerGeneration(ours: Device, peers: readonly Generati
   const compiled = ours.name === 'cpu:wasm' ? null : { name: 'cpu:wasm', engine: createEngine(await createWasmBackend()) };
   const devices = compiled ? [ours, compiled] : [ours];
   const rows: Row[] = [];
+  let translating: Table;
   try {
     for (const setting of settingsOf(quick)) rows.push(...(await compare(devices, setting.config.moe ? [] : peers, setting, options)));
+    translating = await benchTranslating(devices, quick, options);
   } finally {
     compiled?.engine.dispose();
   }
@@ -53,7 +56,7 @@ export async function benchPeerGeneration(ours: Device, peers: readonly Generati
       { key: 'tokensPerSecond', label: 'tokens/s', digits: 0 }, { key: 'ratioMin', label: 'ours / peer (min)' }, { key: 'ratioMedian', label: 'ours / peer (median)' },
     ],
     rows,
-  }];
+  }, translating];
 }
 
 async function compare(devices: readonly Device[], peers: readonly GenerationPeer[], setting: Setting, options: MeasureOptions): Promise<Row[]> {
