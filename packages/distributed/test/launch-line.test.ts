@@ -1,5 +1,7 @@
 // What a launcher is called with, which launcher is found, and what is refused. Launchers that run ranks are tested with the programs.
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
@@ -58,4 +60,31 @@ describe('launchers on the PATH', () => {
     expect(await ended).toBe(143);
     expect(existsSync(heard)).toBe(true);
   });
+
+  it.skipIf(!existsSync('/proc/self/stat')).each([['is asked to stop', '; exit 0', 60_000], ['is killed where it does not', '', 300]] as const)('of a process that SIGKILL ended it %s', async (_, ending, patience) => {
+    const [pid, heard] = [join(folder, `pid${ending.length}`), join(folder, `heard${ending.length}`)];
+    writeLauncher(`trap 'echo TERM > ${heard}${ending}' TERM\necho $$ > ${pid}.part && mv ${pid}.part ${pid}\nwhile true; do sleep 0.05; done`);
+    const program = `
+      import { spawn } from 'node:child_process';
+      import { guardLauncher } from ${JSON.stringify(new URL('../src/launch/guard.ts', import.meta.url).href)};
+      const child = spawn(${JSON.stringify(file)}, [], { stdio: 'ignore', detached: true });
+      guardLauncher(child.pid, 'SIGTERM', ${patience});
+      setInterval(() => {}, 1000);`;
+    const parent = spawn(process.execPath, ['--import', createRequire(import.meta.url).resolve('tsx'), '--input-type=module', '--eval', program], { stdio: 'inherit' });
+    await vi.waitUntil(() => existsSync(pid), { timeout: 60_000 });
+    const launcher = Number(readFileSync(pid, 'utf8'));
+    expect(isAlive(launcher)).toBe(true);
+    parent.kill('SIGKILL');
+    await vi.waitUntil(() => !isAlive(launcher), { timeout: 50_000 });
+    if (ending !== '') expect(existsSync(heard)).toBe(true);
+  });
 });
+
+function isAlive(pid: number): boolean {
+  try {
+    // One that has ended and waits for its parent is not: the launcher has none that waits.
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}

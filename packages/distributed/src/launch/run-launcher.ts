@@ -5,6 +5,7 @@ import { constants as system } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import type { MpiFamily } from '../mpi/launcher.js';
+import { guardLauncher } from './guard.js';
 import type { Launcher } from './launch-line.js';
 
 /** Names by family, the surest first. What `mpirun` is, it says itself. */
@@ -48,11 +49,13 @@ const ASKING: readonly NodeJS.Signals[] = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTE
 const INSISTENT: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT', 'SIGTERM'];
 
 /**
- * Runs `launcher` with `args` on the terminal of this process until it ends. In a process group of its own: Ctrl-C is ours to hand on.
+ * Runs `launcher` with `args` on the terminal of this process until it ends. In a process group of its own: Ctrl-C is ours to hand on. Where this process
+ * is killed, ranks are asked to stop all the same.
  * @returns its exit code, or 128 + n where signal n asked this process to stop
  */
 export function runLauncher({ file, family }: Launcher, args: readonly string[]): Promise<number> {
   const child = spawn(file, args, { stdio: 'inherit', detached: true });
+  const guard = child.pid === undefined ? undefined : guardLauncher(child.pid, HANDED_ON[family]);
   let asked: NodeJS.Signals | undefined;
   const hear = (signal: NodeJS.Signals): void => {
     if (asked !== undefined && INSISTENT.includes(signal)) child.kill('SIGKILL'); // ranks end with their launcher
@@ -63,6 +66,7 @@ export function runLauncher({ file, family }: Launcher, args: readonly string[])
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => {
+      guard?.release();
       for (const name of ASKING) process.off(name, hear);
       const by = asked ?? signal;
       resolve(by === null ? (code ?? 1) : 128 + system.signals[by]);
