@@ -19,7 +19,7 @@ async function checkManifest(tarball) {
   if (text.includes('workspace:')) problems.push('a workspace: version is left in the packed manifest');
   if (text.includes('@xmoe/source')) problems.push('the source condition is left in the packed manifest');
   if (!files.includes('LICENSE')) problems.push('no LICENSE in the tarball');
-  const strange = files.filter((path) => !/^(package\.json|LICENSE|README\.md|CHANGELOG\.md|dist\/.*\.(js|d\.ts|js\.map)|wasm\/(\w+\.wasm|probe\.mjs)|python\/\w+\.py)$/.test(path));
+  const strange = files.filter((path) => !/^(package\.json|LICENSE|README\.md|CHANGELOG\.md|dist\/.*\.(js|d\.ts|js\.map)|wasm\/(\w+\.wasm|probe\.mjs)|python\/\w+\.py|page\/[\w-]+\.js)$/.test(path));
   if (strange.length > 0) problems.push(`unexpected files in the tarball: ${strange.join(', ')}`);
   return problems;
 }

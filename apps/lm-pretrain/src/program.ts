@@ -5,6 +5,7 @@ import {
   runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
 import { addCompareCommand, addReproduceCommand, addSweepCommand } from '@xmoe/program/experiments';
+import { addServeCommand } from '@xmoe/program/serve';
 import type { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
 import { inspectText } from './commands/inspect.js';
@@ -14,6 +15,7 @@ import { sweepCommand, type SweepOptions } from './commands/sweep.js';
 import { configs, PROGRAM, type Config } from './config.js';
 import { languageComparison } from './experiments/comparison.js';
 import { languageSuite } from './experiments/language-suite.js';
+import { openLanguageService } from './serve/open-service.js';
 import { openRun } from './session.js';
 import { languageTask } from './task.js';
 import { addWeightsCommands } from './weights-commands.js';
@@ -58,6 +60,8 @@ function createProgram(terminal: Terminal): Command {
     .option('--text <text>', 'text to route (default: the beginning of the test split)')
     .option('--html <file>', 'where the page goes (default: RUN/inspect.html)')
     .action((run, options) => inspectCommand(terminal, run, options, { open: openRun, route: inspectText }));
+  addServeCommand(program, terminal, backend, openLanguageService)
+    .option('--max-tokens <count>', 'the most tokens that a request may ask for', countFromOne, 1024);
   addLookupCommands(program, terminal, own);
   return program;
 }

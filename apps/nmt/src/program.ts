@@ -7,6 +7,7 @@ import {
   runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
 import { addCompareCommand, addReproduceCommand, addSweepCommand } from '@xmoe/program/experiments';
+import { addServeCommand } from '@xmoe/program/serve';
 import type { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
 import { inspectSentence } from './commands/inspect.js';
@@ -15,6 +16,7 @@ import { translateCommand } from './commands/translate.js';
 import { configs, PROGRAM } from './config.js';
 import { translationComparison } from './experiments/comparison.js';
 import { translationSuite } from './experiments/translation-suite.js';
+import { openTranslationService } from './serve/open-service.js';
 import { openRun } from './session.js';
 import { translationTask } from './task.js';
 
@@ -84,6 +86,7 @@ function createProgram(terminal: Terminal, input: () => Readable): Command {
     program: { comparison: translationComparison, resolver: configs, flopsOf: (config) => translationSuite.flopsOf(config) }, ...configOptions, backend,
   });
   addCompareCommand(program, terminal, translationComparison);
+  addServeCommand(program, terminal, backend, openTranslationService);
   addReproduceCommand(program, terminal, translationSuite, BACKEND_NAMES);
   addLookupCommands(program, terminal, own);
   return program;

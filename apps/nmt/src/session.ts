@@ -25,7 +25,8 @@ export async function openRun(directory: string, options: OpenRunOptions): Promi
   return openTrained(directory, parts, options);
 }
 
-function withThreshold(config: Config, threshold: number | undefined): Config {
+/** @throws XMoEError `value` or `config` */
+export function withThreshold(config: Config, threshold: number | undefined): Config {
   if (threshold === undefined) return config;
   if (threshold < 0 || threshold > 1) throw new XMoEError('value', `the threshold is ${threshold}`, { hint: 'pass a number from 0 to 1' });
   if (!config.moe || !hasThreshold(config.moe.router)) {

@@ -8,6 +8,7 @@ export { maximumLengths, checkLimits, type Hypothesis, type DecodingLimits, type
 export { selectPrefixes, prefixMask, extendMask, type PrefixState } from './decoding/prefix-state.js';
 export { sampleSequences, type SampleOptions } from './decoding/sample-sequences.js';
 export { sampleToken, checkSampling, type TokenSampling } from './decoding/sampling.js';
+export { openTextPool, type TextPool } from './decoding/text-pool.js';
 export {
   checkHeads, selfAttentionParameters, selfAttention, extendSelfAttention, crossAttentionParameters, crossAttention, crossKeyValues,
   attendMemory, type AttentionConfig, type BatchShape, type KeyValues,
