@@ -18,7 +18,7 @@ export interface AccessRules {
 }
 
 /** Whether only this machine reaches the address. */
-export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 
 /** @throws XMoEError `config` for rules that would let everybody in, or that nothing fits */
 export function checkAccessRules({ host, token, allowedOrigins }: AccessRules): void {

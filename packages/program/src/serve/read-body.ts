@@ -5,7 +5,7 @@ import { parseJson, type JsonValue } from '@xmoe/files';
 import { Refusal } from './refusal.js';
 
 /** A request must not fill the memory. */
-export const MOST_BODY_BYTES = 1 << 20;
+const MOST_BODY_BYTES = 1 << 20;
 
 /** The rest of a refused body is not waited for. */
 const CLOSE = { headers: { Connection: 'close' } };
