@@ -3,6 +3,7 @@
 import type { JsonObject } from '@xmoe/files';
 import type { Claim, Experiment, Row, RowGroup } from '@xmoe/program/experiments';
 import type { EvaluationPoint } from '../evaluation-points.js';
+import { speedUps } from './effective-speed-up.js';
 import { denseArm, expertArm, type ExpertFacts, type Setting } from './settings.js';
 import { LEAK_FREE } from './table1.js';
 
@@ -67,6 +68,13 @@ function balanceRows(setting: Setting, perToken: number): Row[] {
   return [row(`top-k, balanced within each of ${PARTS} micro-batches`, {}), row('top-k, balanced over the update', { balanceOver: 'update' })];
 }
 
+/** The baseline with half of the steps, with its own schedule: what a longer training is worth. */
+function halfRow(setting: Setting): Row {
+  const { steps, warmupSteps } = setting.train as { steps: number; warmupSteps: number };
+  const shorter = { ...setting, train: { ...setting.train, steps: Math.ceil(steps / 2), warmupSteps: Math.ceil(warmupSteps / 2) } };
+  return { label: 'top-k, balanced, half of the steps', arm: expertArm(shorter, { ...topK(FINER), capacityFactor: FINER, finer: FINER }), point: LEAK_FREE };
+}
+
 function groupOf(setting: Setting, share: number): RowGroup & { rows: Row[] } {
   const perToken = FINER * share;
   const experts = CONTESTANTS.map(({ label, facts, point }): Row => ({
@@ -76,7 +84,7 @@ function groupOf(setting: Setting, share: number): RowGroup & { rows: Row[] } {
   return {
     title: `${share}× of the dense FLOPs, ${setting.title}`,
     note: 'XMoE by budget is used with top-k here, since its own threshold would execute more than it trained with; “used by threshold” is by the one that gives as many experts per token on validation text.',
-    rows: [dense, ...experts, ...(share === 1 ? [sharedRow(setting, perToken), ...balanceRows(setting, perToken)] : [])], baseline: experts[0]!,
+    rows: [dense, ...experts, ...(share === 1 ? [sharedRow(setting, perToken), ...balanceRows(setting, perToken), halfRow(setting)] : [])], baseline: experts[0]!,
   };
 }
 
@@ -105,7 +113,9 @@ function claimsOf({ rows, title }: RowGroup, whole: RowGroup): Claim[] {
 export function routers(settings: readonly Setting[]): Experiment {
   const groups = settings.flatMap((setting) => {
     const own = SHARES.map((share) => groupOf(setting, share));
-    return own.map((group) => ({ group, claims: claimsOf(group, own[0]!) }));
+    const [whole] = own as [RowGroup & { rows: Row[] }];
+    const facts = { baseline: whole.baseline!, half: whole.rows.at(-1)! };
+    return own.map((group) => ({ group, claims: claimsOf(group, whole), speed: { title: group.title, rows: group.rows, ...facts } }));
   });
   return {
     name: 'routers',
@@ -113,6 +123,7 @@ export function routers(settings: readonly Setting[]): Experiment {
     question: 'Nothing dropped and nothing leaking in training and in use, and what the experts execute the same in both: which router gives the lowest loss?',
     groups: groups.map(({ group }) => group),
     claims: groups.flatMap(({ claims }) => claims),
+    derived: speedUps(groups.map(({ speed }) => speed)),
     columns: ['perplexity', 'wantedTraining', 'executedTraining', 'wantedEvaluation', 'executedEvaluation', 'loadEvaluation', 'processorSeconds', 'trainingSeconds'],
   };
 }

@@ -32,7 +32,7 @@ export interface MeasuredExperiment {
   readonly question: string;
   readonly groups: readonly MeasuredGroup[];
   readonly claims: readonly Judgement[];
-  /** Of a measurement that was made. */
+  /** Of a measurement that was made, or what follows from several rows. */
   readonly measured: JsonObject | null;
 }
 

@@ -77,6 +77,14 @@ export interface Experiment {
   /** What its rows do not say. Run directories of an arm are those that are finished. */
   charts?(results: Results): Chart[];
   readonly measurement?: Measurement;
+  /** What follows from several rows together. */
+  readonly derived?: Derived;
+}
+
+/** Numbers that rest on more rows than one, as JSON, and how they are shown. */
+export interface Derived {
+  measure(results: Results): JsonObject;
+  show(measured: JsonObject): Shown;
 }
 
 /** Named numbers of one model, evaluated in one way. */

@@ -4,7 +4,7 @@ export { addSweepCommand, type EvaluatedSweep, type SweepCommandParts } from './
 export type { SweptProgram } from './sweep-runs.js';
 export { addReproduceCommand } from './add-reproduce-command.js';
 export { tablePage, type TablePage } from '../report/table-page.js';
-export type { Arm, Claim, Experiment, Figures, FigureColumn, Measurement, Point, Quality, Results, Row, RowGroup, Shown } from './experiment.js';
+export type { Arm, Claim, Derived, Experiment, Figures, FigureColumn, Measurement, Point, Quality, Results, Row, RowGroup, Shown } from './experiment.js';
 export { canonical } from './plan-runs.js';
 export { addCompareCommand, compareCommand } from '../compare/compare-command.js';
 export type { ComparedProgram, DataIdentity } from '../compare/compared-program.js';

@@ -19,12 +19,12 @@ export async function writeReport(terminal: Terminal, work: Work, seconds: numbe
   const results = collectResults(folder, seeds, suite);
   const rules = { quality: suite.quality, columns: suite.columns, seeds: seeds.length };
   const sections = experiments.map((experiment) => {
-    const measured = experiment.measurement && readObject(measurementPath(folder, experiment.measurement.name));
+    const measured = experiment.measurement ? readObject(measurementPath(folder, experiment.measurement.name)) : experiment.derived?.measure(results);
     return {
       experiment: measureExperiment(experiment, results, rules, measured),
       columns: experiment.columns ? suite.columns.filter(({ key }) => experiment.columns!.includes(key)) : suite.columns,
       charts: experiment.charts?.(results) ?? [],
-      shown: measured ? experiment.measurement!.show(measured) : null,
+      shown: measured ? (experiment.measurement ?? experiment.derived)!.show(measured) : null,
     };
   });
   const warnings = [...missingText(work), ...suite.notes(options.scale, options), `Reported on ${machineText()}. Seconds are as good as the machine was quiet.`];
