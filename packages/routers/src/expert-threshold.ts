@@ -4,9 +4,10 @@ import {
   add, argMax, cast, equal, exp, greater, greaterEqual, less, log, logicalAnd, maximum, multiply, reshape, select, sigmoid, slice,
   subtract, sum, takeAlongLast, topK, type Tensor,
 } from '@xmoe/core';
-import { integer, readOptions, real, type FilledOptions, type OptionsOf } from './options.js';
+import { integer, names, readOptions, real, type FilledOptions, type OptionsOf } from './options.js';
 import { countsPerExpert, quantilePlaces } from './quantile-histogram.js';
 import { MOST_EXPERTS } from './reference/checks.js';
+import { FALLBACKS } from './reference/expert-threshold.js';
 import { HISTOGRAM_BINS, SCORE_RANGES, type ScoreName } from './reference/histogram.js';
 import { asColumn, defineRouter, type Router, type RouterInput } from './router.js';
 import { keptShare, stateOf, type RouterState } from './router-state.js';
@@ -18,6 +19,8 @@ export const EXPERT_THRESHOLD_OPTIONS = {
   k: integer(1, MOST_EXPERTS).withinExperts(),
   /** How much of a cutoff stays in an update, once it has seen some. Default 0.9. */
   decay: real(0, 1).or(0.9),
+  /** What a token takes that reaches no cutoff: its `best` expert, or the one whose cutoff it is `nearest` to, which is balanced. Default `best`. */
+  fallback: names(FALLBACKS).or('best'),
   /** Upper bound on the experts of one token, for smaller tensors. Default: N. */
   maxExpertsPerToken: integer(1, MOST_EXPERTS).optional(),
   ...SCORE_OPTIONS,
@@ -27,7 +30,8 @@ export type ExpertThresholdRouterOptions = OptionsOf<typeof EXPERT_THRESHOLD_OPT
 type Settings = FilledOptions<typeof EXPERT_THRESHOLD_OPTIONS>;
 
 /**
- * An expert takes every token whose score reaches its cutoff c; a token that reaches none takes its best expert. After each update, with q
+ * An expert takes every token whose score reaches its cutoff c; a token that reaches none takes one expert, see
+ * `fallback`. After each update, with q
  * the value that a share k / N of the update's real tokens reach: c ← d·c + (1 − d)·q, d = min(decay, (1 + n) / (10 + n)) after n updates,
  * and c = q the first time, before which every token takes its best expert alone. State: `cutoffs` [N], `updates` [1]. No balance loss.
  * No token depends on another, in training neither.
@@ -46,7 +50,7 @@ export function createExpertThresholdRouter(options: ExpertThresholdRouterOption
       const { cutoffs } = stateOf('expert-threshold', input, ['cutoffs']);
       const { scores, probabilities } = scoresOf(input, kind);
       const { expertIds, counts, statistics } = engine.noGrad(() => ({
-        ...takeReached(input, scores, cutoffs!, choices), statistics: training ? { histogram: scoreHistogram(input, scores, kind) } : null,
+        ...takeReached(input, scores, cutoffs!, choices, settings), statistics: training ? { histogram: scoreHistogram(input, scores, kind) } : null,
       }));
       const weights = takeAlongLast(scores, expertIds);
       return { expertIds, counts, full: false, weights: weigh(weights, expertIds, false, renormalize), scores: weights, probabilities, ...lossesOf(input), priority: 'rank-probability', statistics };
@@ -54,14 +58,15 @@ export function createExpertThresholdRouter(options: ExpertThresholdRouterOption
   });
 }
 
-/** Of each real token the experts whose cutoff it reaches, at most K, the largest scores first; or the best one. */
-function takeReached({ engine, tokens, experts, mask }: RouterInput, scores: Tensor, cutoffs: Tensor, choices: number): { expertIds: Tensor; counts: Tensor } {
-  const reached = greaterEqual(scores, reshape(cutoffs, [1, experts]));
+/** Of each real token the experts whose cutoff it reaches, at most K, the largest scores first; or one that it does not reach. */
+function takeReached({ engine, tokens, experts, mask }: RouterInput, scores: Tensor, cutoffs: Tensor, choices: number, { fallback }: Settings): { expertIds: Tensor; counts: Tensor } {
+  const limits = reshape(cutoffs, [1, experts]);
+  const reached = greaterEqual(scores, limits);
   const { values, indices } = topK(select(reached, scores, -1), choices);
   const own = select(less(values, 0), -1, indices);
   const none = less(slice(values, [0, 0], [tokens, 1]), 0);
   const firstPlace = reshape(equal(engine.iota(choices), 0), [1, choices]);
-  const ids = select(logicalAnd(none, firstPlace), asColumn(argMax(scores)), own);
+  const ids = select(logicalAnd(none, firstPlace), asColumn(argMax(fallback === 'best' ? scores : subtract(scores, limits))), own);
   const expertIds = mask ? select(asColumn(mask), ids, -1) : ids;
   return { expertIds, counts: engine.alias(sum(cast(greaterEqual(expertIds, 0), 'int32'), 1), [tokens]) };
 }

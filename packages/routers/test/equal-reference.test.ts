@@ -44,6 +44,7 @@ const PAIRS: Record<string, Pair> = {
   'sign of what is missing': { type: 'sign-bias', options: { k: 2, rate: 0.05 }, gentle: true },
   'sign of what is missing, of probabilities as they are': { type: 'sign-bias', options: { k: 1, scores: 'softmax', renormalize: false }, gentle: true },
   'expert threshold': { type: 'expert-threshold', options: { k: 2, decay: 0.5 }, gentle: true },
+  'expert threshold, the nearest cutoff otherwise': { type: 'expert-threshold', options: { k: 1, fallback: 'nearest' }, gentle: true },
   'expert threshold of probabilities as they are, bounded': { type: 'expert-threshold', options: { k: 1, scores: 'softmax', renormalize: false, maxExpertsPerToken: 2 }, gentle: true },
   'null experts': { type: 'null-experts', options: { k: 3, target: 1.5, nullExperts: 4, decay: 0.5 }, gentle: true },
   'null experts, fewer than choices, re-normalised': { type: 'null-experts', options: { k: 3, target: 2, nullExperts: 1, renormalize: true }, gentle: true },

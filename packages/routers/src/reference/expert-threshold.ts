@@ -1,22 +1,27 @@
 // The expert-threshold router on plain arrays, and what moves its cutoffs.
-import { requireFlag, requireInteger, requireOptions } from '@xmoe/core';
+import { requireFlag, requireInteger, requireName, requireOptions } from '@xmoe/core';
 import { type GateOptions, argmax, rankExperts, softmaxGate } from './gate.js';
 import { HISTOGRAM_BINS, SCORE_RANGES, binOf, histogramRows, keptShare, quantilePlace } from './histogram.js';
 import type { Logits } from './logits.js';
 import { type PlainState, type Routing, buildRouting, rowOf } from './routing.js';
 import { type ScoreOptions, scoresOfGate } from './scores.js';
 
+/** What a token takes that reaches no cutoff. */
+export const FALLBACKS = ['best', 'nearest'] as const;
+
 export interface ExpertThresholdOptions extends GateOptions, ScoreOptions {
   /** Experts per token on average, 1 to N. */
   readonly k: number;
   /** Upper bound on the experts of one token. Default: N. */
   readonly maxExpertsPerToken?: number;
+  /** Default `best`. */
+  readonly fallback?: (typeof FALLBACKS)[number];
   readonly training?: boolean;
   /** `cutoffs` [N]. Default: 1, which nothing reaches. */
   readonly state?: PlainState;
 }
 
-/** Every expert takes what reaches its cutoff; a token that reaches none takes its best. In training with `histogram` [N, bins] of scores. */
+/** Every expert takes what reaches its cutoff; a token that reaches none takes one all the same. In training with `histogram` [N, bins] of scores. */
 export function routeExpertThreshold(logits: Logits, options: ExpertThresholdOptions): Routing {
   requireOptions('route', options);
   const gate = softmaxGate(logits, options);
@@ -24,6 +29,7 @@ export function routeExpertThreshold(logits: Logits, options: ExpertThresholdOpt
   requireInteger('route', 'k', options.k, 1, N);
   const K = Math.min(N, requireInteger('route', 'maxExpertsPerToken', options.maxExpertsPerToken ?? N, 1));
   const { values, weightSource, round } = scoresOfGate(gate, options);
+  const fallback = requireName('route', 'fallback', options.fallback ?? 'best', FALLBACKS);
   const cutoffs = options.state?.cutoffs ?? new Array<number>(N).fill(1);
   const routing = buildRouting(gate, {
     maxChoices: K,
@@ -32,7 +38,7 @@ export function routeExpertThreshold(logits: Logits, options: ExpertThresholdOpt
     choose: (token) => {
       const row = rowOf(values, token, N);
       const reached = rankExperts(row).filter((expert) => row[expert]! >= cutoffs[expert]!);
-      return reached.length > 0 ? reached.slice(0, K) : [argmax(row)];
+      return reached.length > 0 ? reached.slice(0, K) : [argmax(fallback === 'best' ? row : row.map((score, expert) => round(score - cutoffs[expert]!)))];
     },
     weight: (token, expert) => values[token * N + expert]!,
   });
