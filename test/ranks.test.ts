@@ -20,6 +20,7 @@ const backend = ['--backend', 'cpu:plain'];
 const deterministic = ['--set', 'train.reduction=deterministic'];
 
 const spread = ['--set', 'train.expertParallel=2'];
+const sharded = ['--set', 'train.shardOptimizer=true'];
 
 const corpus = writeCorpus(path('corpus.jsonl'));
 const train = (out: string, ...more: string[]): string[] => [
@@ -54,7 +55,7 @@ describe.skipIf(missing.length > 0)('xmoe-lm', () => {
 
   it('F32, F33: a rank that is killed ends the run; it goes on by launch with spread experts, which SIGTERM stops, and ends in one process with the same bits', async () => {
     const out = path('killed');
-    const killed = onRanks('MPICH', 2, train(out));
+    const killed = onRanks('MPICH', 2, train(out, ...sharded));
     await vi.waitUntil(() => lastStep(out) >= 5, { timeout: 120_000, interval: 5 });
     process.kill(ranksOf(killed)[1]!, 'SIGKILL');
     expect((await killed.ended).code).not.toBe(0);
@@ -80,12 +81,12 @@ describe.skipIf(missing.length > 0)('xmoe-lm', () => {
 });
 
 describe.skipIf(missing.includes('Open MPI'))('xmoe-nmt', () => {
-  it('2 ranks that hold the experts together make the bits of one process, in updates of as many micro-batches as their tokens ask for', async () => {
+  it('2 ranks that hold the experts and the moments together make the bits of one process, in updates of as many micro-batches as their tokens ask for', async () => {
     const pairs = nmt.writePairs(path('pairs.tsv'));
     const args = (out: string): string[] => ['train', ...nmt.SMALL, ...nmt.EXPERTS, ...backend, '--data', pairs, '--data-root', path('pairs-data'), '--max-steps', '6', '--out', out, ...deterministic];
     const [alone, two] = [path('nmt-alone'), path('nmt-two')];
     await nmt.mustRun(...args(alone));
-    const { code, stderr } = await onRanks('Open MPI', 2, [...args(two), ...spread], 'nmt').ended;
+    const { code, stderr } = await onRanks('Open MPI', 2, [...args(two), ...spread, ...sharded], 'nmt').ended;
     expect(code, stderr).toBe(0);
     expect(fingerprint(two)).toEqual(fingerprint(alone));
   });

@@ -35,6 +35,7 @@ export function createConfiguredTrainer<Host, Device>(
     seed: train.seed,
     computeDType: train.precision,
     ...(ranks ? { ranks } : {}),
+    ...(train.shardOptimizer ? { shardOptimizer: true } : {}),
     ...(train.reduction ? { reduction: train.reduction } : {}),
     ...batches,
     loss: (weights, batch, context, options) => model.loss(weights, batch, context, options),

@@ -26,6 +26,8 @@ export const trainingShape = {
   reduction: z.enum(['device', 'deterministic', 'fast']).optional(),
   /** Ranks over which the experts of every layer are spread; the others hold copies of them in groups of as many. Absent: 1, each rank has all experts. */
   expertParallel: count.optional(),
+  /** Each rank keeps the moments of a part of what it holds, and changes that part. Left out: of all. */
+  shardOptimizer: z.boolean().optional(),
   seed: whole(0, Number.MAX_SAFE_INTEGER).default(1),
   /** Steps between two evaluations; 0: only at the end. */
   evalEvery: countFromZero,
@@ -40,7 +42,7 @@ export type TrainingKeys = z.output<typeof shapeSchema>;
 
 /** Keys of the section that a run may change when it goes on. Those of the first row change what it computes from there. */
 export const RESUMABLE_TRAINING_KEYS = [
-  'steps', 'learningRate', 'finalLearningRate', 'clipNorm', 'reduction', 'expertParallel',
+  'steps', 'learningRate', 'finalLearningRate', 'clipNorm', 'reduction', 'expertParallel', 'shardOptimizer',
   'evalEvery', 'checkpointEvery', 'keepCheckpoints', 'routingEvery',
 ].map((key) => `train.${key}`);
 

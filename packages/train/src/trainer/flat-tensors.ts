@@ -6,7 +6,6 @@ export interface FlatTensors {
   readonly length: number;
   /** Disposes the tensors. */
   read(tensors: Readonly<Record<string, Tensor>>): Promise<Float32Array>;
-  write(tensors: Readonly<Record<string, Tensor>>, values: Float32Array): void;
   /** Those of tensor `index`. */
   part(values: Float32Array, index: number): Float32Array;
 }
@@ -29,7 +28,6 @@ export function createFlat(specs: readonly ParameterSpec[]): FlatTensors {
       }
       return out;
     },
-    write: (tensors, values) => specs.forEach(({ name }, index) => tensors[name]!.write(part(values, index))),
     part,
   };
 }

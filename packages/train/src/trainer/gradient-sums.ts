@@ -18,8 +18,8 @@ export interface GradientSums {
   endRound(gradients: Readonly<Record<string, Tensor>> | null): Promise<void>;
   /** Takes over what went from one micro-batch to the next; null: nothing did. */
   endOwn(gradients: Readonly<Record<string, Tensor>> | null): Promise<void>;
-  /** Writes the sums over all ranks. Called by all of them. Returns the norm of all gradients, or null where the device makes it. */
-  finish(into: Readonly<Record<string, Tensor>>): Promise<number | null>;
+  /** Hands over the sums over all ranks. Called by all of them. Returns the norm of all gradients, or null where the device makes it. */
+  finish(write: (name: string, values: Float32Array) => void): Promise<number | null>;
 }
 
 /** Numbers that one call of MPI's reduction takes. */
@@ -39,7 +39,7 @@ function createPlainSum(): RunningSum {
   };
 }
 
-export function createGradientSums(specs: readonly ParameterSpec[], { world, experts, data }: RankGroups, reduction: Reduction): GradientSums {
+export function createGradientSums(specs: readonly ParameterSpec[], { world, experts, data }: RankGroups, reduction: Reduction, onHost = false): GradientSums {
   const inOrder = reduction !== 'fast';
   const flat = createFlat(specs.filter(hasOwnGradient));
   const parts = specs.filter((spec) => isTrained(spec) && spec.part);
@@ -73,20 +73,19 @@ export function createGradientSums(specs: readonly ParameterSpec[], { world, exp
     async endOwn(gradients) {
       if (gradients) own.add(await flat.read(gradients));
     },
-    async finish(into) {
+    async finish(write) {
       const isParted = inOrder && experts.size > 1;
       const sum = own.result() ?? new Float32Array(isParted ? partLength : flat.length);
       await reduce(isParted ? data : world, sum);
       const values = isParted ? await gatherParts(experts, sum, flat.length) : sum;
-      flat.write(into, values);
       const byName = new Map(flat.names.map((name, index) => [name, flat.part(values, index)]));
       for (const { name, shape } of parts) {
         const part = ofExperts.get(name)!.result() ?? new Float32Array(sizeOf(shape));
         await reduce(data, part);
-        into[name]!.write(part);
         byName.set(name, part);
       }
-      return inOrder || parts.length > 0 ? gradientNorm(specs.filter(isTrained), byName, experts) : null;
+      for (const [name, gradient] of byName) write(name, gradient);
+      return inOrder || onHost || parts.length > 0 ? gradientNorm(specs.filter(isTrained), byName, experts) : null;
     },
   };
 }

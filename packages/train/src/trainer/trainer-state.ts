@@ -1,10 +1,11 @@
 // What a checkpoint holds of a trainer, apart from the tensors' format: its counters, and its tensors by group.
-import { isTrained, sizeOf, wholeOf, type ParameterSpec, type Parameters } from '@xmoe/core';
-import type { Comm } from '@xmoe/distributed';
+import { isTrained, sizeOf, wholeOf, type ParameterSpec, type Parameters, type Tensor } from '@xmoe/core';
+import type { Comm, RankGroups } from '@xmoe/distributed';
 import { DEFAULT_LOSS_SCALE, nextLossScale, type AdamW } from '@xmoe/nn';
 import { z } from 'zod';
 import { assertTensors, type ExpectedTensor } from '../checkpoint/assert-tensors.js';
 import type { StoredTensor } from '../checkpoint/tensor-format.js';
+import { gatherEntries } from './gather-entries.js';
 
 const count = z.int().nonnegative();
 
@@ -40,39 +41,49 @@ export function nextTrainerState(state: TrainerState, update: { targets: number;
 
 export type TrainerTensors = Record<'parameters' | 'optimizer', StoredTensor[]>;
 
+/** Where the tensors of a trainer are. */
+export interface TrainerPlaces {
+  readonly specs: readonly ParameterSpec[];
+  readonly parameters: Parameters;
+  readonly optimizer: AdamW;
+  /** What of the trained parameters the optimiser keeps moments of on this rank. */
+  readonly shards: readonly ParameterSpec[];
+  readonly ranks: RankGroups;
+  /** The moments of what several ranks hold are spread over them. */
+  readonly isSharded: boolean;
+}
+
 /**
- * Downloads the parameters, states among them, and the moments of those that are trained, the latter under `m.` and `v.`. Of what the group `experts`
- * holds in parts, whole tensors: it calls this together.
+ * Downloads the parameters, states among them, and the moments of those that are trained, the latter under `m.` and `v.`. Of what ranks hold in parts,
+ * whole tensors: they call this together.
  */
-export async function readTrainerTensors(specs: readonly ParameterSpec[], parameters: Parameters, optimizer: AdamW, experts: Comm): Promise<TrainerTensors> {
-  const read = async (source: Parameters, of: readonly ParameterSpec[], prefix: string): Promise<StoredTensor[]> => {
-    const out: StoredTensor[] = [];
-    for (const spec of of) {
-      const data = await source[spec.name]!.data();
-      const own = data instanceof Float32Array ? data : new Float32Array(data);
-      out.push({ name: prefix + spec.name, dtype: 'float32', shape: wholeOf(spec).shape, data: spec.part ? await gatherParts(experts, own, sizeOf(wholeOf(spec).shape)) : own });
-    }
-    return out;
+export async function readTrainerTensors({ specs, parameters, optimizer, shards, ranks, isSharded }: TrainerPlaces): Promise<TrainerTensors> {
+  const read = async (name: string, whole: ParameterSpec['shape'], tensor: Tensor | undefined, spec: ParameterSpec, comm: Comm): Promise<StoredTensor> => {
+    const data = tensor ? await tensor.data() : [];
+    const own = data instanceof Float32Array ? data : new Float32Array(data);
+    return { name, dtype: 'float32', shape: whole, data: spec.part ? await gatherEntries(comm, name, own, spec.part, sizeOf(whole.slice(1))) : own };
   };
-  const trained = specs.filter(isTrained);
-  const moments = [...(await read(optimizer.firstMoments, trained, 'm.')), ...(await read(optimizer.secondMoments, trained, 'v.'))];
-  return { parameters: await read(parameters, specs, ''), optimizer: moments };
+  const held = new Map(shards.map((spec) => [spec.name, spec]));
+  const out: TrainerTensors = { parameters: [], optimizer: [] };
+  for (const spec of specs) out.parameters.push(await read(spec.name, wholeOf(spec).shape, parameters[spec.name], spec, ranks.experts));
+  for (const [prefix, moments] of [['m.', optimizer.firstMoments], ['v.', optimizer.secondMoments]] as const) {
+    for (const spec of specs.filter(isTrained)) {
+      const whole = wholeOf(spec).shape;
+      const shard = held.get(spec.name) ?? { ...spec, part: { begin: 0, of: whole[0]! } }; // none of its entries
+      out.optimizer.push(await read(prefix + spec.name, whole, moments[spec.name], shard, isSharded ? ranks.world : ranks.experts));
+    }
+  }
+  return out;
 }
 
 /** Puts back what {@link readTrainerTensors} gave. Every tensor is checked before any is written. */
-export function writeTrainerTensors(
-  specs: readonly ParameterSpec[],
-  parameters: Parameters,
-  optimizer: AdamW,
-  stored: Readonly<Record<string, readonly StoredTensor[]>>,
-  where: string,
-): void {
+export function writeTrainerTensors({ specs, parameters, optimizer, shards }: TrainerPlaces, stored: Readonly<Record<string, readonly StoredTensor[]>>, where: string): void {
   const moments = stored.optimizer ?? [];
   const trained = specs.filter(isTrained);
   assertTensors([...expectedOf(trained, 'm.'), ...expectedOf(trained, 'v.')], moments, { where: `${where} (optimizer)` });
   loadParameters(parameters, specs, stored.parameters ?? [], where);
-  write(optimizer.firstMoments, trained, 'm.', moments);
-  write(optimizer.secondMoments, trained, 'v.', moments);
+  write(optimizer.firstMoments, shards, 'm.', moments);
+  write(optimizer.secondMoments, shards, 'v.', moments);
 }
 
 /**
@@ -98,19 +109,4 @@ function partOf({ shape, part }: ParameterSpec, whole: StoredTensor['data']): St
   if (!part) return whole;
   const perEntry = whole.length / part.of;
   return whole.subarray(part.begin * perEntry, (part.begin + shape[0]!) * perEntry);
-}
-
-/** The parts of all ranks, one behind the other. */
-async function gatherParts(comm: Comm, own: Float32Array, length: number): Promise<Float32Array> {
-  const lengths = new Int32Array(comm.size);
-  await comm.allGather(Int32Array.of(own.length), lengths);
-  const whole = new Float32Array(length);
-  let at = 0;
-  for (const [rank, count] of lengths.entries()) {
-    const part = whole.subarray(at, at + count);
-    if (rank === comm.rank) part.set(own);
-    await comm.broadcast(part, rank);
-    at += count;
-  }
-  return whole;
 }

@@ -1,17 +1,18 @@
 // One optimiser update after another, reported in numbers, with the state that a resumed run needs. Not the loop around it
 // (run-training.ts), and not a model: the loss is a function that the program passes in.
-import { collectTensors, isTrained, XMoEError, type Engine, type FloatDType, type LayerState, type ParameterSpec, type Parameters } from '@xmoe/core';
+import { collectTensors, XMoEError, type Engine, type FloatDType, type LayerState, type ParameterSpec, type Parameters } from '@xmoe/core';
 import { oneGroup, SoloComm, type RankGroups } from '@xmoe/distributed';
 import { createAdamW, isFiniteNorm, learningRateAt, type AdamWConfig, type ScheduleConfig } from '@xmoe/nn';
 import type { StoredTensor } from '../checkpoint/tensor-format.js';
 import type { LayerRouting, RoutingByLayer } from './layer-routing.js';
 import { readNumbers } from './micro-batch-numbers.js';
 import { mostMicroBatches } from './micro-batch-share.js';
+import { createOptimizerShards, wholeOptimizer } from './optimizer-shards.js';
 import type { Reduction } from './reduction.js';
 import { createSharedUpdate } from './shared-update.js';
 import {
   initialTrainerState, nextTrainerState, readTrainerTensors, writeTrainerTensors,
-  type TrainerState, type TrainerTensors,
+  type TrainerPlaces, type TrainerState, type TrainerTensors,
 } from './trainer-state.js';
 import { requirePrecision } from './precision.js';
 import { createUpdate, type LossFunction } from './update.js';
@@ -35,6 +36,8 @@ export interface TrainerOptions<Host, Device, Trace> extends LossFunction<Host, 
   readonly ranks?: RankGroups;
   /** How their gradients, and those of micro-batches, become one. Default: `device` alone, else `deterministic`. */
   readonly reduction?: Reduction;
+  /** Each rank keeps moments of a part of what it holds, and changes that part. Default false: of all. */
+  readonly shardOptimizer?: boolean;
 }
 
 export interface StepReport {
@@ -61,7 +64,7 @@ export interface Trainer<Host> {
   readonly state: TrainerState;
   /** One update from the micro-batches of it: all of them, also where ranks share them out. */
   step(batches: readonly Host[], options: { collectRouting: boolean }): Promise<StepReport>;
-  /** Experts are spread over ranks: all of them call `tensors`. */
+  /** Experts or moments are spread over ranks: all of them call `tensors`. */
   readonly gathers: boolean;
   /** Whole tensors by checkpoint group: `parameters` and `optimizer`. */
   tensors(): Promise<TrainerTensors>;
@@ -79,17 +82,20 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
   const { engine, specs, parameters } = options;
   requirePrecision(engine.backend, options.computeDType);
   const half = options.computeDType === 'float16';
-  const optimizer = createAdamW(engine, specs.filter(isTrained), options.optimizer);
   const { ranks = oneGroup(new SoloComm()), reduction = ranks.world.size === 1 ? 'device' : 'deterministic' } = options;
   const comm = ranks.world;
+  const isSharded = options.shardOptimizer === true && comm.size > 1;
+  const shards = isSharded ? createOptimizerShards(specs, ranks) : wholeOptimizer(specs);
+  const optimizer = createAdamW(engine, shards.specs, options.optimizer);
+  const places: TrainerPlaces = { specs, parameters, optimizer, shards: shards.specs, ranks, isSharded };
   if (reduction === 'device' && comm.size > 1) {
     throw new XMoEError('config', `the gradients of ${comm.size} ranks do not meet on a device`, { op: 'trainer', hint: '--set train.reduction=deterministic, or fast' });
   }
-  const update = reduction === 'device' ? createUpdate({ ...options, optimizer }) : createSharedUpdate({ ...options, optimizer, ranks, reduction });
+  const update = reduction === 'device' ? createUpdate({ ...options, optimizer }) : createSharedUpdate({ ...options, optimizer, ranks, shards, isSharded, reduction });
   let state = initialTrainerState(half);
 
   return {
-    gathers: ranks.experts.size > 1,
+    gathers: ranks.experts.size > 1 || isSharded,
     get state() {
       return state;
     },
@@ -113,9 +119,9 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
         for (const tensor of collectTensors(result)) tensor.dispose();
       }
     },
-    tensors: () => readTrainerTensors(specs, parameters, optimizer, ranks.experts),
+    tensors: () => readTrainerTensors(places),
     restore(saved, tensors, where) {
-      writeTrainerTensors(specs, parameters, optimizer, tensors, where);
+      writeTrainerTensors(places, tensors, where);
       state = structuredClone(saved);
     },
     dispose() {

@@ -194,9 +194,9 @@ function createAccumulation<Host, Device, Trace>(
   };
 }
 
-/** The end of an update, from the sums over all of its micro-batches: weights, then states. Returns the gradient norm; see `AdamW.apply` for `known`. */
-export function finishUpdate<Host, Device, Trace>({ optimizer, parameters, states = [] }: UpdateOptions<Host, Device, Trace>, { gradients, sums }: Carried, known?: Tensor): Tensor {
-  const norm = optimizer.apply(parameters, gradients, known);
+/** The end of an update, from the sums over all of its micro-batches: weights, then states. Returns the gradient norm; see `AdamW.apply` for one that is given. `own`: what is changed of the parameters. */
+export function finishUpdate<Host, Device, Trace>({ optimizer, parameters, states = [] }: UpdateOptions<Host, Device, Trace>, { gradients, sums }: Carried, given: { norm?: Tensor | undefined; own?: Parameters } = {}): Tensor {
+  const norm = optimizer.apply(given.own ?? parameters, gradients, given.norm);
   if (sums) updateStates(states, parameters, sums, norm);
   return norm;
 }

@@ -25,6 +25,29 @@ describe('deterministic', () => {
     for (const size of [1, 2, 8]) for (const rank of await onRanks(size, options)) expect(rank).toEqual(alone);
   });
 
+  it('a sharded optimiser, whose shards may be empty, changes no bit of weights and moments', async () => {
+    const options = { reduction: 'deterministic', experts: 3 } as const;
+    const alone = await trainTiny(undefined, options);
+    for (const size of [2, 4]) for (const rank of await onRanks(size, { ...options, shardOptimizer: true })) expect(rank).toEqual(alone);
+  });
+
+  it('a sharded optimiser keeps a part of the moments, takes them from the whole and gives the whole', async () => {
+    const trained = await Promise.all(createCommTeam(2).map(async (comm) => {
+      const [first, second] = [tinyTrainer({ comm, shardOptimizer: true, sequences: 1 }), tinyTrainer({ comm, shardOptimizer: true, sequences: 1, seed: 2 })];
+      const before = first.engine.memory().bytes;
+      await first.trainer.step([batchAt(0, 1), batchAt(1, 1)], { collectRouting: false });
+      second.trainer.restore(structuredClone(first.trainer.state), await first.trainer.tensors(), 'here');
+      const tensors = [await first.trainer.tensors(), await second.trainer.tensors()];
+      return { before, tensors };
+    }));
+    const whole = tinyTrainer({ sequences: 1 }).engine.memory().bytes;
+    for (const { before, tensors: [first, second] } of trained) {
+      expect(second).toEqual(first);
+      expect(first!.optimizer.some(({ data }) => data.some((value) => value !== 0))).toBe(true);
+      expect(before).toBeLessThan(whole);
+    }
+  });
+
   it('states of layers, which move by sums over the micro-batches, have the bits of a process alone too', async () => {
     const options = { router: { type: 'controlled-threshold', target: 2, proportional: 0.2, integral: 0.1 }, microBatches: 5, reduction: 'deterministic' } as const;
     const alone = await trainTiny(undefined, options);

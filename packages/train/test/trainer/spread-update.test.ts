@@ -20,6 +20,7 @@ const tasks: Record<string, SpreadRunTask> = {
   'a ragged number of micro-batches, two groups of 2': { ...inOrder, expertParallel: 2, microBatches: 7, dispatch: 'grouped' },
   'fewer micro-batches than ranks': { ...inOrder, expertParallel: 4, microBatches: 3, dispatch: 'budget' },
   'one micro-batch, of which a group has none': { ...inOrder, expertParallel: 2, microBatches: 1 },
+  'two groups of 2, with a sharded optimiser': { ...inOrder, expertParallel: 2, shardOptimizer: true },
   'half precision': { ...inOrder, expertParallel: 4, computeDType: 'float16' },
   'a norm that is not finite on one rank': { ...inOrder, expertParallel: 2, breakAt: 13 },
   ...Object.fromEntries(Object.entries(ROUTERS).map(([name, router]) => [`${name}, experts in both layers`, { ...inOrder, expertParallel: 4, router, firstExperts: 1 }])),
@@ -34,7 +35,7 @@ beforeAll(async () => {
 
 describe('deterministic, on 4 ranks', () => {
   it.each(Object.keys(tasks).map((title, index) => [title, index] as const))('%s: the bits of a process alone', async (title, index) => {
-    const { expertParallel: _, ...options } = tasks[title]!;
+    const { expertParallel: _, shardOptimizer: _sharded, ...options } = tasks[title]!;
     const alone = await trainTiny(undefined, options);
     expect(alone.reports.map(({ skipped }) => skipped)).toEqual(alone.reports.map((_, step) => options.breakAt !== undefined && step === 1));
     for (const rank of found[index]!) expect(rank).toEqual(alone);

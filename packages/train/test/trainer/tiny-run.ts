@@ -47,6 +47,7 @@ export interface TinyOptions {
   /** Of `comm`. Default: every rank has all experts. */
   ranks?: RankGroups;
   reduction?: Reduction;
+  shardOptimizer?: boolean;
   /** FLOPs that a trace reports, by update (1-based). Default: the real count of rows. */
   flops?: (step: number) => number;
 }
@@ -79,6 +80,7 @@ export function tinyTrainer(options: TinyOptions = {}): TinyTrainer {
     schedule: { type: 'cosine', peak: 0.01, final: 0.001, warmupSteps: 3, totalSteps: 40 },
     seed,
     computeDType: options.computeDType ?? 'float32',
+    shardOptimizer: options.shardOptimizer ?? false,
     ...(options.comm ? { ranks: options.ranks ?? oneGroup(options.comm) } : {}),
     reduction: options.reduction,
     upload(batch) {
