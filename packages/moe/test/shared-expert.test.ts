@@ -11,7 +11,9 @@ const PARTS = ['w1', 'b1', 'w2', 'b2'];
 
 /** Output, and gradients of Σ y² by everything, of `layer` on leaves of the layer with a shared expert. */
 async function gradientsOf(engine: Engine, masked: boolean, layer: (parameters: Parameters, x: Tensor, context: ForwardContext) => Tensor): Promise<{ output: number[]; gradients: Record<string, number[]> }> {
-  const parameters = initializeParameters(engine, createMoeFeedForward({ ...base, sharedHidden: hidden }).parameters, randomKey(3));
+  const drawn = initializeParameters(engine, createMoeFeedForward({ ...base, sharedHidden: hidden }).parameters, randomKey(3));
+  // Biases are 0 at first, and then what comes of padding is too.
+  const parameters = Object.fromEntries(Object.entries(drawn).map(([name, tensor]) => [name, /b[12]$/.test(name) ? engine.tensor(Array.from({ length: tensor.size }, (_, at) => Math.cos(at)), tensor.shape) : tensor]));
   const values = Array.from({ length: T * width }, (_, at) => Math.sin(at));
   if (masked) values[2 * width] = NaN;
   const x = engine.tensor(values, [T, width]);
