@@ -6,8 +6,8 @@ const bin = (...path) => join(root, 'node_modules', ...path);
 const node = (...args) => ({ command: process.execPath, args });
 
 /**
- * The checks, each of which counts as one test. Those in one lane run one after the other, because a later one reads
- * what an earlier one wrote; the lanes run side by side.
+ * The checks, each of which counts as one test. Those in one lane run one after the other; what reads what another wrote is in its lane.
+ * The lanes run side by side, and take about as long.
  */
 export const LANES = [
   [
@@ -15,13 +15,13 @@ export const LANES = [
     { name: 'lint', about: 'lint', ...node(bin('oxlint', 'bin', 'oxlint'), '--deny-warnings', '--report-unused-disable-directives') },
     { name: 'unused', about: 'unused exports and dependencies', ...node(bin('knip', 'bin', 'knip.js'), '--no-progress', '--no-config-hints') },
     { name: 'repository', about: 'repository checks', ...node(join(root, 'scripts', 'checks', 'main.mjs')) },
+    { name: 'nodes', about: 're-vectorised kernels under Node 24 and 26', ...node(join(root, 'scripts', 'stages', 'other-nodes.mjs')) },
   ],
   [
     { name: 'build', about: 'build', ...node(bin('turbo', 'bin', 'turbo'), 'run', 'build', '--output-logs=errors-only') },
     { name: 'packages', about: 'package checks', ...node(join(root, 'scripts', 'stages', 'packages.mjs')) },
     { name: 'declarations', about: 'declarations', ...node(join(root, 'scripts', 'stages', 'declarations.mjs')) },
     { name: 'size', about: 'size budget', ...node(bin('size-limit', 'bin.js')) },
-    { name: 'nodes', about: 're-vectorised kernels under Node 24 and 26', ...node(join(root, 'scripts', 'stages', 'other-nodes.mjs')) },
   ],
 ];
 
