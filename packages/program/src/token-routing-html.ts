@@ -27,7 +27,7 @@ export function inspectHtml(inspected: InspectedText | readonly InspectedText[],
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Routing: ${escapeHtml(title)}</title><style>${STYLE}</style></head>
 <body><h1>How many experts each token takes: ${escapeHtml(title)}</h1>
-<p>The darker a token, the more experts it took. Point at it for their numbers and probabilities. A wavy line: capacity dropped some of them.</p>
+<p>The more colour, the more experts a token took. Point at it for their numbers and probabilities. A wavy line: capacity dropped some of them.</p>
 ${blocks.join('\n')}
 </body></html>
 `;

@@ -23,7 +23,7 @@ main { max-width: 1180px; margin: 0 auto; padding: 32px 20px 64px; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.08rem; margin: 0 0 4px; }
 .when, .caption { color: var(--muted); font-size: 0.9rem; margin: 4px 0 0; }
-.caption { margin: 0 0 12px; }
+.caption { margin: 0 0 12px; overflow-wrap: anywhere; }
 .numbers { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px; margin: 24px 0; padding: 0; }
 .numbers > div, section { background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
 .numbers > div { padding: 12px 14px; display: flex; flex-direction: column-reverse; justify-content: flex-end; }
@@ -57,9 +57,13 @@ pre.sample {
 }
 pre.sample .prompt { color: var(--muted); }
 table.translations td { white-space: normal; width: 33%; overflow-wrap: anywhere; }
-.routed { font-size: 1rem; line-height: 2; margin: 0 0 8px; overflow-wrap: anywhere; }
+.routed { position: relative; font-size: 1rem; line-height: 2; margin: 0 0 8px; overflow-wrap: anywhere; }
 .routed span { border-radius: 4px; padding: 2px 3px; cursor: help; }
-.routed span:hover { outline: 2px solid var(--series-1); }
+.routed span:hover, .routed span:focus { outline: 2px solid var(--series-1); }
+.routed span:focus::after {
+  content: attr(title); position: absolute; left: 0; right: 0; top: 100%; z-index: 1; white-space: pre-wrap; background: var(--card);
+  border: 1px solid var(--line); border-radius: 8px; padding: 6px 10px; font-size: 0.85rem; line-height: 1.4;
+}
 ul { margin: 0; padding-left: 1.2em; }
 ul.claims { list-style: none; padding: 0; margin: 0 0 12px; }
 ul.claims li { padding: 6px 0 6px 2em; text-indent: -2em; border-bottom: 1px solid var(--line); }
@@ -72,6 +76,10 @@ h3 { font-size: 0.95rem; font-weight: 600; margin: 14px 0 8px; }
   .numbers { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; margin: 16px 0; }
   .numbers dd { font-size: 1.2rem; }
   section { padding: 14px; }
+  table.translations thead { display: none; }
+  table.translations tr { display: block; border: 1px solid var(--line); border-radius: 8px; padding: 8px 12px; margin-bottom: 10px; }
+  table.translations td { display: block; width: auto; border: 0; padding: 4px 0; }
+  table.translations td::before { content: attr(data-label); display: block; color: var(--muted); font-size: 0.8rem; }
   .broad { display: none; }
   .narrow { display: block; }
 }

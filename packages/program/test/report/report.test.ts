@@ -125,10 +125,12 @@ describe('a translation run', () => {
   it('shows scores, systems side by side, translations, and the experts of every source word', async () => {
     const html = await render(translation);
     expect(sectionIds(html)).toEqual(expect.arrayContaining(['bleu', 'scores', 'translations', 'source-words']));
-    for (const text of ['BLEU', 'chrF2++', 'other', 'this &lt;model&gt;', '<td dir="auto">שלום &lt;b&gt;</td><td dir="auto">hi &amp; bye</td><td dir="auto">hello</td>']) expect(html).toContain(text);
+    for (const text of ['BLEU', 'chrF2++', 'other', 'this &lt;model&gt;', '>שלום &lt;b&gt;</td><td dir="auto" data-label="translation">hi &amp; bye</td><td dir="auto" data-label="reference">hello</td>']) expect(html).toContain(text);
     expect(html).toContain('width:25.00%');
     expect(html).toContain('title="encoder.h.1: 1 expert (3)\nencoder.h.3: 2 experts (0, 2)">Haus</span>');
     expect(html).toContain('title="encoder.h.1: 3 experts for 2 tokens (1, 4 | 2)\nencoder.h.3: 4 experts for 2 tokens (5, 1, 0 | 0)">&lt;Tür&gt;</span>');
+    // Keys reach every word.
+    expect(html.match(/<span tabindex="0"[^>]* title="encoder/g)).toHaveLength(2);
     expect(html).toMatch(/ 0%, transparent\)" title="[^"]*">Haus/);
     expect(html).toMatch(/ 60%, transparent\)" title="[^"]*">&lt;Tür/);
     expect(html).toContain('from 1.5 to 1.8 per token');

@@ -19,7 +19,7 @@ export interface TensorBoardWriter {
   readonly path: string;
   scalars(step: number, values: Readonly<Record<string, number>>): void;
   histogram(step: number, tag: string, values: ArrayLike<number>): void;
-  /** The scalars of a row of the metrics log. */
+  /** The scalars of a row of the metrics log, and of its routing the load of experts as histograms. */
   row(row: MetricsRow): void;
   flush(): void;
   close(): void;
@@ -51,7 +51,11 @@ export function createTensorBoardWriter({ directory, resumeFrom, now = Date.now 
     path,
     scalars,
     histogram: (step, tag, values) => write({ step, values: [{ tag, histogram: histogramOf(values) }] }),
-    row: (row) => scalars(row.step, scalarsOf(row)),
+    row(row) {
+      scalars(row.step, scalarsOf(row));
+      const loads = histogramsOf(row);
+      if (loads.length > 0) write({ step: row.step, values: loads });
+    },
     flush: () => fsyncSync(file),
     close: () => closeSync(file),
   };
@@ -79,6 +83,12 @@ export function scalarsOf(row: MetricsRow): Record<string, number> {
     if (Array.isArray(value)) value.forEach((item, layer) => (out[`routing/${name}/layer ${layer + 1}`] = item));
   }
   return out;
+}
+
+/** Of each layer how often its experts are chosen, in equal shares: 1 is the mean, and what is narrow is balanced. */
+function histogramsOf(row: MetricsRow): SummaryValue[] {
+  if (row.kind !== 'routing') return [];
+  return row.load.map((experts, layer) => ({ tag: `routing/load/layer ${layer + 1}`, histogram: histogramOf(experts.map((share) => share * experts.length)) }));
 }
 
 const HISTOGRAM_BUCKETS = 30;

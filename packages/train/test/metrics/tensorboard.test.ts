@@ -46,6 +46,16 @@ describe('tf records', () => {
 describe('createTensorBoardWriter', () => {
   const events = async (path: string) => readRecords(await readFile(path)).map(decodeMessage);
 
+  it('writes the load of each layer with a row of routing, in equal shares', async () => {
+    const writer = createTensorBoardWriter({ directory });
+    writer.row({ kind: 'routing', step: 7, load: [[0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0, 0]] });
+    writer.close();
+    const histograms = decodeMessage((await events(writer.path)).at(-1)!.get(5)![0] as Uint8Array).get(1)!.map((value) => decodeMessage(value as Uint8Array));
+    expect(histograms.map((value) => textOf(value.get(1)![0]))).toEqual(['routing/load/layer 1', 'routing/load/layer 2']);
+    // Least, most and number.
+    expect(histograms.map((value) => decodeMessage(value.get(5)![0] as Uint8Array)).map((each) => [1, 2, 3].map((field) => each.get(field)?.[0] ?? 0))).toEqual([[1, 1, 4], [0, 2, 4]]);
+  });
+
   it('writes the version first, then scalars with step and time', async () => {
     const writer = createTensorBoardWriter({ directory, now: () => 1_700_000_000_500 });
     writer.scalars(300, { 'train/loss': 1.5, 'train/größe': -2 });
