@@ -72,7 +72,7 @@ export function configAt(config: LanguageConfig, point: EvaluationPoint): Langua
   }
   const renormalize = 'renormalize' in moe.router && moe.router.renormalize === true ? { renormalize: true } : {};
   const router = threshold !== undefined ? { type: 'threshold' as const, threshold, ...renormalize } : topK !== undefined ? { type: 'topk' as const, k: topK, ...renormalize } : noise ? { ...moe.router, noiseInEvaluation: true } : moe.router;
-  return { ...config, moe: { ...moe, router, dispatch: dispatch === 'trained' ? moe.dispatch : dispatch, capacityFactor: capacityFactor ?? moe.capacityFactor } };
+  return { ...config, moe: { ...moe, ...(router === moe.router ? {} : { thresholds: null }), router, dispatch: dispatch === 'trained' ? moe.dispatch : dispatch, capacityFactor: capacityFactor ?? moe.capacityFactor } };
 }
 
 /** Whether later tokens can change what earlier ones are given. */

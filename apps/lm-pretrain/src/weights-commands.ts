@@ -41,6 +41,7 @@ export function addWeightsCommands(program: Command, terminal: Terminal, backend
     .option('--perplexity <rise>', 'above that of all experts, e.g. +1%')
     .option('--checkpoint <which>', 'best, latest, or a name like step-00000500', 'best')
     .option('--max-windows <count>', 'of validation text, or all (default: as many as the run scored)', countOrAll)
+    .option('--by-layer', 'also a threshold for each layer, from what each alone does around the common one; slower')
     .option('--out <dir>', 'store the weights with the threshold as a run of their own')
     .option('--json', 'print one JSON object')
     .option(...backend)

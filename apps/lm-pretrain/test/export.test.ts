@@ -1,6 +1,6 @@
 // import and export: weights as a run, a run as a Hugging Face folder, and back to the bit; and what Python makes of the folder.
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readSafetensors } from '@xmoe/train/node';
@@ -114,6 +114,13 @@ print(json.dumps(out))`;
 
 it.skipIf(!hasTransformers)('transformers loads the folders, and computes the logits of the golden files (skipped without them: node bench/install-peers.mjs)', () => {
   const folders = NAMES.map((name) => [path(`${name}-again`), join(published(name), 'expected.json')]);
+  // A threshold for each layer instead of the one of the router, which would give other logits.
+  const layered = path('layered');
+  cpSync(path('xmoe-threshold-again'), layered, { recursive: true });
+  const config = JSON.parse(readFileSync(join(layered, 'config.json'), 'utf8'));
+  const thresholds = Array.from({ length: Math.floor(config.n_layer / config.moe.every) }, () => config.moe.router.threshold);
+  writeFileSync(join(layered, 'config.json'), JSON.stringify({ ...config, moe: { ...config.moe, router: { ...config.moe.router, threshold: 1 }, thresholds } }));
+  folders.push([layered, join(published('xmoe-threshold'), 'expected.json')]);
   const found = JSON.parse(execFileSync(python, ['-c', LOAD, JSON.stringify(folders)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })) as [number, boolean, string][];
   NAMES.forEach((name, index) => {
     const [difference, sameTokens, kind] = found[index]!;
@@ -121,4 +128,5 @@ it.skipIf(!hasTransformers)('transformers loads the folders, and computes the lo
     expect(sameTokens, name).toBe(true);
     expect(kind).toBe(name.startsWith('xmoe') ? 'XmoeForCausalLM' : 'GPT2LMHeadModel');
   });
+  expect(found.at(-1)![0]).toBeLessThan(1e-4);
 }, 300_000);

@@ -3,7 +3,8 @@
     AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=True)
 
 For using a trained model: no token is dropped, and there is no auxiliary loss. config.moe is the section `moe` of the training:
-experts in layers every, 2 * every, ... (from 1); `experts` of them with `expertHidden` units each; `router`, its type and its options.
+experts in layers every, 2 * every, ... (from 1); `experts` of them with `expertHidden` units each; `router`, its type and its options;
+`thresholds` of the layers with experts, where they differ.
 """
 
 import math
@@ -27,11 +28,13 @@ class XmoeConfig(GPT2Config):
 class Experts(nn.Module):
     """y = sum over the experts i that a token takes of w_i * E_i(x), with E_i(x) = act(x @ w1[i] + b1[i]) @ w2[i] + b2[i]."""
 
-    def __init__(self, config):
+    def __init__(self, config, place):
         super().__init__()
         moe, width = config.moe, config.n_embd
         count, hidden = moe["experts"], moe["expertHidden"]
-        self.options = moe["router"]
+        self.options = dict(moe["router"])
+        if moe.get("thresholds"):
+            self.options["threshold"] = moe["thresholds"][place]  # of the layers with experts, from 0
         self.router = nn.Module()
         self.router.weight = nn.Parameter(torch.randn(width, count) * config.initializer_range)
         self.experts = nn.Module()
@@ -82,5 +85,5 @@ class XmoeForCausalLM(GPT2LMHeadModel):
         super().__init__(config)
         for index, block in enumerate(self.transformer.h, start=1):
             if index % config.moe["every"] == 0:
-                block.mlp = Experts(config)
+                block.mlp = Experts(config, index // config.moe["every"] - 1)
         self.post_init()

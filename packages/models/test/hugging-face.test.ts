@@ -88,6 +88,21 @@ describe('refuses', () => {
     tensors.map((tensor) => (tensor.name === `transformer.${name}` ? change(tensor) : tensor));
   const tensorsOf = async (path: string): Promise<unknown> => (await open(path)).tensors();
 
+  it('but not bfloat16, which is widened, also in shards', async () => {
+    const half = await withTensors((all) => all.map((tensor) => ({ ...tensor, dtype: 'bfloat16' })));
+    const [rounded, whole] = [await tensorsOf(half), await tensorsOf(golden('usual'))] as [StoredTensor[], StoredTensor[]];
+    for (const [index, { name, dtype, data }] of whole.entries()) {
+      expect(rounded[index]).toMatchObject({ name, dtype });
+      data.forEach((value, at) => expect(Math.abs(rounded[index]!.data[at]! - value)).toBeLessThanOrEqual(Math.abs(value) / 256));
+    }
+    const shards = copyOf('shards');
+    const file = join(shards, 'model-00001-of-00002.safetensors');
+    const changed = (await readSafetensors(file)).tensors.map((tensor): StoredTensor => ({ ...tensor, dtype: 'bfloat16' }));
+    rmSync(file);
+    await writeSafetensors(file, changed, { metadata: { format: 'pt' } });
+    expect((await tensorsOf(shards) as StoredTensor[]).every(({ dtype }) => dtype === 'float32')).toBe(true);
+  });
+
   it.each([
     [{ model_type: 'llama' }, 'is that of a "llama" model'],
     [{ model_type: undefined }, 'does not say what model it is of'],
@@ -138,17 +153,17 @@ describe('refuses', () => {
     ['double precision', () => withTensors(replacing('wpe.weight', (tensor) => ({ ...tensor, dtype: 'float64', data: Float64Array.from(tensor.data) }))), 'wpe.weight is float64, not float32'],
     ['weights that are not finite', () => withTensors(replacing('wpe.weight', (tensor) => ({ ...tensor, data: Float32Array.from(tensor.data).fill(Number.NaN, 3, 4) }))), 'wpe.weight is NaN at element 3'],
     ['a projection that is not tied', () => withTensors((all) => [...all, { ...all.find(({ name }) => name === 'transformer.wte.weight')!, name: 'lm_head.weight', data: new Float32Array(269 * 16) }]), 'lm_head.weight differs from the token embedding'],
-    ['bfloat16', async () => {
+    ['eight-bit floats', async () => {
       const path = await withTensors(replacing('wpe.weight', (tensor) => ({ ...tensor, dtype: 'float16' })));
       const file = join(path, 'model.safetensors');
       const bytes = readFileSync(file);
       const length = Number(bytes.readBigUInt64LE());
-      const header = bytes.toString('latin1', 8, 8 + length).trimEnd().replace('"F16"', '"BF16"');
+      const header = bytes.toString('latin1', 8, 8 + length).trimEnd().replace('"F16"', '"F8_E4M3"');
       const size = Buffer.alloc(8);
       size.writeBigUInt64LE(BigInt(header.length));
       writeFileSync(file, Buffer.concat([size, Buffer.from(header, 'latin1'), bytes.subarray(8 + length)]));
       return path;
-    }, /tensor transformer.wpe.weight of .* has the dtype "BF16", which is not supported/],
+    }, /tensor transformer.wpe.weight of .* has the dtype "F8_E4M3", which is not supported/],
     ['a shard that is cut short', () => {
       const path = copyOf('shards');
       truncateSync(join(path, 'model-00002-of-00002.safetensors'), 5000);

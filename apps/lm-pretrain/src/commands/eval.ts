@@ -91,7 +91,7 @@ function withRouting(config: Config, { threshold, capacityFactor }: EvalOptions)
   if (threshold !== undefined && (threshold < 0 || threshold > 1)) throw new XMoEError('value', `the threshold is ${threshold}`, { hint: 'pass a number from 0 to 1' });
   if (capacityFactor !== undefined && capacityFactor <= 0) throw new XMoEError('value', `the capacity factor is ${capacityFactor}`, { hint: 'pass a number above 0' });
   const router = (threshold === undefined ? config.moe.router : { ...config.moe.router, threshold }) as typeof config.moe.router;
-  return { ...config, moe: { ...config.moe, router, capacityFactor: capacityFactor ?? config.moe.capacityFactor } };
+  return { ...config, moe: { ...config.moe, ...(threshold === undefined ? {} : { thresholds: null }), router, capacityFactor: capacityFactor ?? config.moe.capacityFactor } };
 }
 
 /** With what its experts multiplied, relative to dense layers. */

@@ -8,6 +8,7 @@ import { PROGRAM, type Config } from '../config.js';
 import { evaluate } from '../evaluate.js';
 import { leakFreeBatchSize } from '../finish.js';
 import { openRun, readRecord, type TrainedRun } from '../session.js';
+import { chooseOptions, thresholdsAround, type LayerOption } from '../thresholds-by-layer.js';
 
 interface TuneOptions {
   backend: string;
@@ -15,13 +16,16 @@ interface TuneOptions {
   flops?: number;
   perplexity?: string;
   maxWindows?: number | 'all';
+  byLayer?: boolean;
   out?: string;
   json?: boolean;
 }
 
-/** What one threshold gives on validation text. */
+/** What one threshold gives on validation text, or one for each layer. */
 interface Point {
   threshold: number;
+  /** By layer, where they differ; `threshold` is the first. */
+  thresholds?: number[];
   perplexity: number;
   expertsPerToken: number;
   /** What experts multiply, over the dense layers in their place. */
@@ -54,9 +58,14 @@ export async function tuneCommand(terminal: Terminal, directory: string, options
     }
     const good = tried.filter(fits).toSorted((a, b) => (goal.kind === 'flops' ? b.threshold - a.threshold : a.threshold - b.threshold))[0];
     if (!good) throw new XMoEError('value', `no threshold keeps to ${goal.text}: one expert per token is ${tried.toSorted((a, b) => a.flops - b.flops)[0]!.flops.toFixed(2)} of dense FLOPs`, { hint: 'ask for more' });
-    if (options.out !== undefined) await store(terminal, directory, good.threshold, { ...options, out: options.out });
     const points = tried.toSorted((a, b) => a.threshold - b.threshold);
-    terminal.output.write(options.json ? `${JSON.stringify({ threshold: good.threshold, points })}\n` : tuneText(points, good, goal.text, options.out));
+    const layered = options.byLayer ? await layeredPoint(run, good, { goal, all, options }) : undefined;
+    // One for all unless those by layer keep to the goal too, and are better.
+    const better = layered && fits(layered) && (goal.kind === 'flops' ? layered.perplexity < good.perplexity : layered.flops < good.flops);
+    const found = better ? layered : good;
+    if (options.out !== undefined) await store(terminal, directory, found, { ...options, out: options.out });
+    const result = { threshold: found.threshold, ...(found.thresholds ? { thresholds: found.thresholds } : {}), points, ...(layered ? { byLayer: layered } : {}) };
+    terminal.output.write(options.json ? `${JSON.stringify(result)}\n` : tuneText(points, { good, layered, better: better === true, goal: goal.text, out: options.out }));
   } finally {
     run.close();
   }
@@ -75,7 +84,27 @@ function readGoal({ flops, perplexity }: TuneOptions): Goal {
   return { kind: 'perplexity', value: Number(percent) / 100, text: `${percent} % above the perplexity of all experts` };
 }
 
-async function scoreAt(run: TrainedRun, threshold: number, { maxWindows }: TuneOptions): Promise<Point> {
+/** A threshold for each layer, from what each alone does around the common one. */
+async function layeredPoint(run: TrainedRun, common: Point, { goal, all, options }: { goal: Goal; all: Point; options: TuneOptions }): Promise<Point> {
+  const { model, moe } = run.record.config;
+  const layers = Math.floor(model.layers / moe!.every);
+  if (layers < 2) throw new XMoEError('config', `the run has one layer with experts: there is nothing to set apart`, { hint: 'leave --by-layer out' });
+  const uniform = Array.from({ length: layers }, () => common.threshold);
+  const choices: LayerOption[][] = [];
+  for (let layer = 0; layer < layers; layer++) {
+    const tried: LayerOption[] = [{ threshold: common.threshold, loss: 0, flops: 0 }];
+    for (const threshold of thresholdsAround(common.threshold)) {
+      const { perplexity, flops } = await scoreAt(run, uniform.with(layer, threshold), options);
+      tried.push({ threshold, loss: Math.log(perplexity / common.perplexity), flops: flops - common.flops });
+    }
+    choices.push(tried);
+  }
+  const slack = goal.kind === 'flops' ? { of: 'flops' as const, most: goal.value - common.flops } : { of: 'loss' as const, most: Math.log((all.perplexity * (1 + goal.value)) / common.perplexity) };
+  const chosen = chooseOptions(choices, slack);
+  return scoreAt(run, chosen.map(({ threshold }) => threshold), options);
+}
+
+async function scoreAt(run: TrainedRun, threshold: number | number[], { maxWindows }: TuneOptions): Promise<Point> {
   const { config } = run.record;
   const evaluated = droplessLanguageConfig(withThreshold(config, threshold));
   const most = maxWindows ?? config.train.evalWindows;
@@ -85,26 +114,44 @@ async function scoreAt(run: TrainedRun, threshold: number, { maxWindows }: TuneO
     summarizeTrace: routingReader(evaluated, 1), ...(most === 'all' ? {} : { maxWindows: most }),
   });
   const taken = routing.map(({ summary }) => summary.expertsPerToken);
-  return { threshold, perplexity, expertsPerToken: taken.reduce((sum, value) => sum + value, 0) / taken.length, flops: expertsOverDense(evaluated, routing)! };
+  const chosen = typeof threshold === 'number' ? { threshold } : { threshold: threshold[0]!, thresholds: threshold };
+  return { ...chosen, perplexity, expertsPerToken: taken.reduce((sum, value) => sum + value, 0) / taken.length, flops: expertsOverDense(evaluated, routing)! };
 }
 
-function withThreshold(config: Config, threshold: number): Config {
+/** With a threshold for all layers, or one for each. */
+function withThreshold(config: Config, threshold: number | number[]): Config {
   const { moe } = config;
-  return moe?.router.type === 'threshold' ? { ...config, moe: { ...moe, router: { ...moe.router, threshold } } } : config;
+  if (moe?.router.type !== 'threshold') return config;
+  const { thresholds: _, ...rest } = moe;
+  return { ...config, moe: typeof threshold === 'number'
+    ? { ...rest, router: { ...moe.router, threshold } }
+    : { ...rest, router: { ...moe.router, threshold: threshold[0]! }, thresholds: threshold } };
 }
 
 /** The same weights with the threshold that was found, as a run of their own: a run is what it was trained as. */
-async function store(terminal: Terminal, directory: string, threshold: number, { out, backend, checkpoint }: { out: string; backend: string; checkpoint: string }): Promise<void> {
+async function store(terminal: Terminal, directory: string, { threshold, thresholds }: Point, { out, backend, checkpoint }: { out: string; backend: string; checkpoint: string }): Promise<void> {
   const weights = await openWeights(directory, { checkpoint, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   const { data, config, preset } = await readRecord(directory);
-  const record = { program: PROGRAM, preset, backend, data, config: withThreshold(config, threshold) };
+  const record = { program: PROGRAM, preset, backend, data, config: withThreshold(config, thresholds ?? threshold) };
   await writeWeightsRun(out, { record, tensors: await weights.tensors(), tokenizer: weights.tokenizer });
 }
 
-function tuneText(points: readonly Point[], good: Point, goal: string, out: string | undefined): string {
-  const line = ({ threshold, perplexity, expertsPerToken, flops }: Point): readonly [string, string] => [
-    `${threshold === good.threshold ? '→' : ' '} t = ${threshold.toFixed(4)}`, `perplexity ${perplexity.toFixed(3)}, ${expertsPerToken.toFixed(2)} experts per token, ${flops.toFixed(3)}× dense FLOPs`,
+interface Found {
+  readonly good: Point;
+  readonly layered: Point | undefined;
+  /** Those by layer are what was found. */
+  readonly better: boolean;
+  readonly goal: string;
+  readonly out: string | undefined;
+}
+
+function tuneText(points: readonly Point[], { good, layered, better, goal, out }: Found): string {
+  const found = better ? layered : good;
+  const line = (point: Point): readonly [string, string] => [
+    `${point === found ? '→' : ' '} t = ${point.thresholds?.join(', ') ?? point.threshold.toFixed(4)}`, figures(point),
   ];
+  const figures = ({ perplexity, expertsPerToken, flops }: Point): string => `perplexity ${perplexity.toFixed(3)}, ${expertsPerToken.toFixed(2)} experts per token, ${flops.toFixed(3)}× dense FLOPs`;
+  const byLayer = layered ? `By layer${better ? '' : ', no better than one for all'}:\n${alignedFacts([line(layered)])}\n` : '';
   const stored = out === undefined ? 'Store it with --out DIR.' : `Stored with the weights in ${out}.`;
-  return `Within ${goal}, on validation text, nothing dropped:\n${alignedFacts(points.map(line))}\n${stored}\n`;
+  return `Within ${goal}, on validation text, nothing dropped:\n${alignedFacts(points.map(line))}\n${byLayer}${stored}\n`;
 }

@@ -51,7 +51,7 @@ export function matchTensors(expected: readonly ParameterSpec[], found: readonly
   }
   refuseTransposed(expected, byName, where);
   // Half precision widens to single precision without a change.
-  const got = [...byName].map(([name, { shape, dtype }]) => ({ name, shape, dtype: dtype === 'float16' ? 'float32' as const : dtype }));
+  const got = [...byName].map(([name, { shape, dtype }]) => ({ name, shape, dtype: dtype === 'float16' || dtype === 'bfloat16' ? 'float32' as const : dtype }));
   assertTensors(expected.map(({ name, shape }) => ({ name, shape, dtype: 'float32' })), got, { where });
   return { names: new Map([...byName].map(([name, tensor]) => [name, tensor.name])), tiedCopy };
 }

@@ -20,7 +20,7 @@ export interface ModelCardFacts {
 /** README.md of the folder, with its head of metadata. */
 export function modelCard({ model, moe, vocabularySize, title, trainedOn, figures }: ModelCardFacts): string {
   const { parameters, activeParameters } = languageModelSize({ model, moe }, vocabularySize);
-  const experts = moe ? `, in every ${moe.every === 1 ? 'layer' : `${ordinal(moe.every)} layer`} ${moe.experts} experts of ${moe.expertHidden} units (router: ${routerText(moe.router)})` : '';
+  const experts = moe ? `, in every ${moe.every === 1 ? 'layer' : `${ordinal(moe.every)} layer`} ${moe.experts} experts of ${moe.expertHidden} units (router: ${routerText(moe.router)}${moe.thresholds ? `; by layer ${moe.thresholds.join(', ')}` : ''})` : '';
   return `---
 library_name: transformers
 pipeline_tag: text-generation

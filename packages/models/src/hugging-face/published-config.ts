@@ -5,7 +5,7 @@ import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
 import { parseConfig } from '@xmoe/train';
 import { z } from 'zod';
 import type { LanguageConfig } from '../language/language-config.js';
-import { expertsProblems, expertsSchema } from '../sections/experts.js';
+import { expertsProblems, expertsSchema, thresholdsProblems } from '../sections/experts.js';
 import { layerCount, layerSize, modelWidth, positiveFloat, share, whole } from '../sections/ranges.js';
 
 /** What the configuration of a published model says. */
@@ -84,7 +84,7 @@ function problemsOf(keys: Keys, withExperts: boolean): string[] {
     ...(keys.add_cross_attention ? ['add_cross_attention is true'] : []),
     ...(resid_pdrop < 1 && resid_pdrop === embd_pdrop && resid_pdrop === attn_pdrop ? [] : [`resid_pdrop ${resid_pdrop}, embd_pdrop ${embd_pdrop} and attn_pdrop ${attn_pdrop} are not one number below 1`]),
     ...(withExperts === (moe !== undefined) ? [] : [withExperts ? 'moe is missing' : `moe is there, and the model_type is ${GPT2_TYPE}`]),
-    ...(moe ? expertsProblems(moe).map(({ problem }) => problem) : []),
+    ...(moe ? [...expertsProblems(moe), ...thresholdsProblems(moe, Math.floor(keys.n_layer / moe.every))].map(({ problem }) => problem) : []),
   ];
 }
 

@@ -2,7 +2,7 @@
 // not here.
 import type { JsonValue } from '@xmoe/files';
 import { z } from 'zod';
-import { expertsProblems, expertsSchema, type ConfigProblem } from '../sections/experts.js';
+import { expertsProblems, expertsSchema, thresholdsProblems, type ConfigProblem } from '../sections/experts.js';
 import { batchCount, count, layerCount, layerSize, modelWidth, positiveFloat, share, whole } from '../sections/ranges.js';
 import { readConfig, type ReadConfigOptions } from '../sections/read-config.js';
 import { spreadProblems, trainingProblems, trainingShape } from '../sections/training.js';
@@ -70,6 +70,7 @@ export function languageConfigProblems(config: LanguageConfig, base?: LanguageCo
   const add = (problem: string, hint: string): unknown => problems.push({ problem, hint });
   if (model.width % model.heads !== 0) add(`model.width ${model.width} is not a multiple of model.heads ${model.heads}`, 'choose heads that divide the width');
   if (moe && moe.every > model.layers) add(`moe.every ${moe.every} exceeds model.layers ${model.layers}: no layer has experts`, 'lower moe.every');
+  if (moe) problems.push(...thresholdsProblems(moe, Math.floor(model.layers / moe.every)));
   if (train.trainable === 'router' && !moe) add('train.trainable is router, and the model is dense', 'leave --trainable out, or begin with experts');
   if (data.validationFraction + data.testFraction >= 1) add('no text is left to train on', 'lower data.validationFraction and data.testFraction');
   return problems;

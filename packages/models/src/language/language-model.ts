@@ -50,7 +50,7 @@ export function createLanguageModelFromConfig(config: LanguageModelSections, voc
         const createDense = countPositive ? createCountedFeedForward : createDenseFeedForward;
         return createDense({ name: `${name}.mlp`, width: model.width, hidden: model.hidden, activation: model.activation, std, outputStd });
       }
-      const settings = expertSettings(moe, { vocabularySize, layer: index, seed: config.train.seed });
+      const settings = expertSettings(moe, { vocabularySize, layer: index, seed: config.train.seed }, index / moe.every - 1);
       return createMoeFeedForward({ name: `${name}.moe`, width: model.width, activation: model.activation, initStd: std, outputStd, ...settings, ...(countPositive ? { trackPositive: true } : {}), ...(experts ? { ranks: experts } : {}) });
     },
   });

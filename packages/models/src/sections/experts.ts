@@ -49,6 +49,8 @@ export const expertsSchema = z.object({
   /** Hidden size of an expert that every token takes beside those it is routed to. Left out: there is none. */
   sharedHidden: layerSize.optional(),
   router: routerSchema,
+  /** Of the threshold router, one for each layer with experts; null or left out: all have that of the router. For language models. */
+  thresholds: z.array(z.number().min(0).max(1)).min(1).nullable().optional(),
   dispatch: z.enum(['padded', 'grouped', 'budget']).default('padded'),
   /** γ of C = max(minCapacity, ⌈γ·T/N⌉) and of the budget γ·T. */
   capacityFactor: z.number().positive().max(65_536),
@@ -110,15 +112,30 @@ function tooManyExperts(name: string, value: JsonValue | undefined, experts: num
   return [{ problem: `moe.router.${name}[${beyond}] is ${String((value as JsonValue[])[beyond])}, there are ${experts} experts`, hint: `they are numbered from 0 to ${experts - 1}` }];
 }
 
+/** What is wrong with thresholds by layer, of a model with so many layers with experts. The router has the first: another one was meant to replace them. */
+export function thresholdsProblems({ router, thresholds }: ExpertsConfig, layers: number): ConfigProblem[] {
+  if (!thresholds) return [];
+  if (router.type !== 'threshold') return [{ problem: `moe.thresholds are of the threshold router, not of ${router.type}`, hint: 'leave them out: --set moe.thresholds=null' }];
+  if (thresholds.length !== layers) return [{ problem: `moe.thresholds has ${thresholds.length} thresholds for ${layers} layers with experts`, hint: 'give one for each, or leave them out: --set moe.thresholds=null' }];
+  if (thresholds[0] === router.threshold) return [];
+  return [{ problem: `moe.router.threshold ${router.threshold} is not the first of moe.thresholds ${thresholds.join(', ')}`, hint: 'for one threshold leave the others out: --set moe.thresholds=null' }];
+}
+
+/** The router of a layer: the `place`th with experts, from 0. */
+function routerAt({ router, thresholds }: ExpertsConfig, place: number): RouterConfig {
+  const threshold = thresholds?.[place];
+  return threshold === undefined || router.type !== 'threshold' ? router : { ...router, threshold };
+}
+
 /** Whether the router takes a threshold, which evaluation may set to another than training had. */
 export function hasThreshold({ type }: RouterConfig): boolean {
   return Object.hasOwn(rowOf(type).options, 'threshold');
 }
 
-/** What `createMoeFeedForward` takes from the section. */
-export function expertSettings(moe: ExpertsConfig, facts: Required<ModelFacts>) {
+/** What `createMoeFeedForward` takes from the section. `place`: the layer is the one of that number among those with experts, from 0. */
+export function expertSettings(moe: ExpertsConfig, facts: Required<ModelFacts>, place = 0) {
   const { experts, expertHidden, sharedHidden, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, balanceOver, zCoefficient, init, trackPositive } = moe;
-  const router = givenByModel(moe.router, facts);
+  const router = givenByModel(routerAt(moe, place), facts);
   return { experts, hidden: expertHidden, sharedHidden, router, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, balanceOver, zCoefficient, init, trackPositive };
 }
 

@@ -77,6 +77,7 @@ export function translationConfigProblems(config: TranslationConfig, base?: Tran
   const problems = [...trainingProblems(train, base?.train), ...spreadProblems(train, moe?.experts ?? null), ...(moe ? expertsProblems(moe) : [])];
   const add = (problem: string, hint: string): unknown => problems.push({ problem, hint });
   if (model.width % model.heads !== 0) add(`model.width ${model.width} is not a multiple of model.heads ${model.heads}`, 'choose heads that divide the width');
+  if (moe?.thresholds) add('moe.thresholds are for language models', 'leave them out');
   if (moe) {
     const layers = { encoder: model.encoderLayers, decoder: model.decoderLayers, both: Math.min(model.encoderLayers, model.decoderLayers) }[moe.side];
     if (moe.every > layers) add(`moe.every ${moe.every} exceeds the ${layers} layers of moe.side ${moe.side}: no layer has experts`, 'lower moe.every');

@@ -42,8 +42,8 @@ export function decodeState(text: string, where: string): { step: number; state:
 export function checkFinite(groups: Readonly<Record<string, readonly StoredTensor[]>>): void {
   for (const [group, tensors] of Object.entries(groups)) {
     for (const { name, dtype, data } of tensors) {
-      if (dtype !== 'float32' && dtype !== 'float64' && dtype !== 'float16') continue;
-      const index = firstNonFinite(data, data instanceof Uint16Array);
+      if (dtype !== 'float32' && dtype !== 'float64' && dtype !== 'float16' && dtype !== 'bfloat16') continue;
+      const index = firstNonFinite(data, data instanceof Uint16Array ? (dtype === 'bfloat16' ? 0x7f80 : 0x7c00) : 0);
       if (index < 0) continue;
       throw new XMoEError('numerics', `${group} ${name} is not finite at element ${index}, so it is not saved`, {
         hint: 'resume from the last checkpoint with a lower learning rate, or allow it with allowNonFinite',
@@ -52,10 +52,11 @@ export function checkFinite(groups: Readonly<Record<string, readonly StoredTenso
   }
 }
 
-function firstNonFinite(data: ArrayLike<number>, bits: boolean): number {
+/** @param exponent the bits of the exponent where half precision is given as bits, else 0 */
+function firstNonFinite(data: ArrayLike<number>, exponent: number): number {
   for (let i = 0; i < data.length; i++) {
     // Half precision given as bits: an exponent of all ones is an infinity or NaN.
-    if (bits ? (data[i]! & 0x7c00) === 0x7c00 : !Number.isFinite(data[i])) return i;
+    if (exponent !== 0 ? (data[i]! & exponent) === exponent : !Number.isFinite(data[i])) return i;
   }
   return -1;
 }

@@ -2,12 +2,12 @@
 // typed arrays, no backend.
 import { decodeFloat16, encodeFloat16, XMoEError } from '@xmoe/core';
 
-export type StoredDType = 'float64' | 'float32' | 'int32' | 'uint32' | 'float16' | 'uint8' | 'bool';
+export type StoredDType = 'float64' | 'float32' | 'int32' | 'uint32' | 'float16' | 'bfloat16' | 'uint8' | 'bool';
 export type StoredArray = Float64Array | Float32Array | Int32Array | Uint32Array | Uint16Array | Uint8Array;
 
 /**
- * One tensor on the host, row-major. As everywhere in xmoe, float16 comes as a Float32Array (which holds it exactly) and
- * bool as 0 or 1 in a Uint8Array. A file takes float16 as raw bits in a Uint16Array as well.
+ * One tensor on the host, row-major. As everywhere in xmoe, float16 comes as a Float32Array (which holds it exactly), so does bfloat16, and
+ * bool as 0 or 1 in a Uint8Array. A file takes half precision as raw bits in a Uint16Array as well.
  */
 export interface StoredTensor {
   name: string;
@@ -29,6 +29,7 @@ export const FORMATS: Readonly<Record<StoredDType, Format>> = {
   int32: { tag: 'I32', bytes: 4, arrayOf: Int32Array },
   uint32: { tag: 'U32', bytes: 4, arrayOf: Uint32Array },
   float16: { tag: 'F16', bytes: 2, arrayOf: Uint16Array },
+  bfloat16: { tag: 'BF16', bytes: 2, arrayOf: Uint16Array },
   uint8: { tag: 'U8', bytes: 1, arrayOf: Uint8Array },
   bool: { tag: 'BOOL', bytes: 1, arrayOf: Uint8Array },
 };
@@ -61,10 +62,10 @@ export function elementCount(shape: readonly number[], tensor: string): number {
 export function checkTensor({ name, dtype, shape, data }: StoredTensor): void {
   const format = FORMATS[dtype];
   if (!format) throw new XMoEError('checkpoint', `tensor ${name} has the unknown dtype ${String(dtype)}`);
-  if (!(data instanceof format.arrayOf) && !(dtype === 'float16' && data instanceof Float32Array)) {
+  if (!(data instanceof format.arrayOf) && !(isHalf(dtype) && data instanceof Float32Array)) {
     const given = Object.prototype.toString.call(data).slice(8, -1);
     throw new XMoEError('checkpoint', `tensor ${name} is ${dtype} but its data is a ${given}`, {
-      hint: `pass a ${dtype === 'float16' ? 'Float32Array' : format.arrayOf.name}`,
+      hint: `pass a ${isHalf(dtype) ? 'Float32Array' : format.arrayOf.name}`,
     });
   }
   const count = elementCount(shape, name);
@@ -73,9 +74,25 @@ export function checkTensor({ name, dtype, shape, data }: StoredTensor): void {
   }
 }
 
-/** The bytes that a file holds for the tensor: a view of its data, or a copy for float16 given as a Float32Array. */
+const isHalf = (dtype: StoredDType): dtype is 'float16' | 'bfloat16' => dtype === 'float16' || dtype === 'bfloat16';
+
+/** bfloat16 is the upper half of a float32: the bits to the nearest, ties to even. NaN stays NaN. */
+function encodeBfloat16(value: number): number {
+  WORD.setFloat32(0, value);
+  const bits = WORD.getUint32(0);
+  return Number.isNaN(value) ? 0x7fc0 : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+}
+
+function decodeBfloat16(bits: number): number {
+  WORD.setUint32(0, bits * 0x10000);
+  return WORD.getFloat32(0);
+}
+
+const WORD = new DataView(new ArrayBuffer(4));
+
+/** The bytes that a file holds for the tensor: a view of its data, or a copy for half precision given as a Float32Array. */
 export function bytesOf({ dtype, data }: StoredTensor): Uint8Array {
-  const stored = dtype === 'float16' && data instanceof Float32Array ? Uint16Array.from(data, encodeFloat16) : data;
+  const stored = isHalf(dtype) && data instanceof Float32Array ? Uint16Array.from(data, dtype === 'float16' ? encodeFloat16 : encodeBfloat16) : data;
   return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
 }
 
@@ -83,7 +100,7 @@ export function bytesOf({ dtype, data }: StoredTensor): Uint8Array {
 export function dataOf(dtype: StoredDType, buffer: ArrayBuffer): StoredArray {
   const { arrayOf, bytes } = FORMATS[dtype];
   const stored = new arrayOf(buffer, 0, buffer.byteLength / bytes);
-  return dtype === 'float16' ? Float32Array.from(stored, decodeFloat16) : stored;
+  return isHalf(dtype) ? Float32Array.from(stored, dtype === 'float16' ? decodeFloat16 : decodeBfloat16) : stored;
 }
 
 /** Files are little-endian and arrays are read in place, so the machine has to be too. */

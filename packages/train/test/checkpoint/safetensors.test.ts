@@ -83,6 +83,18 @@ describe('safetensors', () => {
     expect([...bytes.subarray(8 + length)]).toEqual([0, 0, 0x80, 0x3f, 1]);
   });
 
+  it('reads and writes bfloat16 as the upper half of a float32, to the nearest', () => {
+    const encoded = (values: number[]): number[] => {
+      const bytes = encodeSafetensors([{ name: 'b', dtype: 'bfloat16', shape: [values.length], data: Float32Array.from(values) }]);
+      return [...decodeSafetensors(bytes).tensors[0]!.data];
+    };
+    // Eight bits of precision; halves go to the even neighbour; what is exact stays; the largest rounds up to infinity.
+    expect(encoded([1, -2.5, 1 + 1 / 256, 1 + 3 / 256, 1.004, 3.4e38, 1e-40, 0, -0])).toEqual([1, -2.5, 1, 1 + 4 / 256, 1.0078125, Infinity, 2 ** -133, 0, -0]);
+    expect(encoded([Number.NaN, -Infinity])).toEqual([Number.NaN, -Infinity]);
+    const raw = encodeSafetensors([{ name: 'b', dtype: 'bfloat16', shape: [2], data: Uint16Array.of(0x3f80, 0xc020) }]); // as torch.bfloat16 has 1 and −2.5
+    expect(decodeSafetensors(raw).tensors[0]).toEqual({ name: 'b', dtype: 'bfloat16', shape: [2], data: Float32Array.of(1, -2.5) });
+  });
+
   it('stores float16 as the bits of half precision', () => {
     const data = Float32Array.of(1, -2, 65504, 2 ** -24);
     const bits = Uint16Array.of(0x3c00, 0xc000, 0x7bff, 1);
@@ -118,7 +130,7 @@ describe('safetensors', () => {
     ['rank', file({ a: entry(0, 4, { shape: Array(65).fill(1) }) }, 4), 'tensor a has no valid shape'],
     ['byte order mark', file(0, 0, '\uFEFF{}'), 'its header does not begin with {'],
     ['a name of lines', file({ ['a\n\u001b[31m' + 'x'.repeat(200)]: 1 }, 0), /the entry of tensor a\\u000a\\u001b\[31mx{86,92}\.\.\. is not/],
-    ['dtype', file({ a: entry(0, 4, { dtype: 'BF16' }) }, 4), 'dtype "BF16", which is not supported'],
+    ['dtype', file({ a: entry(0, 4, { dtype: 'F8_E5M2' }) }, 4), 'dtype "F8_E5M2", which is not supported'],
     ['extra key', file({ a: entry(0, 4, { stride: 1 }) }, 4), 'unknown key "stride"'],
     ['no offsets', file({ a: { dtype: 'U8', shape: [0] } }, 0), 'no valid data_offsets'],
     ['list', file([], 0), 'does not begin with {'],
