@@ -125,11 +125,11 @@ function activateAny(kind: i32, x: usize, bias: usize, pre: usize, out: usize, c
 }
 
 /**
- * The epilogue of a block of products: activateRow in place on rows `stride` bytes apart, those of `pre` likewise. A row whose entry
+ * The epilogue of a block of products: activateRow in place on rows `stride` bytes apart, those of `pre` `stridePre`. A row whose entry
  * of `picked` (0: all are there) is outside 0 … limit − 1 becomes zero.
  */
 export function activateRows(
-  kind: i32, rows: i32, columns: i32, picked: usize, limit: i32, bias: usize, out: usize, pre: usize, stride: usize,
+  kind: i32, rows: i32, columns: i32, picked: usize, limit: i32, bias: usize, out: usize, stride: usize, pre: usize, stridePre: usize,
 ): void {
   const plain = kind == 0 && bias == 0 && pre == 0;
   for (let row = 0; row < rows; row++) {
@@ -140,7 +140,7 @@ export function activateRows(
       activateAny(kind, out, bias, pre, out, columns);
     }
     out += stride;
-    if (pre != 0) pre += stride;
+    if (pre != 0) pre += stridePre;
   }
 }
 

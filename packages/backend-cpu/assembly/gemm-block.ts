@@ -17,24 +17,27 @@ const SMALL_BYTES: usize = 16384;
 const FEW_ROWS: i32 = 8;
 
 /**
- * out [rows, columns] = A · B. A is row-major [rows, K], or [K, rows] when transposeA; B [K, columns], or [columns, K]
+ * out [rows, columns] = A · B, or added to what is there. A is row-major [rows, K], or [K, rows] when transposeA; B [K, columns], or [columns, K]
  * when transposeB. Strides are between rows as stored, in bytes. rows ≤ BLOCK_ROWS, columns ≤ BLOCK_COLUMNS, but for what a library multiplies
  * and for a single row.
  */
 export function multiplyBlock(
   rows: i32, columns: i32, K: i32,
   a: usize, strideA: usize, transposeA: bool, b: usize, strideB: usize, transposeB: bool,
-  out: usize, strideOut: usize,
+  out: usize, strideOut: usize, accumulate: bool,
 ): void {
-  if (K === 0) return clearBlock(rows, columns, out, strideOut);
-  if (rowsByLibrary(rows, columns, K, transposeB)) return multiplyByLibrary(rows, columns, K, a, strideA, transposeA, b, strideB, transposeB, out, strideOut, false);
-  if (rows === 1) return multiplyRow(columns, K, a, transposeA ? strideA : 4, b, strideB, transposeB, out);
+  if (K === 0) {
+    if (!accumulate) clearBlock(rows, columns, out, strideOut);
+    return;
+  }
+  if (rowsByLibrary(rows, columns, K, transposeB)) return multiplyByLibrary(rows, columns, K, a, strideA, transposeA, b, strideB, transposeB, out, strideOut, accumulate);
+  if (rows === 1 && !accumulate) return multiplyRow(columns, K, a, transposeA ? strideA : 4, b, strideB, transposeB, out);
   const depth = depthOf(K);
   for (let k = 0; k < K; k += depth) {
     const height = min(depth, K - k);
     const fromA = a + (transposeA ? <usize>k * strideA : <usize>k << 2);
     const fromB = b + (transposeB ? <usize>k << 2 : <usize>k * strideB);
-    multiplySlice(rows, columns, height, fromA, strideA, transposeA, fromB, strideB, transposeB, out, strideOut, k > 0);
+    multiplySlice(rows, columns, height, fromA, strideA, transposeA, fromB, strideB, transposeB, out, strideOut, accumulate || k > 0);
   }
 }
 

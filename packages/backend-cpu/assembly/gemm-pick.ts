@@ -72,20 +72,21 @@ export function multiplyPicked(
 }
 
 /**
- * out [lines, columns] = Σ_i scale · a[i]ᵀ·b[i] over `count` rows that are picked from `first` on as pickRows does, by indicesA and
- * indicesB, and sums [columns] (0: not wanted) = Σ_i scale · b[i]. a and b point at the first of their lines or columns.
+ * out [lines, columns] = Σ_i scale · a[i]ᵀ·b[i], or added to what is there, over `count` rows that are picked from `first` on as pickRows does, by indicesA and
+ * indicesB, and sums [columns] (0: not wanted) = Σ_i scale · b[i], likewise. a and b point at the first of their lines or columns.
  */
 export function multiplyOuter(
   lines: i32, columns: i32, count: i32, first: i32, zeros: usize, a: usize, strideA: usize, indicesA: usize, limitA: i32,
-  b: usize, strideB: usize, indicesB: usize, limitB: i32, scales: usize, out: usize, strideOut: usize, sums: usize,
+  b: usize, strideB: usize, indicesB: usize, limitB: i32, scales: usize, out: usize, strideOut: usize, sums: usize, accumulate: bool,
 ): void {
   if (count === 0) {
+    if (accumulate) return;
     if (sums !== 0) memory.fill(sums, 0, <usize>columns << 2);
     return clearBlock(lines, columns, out, strideOut);
   }
   if (byLibrary(lines, columns, count)) {
     return multiplyOuterGathered(
-      lines, columns, count, first, a, strideA, indicesA, limitA, b, strideB, indicesB, limitB, scales, out, strideOut, sums,
+      lines, columns, count, first, a, strideA, indicesA, limitA, b, strideB, indicesB, limitB, scales, out, strideOut, sums, accumulate,
     );
   }
   const picked = tables(), factors = picked + TABLE_BYTES;
@@ -96,12 +97,12 @@ export function multiplyOuter(
     pickRows(picked, height, b, strideB, indicesB, first + k, limitB, zeros);
     pickScales(factors, height, picked, scales, first + k, zeros);
     packAcrossPicked(picked, factors, height, columns, TILE_COLUMNS, packedB);
-    if (sums !== 0) sumPanels(packedB, height, columns, sums, k > 0);
+    if (sums !== 0) sumPanels(packedB, height, columns, sums, accumulate || k > 0);
     pickRows(picked, height, a, strideA, indicesA, first + k, limitA, zeros);
     packAcrossPicked(picked, 0, height, lines, TILE_ROWS, packedA);
     multiplyPanels(
       lines, columns, evenSteps(height), packedA, TILE_ROWS << 2, panelBytes(height, TILE_ROWS),
-      packedB, TILE_COLUMNS << 2, panelBytes(height, TILE_COLUMNS), out, strideOut, k > 0,
+      packedB, TILE_COLUMNS << 2, panelBytes(height, TILE_COLUMNS), out, strideOut, accumulate || k > 0,
     );
   }
 }

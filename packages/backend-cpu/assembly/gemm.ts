@@ -20,7 +20,7 @@ export function gemm(
       min(blockRows, M - i), min(blockColumns, N - j), K,
       a + matrix * batchStrideA + (transposeA ? <usize>i << 2 : <usize>i * strideA), strideA, transposeA,
       b + matrix * batchStrideB + (transposeB ? <usize>j * strideB : <usize>j << 2), strideB, transposeB,
-      out + matrix * batchStrideOut + <usize>i * strideOut + (<usize>j << 2), strideOut,
+      out + matrix * batchStrideOut + <usize>i * strideOut + (<usize>j << 2), strideOut, false,
     );
   }
 }

@@ -27,7 +27,7 @@ export function groupedLinear(
     );
     activateRows(
       kind, height, columns, rows == 0 ? 0 : rows + (<usize>first << 2), limit,
-      bias == 0 ? 0 : bias + group * strideOut + (<usize>j << 2), out + at, pre == 0 ? 0 : pre + at, strideOut,
+      bias == 0 ? 0 : bias + group * strideOut + (<usize>j << 2), out + at, strideOut, pre == 0 ? 0 : pre + at, strideOut,
     );
   }
 }
@@ -54,7 +54,7 @@ export function groupedLinearWeightGrad(
       min(blockRows, K - i), min(blockColumns, M - j), load<i32>(segment, 4) - first, first, zeros,
       x + (<usize>i << 2), strideX, xRows, limitX, dy + column, strideOut, dyRows, limitDy, scale,
       dw + <usize>group * <usize>K * strideOut + <usize>i * strideOut + column, strideOut,
-      dbias == 0 || i > 0 ? 0 : dbias + <usize>group * strideOut + column,
+      dbias == 0 || i > 0 ? 0 : dbias + <usize>group * strideOut + column, false,
     );
   }
 }

@@ -26,7 +26,7 @@ function lieInRows(indices: usize, first: i32, count: i32, limit: i32): bool {
  * `width` floats, from `offset` bytes on, of each of `count` picked rows (see pickRows), one after the other; zeros for a row that is not
  * there. With `scales` each times its own factor.
  */
-function gather(
+export function gather(
   to: usize, count: i32, width: i32, base: usize, stride: usize, offset: usize, indices: usize, first: i32, limit: i32, scales: usize,
 ): void {
   const bytes = width << 2;
@@ -63,11 +63,12 @@ export function multiplyGathered(
 export function multiplyOuterGathered(
   lines: i32, columns: i32, count: i32, first: i32, a: usize, strideA: usize, indicesA: usize, limitA: i32,
   b: usize, strideB: usize, indicesB: usize, limitB: i32, scales: usize, out: usize, strideOut: usize, sums: usize,
+  accumulate: bool,
 ): void {
   const aLies = lieInRows(indicesA, first, count, limitA), bLies = scales == 0 && lieInRows(indicesB, first, count, limitB);
   const gatheredA = threadScratch(), gatheredB = gatheredA + (<usize>GATHERED << 2);
   const depth = aLies && bLies ? count : sliceOf(count, max(lines, columns));
-  if (sums !== 0) memory.fill(sums, 0, <usize>columns << 2);
+  if (sums !== 0 && !accumulate) memory.fill(sums, 0, <usize>columns << 2);
   for (let k = 0; k < count; k += depth) {
     const height = min(depth, count - k), row = first + k;
     let fromA = a + <usize>row * strideA, stepA = strideA, fromB = b + <usize>row * strideB, stepB = strideB;
@@ -81,7 +82,7 @@ export function multiplyOuterGathered(
       stepB = <usize>columns << 2;
       gather(fromB, height, columns, b, strideB, 0, indicesB, row, limitB, scales);
     }
-    multiplyByLibrary(lines, columns, height, fromA, stepA, true, fromB, stepB, false, out, strideOut, k > 0);
+    multiplyByLibrary(lines, columns, height, fromA, stepA, true, fromB, stepB, false, out, strideOut, accumulate || k > 0);
     if (sums !== 0) sumRows(fromB, stepB, height, columns, sums);
   }
 }

@@ -21,6 +21,11 @@ const SMALLEST: f32 = 16384;
 const BLOCK: i32 = 256;
 
 @inline
+export function hasLibrary(): bool {
+  return isThere;
+}
+
+@inline
 export function byLibrary(rows: i32, columns: i32, K: i32): bool {
   return isThere && (max(rows, columns) > BLOCK || <f32>rows * <f32>columns * <f32>K >= SMALLEST);
 }

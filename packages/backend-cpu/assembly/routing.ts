@@ -48,11 +48,25 @@ function ranksOf(i: i32, keys: usize, count: i32): v128 {
   return i32x4.neg(sumEach(ra, rb, rc, rd));
 }
 
+/** `names` (0: each itself) says which of the row the keys are. */
 @inline
-function place(i: i32, count: i32, rank: i32, kept: i32, from: usize, values: usize, ids: usize): void {
+function place(i: i32, count: i32, rank: i32, kept: i32, from: usize, names: usize, values: usize, ids: usize): void {
   if (i >= count || rank >= kept) return;
-  store<f32>(values + (rank << 2), load<f32>(from + (i << 2)));
-  store<i32>(ids + (rank << 2), i);
+  const id = names == 0 ? i : load<i32>(names + (i << 2));
+  store<f32>(values + (rank << 2), load<f32>(from + (id << 2)));
+  store<i32>(ids + (rank << 2), id);
+}
+
+/** Puts each of `count` keys where its rank says, if that is one of the first `kept`. */
+@inline
+function placeAll(keys: usize, count: i32, kept: i32, from: usize, names: usize, values: usize, ids: usize): void {
+  for (let i = 0; i < count; i += 4) {
+    const ranks = ranksOf(i, keys, count);
+    place(i, count, i32x4.extract_lane(ranks, 0), kept, from, names, values, ids);
+    place(i + 1, count, i32x4.extract_lane(ranks, 1), kept, from, names, values, ids);
+    place(i + 2, count, i32x4.extract_lane(ranks, 2), kept, from, names, values, ids);
+    place(i + 3, count, i32x4.extract_lane(ranks, 3), kept, from, names, values, ids);
+  }
 }
 
 /** Sorts a row descending: its first `kept` values and their ids. */
@@ -60,13 +74,7 @@ function place(i: i32, count: i32, rank: i32, kept: i32, from: usize, values: us
 function sortRow(from: usize, count: i32, kept: i32, values: usize, ids: usize): void {
   const keys = threadScratch();
   writeKeys(from, count, keys);
-  for (let i = 0; i < count; i += 4) {
-    const ranks = ranksOf(i, keys, count);
-    place(i, count, i32x4.extract_lane(ranks, 0), kept, from, values, ids);
-    place(i + 1, count, i32x4.extract_lane(ranks, 1), kept, from, values, ids);
-    place(i + 2, count, i32x4.extract_lane(ranks, 2), kept, from, values, ids);
-    place(i + 3, count, i32x4.extract_lane(ranks, 3), kept, from, values, ids);
-  }
+  placeAll(keys, count, kept, from, 0, values, ids);
 }
 
 /** Puts a candidate among the best so far (`held` of at most k, in order): before what is smaller, after its equals. */
@@ -113,6 +121,33 @@ function selectLargest(from: usize, columns: i32, k: i32, values: usize, ids: us
   else selectByDigits(from, columns, k, values, ids);
 }
 
+/** A mass of 1: see threshold-mass.ts of core. */
+const WHOLE: i32 = 1073741824;
+
+/** Bytes of the keys of a row of RANKED_COLUMNS, and of what is read behind them. */
+const KEYS_BYTES: usize = 1040;
+
+/**
+ * As sortRow and then countTo, of the values alone that are larger than an even share of what may be left out: of probabilities those are enough, and
+ * half of them. Returns 0 where they do not sum up to `limit`: then nothing is known.
+ */
+function selectMass(from: usize, columns: i32, k: i32, limit: i32, values: usize, ids: usize): i32 {
+  const all = threadScratch(), keys = all + KEYS_BYTES, names = keys + KEYS_BYTES;
+  const least = <f32>(WHOLE - limit) / (<f32>WHOLE * <f32>columns);
+  writeKeys(from, columns, all);
+  let count: usize = 0;
+  for (let i: usize = 0; i < <usize>columns << 2; i += 4) {
+    store<i32>(keys + count, load<i32>(all + i));
+    store<i32>(names + count, <i32>(i >> 2));
+    count += <usize>(load<f32>(from + i) > least) << 2;
+  }
+  const chosen = <i32>(count >> 2);
+  v128.store(keys + count, i32x4.splat(i32.MIN_VALUE));
+  placeAll(keys, chosen, k, from, names, values, ids);
+  const kept = min(k, chosen);
+  return max(0, countTo(values, kept, limit));
+}
+
 /**
  * XMoE, Algorithm 1; partial sums are rounded, left to right. `mask` may be 0. `all`: the threshold is at least 1, all K are
  * wanted.
@@ -124,8 +159,13 @@ export function thresholdSelect(
     const at = (row * k) << 2;
     let wanted = 0;
     if (mask == 0 || load<u8>(mask + row) != 0) {
-      selectLargest(p + ((row * columns) << 2), columns, k, values + at, ids + at);
-      wanted = all == 0 ? countTo(values + at, k, limit) : k;
+      const from = p + ((row * columns) << 2);
+      if (k > INSERTED && columns <= RANKED_COLUMNS && all == 0) wanted = selectMass(from, columns, k, limit, values + at, ids + at);
+      if (wanted === 0) {
+        selectLargest(from, columns, k, values + at, ids + at);
+        const reached = all == 0 ? countTo(values + at, k, limit) : k;
+        wanted = reached < 0 ? k : reached;
+      }
     }
     const rest = (k - wanted) << 2;
     memory.fill(values + at + (wanted << 2), 0, rest);
@@ -134,16 +174,16 @@ export function thresholdSelect(
   }
 }
 
-/** The smallest m whose first m values sum to `limit` units of 2^-30, at most k: see threshold-mass.ts of core. */
+/** The smallest m ≤ k whose first m values sum to `limit` units of 1 / WHOLE, −1 if none. */
 @inline
 function countTo(values: usize, k: i32, limit: i32): i32 {
   let mass = 0;
   for (let j = 0; j < k; j++) {
     const p = load<f32>(values + (j << 2));
-    if (p > 0) mass += <i32>(min<f32>(p, 1) * 1073741824); // NaN counts nothing
+    if (p > 0) mass += <i32>(min<f32>(p, 1) * <f32>WHOLE); // NaN counts nothing
     if (mass >= limit) return j + 1;
   }
-  return k;
+  return -1;
 }
 
 export function topK(begin: i32, end: i32, x: usize, values: usize, ids: usize, columns: i32, k: i32): void {
@@ -180,8 +220,8 @@ export function combineExperts(
     const first = (token * choices) << 2;
     const last = list + (listRows(claimRow + first, weights + first, choices, expertOut, bytes, list) << 3);
     let j = 0;
-    for (; j + 16 <= columns; j += 16) {
-      let a = f32x4.splat(0), b = a, c = a, d = a;
+    for (; j + 32 <= columns; j += 32) {
+      let a = f32x4.splat(0), b = a, c = a, d = a, e = a, f = a, g = a, h = a;
       for (let entry = list; entry < last; entry += 8) {
         const from = load<usize>(entry) + (j << 2);
         const weight = v128.load32_splat(entry, 4);
@@ -189,12 +229,20 @@ export function combineExperts(
         b = madd(weight, v128.load(from, 16), b);
         c = madd(weight, v128.load(from, 32), c);
         d = madd(weight, v128.load(from, 48), d);
+        e = madd(weight, v128.load(from, 64), e);
+        f = madd(weight, v128.load(from, 80), f);
+        g = madd(weight, v128.load(from, 96), g);
+        h = madd(weight, v128.load(from, 112), h);
       }
       const at = to + (j << 2);
       v128.store(at, a);
       v128.store(at, b, 16);
       v128.store(at, c, 32);
       v128.store(at, d, 48);
+      v128.store(at, e, 64);
+      v128.store(at, f, 80);
+      v128.store(at, g, 96);
+      v128.store(at, h, 112);
     }
     for (; j < columns; j += 4) {
       const count = min(4, columns - j);

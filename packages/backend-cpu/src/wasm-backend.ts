@@ -109,7 +109,7 @@ async function assemble({ variant, module }: LoadedVariant, { threads, products 
   const { exports: functions } = await webAssembly!.instantiate(module, { env: { memory, sgemm: products?.open(base) ?? noProducts } });
   const pool = createSharedPool(memory, functions.heapBase());
   const threadScratch = (): number => pool.region(THREAD_SCRATCH_BYTES).offset;
-  functions.initializeThread(threadScratch());
+  functions.initializeThread(threadScratch(), 0);
   if (products !== null) functions.useLibrary();
   const link = products === null ? null : { link: products.link, base };
   const team = await createTeam({ module, memory, functions, threads, scratchOf: threadScratch, products: link });

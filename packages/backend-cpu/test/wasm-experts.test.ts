@@ -60,25 +60,26 @@ describe('experts', () => {
     ))).toBeLessThan(2e-5);
   });
 
-  it('expertsGrad takes any rows and widths', () => {
+  it('expertsForward and expertsBackward take any rows and widths', () => {
     fc.assert(fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 4 }), width, width, activation, seed, (T, K, S, D, kind, s) => {
       const claims = hostPermutation([s, 1], T * K);
       const kept = Math.ceil((T * K) / 2);
-      const R = kept + 3;
+      const rowClaim = [...claims.slice(0, kept), -1, -1, -1];
+      const R = rowClaim.length;
       const claimRow = new Int32Array(T * K).fill(-1);
       claims.slice(0, kept).forEach((claim, row) => { claimRow[claim] = row; });
       const given = {
-        pre: input([R, S], s), u: input([R, S], s + 1), weights: input([T, K], s + 2), b2: input([2, D], s + 3), dy: input([T, D], s + 4),
-        rowClaim: input([R], [...claims.slice(0, kept), -1, -1, -1], 'int32'), claimRow: input([T, K], claimRow, 'int32'),
-        offsets: input([3], [0, kept >> 1, kept], 'int32'), dPre: output([R, S]), hidden: output([R, S]), dWeights: output([T, K]), rowWeight: output([R]),
+        x: input([T, D], s), pre: input([R, S], s + 1), weights: input([T, K], s + 2), w1: input([2, D, S], s + 3), b1: input([2, S], s + 4), w2: input([2, S, D], s + 5),
+        b2: input([2, D], s + 6), dy: input([T, D], s + 7), rowToken: input([R], rowClaim.map((claim) => (claim < 0 ? -1 : Math.floor(claim / K))), 'int32'),
+        rowClaim: input([R], rowClaim, 'int32'), claimRow: input([T, K], claimRow, 'int32'), offsets: input([3], [0, kept >> 1, kept], 'int32'),
+        out: output([R, D]), before: output([R, S]), hidden: output([R, S]), rowGradients: output([R, D]), dWeights: output([T, K]),
+        dw1: output([2, D, S]), db1: output([2, S]), dw2: output([2, S, D]), db2: output([2, D]),
       };
-      const error = rig.error(given, (k, o) =>
-        k.expertsGrad(
-          { pre: o.pre, dHidden: o.u, weights: o.weights, b2: o.b2, dy: o.dy, rowClaim: o.rowClaim, claimRow: o.claimRow, offsets: o.offsets },
-          { dPre: o.dPre, hidden: o.hidden, dWeights: o.dWeights, rowWeight: o.rowWeight },
-          { activation: kind },
-        ));
-      expect(error).toBeLessThan(1e-5);
+      const error = rig.error(given, (k, { out, before, hidden, rowGradients, dWeights, dw1, db1, dw2, db2, ...o }) => {
+        k.expertsForward({ ...o, rowSelf: null }, { out, pre: before, hidden }, { activation: kind });
+        k.expertsBackward({ ...o, rowSelf: null }, { rowGradients, dWeights, dw1, db1, dw2, db2 }, { activation: kind });
+      });
+      expect(error).toBeLessThan(2e-5);
     }), runs);
   });
 });

@@ -26,7 +26,7 @@ it('calls every kernel before it waits', async () => {
   expect((await results).length).toBeGreaterThan(10);
 });
 
-it.each(['softmax', 'biasActivation', 'biasActivationGrad', 'crossEntropyGrad', 'attention', 'attentionGrad', 'layerNormGrad', 'expertsGrad', 'adamStep'] as const)(
+it.each(['softmax', 'biasActivation', 'biasActivationGrad', 'crossEntropyGrad', 'attention', 'attentionGrad', 'layerNormGrad', 'expertsBackward', 'adamStep'] as const)(
   'notices a %s that is wrong', async (name) => {
     const plain = createCpuBackend();
     const kernels = { ...plain.kernels, [name]: () => undefined };

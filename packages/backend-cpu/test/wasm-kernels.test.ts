@@ -168,6 +168,23 @@ describe('routing', () => {
     }), { numRuns: 100 });
   });
 
+  it('thresholdSelect of many choices takes probabilities that reach the threshold and such that do not', () => {
+    const shaped = fc.tuple(fc.integer({ min: 17, max: 256 }), fc.constantFrom(0.5, 1, 1.5), fc.integer({ min: 0, max: 6 }), fc.integer({ min: 1, max: 1e6 }));
+    fc.assert(fc.property(shaped, fc.double({ min: 0, max: 0.999, noNaN: true }), ([C, mass, spread, s], threshold) => {
+      const rows = [0, 1, 2].map((row) => {
+        const exponents = Array.from(randoms(C, s + row), (number) => Math.exp(spread * number));
+        const total = exponents.reduce((sum, term) => sum + term, 0);
+        return exponents.map((term) => (mass * term) / total);
+      });
+      for (const k of [C, 17]) {
+        const given = { p: input([3, C], rows.flat()), best: output([3, k]), ids: output([3, k], 'int32'), counts: output([3], 'int32') };
+        expect(rig.error(given, (kernels, o) => kernels.thresholdSelect(
+          { p: o.p, mask: null, threshold: null }, { values: o.best, indices: o.ids, counts: o.counts }, { threshold },
+        ))).toBe(0);
+      }
+    }), { numRuns: 60 });
+  });
+
   it('argReduce of rows takes ties, NaN and infinities as the plain kernel does', () => {
     const shaped = fc.integer({ min: 1, max: 23 }).chain((size) => fc.tuple(fc.constant(size), fc.array(value, { minLength: 5 * size, maxLength: 5 * size })));
     fc.assert(fc.property(shaped, fc.constantFrom('max', 'min'), ([size, values], op) => {

@@ -11,7 +11,7 @@ import type * as probe from '../src/engine/probe.js';
 import * as revectorize from '../src/engine/revectorize.js';
 import type * as selfCheck from '../src/engine/self-check.js';
 import { noProducts } from '../src/engine/products.js';
-import { createTeam, type TeamOptions } from '../src/engine/team.js';
+import { chunkOf, createTeam, type TeamOptions } from '../src/engine/team.js';
 import { loadVariant } from '../src/engine/variants.js';
 import { webAssembly } from '../src/engine/webassembly.js';
 
@@ -35,7 +35,7 @@ async function teamWith(change: (code: string) => string, more: Partial<TeamOpti
   const { module } = await loadVariant('simd');
   const memory = new webAssembly!.Memory({ initial: 64, maximum: 65536, shared: true });
   const { exports: functions } = await webAssembly!.instantiate(module, { env: { memory, sgemm: noProducts } });
-  functions.initializeThread(2 ** 20);
+  functions.initializeThread(2 ** 20, 0);
   const start = (code: string, data: object) => startWorker(change(code), data);
   return createTeam({ module, memory, functions, threads: 2, scratchOf: () => 2 ** 21, start, ...more });
 }
@@ -53,6 +53,13 @@ const OUTSIDE = [0xfffffff0, 0xfffffff0, 0xfffffff0, ...GEMM.slice(3)];
 function repeatUntilThrown(run: () => void): void {
   for (let i = 0; i < 20_000; i++) run();
 }
+
+it('cuts few items so that no thread has much more of them than the others', () => {
+  expect(chunkOf(16, 16, 2)).toBe(2); // three pieces per thread would be 9 and 7 items
+  expect(chunkOf(8, 8, 2)).toBe(2);
+  expect(chunkOf(6000, 63, 2)).toBe(1000); // no more pieces than are worth it
+  expect(chunkOf(16, 2, 2)).toBe(8); // nor than were allowed
+});
 
 describe('a kernel that fails', () => {
   it('on the calling thread, alone or with others, is named', async () => {

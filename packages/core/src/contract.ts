@@ -1,4 +1,4 @@
-// The contract between core and backends: every primitive in one place. Signatures only; no code.
+// The contract between core and backends: every primitive here, but those of experts in contract-experts.ts. Signatures only; no code.
 //
 // Rules that hold for every row:
 // - A call is `kernel(inputs, outputs, attributes)`: operands by name, so that none can be taken for another. A field holds an operand, a
@@ -12,6 +12,7 @@
 // - Any size may be 0. Index operands are int32.
 // - NaN: element-wise ops, sums, max and min pass it on; orders (argReduce, topK, sortByKey) put it last; as an integer it is 0.
 // - Ties break on the lowest index. Sums over scattered rows run in ascending source order. Results are deterministic.
+import type { ExpertKernels } from './contract-experts.js';
 import type { DType, TensorData } from './dtype.js';
 
 /** Storage on a backend. Only the backend that made it looks inside. */
@@ -147,7 +148,7 @@ export interface RequiredKernels {
 }
 
 /** Primitives a backend may implement for speed. Core has a fallback for each, written in required ones. */
-export interface FusedKernels {
+export interface FusedKernels extends ExpertKernels {
   /**
    * Softmax of the last axis. x float [R, C], out float (may be float32 for float16 x). A row of −∞ gives zeros; a row that
    * holds NaN or +∞ has no softmax and becomes NaN.
@@ -257,50 +258,6 @@ export interface FusedKernels {
     inputs: { expertIds: Operand; scores: Operand },
     outputs: { rowClaim: Operand; rowToken: Operand; claimRow: Operand; offsets: Operand; wanted: Operand; load: Operand },
     attributes: { dispatch: DispatchPath; rankOnly: boolean },
-  ): void;
-  /**
-   * out[r] = activation(x[rows[r]] · w[g] + bias[g]) for the rows r of segment g (offsets[g] ≤ r < offsets[g+1]): a grouped matmul
-   * with gather on load, and bias and activation in its epilogue. Zero (out and pre) where rows[r] is outside 0 … X−1 and from
-   * offsets[G] on; such rows should cost nothing.
-   * x [X, K]; rows int32 [R], or null for r itself (X = R); w [G, K, M] ([G, M, K] if transposeW); bias float32 or x's dtype
-   * [G, M], or null; offsets int32 [G + 1] ascending from 0; out [R, M]; pre [R, M], or null: what the activation was applied to.
-   */
-  groupedLinear(
-    inputs: { x: Operand; rows: Operand | null; w: Operand; bias: Operand | null; offsets: Operand },
-    outputs: { out: Operand; pre: Operand | null }, attributes: { transposeW: boolean; activation: Activation },
-  ): void;
-  /**
-   * dw[g] = Σ_r scale[r] · x[xRows[r]]ᵀ · dy[dyRows[r]] and dbias[g] = Σ_r scale[r] · dy[dyRows[r]] over the rows r of segment g,
-   * ascending r; zero for an empty segment. An index outside is a row of zeros.
-   * x [X, K], dy [Y, M], xRows and dyRows int32 [R], or null for r itself, scale float32 [R] or null for 1, offsets int32 [G + 1],
-   * dw [G, K, M] and dbias [G, M] (or null) float32 or x's dtype.
-   */
-  groupedLinearWeightGrad(
-    inputs: { x: Operand; xRows: Operand | null; dy: Operand; dyRows: Operand | null; scale: Operand | null; offsets: Operand },
-    outputs: { dw: Operand; dbias: Operand | null },
-  ): void;
-  /**
-   * The middle of the experts' backward pass, from what goes into the activation instead of saved expert outputs. For row r of
-   * expert g with claim c = rowClaim[r] of token t, h = activation(pre[r]) and u = dHidden[r], which is dy[t] · w2[g]ᵀ without the
-   * claim's weight: hidden[r] = h; dPre[r] = u ∘ activation'(pre[r]), without the weight too: its readers scale by row;
-   * dWeights[c] = h·u + b2[g]·dy[t]; rowWeight[r] = weights[c]. All zero for an empty row; dWeights 0 for a claim without a row.
-   * pre, dHidden, dPre, hidden [R, S]; weights, dWeights float32 [T, K]; b2 float32 or pre's dtype [G, D]; dy [T, D];
-   * rowClaim int32 [R]; claimRow int32 [T, K]; offsets int32 [G + 1]; rowWeight float32 [R]. dWeights may be null: not wanted,
-   * and b2, dy, claimRow and offsets are not read.
-   */
-  expertsGrad(
-    inputs: { pre: Operand; dHidden: Operand; weights: Operand; b2: Operand; dy: Operand; rowClaim: Operand; claimRow: Operand; offsets: Operand },
-    outputs: { dPre: Operand; hidden: Operand; dWeights: Operand | null; rowWeight: Operand }, attributes: { activation: Activation },
-  ): void;
-  /**
-   * out[t] = Σ_j weights[t, j] · expertOut[claimRow[t, j]] (skipping −1). expertOut [R, D], weights float32 [T, K],
-   * claimRow int32 [T, K], rowClaim int32 [R] (its inverse: t·K + j of each row, −1 for an empty row), out [T, D].
-   */
-  combineExperts(inputs: { expertOut: Operand; weights: Operand; claimRow: Operand; rowClaim: Operand }, outputs: { out: Operand }): void;
-  /** dExpertOut[r] = weight · dy[token], zero for an empty row; dWeights[t, j] = expertOut[row]·dy[t], 0 where −1. */
-  combineExpertsGrad(
-    inputs: { expertOut: Operand; weights: Operand; claimRow: Operand; rowClaim: Operand; dy: Operand },
-    outputs: { dExpertOut: Operand; dWeights: Operand },
   ): void;
 }
 

@@ -6,7 +6,7 @@ import { createConstants, type Constants } from './constants.js';
 import { watchKernels, type NonFiniteWatch } from './debug.js';
 import { bytesPerElement, inferDType, type DType, type TensorData } from './dtype.js';
 import { XMoEError } from './errors.js';
-import { createFallbacks } from './fallbacks/index.js';
+import { createFallbacks, onlyPresent } from './fallbacks/index.js';
 import { groupedProductsOn, type GroupedProducts } from './grouped-products.js';
 import { timeKernels } from './kernel-timer.js';
 import { numbersOf, requireDTypeName, requireElements, requireShape } from './host-values.js';
@@ -66,8 +66,7 @@ export class Engine {
     const debug = options.debug ?? 'off';
     this.#recordSites = debug === 'leaks' || debug === 'all';
     const fallbacks = createFallbacks(backend);
-    // A kernel that a backend lists as undefined is as good as absent.
-    const own = Object.fromEntries(Object.entries(backend.kernels).filter(([, kernel]) => kernel !== undefined));
+    const own = onlyPresent(backend.kernels);
     this.fallbackNames = Object.keys(fallbacks).filter((name) => !(name in own));
     this.groupedProducts = groupedProductsOn(backend, this.fallbackNames);
     const plain = { ...fallbacks, ...own } as Kernels;

@@ -8,6 +8,7 @@ import { crossEntropyGrad, crossEntropyStats } from './cross-entropy.js';
 import { dispatchClaims } from './dispatch.js';
 import { dropout } from './dropout.js';
 import { cast, fill, iota, random, unary } from './elementwise.js';
+import { expertsBackward, expertsForward } from './expert-pass.js';
 import { expertsGrad, groupedLinear, groupedLinearWeightGrad } from './experts.js';
 import type { HostView, ViewInputs, ViewOutputs } from './host-view.js';
 import { addAlongLast, addRows, gatherRows, scatterAddRows, takeAlongLast } from './indexing.js';
@@ -50,7 +51,7 @@ export const HOST_KERNELS: { readonly [Name in KernelName]: HostKernel<Name> } =
   attention, attentionGrad, dropout,
   adamStep, addRows, sumSquares,
   thresholdSelect, dispatchClaims,
-  groupedLinear, groupedLinearWeightGrad, expertsGrad, combineExperts, combineExpertsGrad,
+  groupedLinear, groupedLinearWeightGrad, expertsGrad, expertsForward, expertsBackward, combineExperts, combineExpertsGrad,
 };
 
 /** Primitives whose outputs are read too. */

@@ -1,4 +1,4 @@
-// The experts as one op with a gradient of its own, on the fused kernels of the contract. Forward: gather, W1, activation; W2;
+// The experts as one op with a gradient of its own, on two fused kernels of the contract. Forward: gather, W1, activation, W2;
 // combine. Neither gathered rows, nor hidden units after the activation, nor expert outputs are kept for the backward pass:
 // docs/decisions/0012. Which row holds what is the plan's matter.
 import { customGradient, cast, less, select, type Activation, type Backward, type Tensor } from '@xmoe/core';
@@ -31,24 +31,17 @@ function forward({ x, weights, plan, experts, activation, inspect }: FusedExpert
   const { w1, b1, w2, b2 } = experts;
   const { rows: R, rowToken, rowClaim, claimRow, offsets } = plan;
   const [width, hiddenSize] = w1.shape.slice(1) as [number, number];
-  const own = ownRows(plan);
+  const rowSelf = ownRows(plan);
   const pre = recording ? engine.empty([R, hiddenSize], dtype) : null;
   const outputs = engine.scope(() => {
-    const hidden = engine.empty([R, hiddenSize], dtype);
-    engine.kernels.groupedLinear(
-      { x, rows: rowToken, w: cast(w1, dtype), bias: b1, offsets },
-      { out: hidden, pre }, { transposeW: false, activation },
-    );
-    const inspected = inspect ? [inspect(hidden)] : [];
+    const hidden = inspect ? engine.empty([R, hiddenSize], dtype) : null;
     const rows = engine.empty([R, width], dtype);
-    engine.kernels.groupedLinear(
-      { x: hidden, rows: own, w: cast(w2, dtype), bias: b2, offsets },
-      { out: rows, pre: null }, { transposeW: false, activation: 'none' },
-    );
-    hidden.dispose();
-    return [combine(rows, weights, claimRow, rowClaim, x), ...inspected];
+    engine.scope(() => engine.kernels.expertsForward(
+      { x, rowToken, rowSelf, w1: cast(w1, dtype), b1, w2: cast(w2, dtype), b2, offsets }, { out: rows, pre, hidden }, { activation },
+    ));
+    return [combine(rows, weights, claimRow, rowClaim, x), ...(inspect ? [inspect(hidden!)] : [])];
   });
-  return { outputs, saved: pre ? [x, weights, w1, w2, b2, pre, rowToken, rowClaim, claimRow, offsets, ...(own ? [own] : [])] : [] };
+  return { outputs, saved: pre ? [x, weights, w1, w2, b2, pre, rowToken, rowClaim, claimRow, offsets, ...(rowSelf ? [rowSelf] : [])] : [] };
 }
 
 /**
@@ -57,38 +50,22 @@ function forward({ x, weights, plan, experts, activation, inspect }: FusedExpert
  */
 function backwardOf(activation: Activation, { dtype: b1DType, shape: b1Shape }: Tensor): Backward {
   return ([upstream], saved, needs) => {
-    const [x, weights, w1, w2, b2, pre, rowToken, rowClaim, claimRow, offsets, own = null] = saved as [
+    const [x, weights, w1, w2, b2, pre, rowToken, rowClaim, claimRow, offsets, rowSelf = null] = saved as [
       Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor?,
     ];
     const { engine, dtype } = x;
     const [forX, forWeights, forW1, forB1, forW2, forB2] = needs;
-    const dy = upstream!;
-    const perHidden = (): Tensor => engine.empty(pre.shape, dtype); // [R, s]
-    const [dHidden, dPre, hidden, rowWeight] = [perHidden(), perHidden(), perHidden(), engine.empty([rowClaim.size])];
-    const dWeights = forWeights ? engine.empty(weights.shape) : null;
-    engine.scope(() => engine.kernels.groupedLinear(
-      { x: dy, rows: rowToken, w: cast(w2, dtype), bias: null, offsets },
-      { out: dHidden, pre: null }, { transposeW: true, activation: 'none' },
-    ));
-    engine.kernels.expertsGrad({ pre, dHidden, weights, b2, dy, rowClaim, claimRow, offsets }, { dPre, hidden, dWeights, rowWeight }, { activation });
-    dHidden.dispose();
-    const dw2 = forW2 || forB2 ? engine.empty(w2.shape, w2.dtype) : null;
-    const db2 = forB2 ? engine.empty(b2.shape, b2.dtype) : null;
-    if (dw2) engine.kernels.groupedLinearWeightGrad({ x: hidden, xRows: null, dy, dyRows: rowToken, scale: rowWeight, offsets }, { dw: dw2, dbias: db2 });
-    hidden.dispose();
-    const dw1 = forW1 || forB1 ? engine.empty(w1.shape, w1.dtype) : null;
-    const db1 = forB1 ? engine.empty(b1Shape, b1DType) : null;
-    if (dw1) engine.kernels.groupedLinearWeightGrad({ x, xRows: rowToken, dy: dPre, dyRows: null, scale: rowWeight, offsets }, { dw: dw1, dbias: db1 });
-    const dx = forX
-      ? engine.scope(() => {
-          const rows = engine.empty([rowClaim.size, x.shape[1]!], dtype);
-          engine.kernels.groupedLinear(
-            { x: dPre, rows: own, w: cast(w1, dtype), bias: null, offsets },
-            { out: rows, pre: null }, { transposeW: true, activation: 'none' },
-          );
-          return combine(rows, weights, claimRow, rowClaim, x);
-        })
-      : null;
+    const like = ({ shape, dtype: own }: Tensor): Tensor => engine.empty(shape, own);
+    const [dWeights, dw1, dw2] = [forWeights ? engine.empty(weights.shape) : null, forW1 ? like(w1) : null, forW2 ? like(w2) : null];
+    const [db1, db2] = [forB1 ? engine.empty(b1Shape, b1DType) : null, forB2 ? like(b2) : null];
+    const dx = engine.scope(() => {
+      const rowGradients = forX ? engine.empty([rowClaim.size, x.shape[1]!], dtype) : null;
+      engine.scope(() => engine.kernels.expertsBackward(
+        { x, pre, weights, w1: cast(w1, dtype), w2: cast(w2, dtype), b2, dy: upstream!, rowToken, rowSelf, rowClaim, claimRow, offsets },
+        { rowGradients, dWeights, dw1, db1, dw2, db2 }, { activation },
+      ));
+      return rowGradients && combine(rowGradients, weights, claimRow, rowClaim, x);
+    });
     return [dx, dWeights, dw1, db1, dw2, db2];
   };
 }

@@ -28,8 +28,8 @@ describe.each<[string, () => Backend | Promise<Backend>, rows: boolean, gradient
   ['cpu:plain', createCpuBackend, true, true],
   ['cpu:wasm', () => createWasmBackend({ threads: 1 }), true, true],
   ['a device that multiplies them for gradients of weights', () => ({ ...createCpuBackend(), capabilities: { ...createCpuBackend().capabilities, skipsEmptyRows: 'linear' } }), true, false],
-  ['fallbacks for the gradients of weights', () => withoutKernels(createCpuBackend(), 'groupedLinearWeightGrad'), true, false],
-  ['fallbacks', () => withoutKernels(createCpuBackend(), 'groupedLinear', 'groupedLinearWeightGrad', 'expertsGrad'), false, false],
+  ['fallbacks for the gradients of weights', () => withoutKernels(createCpuBackend(), 'groupedLinearWeightGrad', 'expertsBackward'), true, false],
+  ['fallbacks', () => withoutKernels(createCpuBackend(), 'groupedLinear', 'groupedLinearWeightGrad', 'expertsGrad', 'expertsForward', 'expertsBackward'), false, false],
   ['tfjs:wasm', () => createTfjsBackendFor('wasm'), false, false],
   ['tfjs:cpu', () => createTfjsBackendFor('cpu'), false, false],
 ])('on %s', (_, open, skipsRows, skipsGradients) => {

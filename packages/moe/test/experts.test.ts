@@ -9,8 +9,10 @@ import { createTopKRouter } from '@xmoe/routers';
 const [T, N, d, s, K] = [24, 4, 6, 10, 2];
 const calls: string[] = [];
 const backend = createCpuBackend();
+// Without the two kernels of whole passes, so that the calls of those that they are made of are seen.
+const { expertsForward: _forward, expertsBackward: _backward, ...parts } = backend.kernels;
 const recorded = Object.fromEntries(
-  Object.entries(backend.kernels).map(([name, kernel]) => [name, (...operands: never[]) => (calls.push(name), (kernel as (...rest: never[]) => void)(...operands))]),
+  Object.entries(parts).map(([name, kernel]) => [name, (...operands: never[]) => (calls.push(name), (kernel as (...rest: never[]) => void)(...operands))]),
 ) as unknown as RequiredKernels;
 const engine = createEngine({ ...backend, kernels: recorded });
 afterAll(() => engine.dispose());

@@ -15,6 +15,7 @@ async function launchAll(profile: DeviceProfile, bindingBytes = profile.limits.m
   const refused = new Map<KernelName, string>();
   let ran = 0;
   for (const item of conformanceCases()) {
+    if (!(item.primitive in backend.kernels)) continue; // made of others, which have cases
     const operands = Object.fromEntries(Object.entries(item.operands).map(([name, { shape, dtype }]) => [name, { buffer: backend.allocate(dtype, sizeOf(shape)), shape, dtype }]));
     try {
       item.run(backend.kernels as Kernels, operands);

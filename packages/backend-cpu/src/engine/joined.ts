@@ -1,7 +1,7 @@
 // The kernels besides products that gain by being re-vectorised: softmax, attention, GELU, some gradients, AdamW. Each called once on
 // small operands, so that V8 compiles it then, and compared with the plain kernels. What is not here is memory-bound, or V8 finds no pairs in it:
 // docs/decisions/0059 has the figures.
-import type { Backend, DType, Kernels, Operand, TensorData } from '@xmoe/core';
+import type { Activation, Backend, DType, Kernels, Operand, TensorData } from '@xmoe/core';
 import { createCpuBackend } from '../backend.js';
 
 const [ROWS, COLUMNS] = [5, 21]; // pairs of vectors, one vector, and a rest
@@ -67,23 +67,26 @@ function callGradients(kernels: Kernels, make: Make): Operand[] {
   const [x, dy, gamma, mean, rstd] = [rows(), rows(), vector(COLUMNS), vector(ROWS), vector(ROWS)];
   const [dx, dgamma, dbeta] = [rows(), vector(COLUMNS), vector(COLUMNS)];
   kernels.layerNormGrad({ x, gamma, mean, rstd, dy }, { dx, dgamma, dbeta });
-  // Each row is the one claim of its token, all of one expert.
-  const claims = (): Operand => make([ROWS, 1], 'int32', (i) => i);
-  const offsets = make([2], 'int32', (i) => i * ROWS);
-  const ofExperts = ACTIVATIONS.flatMap((activation) => {
-    const [dPre, hidden, dWeights, rowWeight] = [rows(), rows(), make([ROWS, 1]), vector(ROWS)];
-    const rowClaim = make([ROWS], 'int32', (i) => i);
-    kernels.expertsGrad(
-      { pre: x, dHidden: dy, weights: make([ROWS, 1]), b2: make([1, COLUMNS]), dy: rows(), rowClaim, claimRow: claims(), offsets },
-      { dPre, hidden, dWeights, rowWeight }, { activation },
-    );
-    return [dPre, hidden, dWeights];
-  });
+  const ofExperts = ACTIVATIONS.flatMap((activation) => callExperts(kernels, make, activation));
   const hyper = make([10], 'float32', (i) => [0.01, 0.9, 0.95, 1e-8, 0.1, 0.1, 0.05, 1, 0.1, 0.05][i]);
   const [parameter, m] = [vector(COLUMNS), vector(COLUMNS)];
   const v = make([COLUMNS], 'float32', (i) => i / COLUMNS);
   kernels.adamStep({ gradients: [vector(COLUMNS)], hyper }, { parameters: [parameter], m: [m], v: [v] }, { decay: true });
   return [dx, dgamma, dbeta, ...ofExperts, parameter, m, v];
+}
+
+/** Each row is the one claim of its token, all of one expert. */
+function callExperts(kernels: Kernels, make: Make, activation: Activation): Operand[] {
+  const rows = (): Operand => make([ROWS, COLUMNS]);
+  const [itself, claimRow] = [make([ROWS], 'int32', (i) => i), make([ROWS, 1], 'int32', (i) => i)];
+  const offsets = make([2], 'int32', (i) => i * ROWS);
+  const [w1, w2] = [make([1, COLUMNS, COLUMNS]), make([1, COLUMNS, COLUMNS])];
+  const [rowGradients, dWeights, dw2] = [rows(), make([ROWS, 1]), make([1, COLUMNS, COLUMNS])];
+  kernels.expertsBackward(
+    { x: rows(), pre: rows(), weights: make([ROWS, 1]), w1, w2, b2: make([1, COLUMNS]), dy: rows(), rowToken: itself, rowSelf: null, rowClaim: itself, claimRow, offsets },
+    { rowGradients, dWeights, dw1: null, db1: null, dw2, db2: null }, { activation },
+  );
+  return [rowGradients, dWeights, dw2];
 }
 
 /** Whether the joined kernels of `backend` compute what the plain ones do. Computes before it first waits. */

@@ -33,6 +33,8 @@ export interface TeamOptions {
 
 /** More pieces even out a thread that other programs slow down; fewer cost less. */
 const PIECES_PER_THREAD = 3;
+/** Or one more, where that leaves the busiest thread less to do: of 16 experts two threads take 8 and 8 so, not 9 and 7. */
+const MORE_PIECES_PER_THREAD = 4;
 /** A piece takes milliseconds. A worker that holds one for this long is dead or stopped. */
 const STALL_MILLISECONDS = 60_000;
 
@@ -43,7 +45,7 @@ export async function createTeam({
   const names = Object.keys(functions);
   const board = createJobBoard(memory, names, mayBlock());
   let broken: XMoEError | undefined;
-  let workers = await startAll(threads - 1, (index) => start(WORKER_SOURCE, { module, memory, scratch: scratchOf(index), names, products }));
+  let workers = await startAll(threads - 1, (index) => start(WORKER_SOURCE, { module, memory, scratch: scratchOf(index), index: index + 1, names, products }));
   for (const worker of workers) {
     worker.onDeath((reason) => {
       broken ??= workerError(`a worker died: ${reason}`);
@@ -61,9 +63,9 @@ export async function createTeam({
   function run(kernel: string, total: number, grain: number, args: readonly number[]): void {
     if (broken) throw broken;
     if (total <= 0) return;
-    const wanted = Math.min(Math.ceil(total / Math.max(1, grain)), workers.length === 0 ? 1 : PIECES_PER_THREAD * threads, MAXIMUM_PIECES);
-    if (wanted <= 1) return runAlone(kernel, total, args);
-    const chunk = Math.ceil(total / wanted);
+    const most = workers.length === 0 ? 1 : Math.min(Math.ceil(total / Math.max(1, grain)), MAXIMUM_PIECES);
+    if (most <= 1) return runAlone(kernel, total, args);
+    const chunk = chunkOf(total, most, threads);
     const job = { kernel, total, chunk, pieces: Math.ceil(total / chunk), args };
     board.publish(job, Math.min(job.pieces, threads) - 1);
     const failure = board.takePieces(job, functions[kernel]);
@@ -82,6 +84,14 @@ export async function createTeam({
   }
 
   return { threads, run, stop };
+}
+
+/** Items per piece, of at most `most` pieces. */
+export function chunkOf(total: number, most: number, threads: number): number {
+  const itemsOf = (perThread: number): number => Math.ceil(total / Math.min(perThread * threads, most));
+  const [usual, more] = [itemsOf(PIECES_PER_THREAD), itemsOf(MORE_PIECES_PER_THREAD)];
+  const busiest = (chunk: number): number => Math.ceil(Math.ceil(total / chunk) / threads) * chunk;
+  return busiest(more) < busiest(usual) ? more : usual;
 }
 
 async function startAll(count: number, start: (index: number) => Promise<PlatformWorker>): Promise<PlatformWorker[]> {

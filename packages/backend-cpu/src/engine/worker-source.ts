@@ -7,10 +7,10 @@ import { OPEN_PRODUCTS } from './products.js';
 const SPINS = 20_000;
 
 export const WORKER_SOURCE = `'use strict';
-const serve = async ({ module, memory, scratch, names, products }) => {
+const serve = async ({ module, memory, scratch, index, names, products }) => {
   const sgemm = products === null ? () => {} : (${OPEN_PRODUCTS})(require, products.link, products.base);
   const { exports } = await WebAssembly.instantiate(module, { env: { memory, sgemm } });
-  exports.initializeThread(scratch);
+  exports.initializeThread(scratch, index);
   if (products !== null) exports.useLibrary();
   const kernels = names.map((name) => exports[name]);
   const words = new Int32Array(memory.buffer, 0, ${layout.MEMORY_BASE / 4});

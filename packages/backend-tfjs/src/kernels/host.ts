@@ -5,7 +5,7 @@ import type { HostArray } from '../box.js';
 import type { Memory } from '../memory.js';
 
 /** Made of products and activations of the build (experts.ts, wasm-attention.ts), or of other primitives by core. */
-const ELSEWHERE = ['attention', 'attentionGrad', 'dispatchClaims', 'groupedLinear', 'groupedLinearWeightGrad', 'expertsGrad'] as const;
+const ELSEWHERE = ['attention', 'attentionGrad', 'dispatchClaims', 'groupedLinear', 'groupedLinearWeightGrad', 'expertsGrad', 'expertsForward', 'expertsBackward'] as const;
 
 export type HostKernels = Omit<Kernels, (typeof ELSEWHERE)[number]>;
 

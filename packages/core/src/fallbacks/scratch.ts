@@ -1,16 +1,19 @@
 // Temporary operands for fallbacks: a small vocabulary of required primitives that allocate their result.
 // Freed together when the fallback returns. Not for users: they have tensors.
-import type { Backend, BinaryOp, CompareOp, Operand, ReduceOp, RequiredKernels, UnaryOp } from '../contract.js';
+import type { Backend, BinaryOp, CompareOp, FusedKernels, Operand, ReduceOp, RequiredKernels, UnaryOp } from '../contract.js';
 import type { DType } from '../dtype.js';
 import { axisView, collapseBroadcast, padRank, sizeOf, broadcastShapes } from '../shape.js';
 
 export class Scratch {
   readonly kernels: RequiredKernels;
+  /** For fallbacks that are made of other fused primitives: the backend's own, or their fallbacks. */
+  readonly fused: FusedKernels;
   readonly #backend: Backend;
   readonly #made: Operand[] = [];
 
-  constructor(backend: Backend) {
+  constructor(backend: Backend, fused: FusedKernels) {
     this.#backend = backend;
+    this.fused = fused;
     this.kernels = backend.kernels;
   }
 

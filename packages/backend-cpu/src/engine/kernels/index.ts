@@ -30,7 +30,7 @@ export function createWasmKernels(runtime: WasmRuntime, plain: Kernels): Partial
     ...createDispatch(runtime),
     ...createDropout(runtime),
     ...createElementwise(runtime, plain),
-    ...createExperts(runtime),
+    ...createExperts(runtime, plain),
     ...createGrouped(runtime, plain),
     ...createIndexing(runtime, plain),
     ...createMovement(runtime, plain),

@@ -8,6 +8,7 @@ import * as crossEntropy from './cross-entropy.js';
 import * as dispatch from './dispatch.js';
 import * as dropout from './dropout.js';
 import * as elementwise from './elementwise.js';
+import * as expertPass from './expert-pass.js';
 import * as experts from './experts.js';
 import * as indexing from './indexing.js';
 import * as matmul from './matmul.js';
@@ -40,6 +41,8 @@ const FUSED: Record<keyof FusedKernels, readonly ConformanceCase[]> = {
   groupedLinear: experts.groupedLinear,
   groupedLinearWeightGrad: experts.groupedLinearWeightGrad,
   expertsGrad: experts.expertsGrad,
+  expertsForward: expertPass.expertsForward,
+  expertsBackward: expertPass.expertsBackward,
   combineExperts: routing.combineExperts,
   combineExpertsGrad: routing.combineExpertsGrad,
 };
