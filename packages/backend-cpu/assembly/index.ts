@@ -10,7 +10,7 @@ export * from './dispatch';
 export { dropout, random } from './dropout';
 export * from './elementwise';
 export * from './expert-pass';
-export { slopeNone, slopeRelu, slopeTanh, slopeErf } from './experts';
+export * from './experts';
 export * from './grouped';
 export * from './indexing';
 export { copyRows, copyRuns, transposeMatrices } from './movement';

@@ -1,9 +1,10 @@
-// expertsForward and expertsBackward on the compiled kernels: a block of rows of one expert at a time goes through all products, in the cache.
-import type { Kernels, Operand } from '@xmoe/core';
+// The experts' kernels on the compiled ones. expertsForward and expertsBackward: a block of rows of one expert at a time goes through all products, in the cache.
+import type { Activation, Kernels, Operand } from '@xmoe/core';
 import { floats, int32s } from '../../storage.js';
 import type { WasmRuntime } from '../runtime.js';
 import { KINDS } from './activation.js';
 import { grainOfBlocks } from './blocks.js';
+import { grainOf } from './grain.js';
 import { clearBetween, rowBlocks, totalRows, usedSegments, zeros } from './segments.js';
 
 /** Rows of a block, and hidden units that are computed at once: what is in work of them, 1 MiB at most, stays in the second-level cache. */
@@ -12,10 +13,22 @@ const BLOCK_UNITS = 256;
 const LEAST_ROWS = 64;
 const IN_WORK_FLOATS = 2 ** 18;
 
-export function createExperts(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'expertsForward' | 'expertsBackward'> {
+/** The compiled expertsGrad of each activation. */
+const GRADIENTS: Record<Activation, string> = { none: 'expertsGrad', relu: 'expertsGradRelu', 'gelu-tanh': 'expertsGradTanh', 'gelu-erf': 'expertsGradErf' };
+
+export function createExperts(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'expertsGrad' | 'expertsForward' | 'expertsBackward'> {
   const { pointer } = runtime;
   const pointerOr0 = (operand: Operand | null): number => (operand === null ? 0 : pointer(operand));
   return {
+    expertsGrad({ pre, dHidden, weights, b2, dy, rowClaim, offsets }, { dPre, hidden, dWeights, rowWeight }, { activation }) {
+      const [R, S] = pre.shape;
+      const D = dy.shape[1];
+      if (dWeights !== null) floats(dWeights).fill(0); // claims without a row
+      runtime.parallel(GRADIENTS[activation], R, grainOf((KINDS[activation][1] + 3) * S + D), [
+        pointer(pre), pointer(dHidden), pointer(weights), pointer(b2), pointer(dy), pointer(rowClaim), pointer(offsets), offsets.shape[0] - 1,
+        pointer(dPre), pointer(hidden), pointerOr0(dWeights), pointer(rowWeight), S, D, weights.shape[1],
+      ]);
+    },
     expertsForward(inputs, outputs, attributes) {
       const { x, rowToken, w1, b1, w2, b2, offsets } = inputs;
       const { out, pre, hidden } = outputs;
