@@ -1,7 +1,8 @@
 // reproduce of every program: from the names of experiments to their runs, and to one report and one JSON about what there is. What the
 // experiments are is the program's.
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { unknownName } from '@xmoe/core';
+import { unknownName, XMoEError } from '@xmoe/core';
 import type { JsonObject } from '@xmoe/files';
 import { replaceFile } from '@xmoe/files/node';
 import { lockRunDirectory } from '@xmoe/train/node';
@@ -31,6 +32,7 @@ export async function reproduceCommand(terminal: Terminal, suite: ExperimentSuit
   await checkFolder(folder, identity);
   terminal.outliveReaders(); // what counts is in files
   const work = { suite, experiments, plan, seeds, folder, options };
+  if (options.reportOnly && !existsSync(folder)) throw new XMoEError('config', `there is no folder ${folder} to report on`, { hint: 'leave --report-only out to begin, or name the --out of experiments that were begun' });
   // Also beside a call that is training: both files are replaced as wholes.
   if (options.reportOnly) return writeReport(terminal, work, null);
   const lock = await lockRunDirectory(folder);

@@ -106,6 +106,11 @@ describe('reproduceCommand', () => {
     expect(html).toContain('not run');
   });
 
+  it('reports on no folder that is not there', async () => {
+    await expect(call(['all'], { out: path('nowhere'), reportOnly: true })).rejects.toThrow(/there is no folder .*nowhere to report on/);
+    expect(existsSync(path('nowhere'))).toBe(false);
+  });
+
   it.each([
     ['a run', 'metrics.jsonl', '', /holds something else than experiments/],
     ['experiments of another scale', 'plan.json', '{"program":"toy","scale":"large","data":null}', /holds experiments of toy at scale large/],
