@@ -1,5 +1,6 @@
 // What every backend on host memory shares: buffers, freeing, transfers. Where arrays lie and who computes is given.
 import { XMoEError, formatShape, sizeOf, type Backend, type Kernels, type Operand, type TensorData } from '@xmoe/core';
+import { createFallbacks } from '@xmoe/core/backend';
 import { decodeHalves, encodeHalves } from './half.js';
 import type { Recorder } from './engine/recorder.js';
 import type { BufferPool } from './pool.js';
@@ -24,12 +25,13 @@ export function createHostBackend({ name, description, library, kernels, pool: o
     return data instanceof Uint16Array ? decodeHalves(data) : data.slice();
   }
 
-  return {
+  const noted = recorder?.noting(kernels) ?? kernels;
+  const backend: Backend = {
     name,
     description,
     library,
     capabilities: { float16: true, maxBufferBytes: 2 ** 31, skipsEmptyRows: 'all', ...(memoryBytes === undefined ? {} : { memoryBytes }) },
-    kernels: recorder?.noting(kernels) ?? kernels,
+    kernels: { ...noted, ...expertsByParts(noted, () => backend) },
     ...(recorder === undefined ? {} : { record: (fn: () => void) => recorder.record(fn) }),
     allocate: (dtype, length) => new CpuBuffer(pool.take(dtype, length), dtype),
     free(buffer) {
@@ -61,5 +63,18 @@ export function createHostBackend({ name, description, library, kernels, pool: o
     readSync,
     memory: () => ({ bytes: pool.bytes() }),
     dispose,
+  };
+  return backend;
+}
+
+type ExpertKernels = Pick<Kernels, 'expertsForward' | 'expertsBackward'>;
+
+/** In float16 what passes from one product to the next is rounded, as between kernels: then a layer has the bits that it has over ranks, where rows travel in between. */
+function expertsByParts(own: ExpertKernels, backend: () => Backend): ExpertKernels {
+  let parts: ExpertKernels | undefined;
+  const chosen = ({ dtype }: Operand): ExpertKernels => (dtype === 'float16' ? (parts ??= createFallbacks(backend())) : own);
+  return {
+    expertsForward: (inputs, outputs, attributes) => chosen(inputs.x).expertsForward(inputs, outputs, attributes),
+    expertsBackward: (inputs, outputs, attributes) => chosen(inputs.x).expertsBackward(inputs, outputs, attributes),
   };
 }
