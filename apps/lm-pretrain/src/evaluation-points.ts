@@ -7,6 +7,7 @@ import type { LayerRouting } from '@xmoe/train';
 import { z } from 'zod';
 import { evaluate, type EvaluationResult } from './evaluate.js';
 import { leakFreeBatchSize } from './finish.js';
+import { searchByHalves } from './search-by-halves.js';
 import type { TrainedRun } from './session.js';
 
 export const evaluationPointSchema = z.strictObject({
@@ -113,16 +114,11 @@ export async function evaluateAt(run: TrainedRun, point: EvaluationPoint, split:
 }
 
 /** The threshold by which tokens of the validation text take `perToken` experts on average over them and the layers, nothing dropped. */
-async function thresholdFor(run: TrainedRun, perToken: number): Promise<number> {
-  let [low, high] = [0, 1];
-  for (let step = 0; step < HALVINGS; step++) {
-    const middle = (low + high) / 2;
-    const { config, result } = await evaluateAt(run, { threshold: middle }, 'validation', WINDOWS_TO_TUNE);
-    const { wantedEvaluation = 0 } = figuresOf(config, result);
-    if (wantedEvaluation < perToken) low = middle;
-    else high = middle;
-  }
-  return (low + high) / 2;
+function thresholdFor(run: TrainedRun, perToken: number): Promise<number> {
+  return searchByHalves(HALVINGS, async (threshold) => {
+    const { config, result } = await evaluateAt(run, { threshold }, 'validation', WINDOWS_TO_TUNE);
+    return (figuresOf(config, result).wantedEvaluation ?? 0) < perToken;
+  });
 }
 
 export function figuresOf(config: LanguageConfig, { loss, perplexity, bitsPerByte, tokens, routing: layers }: EvaluationResult): PointFigures {

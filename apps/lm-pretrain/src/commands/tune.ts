@@ -7,6 +7,7 @@ import { openWeights } from '@xmoe/models/node';
 import { PROGRAM, type Config } from '../config.js';
 import { evaluate } from '../evaluate.js';
 import { leakFreeBatchSize } from '../finish.js';
+import { searchByHalves } from '../search-by-halves.js';
 import { openRun, readRecord, type TrainedRun } from '../session.js';
 import { chooseOptions, thresholdsAround, type LayerOption } from '../thresholds-by-layer.js';
 
@@ -49,13 +50,8 @@ export async function tuneCommand(terminal: Terminal, directory: string, options
     };
     const all = await at(1);
     const fits = (point: Point): boolean => (goal.kind === 'flops' ? point.flops <= goal.value : point.perplexity <= all.perplexity * (1 + goal.value));
-    let [low, high] = [0, 1];
-    for (let step = 0; step < HALVINGS; step++) {
-      const middle = (low + high) / 2;
-      // Fewer FLOPs below, a lower perplexity above: the goal is met on one side.
-      if (fits(await at(middle)) === (goal.kind === 'flops')) low = middle;
-      else high = middle;
-    }
+    // Fewer FLOPs below, a lower perplexity above: the goal is met on one side.
+    await searchByHalves(HALVINGS, async (threshold) => fits(await at(threshold)) === (goal.kind === 'flops'));
     const good = tried.filter(fits).toSorted((a, b) => (goal.kind === 'flops' ? b.threshold - a.threshold : a.threshold - b.threshold))[0];
     if (!good) throw new XMoEError('value', `no threshold keeps to ${goal.text}: one expert per token is ${tried.toSorted((a, b) => a.flops - b.flops)[0]!.flops.toFixed(2)} of dense FLOPs`, { hint: 'ask for more' });
     const points = tried.toSorted((a, b) => a.threshold - b.threshold);
