@@ -32,7 +32,10 @@ export interface Ratio {
 
 const MAX_LOOPS = 1000;
 
-/** Times all contestants, in their order. The order of running rotates from round to round. */
+/**
+ * Times all contestants, in their order. The order of running rotates from round to round. A turn begins with a run off the clock: while the others
+ * have the processor a contestant's threads sleep and its caches go cold, and others' threads may still spin for a while.
+ */
 export async function measureInterleaved(contestants: readonly Contestant[], { repeat, sampleMs }: MeasureOptions): Promise<Timing[]> {
   const loops: number[] = [];
   for (const contestant of contestants) loops.push(await warmUp(contestant, sampleMs));
@@ -41,6 +44,7 @@ export async function measureInterleaved(contestants: readonly Contestant[], { r
     for (let turn = 0; turn < contestants.length; turn++) {
       const index = (round + turn) % contestants.length;
       collectGarbage();
+      await contestants[index].run();
       samples[index].push(await time(contestants[index], loops[index]));
     }
   }
