@@ -1,8 +1,10 @@
 // The entry of `pnpm bench`: flags, sections in order, tables out. What is measured is in the file of each section.
 import { writeFile } from 'node:fs/promises';
 import { runTool } from '@xmoe/testing/programs';
+import { benchBalance, benchTargets } from './balance.js';
 import { openDevices, openPeerDevices, type Devices } from './devices.js';
 import { describeEnvironment, environmentMarkdown } from './environment.js';
+import { benchFineExperts } from './fine.js';
 import type { Device } from './forward-backward.js';
 import { benchGemm } from './gemm.js';
 import { benchGeneration } from './generation.js';
@@ -11,6 +13,7 @@ import { benchMoeLayer } from './moe-layer.js';
 import { HELP, parseOptions, type BenchOptions, type PeerSection, type Section, type WebGpuPeerSection } from './options.js';
 import { openPeers } from './peers/open.js';
 import { benchPeers } from './peers/sections.js';
+import { benchRouterExtra } from './router-extra.js';
 import { benchRouters } from './router.js';
 import { scaleOf } from './scale.js';
 import { toMarkdown, type Table } from './table.js';
@@ -23,14 +26,23 @@ type Bench = (devices: readonly Device[], quick: boolean, measure: MeasureOption
 const BENCHES: Readonly<Record<Section, Bench>> = {
   gemm: benchGemm,
   router: benchRouters,
-  async moe(devices, quick, measure) {
-    const tables: Table[] = [];
-    for (const device of devices) tables.push(...(await benchMoeLayer(device, await scaleOf(device.engine, quick), measure)));
-    return tables;
-  },
+  moe: byDevice(async (device, quick, measure) => benchMoeLayer(device, await scaleOf(device.engine, quick), measure)),
   step: benchTrainStep,
   generation: benchGeneration,
+  balance: benchBalance,
+  targets: benchTargets,
+  'router-extra': byDevice(async (device, quick, measure) => benchRouterExtra(device, await scaleOf(device.engine, quick), measure)),
+  fine: byDevice(benchFineExperts),
 };
+
+/** One backend after the other. */
+function byDevice(bench: (device: Device, quick: boolean, measure: MeasureOptions) => Promise<Table[]>): Bench {
+  return async (devices, quick, measure) => {
+    const tables: Table[] = [];
+    for (const device of devices) tables.push(...(await bench(device, quick, measure)));
+    return tables;
+  };
+}
 
 interface Measured extends Devices {
   readonly peers: readonly string[];

@@ -16,6 +16,8 @@ export interface Recipe {
 }
 
 const uniform = (dispatch: DispatchPath): Recipe => ({ label: 'uniform', dispatch, router: ({ capacityFactor }) => ({ type: 'uniform', k: capacityFactor }) });
+/** Dropless top-k of as many experts as γ pays for. */
+export const DROPLESS: Recipe = { label: 'top-k', dispatch: 'grouped', router: ({ capacityFactor }) => ({ type: 'topk', k: capacityFactor, renormalize: true }) };
 const threshold = (dispatch: DispatchPath): Recipe => ({ label: 'threshold 0.9', dispatch, router: () => ({ type: 'threshold', threshold: 0.9 }) });
 
 /** Forced-uniform routing keeps exactly γ·T claims on each path. The threshold router is used with a bound on its claims. */
@@ -66,16 +68,16 @@ export function denseLayer(setting: Setting): Layer {
 }
 
 /** The recipes at one split, on the same parameters. */
-export function casesOf(setting: Setting, split: ExpertSplit): Case[] {
+export function casesOf(setting: Setting, split: ExpertSplit, recipes = RECIPES): Case[] {
   const { engine, shape } = setting;
-  const layers = RECIPES.map((recipe) =>
+  const layers = recipes.map((recipe) =>
     createMoeFeedForward({
       name: NAME, width: shape.width, ...split, router: recipe.router(split), dispatch: recipe.dispatch,
       initStd: scaled(shape.width), outputStd: scaled(split.hidden),
     }),
   );
   const parameters = keep(setting, initializeParameters(engine, withGateStd(layers[0].parameters, GATE_STD), randomKey(5)));
-  return layers.map((layer, index) => ({ split, recipe: RECIPES[index], layer, parameters }));
+  return layers.map((layer, index) => ({ split, recipe: recipes[index], layer, parameters }));
 }
 
 /** Forward, then the gradients of the input and of every weight, in the dtype of the setting's input. */

@@ -3,7 +3,10 @@ import { requireName, XMoEError } from '@xmoe/core';
 import { fromOne, namesOf, numberOf, readToolFlags } from '@xmoe/testing/programs';
 
 const SECTIONS = ['gemm', 'router', 'moe', 'step', 'generation'] as const;
-export type Section = (typeof SECTIONS)[number];
+/** Only where they are named: what docs/routers.md says. */
+const NAMED_SECTIONS = ['balance', 'targets', 'router-extra', 'fine'] as const;
+const ALL_SECTIONS = [...SECTIONS, ...NAMED_SECTIONS] as const;
+export type Section = (typeof ALL_SECTIONS)[number];
 
 /** Our backends that --peers sets beside other libraries. */
 const PEER_BACKENDS = ['cpu', 'webgpu'] as const;
@@ -43,7 +46,8 @@ const FLAGS = {
 } as const;
 
 export const HELP = `pnpm bench [options]
-  --only LIST      sections, separated by commas: ${SECTIONS.join(', ')} (default: all)
+  --only LIST      sections, separated by commas: ${SECTIONS.join(', ')} (default: all), and by name alone ${NAMED_SECTIONS.join(', ')}:
+                   how evenly routers load experts and hold a cost, what those with a state do for it, thousands of tiny experts
   --backend LIST   backends, separated by commas: cpu, cpu:native, cpu:wasm, cpu:revectorized, cpu:relaxed, cpu:plain, tfjs:wasm, tfjs:node, tfjs:cuda, tfjs:cpu
                    (default: all that work here, but cpu:plain and tfjs:cpu)
   --peers          the CPU engine beside TensorFlow.js wasm, jax-js, PyTorch and ONNX Runtime (${PEER_SECTIONS.cpu.join(', ')});
@@ -61,9 +65,9 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   const values = readToolFlags('bench', args, FLAGS);
   const quick = values.quick ?? false;
   const peers = values.peers ? requirePeerBackend(values.backend ?? 'cpu') : null;
-  const known = peers ? PEER_SECTIONS[peers] : SECTIONS;
+  const known: readonly Section[] = peers ? PEER_SECTIONS[peers] : ALL_SECTIONS;
   return {
-    sections: values.only === undefined ? known : namesOf('bench', '--only', values.only).map((name) => requireName('bench', 'section', name, known)),
+    sections: values.only === undefined ? known.filter((name) => !NAMED_SECTIONS.some((other) => other === name)) : namesOf('bench', '--only', values.only).map((name) => requireName('bench', 'section', name, known)),
     peers,
     backends: values.backend === undefined || peers ? null : namesOf('bench', '--backend', values.backend),
     quick,

@@ -31,6 +31,14 @@ function benchIn(environment: Record<string, string>, ...args: string[]) {
   });
 }
 
+it('measures what is asked for by name alone', () => {
+  const named = bench('--quick', '--backend', 'cpu', '--only', 'balance,targets,router-extra,fine');
+  expect(named.status, named.stderr).toBe(0);
+  expect([...named.stdout.matchAll(/^## (.*)$/gm)].map(([, title]) => title)).toEqual([
+    'Load at N = 16', 'Mean experts per token against a target of 4 of 32', 'What routers with a state do for it on cpu:wasm', 'Experts down to size 1 on cpu:wasm',
+  ]);
+}, 120_000);
+
 describe('a quick run', () => {
   let folder = '';
   let run: ReturnType<typeof bench>;

@@ -7,7 +7,7 @@ import { placeOf } from './quantile-histogram.js';
 import { MOST_EXPERTS } from './reference/checks.js';
 import { MASS_BINS, THRESHOLD_RANGE, THRESHOLD_RULES } from './reference/controlled-threshold.js';
 import { defineRouter, type Router, type RouterInput } from './router.js';
-import { keptShare, realTokens, stateOf, type RouterState, type StateTensors } from './router-state.js';
+import { nextForecast, realTokens, stateOf, type RouterState, type StateTensors } from './router-state.js';
 import { rankedLosses, requireTarget, weigh } from './softmax-routing.js';
 import { BESIDE_THRESHOLD } from './threshold.js';
 
@@ -36,10 +36,9 @@ type Settings = FilledOptions<typeof CONTROLLED_THRESHOLD_OPTIONS>;
 
 /**
  * Routes as the threshold router, by the t of its state. After each update of all its micro-batches, with e = (target − claims / tokens) /
- * target: t ← clamp(t + proportional·(e − e₋₁) + integral·e, 0.01, 0.999); the first update goes without e − e₋₁. With the rule `quantile`, and q
- * the t by which the tokens of the update would have taken `target` experts on average: t ← d·t + (1 − d)·q, d = min(decay, (1 + n) / (10 + n))
- * after n updates, t = q the first time. State: `threshold`,
- * `error` and `updates`, float32 [1]. In evaluation t stays, and no token depends on another.
+ * target: t ← clamp(t + proportional·(e − e₋₁) + integral·e, 0.01, 0.999); the first update goes without e − e₋₁. With the rule `quantile`, t is a
+ * forecast of the t by which the tokens of an update take `target` experts on average, see `nextForecast`. State: `threshold`,
+ * `error` and `updates`, float32 [1]; with `quantile` the error is the trend, what t is expected to move by. In evaluation t stays, and no token depends on another.
  * @throws XMoEError on bad options; when routing, for a target that the layer cannot give, or without its state.
  */
 export function createControlledThresholdRouter(options: ControlledThresholdRouterOptions): Router {
@@ -115,11 +114,11 @@ function nextByQuantile({ target, decay }: Settings, { threshold, error, updates
   const real = cast(reshape(tokens!, [1, 1]), 'float32');
   const place = placeOf(reshape(histogram!, [1, MASS_BINS]), multiply(real, target));
   const q = withinRange(multiply(reshape(place, [1]), 1 / MASS_BINS));
-  const kept = keptShare(updates!, decay);
+  const next = nextForecast({ value: threshold!, trend: error! }, q, updates!, decay);
   const seen = greater(reshape(real, [1]), 0); // an update of padding alone changes nothing
   return {
-    threshold: select(seen, add(multiply(threshold!, kept), multiply(q, subtract(1, kept))), threshold!),
-    error: multiply(error!, 1),
+    threshold: select(seen, withinRange(next.value), threshold!),
+    error: select(seen, next.trend, error!),
     updates: add(updates!, cast(seen, 'float32')),
   };
 }

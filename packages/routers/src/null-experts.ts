@@ -10,7 +10,7 @@ import { placeOf } from './quantile-histogram.js';
 import { MOST_EXPERTS } from './reference/checks.js';
 import { MARGIN_BINS, MARGIN_RANGE, nullExpertsOf } from './reference/null-experts.js';
 import { asColumn, defineRouter, type Router, type RouterInput, type Routing } from './router.js';
-import { keptShare, stateOf, type RouterState } from './router-state.js';
+import { nextForecast, stateOf, type RouterState } from './router-state.js';
 import { gateLosses, mostProbable, requireChoices, requireTarget } from './softmax-routing.js';
 
 export const NULL_EXPERTS_OPTIONS = {
@@ -35,8 +35,8 @@ const NO_RIVAL = -1e30;
 /**
  * Routes to the k largest of the logits of N experts and, with the bias, of Z null experts, and leaves those out: a token takes 0 to k
  * experts. Logits are [T, N + Z], those of null experts last. Weights are the softmax over all of them, so that a gate learns what null experts are for. After each
- * update, with q the bias with which the update's real tokens would have taken `target` experts on average: b ← d·b + (1 − d)·q, d =
- * min(decay, (1 + n) / (10 + n)) after n updates, b = q the first time. State: `bias` and `updates`, float32 [1]. The probabilities, and the balance
+ * update, the bias is a forecast of that with which real tokens take `target` experts on average, see `nextForecast`, from those of the updates so far.
+ * State: `bias`, `trend` and `updates`, float32 [1]. The probabilities, and the balance
  * loss, are of the experts alone. No token depends on another, in training neither.
  * @throws XMoEError on bad options; when routing, for k above N, a target above k, or without its state.
  */
@@ -116,16 +116,17 @@ function marginHistogram({ mask }: RouterInput, margins: Tensor): Tensor {
 function biasState({ k, target, decay }: Settings): RouterState {
   return {
     shared: false,
-    tensors: () => ({ bias: { shape: [1], initial: 0 }, updates: { shape: [1], initial: 0 } }),
-    next({ bias, updates }, { histogram }) {
+    tensors: () => ({ bias: { shape: [1], initial: 0 }, trend: { shape: [1], initial: 0 }, updates: { shape: [1], initial: 0 } }),
+    next({ bias, trend, updates }, { histogram }) {
       const { lowest, highest } = MARGIN_RANGE;
       const total = cast(sum(histogram!), 'float32');
       const place = placeOf(reshape(histogram!, [1, MARGIN_BINS]), reshape(multiply(total, (k - target) / k), [1, 1]));
       const q = reshape(add(multiply(place, (highest - lowest) / MARGIN_BINS), lowest), [1]);
-      const kept = keptShare(updates!, decay);
+      const next = nextForecast({ value: bias!, trend: trend! }, q, updates!, decay);
       const seen = greater(reshape(total, [1]), 0); // an update of padding alone changes nothing
       return {
-        bias: select(seen, add(multiply(bias!, kept), multiply(q, subtract(1, kept))), bias!),
+        bias: select(seen, next.value, bias!),
+        trend: select(seen, next.trend, trend!),
         updates: add(updates!, cast(seen, 'float32')),
       };
     },

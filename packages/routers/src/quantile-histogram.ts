@@ -28,14 +28,13 @@ export function countsPerExpert({ engine, experts, mask }: RouterInput, places: 
   return reshape(bincount(mask ? select(asColumn(mask), bins, -1) : bins, experts * HISTOGRAM_BINS), [experts, HISTOGRAM_BINS]);
 }
 
-/** The k/N quantile of each row of a histogram by {@link biasHistogram}, less their mean; `bias` where nothing was counted. [N] */
-export function quantileBias(bias: Tensor, histogram: Tensor, k: number): Tensor {
+/** The k/N quantile of each row of a histogram by {@link biasHistogram}, less their mean, [N]; and where anything was counted, bool [N]. */
+export function quantileBias(bias: Tensor, histogram: Tensor, k: number): { bias: Tensor; seen: Tensor } {
   const [experts] = histogram.shape as [number, number];
   const { lowest, width } = rangeOf(bias);
   const { place, total } = quantilePlaces(histogram, k, experts);
   const found = reshape(add(lowest, multiply(width, divide(place, HISTOGRAM_BINS))), [experts]);
-  const centred = subtract(found, mean(found));
-  return select(greater(reshape(total, [experts]), 0), centred, bias);
+  return { bias: subtract(found, mean(found)), seen: greater(reshape(total, [experts]), 0) };
 }
 
 interface Place {

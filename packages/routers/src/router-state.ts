@@ -1,6 +1,7 @@
 // What some routers keep between updates, e.g. a controlled threshold: in functions, as an optimiser's. The caller holds the tensors; no
 // router here, and no names of layers.
-import { XMoEError, add, cast, divide, greater, minimum, select, sum, type Engine, type Shape, type Tensor } from '@xmoe/core';
+import { XMoEError, add, cast, divide, greater, minimum, multiply, select, subtract, sum, type Engine, type Shape, type Tensor } from '@xmoe/core';
+import { TREND_SHARE } from './reference/histogram.js';
 import type { Router, RouterInput } from './router.js';
 
 /** Tensors of a state, or the statistics of a routing, by name. */
@@ -40,4 +41,21 @@ export function realTokens({ engine, tokens, mask }: RouterInput): Tensor {
 /** How much of a moving average stays after `updates` float32 [1] of them: min(decay, (1 + n) / (10 + n)), nothing the first time. */
 export function keptShare(updates: Tensor, decay: number): Tensor {
   return select(greater(updates, 0), minimum(divide(add(updates, 1), add(updates, 10)), decay), 0);
+}
+
+/** What a number that is found anew in each update will be in the next: of how it was, and how it moves. */
+export interface Forecast {
+  readonly value: Tensor;
+  readonly trend: Tensor;
+}
+
+/**
+ * The forecast after an update found `found`, all float32 [1]: Holt's moving average with a trend. An average alone follows what rises from
+ * update to update at a distance. d = {@link keptShare}: value ← d·value + (1 − d)·found, and by as much of the difference trend moves as {@link TREND_SHARE} says; then value ← value + trend.
+ * The first time the value is what was found.
+ */
+export function nextForecast({ value, trend }: Forecast, found: Tensor, updates: Tensor, decay: number): Forecast {
+  const correction = multiply(subtract(found, value), subtract(1, keptShare(updates, decay)));
+  const moved = add(trend, multiply(correction, select(greater(updates, 0), TREND_SHARE, 0)));
+  return { value: add(add(value, correction), moved), trend: moved };
 }

@@ -1,7 +1,7 @@
 // Top-k of scores with biases on plain arrays, and what moves the biases: quantiles, or the sign of what is missing.
 import { requireFlag, requireInteger, requireOptions } from '@xmoe/core';
 import { type GateOptions, rankExperts, softmaxGate } from './gate.js';
-import { HISTOGRAM_BINS, binOf, histogramRows, quantilePlace } from './histogram.js';
+import { HISTOGRAM_BINS, binOf, histogramRows, keptShare, quantilePlace } from './histogram.js';
 import type { Logits } from './logits.js';
 import { type PlainState, type Routing, buildRouting, rowOf } from './routing.js';
 import { type ScoreOptions, scoresOfGate } from './scores.js';
@@ -43,8 +43,8 @@ export function routeSignBias(logits: Logits, options: BiasedTopKOptions): Routi
   });
 }
 
-/** Biases after an update: the k/N quantile of those that tokens would have needed, less the mean. They stay where there was no token. */
-export function nextQuantile({ k }: Pick<BiasedTopKOptions, 'k'>, state: PlainState, sums: PlainState): PlainState {
+/** Biases after an update: the k/N quantile of those that tokens would have needed, less the mean; with `decay`, default 0.5, their moving average. They stay where there was no token. */
+export function nextQuantile({ k, decay = 0.5 }: Pick<BiasedTopKOptions, 'k'> & { readonly decay?: number }, state: PlainState, sums: PlainState): PlainState {
   const bias = state.bias!;
   const N = bias.length;
   const { lowest, width } = rangeOf(bias, (value) => value);
@@ -52,7 +52,10 @@ export function nextQuantile({ k }: Pick<BiasedTopKOptions, 'k'>, state: PlainSt
   if (places.includes(null)) return state;
   const found = places.map((place) => lowest + (width * place!) / HISTOGRAM_BINS);
   const mean = found.reduce((sum, value) => sum + value, 0) / N;
-  return { bias: found.map((value) => value - mean) };
+  if (decay === 0) return { bias: found.map((value) => value - mean) };
+  const [updates] = state.updates as [number];
+  const kept = keptShare(updates, decay);
+  return { bias: found.map((value, expert) => kept * bias[expert]! + (1 - kept) * (value - mean)), updates: [updates + 1] };
 }
 
 /** Biases after an update: + rate · sign(mean load − load). */

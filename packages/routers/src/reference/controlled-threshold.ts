@@ -1,6 +1,6 @@
 // The controlled threshold on plain arrays: routing by a t that is given, and the controller that moves it.
 import { requireFinite, requireName, requireOptions } from '@xmoe/core';
-import { binOf, keptShare, placeOf } from './histogram.js';
+import { binOf, nextForecast, placeOf } from './histogram.js';
 import type { Logits, Precision } from './logits.js';
 import { type PlainState, type Routing, rowOf } from './routing.js';
 import { routeThreshold, type ThresholdOptions } from './threshold.js';
@@ -69,7 +69,7 @@ function controllerStatistics({ counts, mask }: Routing): PlainState {
 
 /**
  * The state after an update: with e = (target − claims / tokens) / target, t ← clamp(t + proportional·(e − e₋₁) + integral·e, 0.01, 0.999),
- * the first time without e − e₋₁; or with q the t that would have met the target, t ← d·t + (1 − d)·q. Without a token nothing changes.
+ * the first time without e − e₋₁; or a forecast of the t that would have met the target. Without a token nothing changes.
  */
 export function nextControlledThreshold(options: ControllerOptions, state: PlainState, sums: PlainState): PlainState {
   if (options.rule === 'quantile') return nextByQuantile(options, state, sums);
@@ -83,11 +83,11 @@ export function nextControlledThreshold(options: ControllerOptions, state: Plain
 }
 
 function nextByQuantile({ target, decay = 0.5 }: ControllerOptions, state: PlainState, { histogram, tokens }: PlainState): PlainState {
-  const [t, updates] = [state.threshold![0]!, state.updates![0]!];
+  const [t, trend, updates] = [state.threshold![0]!, state.error![0]!, state.updates![0]!];
   const place = placeOf(histogram!, target * tokens![0]!);
   if (place === null) return state;
-  const kept = keptShare(updates, decay);
-  return { threshold: [kept * t + (1 - kept) * withinRange(place / MASS_BINS)], error: state.error!, updates: [updates + 1] };
+  const next = nextForecast({ value: t, trend }, withinRange(place / MASS_BINS), updates, decay);
+  return { threshold: [withinRange(next.value)], error: [next.trend], updates: [updates + 1] };
 }
 
 const withinRange = (t: number): number => Math.min(THRESHOLD_RANGE.highest, Math.max(THRESHOLD_RANGE.lowest, t));

@@ -31,6 +31,16 @@ export function histogramRows(counts: readonly number[], experts: number): numbe
   return Array.from({ length: experts }, (_, expert) => counts.slice(expert * HISTOGRAM_BINS, (expert + 1) * HISTOGRAM_BINS));
 }
 
+/** How much of what a forecast missed its trend takes over. */
+export const TREND_SHARE = 0.3;
+
+/** The forecast after an update found `found`: as `nextForecast` of router-state.ts. */
+export function nextForecast({ value, trend }: { readonly value: number; readonly trend: number }, found: number, updates: number, decay: number): { value: number; trend: number } {
+  const correction = (found - value) * (1 - keptShare(updates, decay));
+  const moved = trend + (updates > 0 ? TREND_SHARE : 0) * correction;
+  return { value: value + correction + moved, trend: moved };
+}
+
 /** How much of a moving average stays after so many updates. */
 export function keptShare(updates: number, decay: number): number {
   return updates > 0 ? Math.min(decay, (1 + updates) / (10 + updates)) : 0;

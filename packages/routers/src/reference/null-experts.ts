@@ -1,7 +1,7 @@
 // The null-experts router on plain arrays, and what moves its bias.
 import { XMoEError, requireFinite, requireFlag, requireInteger, requireOptions } from '@xmoe/core';
 import { type GateOptions, rankExperts, softmaxGate } from './gate.js';
-import { binOf, keptShare, placeOf } from './histogram.js';
+import { binOf, nextForecast, placeOf } from './histogram.js';
 import type { Logits } from './logits.js';
 import { type PlainState, type Routing, buildRouting, rowOf } from './routing.js';
 
@@ -91,15 +91,15 @@ function compete(row: Float64Array, N: number, k: number, bias: number, round: (
   return { chosen, nulls: nulls.slice(0, k - chosen.length), margins };
 }
 
-/** The state after an update: b ← d·b + (1 − d)·q, with q the bias with which tokens would have taken `target` experts on average. Without a token nothing changes. */
+/** The state after an update: a forecast of the bias with which tokens would have taken `target` experts on average. Without a token nothing changes. */
 export function nextNullExperts(
   { k, target, decay = 0.9 }: Pick<NullExpertsOptions, 'k' | 'target'> & { readonly decay?: number }, state: PlainState, sums: PlainState,
 ): PlainState {
-  const [bias, updates] = [state.bias![0]!, state.updates![0]!];
+  const [bias, trend, updates] = [state.bias![0]!, state.trend![0]!, state.updates![0]!];
   const total = sums.histogram!.reduce((sum, count) => sum + count, 0);
   const place = placeOf(sums.histogram!, (total * (k - target)) / k);
   if (place === null) return state;
   const q = MARGIN_RANGE.lowest + (place * (MARGIN_RANGE.highest - MARGIN_RANGE.lowest)) / MARGIN_BINS;
-  const kept = keptShare(updates, decay);
-  return { bias: [kept * bias + (1 - kept) * q], updates: [updates + 1] };
+  const next = nextForecast({ value: bias, trend }, q, updates, decay);
+  return { bias: [next.value], trend: [next.trend], updates: [updates + 1] };
 }

@@ -87,13 +87,22 @@ export function writeTrainerTensors({ specs, parameters, optimizer, shards }: Tr
 }
 
 /**
- * Writes the parameters of a checkpoint into tensors. `where` names it in errors.
+ * Writes the parameters of a checkpoint into tensors. `where` names it in errors. What a router's state has come to hold since then stays as it begins.
  * @throws XMoEError `checkpoint` unless each tensor of `specs` is there in its shape, and no other
  */
 export function loadParameters(parameters: Parameters, specs: readonly ParameterSpec[], stored: readonly StoredTensor[], where: string): void {
-  assertTensors(expectedOf(specs), stored, { where });
-  write(parameters, specs, '', stored);
+  const known = specs.filter((spec) => !isNewInState(spec, stored));
+  assertTensors(expectedOf(known), stored, { where });
+  write(parameters, known, '', stored);
 }
+
+/** Whether `stored` has the state that `spec` is part of, but not this tensor of it. */
+function isNewInState(spec: ParameterSpec, stored: readonly StoredTensor[]): boolean {
+  if (isTrained(spec) || stored.some(({ name }) => name === spec.name)) return false;
+  return stored.some(({ name }) => parentOf(name) === parentOf(spec.name));
+}
+
+const parentOf = (name: string): string => name.slice(0, name.lastIndexOf('.'));
 
 function expectedOf(specs: readonly ParameterSpec[], prefix = ''): ExpectedTensor[] {
   return specs.map((spec) => ({ name: prefix + spec.name, shape: wholeOf(spec).shape, dtype: 'float32' }));

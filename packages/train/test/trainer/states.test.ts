@@ -75,6 +75,19 @@ describe('the state of a router', () => {
     const { parameters, optimizer } = await plain.trainer.tensors();
     expect(() => stateful.trainer.restore(plain.trainer.state, { parameters, optimizer }, 'step-1')).toThrow(/missing: h\.1\.moe\.router\.state\.threshold/);
   });
+
+  it('of before it held all that it does now goes on, with the rest as it begins', async () => {
+    const tiny = tinyTrainer({ router: { type: 'null-experts', k: 3, target: 2 } });
+    await tiny.trainer.step([batchAt(0)], { collectRouting: false });
+    const { parameters, optimizer } = await tiny.trainer.tensors();
+    const trend = 'h.1.moe.router.state.trend';
+    const older = parameters.filter(({ name }) => name !== trend);
+    expect(older).toHaveLength(parameters.length - 1);
+    const other = tinyTrainer({ router: { type: 'null-experts', k: 3, target: 2 } });
+    other.trainer.restore(tiny.trainer.state, { parameters: older, optimizer }, 'step-1');
+    expect(await stateOf(other)).toEqual({ ...(await stateOf(tiny)), trend: [0] });
+    expect((await stateOf(other)).updates).toEqual([1]);
+  });
 });
 
 describe('a balance loss over the update before', () => {
