@@ -105,9 +105,9 @@ async function locateCorpus({ data }: Config, root: string): Promise<Corpus> {
   };
 }
 
-/** What of the settings, beside the split, decides the tokens. */
+/** What of the settings, beside the split, decides the tokens: not where a file lies. */
 function tokenizerSettings({ data: { tokenizer, textField } }: Config): string {
-  return JSON.stringify([tokenizer, textField]);
+  return JSON.stringify([tokenizer.type === 'file' ? { type: tokenizer.type, hash: tokenizer.hash } : tokenizer, textField]);
 }
 
 /** Twelve hex digits of what the shards depend on. */

@@ -71,8 +71,9 @@ export function configAt(config: LanguageConfig, point: EvaluationPoint): Langua
   if (noise && !(moe.router.type === 'topk' && moe.router.noise === true && threshold === undefined && topK === undefined)) {
     throw new XMoEError('config', 'the run draws no noise: only top-k runs with router.noise do, evaluated by their own rule', { hint: 'leave noise out for this run' });
   }
-  const renormalize = 'renormalize' in moe.router && moe.router.renormalize === true ? { renormalize: true } : {};
-  const router = threshold !== undefined ? { type: 'threshold' as const, threshold, ...renormalize } : topK !== undefined ? { type: 'topk' as const, k: topK, ...renormalize } : noise ? { ...moe.router, noiseInEvaluation: true } : moe.router;
+  const isSet = (name: 'renormalize' | 'equalWeights'): boolean => name in moe.router && (moe.router as Readonly<Record<string, unknown>>)[name] === true;
+  const weights = { ...(isSet('renormalize') ? { renormalize: true } : {}), ...(isSet('equalWeights') ? { equalWeights: true } : {}) };
+  const router = threshold !== undefined ? { type: 'threshold' as const, threshold, ...weights } : topK !== undefined ? { type: 'topk' as const, k: topK, ...weights } : noise ? { ...moe.router, noiseInEvaluation: true } : moe.router;
   return { ...config, moe: { ...moe, ...(router === moe.router ? {} : { thresholds: null }), router, dispatch: dispatch === 'trained' ? moe.dispatch : dispatch, capacityFactor: capacityFactor ?? moe.capacityFactor } };
 }
 

@@ -28,6 +28,7 @@ function createProgram(terminal: Terminal): Command {
   const own = {
     version, task: languageTask, openBackend, backendNames: BACKEND_NAMES, defaultBackend: backend[2], ...configOptions,
     first: { name: 'start', description: 'train a small XMoE on real text and show what it learned' },
+    initialSources: 'a run, a checkpoint, or a Hugging Face folder of GPT-2',
     flagExamples: '--max-steps 30 --learning-rate 1e-3 --threshold 0.8 --dispatch grouped',
   };
   const program = newProgram(PROGRAM, terminal);

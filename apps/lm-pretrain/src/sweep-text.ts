@@ -27,7 +27,7 @@ export function sweepPage(evaluations: readonly SweptPoint[], split: string): Pr
     title: `Sweep over the ${split} split`,
     columns: [{ title: 'run' }, { title: 'evaluated' }, ...COLUMNS.map(({ title }) => ({ title, numeric: title !== '' }))],
     rows: evaluations.map((point) => [point.run, point.how, ...COLUMNS.map(({ of }) => of(point))]),
-    charts: seriesChart({ id: 'sweep', title: 'Perplexity against executed experts', caption: 'Lower is better, further left is cheaper. Executed: what the experts multiplied, over what dense layers would. With capacity, later tokens push earlier ones out: such scores leak.' },
-      points, { x: 'expert FLOPs executed / dense', y: 'perplexity' }),
+    charts: seriesChart({ id: 'sweep', title: 'Perplexity against executed FLOPs', caption: 'Lower is better, further left is cheaper. Executed: what the experts multiplied, over what dense layers would. With capacity, later tokens push earlier ones out: such scores leak.' },
+      points, { x: 'expert FLOPs executed / dense', y: 'perplexity, logarithmic', logarithmicY: true }),
   });
 }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openWeights } from '@xmoe/models/node';
 import type { StoredTensor } from '@xmoe/train';
+import { readMetrics } from '@xmoe/train/node';
 import { beforeAll, expect, it } from 'vitest';
 import { mustRun, runHere, SMALL, temporaryFolder, writeCorpus } from './support.js';
 
@@ -40,6 +41,32 @@ it('trains the gates alone, and everything else stays to the bit', async () => {
   }
 });
 
+const TAUGHT = ['--experts', '4', ...wasm, '--max-steps', '40', '--set', 'train.evalWindows=2', 'train.testWindows=2'];
+
+it('--train router: the gates learn what each expert makes, the rest stays to the bit, and with all experts it is the dense model', async () => {
+  const { output, messages } = await mustRun('convert', path('dense'), ...TAUGHT, 'model.dropout=0', 'train.routingEvery=1', '--train', 'router', '--out', path('taught'));
+  expect(output).toContain(`checkpoint  ${path('taught', 'split', 'checkpoints', 'step-00000000')}\n`);
+  expect(messages).toContain(`Weights: `);
+  const { config, initial } = JSON.parse(readFileSync(path('taught', 'config.json'), 'utf8'));
+  expect(config).toMatchObject({ moe: { router: { type: 'threshold', threshold: 1, equalWeights: true }, distillCoefficient: 1 }, train: { trainable: 'router', steps: 40, learningRate: 0.01 } });
+  expect(initial).toMatchObject({ source: path('taught', 'split'), kind: 'run' });
+  const [before, after] = [await tensorsOf('taught/split'), await tensorsOf('taught')];
+  for (const [name, { data: values }] of before) {
+    expect(values.every((value, index) => value === after.get(name)!.data[index]), name).toBe(!name.endsWith('.router.weight'));
+  }
+  expect(Math.abs(await perplexity('taught') / await perplexity('dense') - 1)).toBeLessThan(1e-5);
+  const distances = readMetrics(path('taught', 'metrics.jsonl')).flatMap((row) => (row.kind === 'step' ? [row.auxLoss!] : []));
+  const mean = (some: number[]): number => some.reduce((sum, value) => sum + value, 0) / some.length;
+  expect(mean(distances.slice(-5))).toBeLessThan(0.8 * mean(distances.slice(0, 5)));
+});
+
+it('--train all by the paper’s recipe is a training with all experts and no other loss', async () => {
+  await mustRun('convert', path('dense'), ...TAUGHT, '--train', 'all', '--recipe', 'paper', '--max-steps', '2', '--learning-rate', '0.001', '--out', path('paper'));
+  const { config } = JSON.parse(readFileSync(path('paper', 'config.json'), 'utf8'));
+  expect(config).toMatchObject({ moe: { router: { threshold: 1 }, capacityFactor: 4, balanceCoefficient: 0 }, train: { trainable: 'all', steps: 2, learningRate: 0.001 } });
+  expect([config.moe.router.equalWeights, config.moe.distillCoefficient]).toEqual([undefined, undefined]);
+});
+
 it('looks at text that is named where weights come without', async () => {
   const args = ['convert', usual, '--experts', '8', '--by', 'co-activation', '--out', path('of-folder'), ...wasm];
   expect((await runHere(...args)).messages).toContain('there is no text whose activations could be looked at\n  name some with --data');
@@ -52,6 +79,11 @@ it.each([
   [['--experts', '4', '--by', 'weights'], 'there is no way "weights" to divide hidden units\n  --by takes order, random, co-activation'],
   [['--experts', '4', '--every', '3'], '--every 3 exceeds the 2 layers'],
   [['--experts', '0'], 'expected a whole number from 1'],
+  [['--experts', '4', '--recipe', 'paper'], '--recipe is of a training\n  say what is trained: --train router or --train all'],
+  [['--experts', '4', '--train', 'gates'], '--train is "gates"\n  pass router or all'],
+  [['--experts', '4', '--train', 'all', '--recipe', 'mine'], '--recipe is "mine"\n  pass distill or paper'],
+  [['--experts', '4', '--train', 'router', '--threshold', '2'], 'moe.router.threshold'],
+  [['--experts', '4', '--train', 'router', '--set', 'moe.distillCoefficient=0'], 'nothing trains one whose experts have equal weights'],
 ])('refuses %j, and leaves nothing', async (flags, message) => {
   const refused = await runHere('convert', usual, '--out', path('never'), ...flags);
   expect(refused).toMatchObject({ code: 2, output: '', messages: expect.stringContaining(message) });

@@ -60,7 +60,11 @@ function corpusOf(files: PairFiles, config: DataConfig, strict: boolean, label: 
 }
 
 async function vocabularyOf({ tokenizer }: DataConfig): Promise<VocabularyOptions | BytePairTokenizer> {
-  if (tokenizer.type === 'file') return loadTokenizer(tokenizer.path);
+  if (tokenizer.type === 'file') {
+    const loaded = await loadTokenizer(tokenizer.path);
+    if (tokenizer.hash === undefined || tokenizer.hash === loaded.hash) return loaded;
+    throw new XMoEError('data', `the tokenizer of ${tokenizer.path} is not the one that the configuration means`, { hint: 'bring the files back, or begin a new run with --init-from' });
+  }
   return { size: tokenizer.vocabularySize, minFrequency: tokenizer.minFrequency };
 }
 

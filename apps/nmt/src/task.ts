@@ -7,19 +7,20 @@ import {
 } from '@xmoe/models';
 import { createParallelSampler, type ParallelBatch } from '@xmoe/text';
 import { openParallelDataset } from '@xmoe/text/node';
-import { formatCompact } from '@xmoe/train';
+import { formatCompact, loadParameters } from '@xmoe/train';
 import { alignedFacts, memoryHere, memoryText, RUN_FILES, type Task } from '@xmoe/program';
 import { checkHeldOut, checkSplits } from './check-splits.js';
 import { closingText } from './closing-text.js';
 import { checkResumable, configs, PROGRAM, type Config } from './config.js';
 import { finishRun } from './finish.js';
+import { readInitial } from './initial.js';
 import { prepareWithProgress } from './prepare-with-progress.js';
 import { readRecord } from './session.js';
 import type { TranslationData, TranslationTraining } from './translation-run.js';
 import { scoreValidation } from './validate.js';
 
 export const translationTask: Task<Config, TranslationData, TranslationTraining, ParallelBatch> = {
-  configuration: { program: PROGRAM, resolver: configs, readRecord, checkResumable },
+  configuration: { program: PROGRAM, resolver: configs, readRecord, checkResumable, readInitial },
   describe: {
     headline,
     dryRun: dryRunText,
@@ -38,9 +39,10 @@ export const translationTask: Task<Config, TranslationData, TranslationTraining,
     }
     return { dataset, tokenizer: dataset.tokenizer };
   },
-  build(config, engine, { dataset, tokenizer }, _initial, ranks) {
+  build(config, engine, { dataset, tokenizer }, initial, ranks) {
     const model = createTranslationModelFromConfig(config, tokenizer.vocabularySize, ranks.experts);
     const parameters = initializeParameters(engine, model.parameters, randomKey(config.train.seed));
+    if (initial) loadParameters(parameters, model.parameters, initial.tensors, initial.where);
     const trainer = createTranslationTrainer(engine, config, model, parameters, ranks);
     const whole = createTranslationModelFromConfig(droplessTranslationConfig(config), tokenizer.vocabularySize, ranks.experts);
     const { tokens, languages } = dataset;

@@ -72,7 +72,7 @@ class Experts(nn.Module):
             keep[:, self.options.get("maxExpertsPerToken") or count :] = False
         else:
             keep = torch.arange(count, device=p.device) < {"topk": self.options.get("k"), "switch": 1}[kind]
-        p = torch.where(keep, p, 0.0)
+        p = torch.where(keep, torch.full_like(p, 1 / count) if self.options.get("equalWeights") else p, 0.0)
         if self.options.get("renormalize"):
             p = p / p.sum(1, keepdim=True)
         return torch.zeros_like(p).scatter(1, order, p)

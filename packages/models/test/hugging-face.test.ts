@@ -24,7 +24,7 @@ interface Expected {
   texts: { text: string; ids: number[] }[];
 }
 
-describe.each(['usual', 'bare', 'shards', 'untied', 'xmoe-threshold', 'xmoe-shares', 'xmoe-topk', 'xmoe-base'])('the folder %s', (name) => {
+describe.each(['usual', 'bare', 'shards', 'untied', 'xmoe-threshold', 'xmoe-shares', 'xmoe-topk', 'xmoe-base', 'bfloat16', 'xmoe-layers', 'xmoe-equal'])('the folder %s', (name) => {
   const expected = JSON.parse(readFileSync(golden(name, 'expected.json'), 'utf8')) as Expected;
 
   it('gives the logits of transformers', async () => {

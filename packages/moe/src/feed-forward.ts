@@ -6,6 +6,7 @@ import {
 } from '@xmoe/core';
 import { CLAIM_PRIORITIES, gate, type ClaimPriority, type Router, type Routing, type StateTensors } from '@xmoe/routers';
 import { createRouter, givenByModel, type RouterConfig } from '@xmoe/routers/by-name';
+import { contributions, distillationLoss } from './distill.js';
 import { expertsOfRank, type ExpertRanks } from './expert-ranks.js';
 import { applyExperts, checkExperts, positivePerRow, requireActivation, type ExpertActivation, type ExpertsResult, type ExpertWeights } from './experts.js';
 import { balanceState, firstChoices, layerState } from './layer-state.js';
@@ -45,6 +46,8 @@ export interface MoeFeedForwardConfig {
   readonly balanceOver?: 'batch' | 'update';
   /** Of the router z-loss. Default 0. */
   readonly zCoefficient?: number;
+  /** Of the loss by which the gate learns what each expert contributes to all of them ({@link distillationLoss}). Default 0. */
+  readonly distillCoefficient?: number;
   /** `copy`: all experts start equal, as in the published runs. Default `independent`. */
   readonly init?: 'independent' | 'copy';
   /** Of the router and W1. */
@@ -61,7 +64,7 @@ export interface MoeFeedForwardConfig {
 
 const CONFIG_KEYS: readonly (keyof MoeFeedForwardConfig)[] = [
   'name', 'width', 'hidden', 'experts', 'sharedHidden', 'activation', 'router', 'dispatch', 'capacityFactor', 'minCapacity', 'priority', 'pool', 'balanceCoefficient', 'balanceOver',
-  'zCoefficient', 'init', 'initStd', 'outputStd', 'vocabularySize', 'trackPositive', 'ranks',
+  'zCoefficient', 'distillCoefficient', 'init', 'initStd', 'outputStd', 'vocabularySize', 'trackPositive', 'ranks',
 ];
 
 /** A configuration with all defaults filled in, and its router. */
@@ -118,7 +121,7 @@ export function createMoeFeedForward(config: MoeFeedForwardConfig): FeedForward<
           ...(state && routing.statistics ? state.named(routing.statistics) : {}),
           ...(balance && context.training && routing.probabilities ? balance.named(firstChoices(routing)) : {}),
         };
-        return { output, auxLoss: scaledLoss(engine, settings, routing), trace, sums: Object.keys(sums).length > 0 ? sums : null };
+        return { output, auxLoss: scaledLoss(engine, settings, routing, context.training ? distilled(settings, routing, x, weights, context) : null), trace, sums: Object.keys(sums).length > 0 ? sums : null };
       });
     },
   };
@@ -160,13 +163,19 @@ function routeTokens(settings: Settings, parameters: Parameters, x: Tensor, cont
   });
 }
 
-/** balanceCoefficient · balance + zCoefficient · z, of those there are. */
-function scaledLoss(engine: Engine, { balanceCoefficient, zCoefficient }: Settings, { balanceLoss, zLoss }: Routing): Tensor | null {
-  return engine.scope(() => {
-    const balance = balanceLoss && balanceCoefficient > 0 ? multiply(balanceLoss, balanceCoefficient) : null;
-    const z = zLoss && zCoefficient > 0 ? multiply(zLoss, zCoefficient) : null;
-    return balance && z ? add(balance, z) : (balance ?? z);
-  });
+/** How far the gate is from what the experts contribute; null where nobody asks. */
+function distilled({ distillCoefficient, activation }: Settings, { probabilities }: Routing, x: Tensor, weights: ExpertWeights, { mask }: ForwardContext): Tensor | null {
+  return distillCoefficient > 0 ? distillationLoss(probabilities!, contributions(x, weights, activation, mask), mask) : null;
+}
+
+/** Each loss with its coefficient, of those there are, added up. */
+function scaledLoss(engine: Engine, { balanceCoefficient, zCoefficient, distillCoefficient }: Settings, { balanceLoss, zLoss }: Routing, distillLoss: Tensor | null): Tensor | null {
+  const parts = [[balanceLoss, balanceCoefficient], [zLoss, zCoefficient], [distillLoss, distillCoefficient]] as const;
+  return engine.scope(() => parts.reduce<Tensor | null>((sum, [loss, coefficient]) => {
+    if (!loss || coefficient === 0) return sum;
+    const scaled = multiply(loss, coefficient);
+    return sum ? add(sum, scaled) : scaled;
+  }, null));
 }
 
 function parametersOf(settings: Settings): ParameterSpec[] {
@@ -189,7 +198,7 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
   const op = 'moe layer';
   refuseUnknownKeys(op, config, CONFIG_KEYS);
   const count = (key: 'width' | 'hidden' | 'experts'): number => requireInteger(op, key, config[key], 1);
-  const notNegative = (key: 'balanceCoefficient' | 'zCoefficient' | 'initStd' | 'outputStd', fallback?: number): number => {
+  const notNegative = (key: 'balanceCoefficient' | 'zCoefficient' | 'distillCoefficient' | 'initStd' | 'outputStd', fallback?: number): number => {
     const value = requireFinite(op, key, config[key] ?? fallback);
     if (value >= 0) return value;
     throw new XMoEError('value', `${key} is ${value}, below 0`, { op, hint: 'pass 0 or more' });
@@ -212,6 +221,7 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
     balanceCoefficient: notNegative('balanceCoefficient', 0.01),
     balanceOver: requireName(op, 'balanceOver', config.balanceOver ?? 'batch', ['batch', 'update']),
     zCoefficient: notNegative('zCoefficient', 0),
+    distillCoefficient: notNegative('distillCoefficient', 0),
     init: requireName(op, 'init', config.init ?? 'independent', ['independent', 'copy']),
     initStd: notNegative('initStd'),
     outputStd: notNegative('outputStd', config.initStd),
@@ -219,6 +229,18 @@ function readConfig(config: MoeFeedForwardConfig): Settings {
     ranks: config.ranks && config.ranks.size > 1 ? config.ranks : null,
   };
   router.maxChoices(settings.experts); // the router must fit
+  if (settings.distillCoefficient > 0) requireDistillable(op, settings);
   capacityOf({ T: 1, N: settings.experts, capacityFactor: settings.capacityFactor, minCapacity: settings.minCapacity });
   return settings;
+}
+
+/** Routers by softmax over the experts. */
+const DISTILLABLE: ReadonlySet<string> = new Set(['threshold', 'controlled-threshold', 'topk', 'switch']);
+
+function requireDistillable(op: string, { router, ranks }: Settings): void {
+  const refuse = (problem: string, hint: string): never => {
+    throw new XMoEError('config', `distillCoefficient: ${problem}`, { op, hint });
+  };
+  if (!DISTILLABLE.has(router.name)) refuse(`the ${router.name} router has no probability for each expert that its gate could be taught`, `use one of ${[...DISTILLABLE].join(', ')}`);
+  if (ranks) refuse('experts are spread over ranks, and each token would have to meet all of them', 'train with expertParallel 1');
 }

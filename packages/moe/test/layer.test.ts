@@ -13,6 +13,7 @@ const ROUTERS: RouterConfig[] = [
   { type: 'threshold', threshold: 0.7 },
   { type: 'threshold', threshold: 1 },
   { type: 'threshold', threshold: 0.7, maxExpertsPerToken: 2, renormalize: true },
+  { type: 'threshold', threshold: 0.7, equalWeights: true },
   { type: 'controlled-threshold', target: 2, initialThreshold: 0.7, renormalize: true },
   { type: 'topk', k: 2, renormalize: true },
   { type: 'topk', k: 3, rankOnlyPriority: true },

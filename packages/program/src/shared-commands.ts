@@ -23,6 +23,8 @@ export interface TaskProgram<Config extends TaskConfig, Data extends TaskData, M
   readonly preset: string;
   /** Describes --data. */
   readonly dataHelp: string;
+  /** What --init-from takes, of a task that can begin with weights. */
+  readonly initialSources?: string;
   /** Examples of flags that name keys of the configuration. */
   readonly flagExamples: string;
 }
@@ -34,11 +36,11 @@ export const moreFlagsText = (examples: string): string => `\nAny other flag nam
 export function addTrainingCommands<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
   program: Command,
   terminal: Terminal,
-  { task, openBackend, backendNames, defaultBackend, first, preset, dataHelp, flagExamples }: TaskProgram<Config, Data, Model, Host>,
+  { task, openBackend, backendNames, defaultBackend, first, preset, dataHelp, initialSources = 'a run or a checkpoint', flagExamples }: TaskProgram<Config, Data, Model, Host>,
 ): void {
   for (const { name, description } of [first, { name: 'train', description: 'train a preset' }]) {
     const training = withTrainOptions(withConfigOptions(program.command(name).description(description), { preset, dataHelp }), backendOption(backendNames, defaultBackend));
-    if (task.configuration.readInitial) training.option('--init-from <path>', 'begin with the weights of a run, a checkpoint, or a Hugging Face folder of GPT-2');
+    if (task.configuration.readInitial) training.option('--init-from <path>', `begin with the weights of ${initialSources}`);
     training
       .addHelpText('after', moreFlagsText(flagExamples))
       .action((options, command) => trainCommand(task, openBackend, terminal, options, command));

@@ -1,5 +1,5 @@
 // What the routers that weigh by softmax share: the losses of a gate, and re-normalised weights. No selection here.
-import { XMoEError, argMax, divide, greaterEqual, select, sum, type Tensor } from '@xmoe/core';
+import { XMoEError, argMax, cast, divide, greaterEqual, multiply, select, sum, type Tensor } from '@xmoe/core';
 import { balanceLossOf, firstChoice, zLossOf } from './losses.js';
 import { flag } from './options.js';
 import type { RouterInput, Routing } from './router.js';
@@ -8,6 +8,12 @@ export const SOFTMAX_OPTIONS = {
   /** Divide the weights of a token by their sum. Default false (Eq. 2). */
   renormalize: flag(false),
 };
+
+/**
+ * Each chosen expert has the weight 1/N, whatever its probability, so that experts whose sum is a dense layer stay one (Eq. 4): probabilities
+ * choose and do not weigh, and only losses of the gate train it. Default false (Eq. 2).
+ */
+export const EQUAL_WEIGHTS = flag(false);
 
 /** The losses of a softmax router that were asked for. `top` int32 [T]: the most probable expert, −1 for padding. */
 export function gateLosses(input: RouterInput, p: Tensor, top: () => Tensor): Pick<Routing, 'balanceLoss' | 'zLoss'> {
@@ -38,6 +44,13 @@ export function weigh(weights: Tensor, expertIds: Tensor, full: boolean, renorma
   const total = sum(select(chosen, weights, 0), -1, { keepAxes: true });
   // Padding has nothing to divide: 1 stands in for its total.
   return divide(weights, select(greaterEqual(firstColumn(expertIds), 0), total, 1));
+}
+
+/** Weights [T, K] that are p as {@link weigh} has them, or 1/N for each chosen one of N experts. */
+export function weighEqually(p: Tensor, expertIds: Tensor, full: boolean, { equalWeights, renormalize, experts }: { equalWeights: boolean; renormalize: boolean; experts: number }): Tensor {
+  if (!equalWeights) return weigh(p, expertIds, full, renormalize);
+  const equal = full ? p.engine.full(p.shape, 1 / experts) : multiply(cast(greaterEqual(expertIds, 0), 'float32'), 1 / experts);
+  return weigh(equal, expertIds, full, renormalize);
 }
 
 function firstColumn(expertIds: Tensor): Tensor {

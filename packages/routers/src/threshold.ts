@@ -4,7 +4,7 @@ import { probabilitiesOf } from './gate.js';
 import { integer, readOptions, real, type OptionsOf } from './options.js';
 import { MOST_EXPERTS } from './reference/checks.js';
 import { defineRouter, type Router } from './router.js';
-import { SOFTMAX_OPTIONS, rankedLosses, weigh } from './softmax-routing.js';
+import { EQUAL_WEIGHTS, SOFTMAX_OPTIONS, rankedLosses, weighEqually } from './softmax-routing.js';
 
 export const BESIDE_THRESHOLD = {
   /** Upper bound on the experts of one token, for smaller tensors. Default: N. */
@@ -15,13 +15,14 @@ export const BESIDE_THRESHOLD = {
 export const THRESHOLD_OPTIONS = {
   /** t, a share of probability. At or below 0: the top expert only. At or above 1: all N experts, exactly. */
   threshold: real(0, 1),
+  equalWeights: EQUAL_WEIGHTS,
   ...BESIDE_THRESHOLD,
 };
 
 export type ThresholdRouterOptions = OptionsOf<typeof THRESHOLD_OPTIONS>;
 
 /**
- * Routes to the fewest experts whose probabilities reach t, the one that crosses it included; weights are p. K = N, or
+ * Routes to the fewest experts whose probabilities reach t, the one that crosses it included; weights are p, or 1/N with `equalWeights`. K = N, or
  * `maxExpertsPerToken`. N equal probabilities and t = j / N give exactly j experts. Any finite t is good here (Section 4); that of a
  * configuration is from 0 to 1.
  * @throws XMoEError when t is not finite or the bound is not a positive integer.
@@ -29,7 +30,7 @@ export type ThresholdRouterOptions = OptionsOf<typeof THRESHOLD_OPTIONS>;
 export function createThresholdRouter(options: ThresholdRouterOptions): Router {
   requireOptions('threshold router', options);
   const threshold = requireFinite('threshold router', 'threshold', options.threshold, 'pass t as a number, for example 0.9');
-  const { maxExpertsPerToken = Infinity, renormalize } = readOptions('threshold router', BESIDE_THRESHOLD, options);
+  const { maxExpertsPerToken = Infinity, renormalize, equalWeights } = readOptions('threshold router', { ...BESIDE_THRESHOLD, equalWeights: EQUAL_WEIGHTS }, options);
   return defineRouter({
     name: 'threshold',
     usesGate: true,
@@ -43,7 +44,7 @@ export function createThresholdRouter(options: ThresholdRouterOptions): Router {
         expertIds,
         counts,
         full,
-        weights: weigh(values, expertIds, full, renormalize),
+        weights: weighEqually(values, expertIds, full, { equalWeights, renormalize, experts: p.shape[1]! }),
         scores: values,
         probabilities: p,
         ...rankedLosses(input, p, expertIds),

@@ -4,7 +4,7 @@ import { probabilitiesOf } from './gate.js';
 import { flag, integer, readOptions, type FilledOptions, type OptionsOf } from './options.js';
 import { MOST_EXPERTS } from './reference/checks.js';
 import { defineRouter, fixedChoices, type Router, type RouterInput } from './router.js';
-import { SOFTMAX_OPTIONS, rankedLosses, requireChoices, weigh } from './softmax-routing.js';
+import { EQUAL_WEIGHTS, SOFTMAX_OPTIONS, rankedLosses, requireChoices, weighEqually } from './softmax-routing.js';
 
 export const SWITCH_OPTIONS = {
   /** Claims compete by rank and token only, as in the published baseline. Default false. */
@@ -19,6 +19,7 @@ export const TOP_K_OPTIONS = {
   noise: flag(false),
   /** With `noise`: also outside of training, where a key is given, as the published baseline does. Default false. */
   noiseInEvaluation: flag(false),
+  equalWeights: EQUAL_WEIGHTS,
   ...SWITCH_OPTIONS,
 };
 
@@ -28,17 +29,17 @@ export type TopKRouterOptions = OptionsOf<typeof TOP_K_OPTIONS>;
 /** Far above any logit with noise: puts the most probable expert first. */
 const FIRST_RANK = 1e30;
 
-/** The k most probable experts of each token; weights are p (Eq. 2). @throws XMoEError when k is not a positive integer. */
+/** The k most probable experts of each token; weights are p (Eq. 2), or 1/N with `equalWeights`. @throws XMoEError when k is not a positive integer. */
 export function createTopKRouter(options: TopKRouterOptions): Router {
   return createRankedRouter('topk', readOptions('topk router', TOP_K_OPTIONS, options));
 }
 
 /** The Switch router (Fedus et al. 2021): top-1 with weight p. */
 export function createSwitchRouter(options: SwitchRouterOptions = {}): Router {
-  return createRankedRouter('switch', { k: 1, noise: false, noiseInEvaluation: false, ...readOptions('switch router', SWITCH_OPTIONS, options) });
+  return createRankedRouter('switch', { k: 1, noise: false, noiseInEvaluation: false, equalWeights: false, ...readOptions('switch router', SWITCH_OPTIONS, options) });
 }
 
-function createRankedRouter(name: string, { k, noise, noiseInEvaluation, rankOnlyPriority, renormalize }: FilledOptions<typeof TOP_K_OPTIONS>): Router {
+function createRankedRouter(name: string, { k, noise, noiseInEvaluation, equalWeights, rankOnlyPriority, renormalize }: FilledOptions<typeof TOP_K_OPTIONS>): Router {
   return defineRouter({
     name,
     usesGate: true,
@@ -50,7 +51,7 @@ function createRankedRouter(name: string, { k, noise, noiseInEvaluation, rankOnl
       const chosen = fixedChoices(input, indices);
       return {
         ...chosen,
-        weights: weigh(values, chosen.expertIds, chosen.full, renormalize),
+        weights: weighEqually(values, chosen.expertIds, chosen.full, { equalWeights, renormalize, experts: p.shape[1]! }),
         scores: values,
         probabilities: p,
         ...rankedLosses(input, p, chosen.expertIds),

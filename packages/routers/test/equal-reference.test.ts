@@ -33,6 +33,9 @@ const PAIRS: Record<string, Pair> = {
   ...Object.fromEntries(thresholds.map((threshold): [string, Pair] => [`threshold ${threshold}`, { type: 'threshold', options: { threshold } }])),
   'threshold, bounded': { type: 'threshold', options: { threshold: 0.8, maxExpertsPerToken: 2 } },
   'threshold, re-normalised': { type: 'threshold', options: { threshold: 0.8, renormalize: true } },
+  'threshold, equal weights': { type: 'threshold', options: { threshold: 0.8, equalWeights: true } },
+  'threshold, all with equal weights': { type: 'threshold', options: { threshold: 1, equalWeights: true } },
+  'threshold, equal weights, re-normalised': { type: 'threshold', options: { threshold: 0.8, equalWeights: true, renormalize: true } },
   'controlled threshold': { type: 'controlled-threshold', options: { target: 2 } },
   'controlled threshold, bounded, re-normalised, shared': {
     type: 'controlled-threshold', options: { target: 1.5, initialThreshold: 0.6, proportional: 0.3, integral: 0.2, maxExpertsPerToken: 2, renormalize: true, shared: true },
@@ -54,6 +57,7 @@ const PAIRS: Record<string, Pair> = {
   'top-k': { type: 'topk', options: { k: 2 } },
   'top-k without a key for its noise, re-normalised': { type: 'topk', options: { k: 3, renormalize: true, noise: true }, training: true },
   'top-k with noise outside of training, without a key': { type: 'topk', options: { k: 2, noise: true, noiseInEvaluation: true } },
+  'top-k, equal weights': { type: 'topk', options: { k: 2, equalWeights: true } },
   'top-k, rank alone': { type: 'topk', options: { k: 2, rankOnlyPriority: true } },
   'base in evaluation': { type: 'base', options: {} },
   'base in training': { type: 'base', options: {}, training: true },

@@ -1,17 +1,20 @@
-// convert: every dense layer of a model as experts (section 3.6), as a run. With all experts it is the same model; nothing is trained here.
-import { resolve } from 'node:path';
+// convert: every dense layer of a model as experts (section 3.6), as a run. With all experts it is the same model. Training its router is in
+// learn-router.ts.
+import { join, resolve } from 'node:path';
 import { openBackend } from '@xmoe/backends';
 import { createEngine, foldIn, hostPermutation, randomKey, XMoEError } from '@xmoe/core';
 import { coActivationOrder, createLanguageModelFromConfig, fitWeights, hiddenActivations, type UnitOrders } from '@xmoe/models';
 import type { LanguageWeights } from '@xmoe/models/node';
-import { alignedFacts, writeWeightsRun, type Terminal } from '@xmoe/program';
+import { alignedFacts, refuseExistingRun, writeWeightsRun, type Terminal } from '@xmoe/program';
 import { openShards, type TokenDataset } from '@xmoe/text/node';
+import type { JsonObject } from '@xmoe/files';
 import { loadParameters, type StoredTensor } from '@xmoe/train';
 import { configs, PROGRAM, type Config } from '../config.js';
 import { prepareData } from '../data.js';
 import { dataOf, fileTokenizer, openInitial } from '../initial.js';
+import { learnRouter, readLesson, type LearnOptions } from '../learn-router.js';
 
-interface ConvertOptions {
+interface ConvertOptions extends LearnOptions {
   experts: number;
   out: string;
   by: string;
@@ -23,26 +26,35 @@ interface ConvertOptions {
   backend: string;
 }
 
+/** Where in a run that is trained at once the model lies that it began with. */
+const SPLIT = 'split';
+
 const WAYS = ['order', 'random', 'co-activation'] as const;
 
 export async function convertCommand(terminal: Terminal, source: string, options: ConvertOptions): Promise<void> {
   const by = WAYS.find((name) => name === options.by);
   if (!by) throw new XMoEError('value', `there is no way ${JSON.stringify(options.by)} to divide hidden units`, { hint: `--by takes ${WAYS.join(', ')}` });
+  const lesson = readLesson(options);
+  if (lesson) refuseExistingRun(options.out);
   const { weights, initial } = await openInitial(source, { presetGiven: false });
   if (weights.moe) throw new XMoEError('config', `${source} has experts already`, { hint: 'convert a dense model' });
-  const config = await configs.resolve({ preset: 'tiny', configure: (preset) => ({ ...initial.configure(preset), moe: expertsOf(weights, options) }) });
+  const configure = (preset: JsonObject): JsonObject => ({ ...initial.configure(preset), moe: expertsOf(weights, options) });
+  const config = await configs.resolve({ preset: 'tiny', configure });
+  if (lesson) await configs.resolve({ preset: 'tiny', configure, set: [...lesson.set] }); // what is wrong with it is said before anything is written
   const dense = await weights.tensors();
   const orders = by === 'order' ? new Map() : by === 'random' ? randomOrders(config, options.seed) : await activeOrders(terminal, source, weights, dense, config, options);
   const tensors = fitWeights(dense, weights, config, orders);
   const record = { program: PROGRAM, preset: 'converted', backend: options.backend, data: await dataOf(weights, source), config, initial: await initial.record() };
-  const checkpoint = await writeWeightsRun(options.out, { record, tensors, tokenizer: weights.tokenizer });
+  const out = lesson ? join(options.out, SPLIT) : options.out;
+  const checkpoint = await writeWeightsRun(out, { record, tensors, tokenizer: weights.tokenizer });
   const { experts, expertHidden, every } = config.moe!;
   terminal.output.write(`${alignedFacts([
     ['weights', initial.text],
     ['experts', `${experts} of ${expertHidden} units in ${every === 1 ? 'every layer' : `layers ${every}, ${2 * every}, …`}, by ${by}; with all of them the model is the dense one`],
     ['checkpoint', checkpoint],
-    ['go on', `train --init-from ${options.out} --trainable router --threshold 0.5; without --trainable all is trained`],
+    ...(lesson ? [] : [['go on', `train --init-from ${out}, or convert with --train router or --train all: which experts a token needs has to be learned`] as const]),
   ])}\n`);
+  if (lesson) await learnRouter(terminal, out, lesson, options);
 }
 
 /** All experts for each token: what equals the dense model. */

@@ -11,6 +11,7 @@ import { figure8 } from './figure8.js';
 import { routers } from './routers.js';
 import { SCALES, type Scale } from './scales.js';
 import { firstSize, settingsOf } from './settings.js';
+import { split } from './split.js';
 import { table1 } from './table1.js';
 import { table2 } from './table2.js';
 
@@ -52,7 +53,7 @@ export const languageSuite: ExperimentSuite = {
     const scale = scaleOf(name);
     const settings = settingsOf(scale, change);
     const [first] = settings;
-    return [table1(settings), table2(firstSize(settings)), figure1(first), figure4(first), figure5(first), figure7(first), figure8(scale.backend !== 'cpu'), confounds(first), routers(scale.fewer ? [first] : firstSize(settings))];
+    return [table1(settings), table2(firstSize(settings)), split(first), figure1(first), figure4(first), figure5(first), figure7(first), figure8(scale.backend !== 'cpu'), confounds(first), routers(scale.fewer ? [first] : firstSize(settings))];
   },
   backendOf: (name) => scaleOf(name).backend,
   quality: QUALITY,

@@ -64,6 +64,29 @@ export function splitArm(setting: Setting, parts: number): Arm {
   return armOf(setting, moe);
 }
 
+/** What is learned of a split model, and by what. */
+export interface Learned {
+  readonly trained: 'router' | 'all';
+  readonly recipe: 'distill' | 'paper';
+}
+
+/** Steps of a training that begins with a trained model, of those that made it. */
+const SHARE_OF_STEPS = 0.05;
+
+/** A trained dense model in `parts` experts (Section 3.6), whose router then learns in a twentieth of its steps: `convert --train`. */
+export function taughtArm(setting: Setting, parts: number, { trained, recipe }: Learned): Arm {
+  const from = denseArm(setting);
+  const { hidden } = setting.size.model;
+  const distilled = recipe === 'distill';
+  const router = { type: 'threshold', threshold: distilled && trained === 'all' ? 0.8 : 1, ...(distilled ? { equalWeights: true } : {}) };
+  const moe = { every: setting.scale.every, experts: parts, expertHidden: hidden / parts, router, dispatch: 'grouped', capacityFactor: parts, balanceCoefficient: 0, ...(distilled ? { distillCoefficient: 1 } : {}) };
+  const { steps, learningRate } = setting.train as { steps: number; learningRate: number };
+  const rate = trained === 'router' ? 0.01 : learningRate / 2;
+  const train = { ...stepsOf(setting.train, Math.max(10, Math.round(steps * SHARE_OF_STEPS))), learningRate: rate, finalLearningRate: Number((rate / 10).toPrecision(6)), trainable: trained };
+  const { name, config } = armOf({ ...setting, train }, moe);
+  return { name: `${recipe}-${trained}-of-${name}`, config, from };
+}
+
 function armOf({ size, corpus, train }: Setting, moe: JsonObject | null, share = 1): Arm {
   const model = { ...size.model, hidden: size.model.hidden * share };
   const config: JsonObject = { model, moe, data: corpus.data, train };

@@ -72,6 +72,9 @@ export function languageConfigProblems(config: LanguageConfig, base?: LanguageCo
   if (moe && moe.every > model.layers) add(`moe.every ${moe.every} exceeds model.layers ${model.layers}: no layer has experts`, 'lower moe.every');
   if (moe) problems.push(...thresholdsProblems(moe, Math.floor(model.layers / moe.every)));
   if (train.trainable === 'router' && !moe) add('train.trainable is router, and the model is dense', 'leave --trainable out, or begin with experts');
+  if (train.trainable === 'router' && moe && 'equalWeights' in moe.router && moe.router.equalWeights && !moe.distillCoefficient && !moe.balanceCoefficient && !moe.zCoefficient) {
+    add('train.trainable is router, and nothing trains one whose experts have equal weights', 'set --distill-coefficient 1, or leave --trainable or --equal-weights out');
+  }
   if (data.validationFraction + data.testFraction >= 1) add('no text is left to train on', 'lower data.validationFraction and data.testFraction');
   return problems;
 }

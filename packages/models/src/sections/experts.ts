@@ -63,6 +63,8 @@ export const expertsSchema = z.object({
   /** Which tokens the balance loss counts first choices of: its own, or all of the update before. Left out: its own. */
   balanceOver: z.enum(['batch', 'update']).optional(),
   zCoefficient: floatFromZero.default(0),
+  /** Of the loss by which a gate learns what each expert contributes to all of them. Left out: 0. */
+  distillCoefficient: floatFromZero.optional(),
   init: z.enum(['independent', 'copy']).default('independent'),
   /** Count hidden units above 0 where routing is collected; the rows of routing then have `positiveShare`. */
   trackPositive: z.boolean().optional(),
@@ -89,6 +91,7 @@ const routerFlags = ROUTER_TYPES.flatMap((type) =>
 export const EXPERT_FLAG_ALIASES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(routerFlags),
   'capacity-factor': 'moe.capacityFactor',
+  'distill-coefficient': 'moe.distillCoefficient',
   dispatch: 'moe.dispatch',
   priority: 'moe.priority',
   pool: 'moe.pool',
@@ -134,9 +137,9 @@ export function hasThreshold({ type }: RouterConfig): boolean {
 
 /** What `createMoeFeedForward` takes from the section. `place`: the layer is the one of that number among those with experts, from 0. */
 export function expertSettings(moe: ExpertsConfig, facts: Required<ModelFacts>, place = 0) {
-  const { experts, expertHidden, sharedHidden, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, balanceOver, zCoefficient, init, trackPositive } = moe;
+  const { experts, expertHidden, sharedHidden, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, balanceOver, zCoefficient, distillCoefficient, init, trackPositive } = moe;
   const router = givenByModel(routerAt(moe, place), facts);
-  return { experts, hidden: expertHidden, sharedHidden, router, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, balanceOver, zCoefficient, init, trackPositive };
+  return { experts, hidden: expertHidden, sharedHidden, router, dispatch, capacityFactor, minCapacity, priority, pool, balanceCoefficient, balanceOver, zCoefficient, distillCoefficient, init, trackPositive };
 }
 
 /** Of the gate, where the router has one. */

@@ -62,8 +62,8 @@ export const dataSchema = z.object({
   tokenizer: z
     .discriminatedUnion('type', [
       z.object({ type: z.literal('bpe'), vocabularySize: whole(300, 2 ** 24), minFrequency: positive.default(2) }),
-      /** A `tokenizer.json` with the three special tokens. */
-      z.object({ type: z.literal('file'), path: z.string().min(1) }),
+      /** A `tokenizer.json` with the three special tokens, or a folder with one. `hash` says that it still is that one; how many tokens, where that is known. */
+      z.object({ type: z.literal('file'), path: z.string().min(1), vocabularySize: whole(300, 2 ** 24).optional(), hash: z.string().optional() }),
     ])
     .prefault({ type: 'bpe', vocabularySize: 8000 }),
   /** Most tokens of a side in training, its end of sentence included; longer pairs are dropped and counted. */

@@ -51,9 +51,9 @@ export function createTranslationModelFromConfig(config: TranslationConfig, voca
   });
 }
 
-/** Of the tokenizer that the configuration asks for; null for a file, which is not read here. */
+/** Of the tokenizer that the configuration asks for; null for a file of which it does not say, which is not read here. */
 export function translationVocabulary({ data: { tokenizer } }: TranslationConfig): number | null {
-  return tokenizer.type === 'file' ? null : tokenizer.vocabularySize;
+  return tokenizer.vocabularySize ?? null;
 }
 
 export interface TranslationModelSize {

@@ -123,6 +123,7 @@ function throughSoftmax(p: Float64Array, byP: Float64Array): Float64Array {
 /** The gradient by the scores [C] of one token, of its weights: they are scores, or scores over the sum of the chosen. */
 function scoreGradients({ experts: N, maxChoices: K, counts, expertIds, weightSource, nulls }: Routing, scores: Float64Array, token: number, byWeight: Float64Array): Float64Array {
   const byOwn = new Float64Array(scores.length);
+  if (weightSource.startsWith('equal')) return byOwn;
   byOwn.set(byWeight.subarray(token * N, token * N + N));
   if (!weightSource.endsWith('-share')) return byOwn;
   const chosen = [...expertIds.subarray(token * K, token * K + counts[token]), ...(nulls?.ids[token] ?? [])];

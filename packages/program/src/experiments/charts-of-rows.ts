@@ -14,6 +14,8 @@ export interface AxisTitles {
   readonly logarithmic?: boolean;
   /** Of the y axis. Default false. */
   readonly fromZero?: boolean;
+  /** Of the y axis, for values some of which are many times others. Default false. */
+  readonly logarithmicY?: boolean;
   /** Of numbers on the x axis, as d3 writes formats: `~s` for those that span powers of ten. */
   readonly format?: string;
 }
@@ -26,6 +28,7 @@ export function seriesChart(facts: Pick<Chart, 'id' | 'title' | 'caption'>, poin
   if (points.length === 0) return [];
   const series = [...new Set(points.map((point) => point.series))];
   const scale = titles.logarithmic ? { type: 'log' as const } : { zero: false };
+  const scaleY = titles.logarithmicY ? { type: 'log' as const } : { zero: titles.fromZero ?? false };
   const color = {
     field: 'series', type: 'nominal' as const,
     scale: { domain: series, range: series.map((_, i) => PALETTE[i % PALETTE.length]!) },
@@ -40,7 +43,7 @@ export function seriesChart(facts: Pick<Chart, 'id' | 'title' | 'caption'>, poin
       data: { values: points.map((point) => ({ ...point })) },
       encoding: {
         x: { field: 'x', type: 'quantitative', title: titles.x, scale, axis: { grid: false, tickCount: width < 400 ? 4 : 6, ...(titles.format === undefined ? {} : { format: titles.format }) } },
-        y: { field: 'y', type: 'quantitative', title: titles.y, scale: { zero: titles.fromZero ?? false }, axis: { tickCount: 6 } },
+        y: { field: 'y', type: 'quantitative', title: titles.y, scale: scaleY, axis: { tickCount: 6 } },
         color: { ...color, legend: color.legend && { ...color.legend, columns: columnsFor(series, width) } },
       },
       layer: [

@@ -11,6 +11,8 @@ export interface Arm {
   /** For the names of run directories: lower case, digits and dashes. Arms of one configuration have one name. */
   readonly name: string;
   readonly config: JsonObject;
+  /** The arm whose weights a run begins with: of the same seed, and made before it. Absent: random ones. */
+  readonly from?: Arm;
 }
 
 /** How a trained model is evaluated; what its keys mean, the program says. */

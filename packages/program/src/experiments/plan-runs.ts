@@ -9,6 +9,8 @@ export interface PlannedRun {
   readonly seed: number;
   /** With the seed. */
   readonly config: JsonObject;
+  /** The run whose weights it begins with, which is before it in the plan. */
+  readonly from?: string;
   /** All that some table wants, each once. */
   readonly points: readonly Point[];
   /** Names of the experiments that want it. */
@@ -30,7 +32,8 @@ function configOf({ config }: Arm, seed: number): JsonObject {
 
 /** The directory of an arm's run with this seed. */
 export function runKey(arm: Arm, seed: number): string {
-  return `${arm.name}-seed${seed}-${createHash('sha256').update(canonical(configOf(arm, seed))).digest('hex').slice(0, 10)}`;
+  const source = arm.from ? `${runKey(arm.from, seed)} ` : '';
+  return `${arm.name}-seed${seed}-${createHash('sha256').update(source + canonical(configOf(arm, seed))).digest('hex').slice(0, 10)}`;
 }
 
 /** All rows of an experiment. */
@@ -44,13 +47,18 @@ const rowsOf = ({ groups, claims }: Experiment): Row[] => [
  * all arms of one seed before the next, so that what is there after a while is comparable. Claims may want rows beside those of the tables.
  */
 export function planRuns(experiments: readonly Experiment[], seeds: readonly number[], { scoredByTraining = false }: { readonly scoredByTraining?: boolean } = {}): PlannedRun[] {
-  const runs = new Map<string, { seed: number; config: JsonObject; points: Map<string, Point>; wantedBy: Set<string> }>();
-  const add = (experiment: Experiment, { arm, point }: Row, seed: number): void => {
+  const runs = new Map<string, { seed: number; config: JsonObject; from?: string; points: Map<string, Point>; wantedBy: Set<string> }>();
+  const runOf = (arm: Arm, seed: number, name: string): { key: string; points: Map<string, Point> } => {
+    const source = arm.from && runOf(arm.from, seed, name).key; // before it
     const key = runKey(arm, seed);
-    const run = runs.get(key) ?? { seed, config: configOf(arm, seed), points: new Map<string, Point>(), wantedBy: new Set<string>() };
-    if (!scoredByTraining) run.points.set(canonical(point), point);
-    run.wantedBy.add(experiment.name);
+    const run = runs.get(key) ?? { seed, config: configOf(arm, seed), ...(source ? { from: source } : {}), points: new Map<string, Point>(), wantedBy: new Set<string>() };
+    run.wantedBy.add(name);
     runs.set(key, run);
+    return { key, points: run.points };
+  };
+  const add = ({ name }: Experiment, { arm, point }: Row, seed: number): void => {
+    const { points } = runOf(arm, seed, name);
+    if (!scoredByTraining) points.set(canonical(point), point);
   };
   const most = Math.max(0, ...experiments.map(({ groups }) => groups.length));
   for (let level = 0; level <= most; level++) {

@@ -83,6 +83,15 @@ async function makeRun(run: PlannedRun, options: RunPlanOptions, runChild: RunCh
   const directory = runDirectory(options.folder, run.key);
   const started = performance.now();
   const told = (outcome: 'finished' | 'failed'): void => options.onRun(run, outcome, (performance.now() - started) / 1000);
+  const source = run.from === undefined ? undefined : runDirectory(options.folder, run.from);
+  while (source !== undefined && !isTrained(source)) {
+    if (finished()) return;
+    if (failureOf(source) !== undefined) {
+      await writeFailure(directory, `${run.from!}, whose weights it begins with, has no result`);
+      return told('failed');
+    }
+    await sleep(BUSY_WAIT_MS); // it is before this run in the plan: another worker makes it
+  }
   while (!isTrained(directory)) {
     const { code, messages } = await runChild(await trainArguments(run, directory, options));
     if (finished()) return;
@@ -112,11 +121,11 @@ const BUSY_WAIT_MS = 2000;
 const PRESETS = 'presets';
 
 /** Also writes what is trained as a preset file. */
-async function trainArguments({ key, config }: PlannedRun, directory: string, { folder, trainFlags }: RunPlanOptions): Promise<string[]> {
+async function trainArguments({ key, config, from }: PlannedRun, directory: string, { folder, trainFlags }: RunPlanOptions): Promise<string[]> {
   if (isBegun(directory)) return ['train', '--resume', '--out', directory, ...trainFlags];
   const preset = join(folder, PRESETS, `${key}.json`);
   await replaceFile(preset, `${JSON.stringify(config, null, 1)}\n`);
-  return ['train', '--preset', preset, '--out', directory, ...trainFlags];
+  return ['train', '--preset', preset, ...(from === undefined ? [] : ['--init-from', runDirectory(folder, from)]), '--out', directory, ...trainFlags];
 }
 
 /** What `sweep --json --points` printed: the figures of each point, in their order. */

@@ -39,12 +39,13 @@ export interface Column {
   numeric?: boolean;
 }
 
-/** A table that scrolls sideways by itself when it does not fit. All cells are escaped here. */
+/** A table that scrolls sideways by itself when it does not fit, by keys too. All cells are escaped here. */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
   const attribute = (i: number) => (columns[i]?.numeric ? ' class="number"' : '');
   const head = columns.map((column, i) => `<th scope="col"${attribute(i)}>${escapeHtml(column.title)}</th>`).join('');
   const body = rows
     .map((row) => `<tr>${row.map((cell, i) => `<td${attribute(i)}>${escapeHtml(cell)}</td>`).join('')}</tr>`)
     .join('\n');
-  return `<div class="scroll"><table><thead><tr>${head}</tr></thead><tbody>\n${body}\n</tbody></table></div>`;
+  const label = escapeHtml(`Table: ${columns.map(({ title }) => title).filter((title) => title !== '').join(', ')}`);
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table><thead><tr>${head}</tr></thead><tbody>\n${body}\n</tbody></table></div>`;
 }

@@ -37,6 +37,7 @@ svg { display: block; width: 100%; height: auto; }
 svg text { font-family: inherit; }
 .narrow { display: none; }
 .scroll { overflow-x: auto; }
+.scroll:focus-visible { outline: 2px solid var(--series-1); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; font-size: 0.92rem; }
 th, td { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 tbody tr:last-child td { border-bottom: 0; }
@@ -76,6 +77,8 @@ h3 { font-size: 0.95rem; font-weight: 600; margin: 14px 0 8px; }
   .numbers { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; margin: 16px 0; }
   .numbers dd { font-size: 1.2rem; }
   section { padding: 14px; }
+  .scroll th:first-child, .scroll td:first-child { position: sticky; left: 0; background: var(--card); }
+  .scroll td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 6.5em; max-width: 40vw; }
   table.translations thead { display: none; }
   table.translations tr { display: block; border: 1px solid var(--line); border-radius: 8px; padding: 8px 12px; margin-bottom: 10px; }
   table.translations td { display: block; width: auto; border: 0; padding: 4px 0; }

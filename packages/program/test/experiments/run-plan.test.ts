@@ -62,6 +62,20 @@ describe('createPlanRunner', () => {
     expect(again).toEqual([]);
   });
 
+  it('begins runs with the weights of others: those are made first, and where one has no result, neither has what begins with it', async () => {
+    const [source, next] = [arm('a', 1), { ...arm('b', 2), from: arm('a', 1) }];
+    const experiment = (of: typeof source) => ({ ...toyExperiments()[0]!, groups: [{ title: 'g', rows: [{ label: 'x', arm: of, point: { t: 1 } }] }], claims: [] });
+    const chain = planRuns([experiment(next)], [1]);
+    expect(chain.map(({ key, from, points }) => [key, from, points])).toEqual([[runKey(source, 1), undefined, []], [runKey(next, 1), runKey(source, 1), [{ t: 1 }]]]);
+    expect(runKey(next, 1)).not.toBe(runKey(arm('b', 2), 1));
+    const [folder, told] = [path('chain'), [] as string[]];
+    await runner(folder, told).run(chain);
+    expect(told.filter((line) => line.startsWith('train'))[1]).toContain(`--init-from ${join(folder, 'runs', chain[0]!.key)} --out ${join(folder, 'runs', chain[1]!.key)}`);
+    const failed = path('broken-chain');
+    await runner(failed, [], (args) => (args.join(' ').includes('/a-seed1') ? 70 : 0)).run(chain);
+    expect(readFileSync(join(failed, 'runs', chain[1]!.key, 'failed.json'), 'utf8')).toContain(`${chain[0]!.key}, whose weights it begins with, has no result`);
+  });
+
   it('ends at what is wrong with the machine, and keeps what is finished', async () => {
     const folder = path('full');
     const told: string[] = [];

@@ -28,6 +28,7 @@ describe('renderReport', () => {
     expect(sectionIds(html)).toEqual(['perplexity', 'loss', 'learning-rate', 'gradient-norm', 'experts-per-token', 'drop-rate',
       'expert-load', 'flops', 'wall-clock', 'routing', 'samples', 'configuration']);
     expect(html.match(/<svg /g)).toHaveLength(16);
+    expect(html).toMatch(/<div class="scroll" tabindex="0" role="region" aria-label="Table: [^"]*experts per token/); // keys scroll it
     for (const text of ['72.40', '1,200', '20.0%', '2026-01-02 03:04:05 UTC', 'encoder 4', '4.0 of 4', '2.0 of 4', 'upon a time',
       'model.sizes', '[1,2]', 'unigram model', '50.0% of the 100GFLOP budgeted, in 25s']) expect(html).toContain(text);
   });

@@ -32,9 +32,9 @@ export interface RouteGroup {
 
 /**
  * What a weight is a function of, which decides its gradient: p of the chosen expert, or sigmoid(logit); either divided by the sum over the
- * token's chosen ones; or a constant.
+ * token's chosen ones; 1/N, or 1 over their number, where a gate chooses and does not weigh; or a constant without a gate.
  */
-export type WeightSource = 'softmax' | 'softmax-share' | 'sigmoid' | 'sigmoid-share' | 'constant';
+export type WeightSource = 'softmax' | 'softmax-share' | 'sigmoid' | 'sigmoid-share' | 'equal' | 'equal-share' | 'constant';
 
 /** The choices of every token of one routing group, in rank order. */
 export interface Routing {
@@ -103,12 +103,13 @@ export function buildRouting(gate: Gate, parts: RoutingParts): Routing {
     if (gate.mask[token] === 0) continue;
     const chosen = parts.choose(token);
     counts[token] = chosen.length;
+    const own = (expert: number): number => (weightSource.startsWith('equal') ? 1 / experts : parts.weight(token, expert));
     const shared = [...chosen, ...(nulls?.ids[token] ?? [])];
-    const total = weightSource.endsWith('-share') ? shared.reduce((sum, expert) => sum + parts.weight(token, expert), 0) : 1;
+    const total = weightSource.endsWith('-share') ? shared.reduce((sum, expert) => sum + own(expert), 0) : 1;
     chosen.forEach((expert, rank) => {
       expertIds[token * K + rank] = expert;
       scores[token * K + rank] = parts.weight(token, expert);
-      weights[token * K + rank] = scores[token * K + rank] / total;
+      weights[token * K + rank] = own(expert) / total;
     });
   }
   return {
@@ -121,13 +122,19 @@ export function buildRouting(gate: Gate, parts: RoutingParts): Routing {
     counts,
     mask: gate.mask,
     probabilities,
-    balanceLoss: weightSource.startsWith('softmax') && !balancedByState ? balanceLoss(gate) : 0,
+    balanceLoss: /^(softmax|equal)/.test(weightSource) && !balancedByState ? balanceLoss(gate) : 0,
     zLoss: weightSource === 'constant' ? 0 : zLoss(nulls?.gate ?? gate),
     weightSource,
     priority,
     ...(balancedByState ? { balancedByState } : {}),
     ...(nulls ? { nulls } : {}),
   };
+}
+
+/** Of a softmax router. */
+export function softmaxSource({ renormalize, equalWeights }: { readonly renormalize: boolean; readonly equalWeights: boolean }): WeightSource {
+  if (equalWeights) return renormalize ? 'equal-share' : 'equal';
+  return renormalize ? 'softmax-share' : 'softmax';
 }
 
 /** One row of a [T, N] array. */

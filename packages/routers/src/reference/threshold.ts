@@ -3,7 +3,7 @@ import { requireFinite, requireFlag, requireInteger, requireOptions } from '@xmo
 import { countToReach, massToReach } from '@xmoe/core/backend';
 import { type GateOptions, rankExperts, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
-import { type Routing, buildRouting, rowOf } from './routing.js';
+import { type Routing, buildRouting, rowOf, softmaxSource } from './routing.js';
 
 export interface ThresholdOptions extends GateOptions {
   /** t. At or below 0: the top expert only. At or above 1: all N experts, exactly. */
@@ -12,6 +12,8 @@ export interface ThresholdOptions extends GateOptions {
   readonly maxExpertsPerToken?: number;
   /** Divide the weights of a token by their sum. Default false (Eq. 2). */
   readonly renormalize?: boolean;
+  /** Each chosen expert has the weight 1/N. Default false (Eq. 2). */
+  readonly equalWeights?: boolean;
 }
 
 /**
@@ -23,7 +25,7 @@ export function countToThreshold(sorted: ArrayLike<number>, threshold: number): 
 }
 
 /**
- * Routes by threshold. `logits` [T, N] → {@link Routing} with K = N, or `maxExpertsPerToken`; weights are p.
+ * Routes by threshold. `logits` [T, N] → {@link Routing} with K = N, or `maxExpertsPerToken`; weights are p, or 1/N with `equalWeights`.
  * @throws XMoEError when `threshold` is not a finite number, or on other bad options, logits or mask.
  */
 export function routeThreshold(logits: Logits, options: ThresholdOptions): Routing {
@@ -33,9 +35,10 @@ export function routeThreshold(logits: Logits, options: ThresholdOptions): Routi
   const { experts: N, probabilities } = gate;
   const K = Math.min(N, requireInteger('route', 'maxExpertsPerToken', options.maxExpertsPerToken ?? N, 1));
   const renormalize = requireFlag('route', 'renormalize', options.renormalize ?? false);
+  const equalWeights = requireFlag('route', 'equalWeights', options.equalWeights ?? false);
   return buildRouting(gate, {
     maxChoices: K,
-    weightSource: renormalize ? 'softmax-share' : 'softmax',
+    weightSource: softmaxSource({ renormalize, equalWeights }),
     choose: (token) => {
       const row = rowOf(probabilities, token, N);
       const ranked = rankExperts(row);

@@ -2,7 +2,7 @@
 import { hostUniform, requireFlag, requireInteger, requireOptions, requireRandomKey, type RandomKey } from '@xmoe/core';
 import { type GateOptions, rankExperts, softmaxGate } from './gate.js';
 import type { Logits } from './logits.js';
-import { type Routing, buildRouting, rowOf } from './routing.js';
+import { type Routing, buildRouting, rowOf, softmaxSource } from './routing.js';
 
 export interface TopKOptions extends GateOptions {
   /** Experts per token, 1 to N. */
@@ -13,6 +13,8 @@ export interface TopKOptions extends GateOptions {
   readonly rankOnlyPriority?: boolean;
   /** Divide the weights of a token by their sum. Default false (Eq. 2). */
   readonly renormalize?: boolean;
+  /** Each chosen expert has the weight 1/N. Default false (Eq. 2). */
+  readonly equalWeights?: boolean;
 }
 
 /**
@@ -24,7 +26,7 @@ export function gumbelNoise(key: RandomKey, length: number): Float32Array {
 }
 
 /**
- * The k most probable experts of each token. `logits` [T, N] → {@link Routing} with K = k; weights are p (Eq. 2).
+ * The k most probable experts of each token. `logits` [T, N] → {@link Routing} with K = k; weights are p (Eq. 2), or 1/N with `equalWeights`.
  * @throws XMoEError when `k` is not an integer from 1 to N, or on bad logits or mask.
  */
 export function routeTopK(logits: Logits, options: TopKOptions): Routing {
@@ -35,10 +37,11 @@ export function routeTopK(logits: Logits, options: TopKOptions): Routing {
   const { noiseKey } = options;
   const rankOnly = requireFlag('route', 'rankOnlyPriority', options.rankOnlyPriority ?? false);
   const renormalize = requireFlag('route', 'renormalize', options.renormalize ?? false);
+  const equalWeights = requireFlag('route', 'equalWeights', options.equalWeights ?? false);
   const noise = noiseKey === undefined ? undefined : gumbelNoise(requireRandomKey('route', 'noiseKey', noiseKey), T * N); // [T, N]
   return buildRouting(gate, {
     maxChoices: k,
-    weightSource: renormalize ? 'softmax-share' : 'softmax',
+    weightSource: softmaxSource({ renormalize, equalWeights }),
     priority: rankOnly ? 'rank' : 'rank-probability',
     choose: (token) => {
       const ranked = rankExperts(rowOf(probabilities, token, N));
@@ -52,7 +55,7 @@ export function routeTopK(logits: Logits, options: TopKOptions): Routing {
 }
 
 /** The Switch router (Fedus et al., 2021): top-1 with weight p. */
-export function routeSwitch(logits: Logits, options: Omit<TopKOptions, 'k' | 'noiseKey'> = {}): Routing {
+export function routeSwitch(logits: Logits, options: Omit<TopKOptions, 'k' | 'noiseKey' | 'equalWeights'> = {}): Routing {
   requireOptions('route', options);
   return routeTopK(logits, { ...options, k: 1, noiseKey: undefined });
 }

@@ -1,11 +1,11 @@
 """Makes the folders beside this file: small random models as `transformers` saves them, and the logits that it computes.
 
     python3 -m venv venv && venv/bin/pip install torch transformers
-    venv/bin/python packages/testing/golden/published/make.py
+    venv/bin/python packages/testing/golden/published/make.py [NAME...]
 
 Each folder is what a user would hand over, in the forms that are met: with and without the prefix `transformer.`, with the buffers of old
-checkpoints, in shards, in half precision, with an output projection of its own, with tokenizer.json or with vocab.json and merges.txt; GPT-2s, and
-XMoE models of packages/models/python/modeling_xmoe.py with each router that it has.
+checkpoints, in shards, in float16 and in bfloat16, with an output projection of its own, with tokenizer.json or with vocab.json and merges.txt; GPT-2s, and
+XMoE models of packages/models/python/modeling_xmoe.py with each router that it has, with thresholds by layer and with equal weights.
 """
 
 import json
@@ -48,6 +48,15 @@ XMOE = {
     "xmoe-base": dict(n_embd=6, n_head=3, n_layer=2, n_positions=8, activation_function="relu", moe=experts(2, type="base")),
 }
 
+# The number of a case is its seed: new ones come last.
+LATER = {
+    # As training in bfloat16 leaves it.
+    "bfloat16": dict(n_embd=8, n_head=2, n_layer=2, n_positions=10),
+    "xmoe-layers": dict(n_embd=6, n_head=2, n_layer=4, n_positions=8,
+                        moe=dict(experts(2, type="threshold", threshold=0.4), thresholds=[0.4, 0.9])),
+    "xmoe-equal": dict(n_embd=6, n_head=2, n_layer=2, n_positions=8, moe=experts(1, type="threshold", threshold=0.7, equalWeights=True)),
+}
+
 
 def tokenizer():
     made = ByteLevelBPETokenizer()
@@ -78,6 +87,9 @@ def save(name, model, folder):
     elif name == "shards":
         model.half().save_pretrained(folder, max_shard_size="5KB")
         model.float()
+    elif name == "bfloat16":
+        model.bfloat16().save_pretrained(folder)
+        model.float()  # the logits are those of the rounded weights, computed in float32
     else:
         model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
@@ -85,7 +97,13 @@ def save(name, model, folder):
 
 def main():
     made = tokenizer()
-    for seed, (name, shape) in enumerate([*CASES.items(), *XMOE.items()]):
+    cases = {**CASES, **XMOE, **LATER}
+    unknown = set(sys.argv[1:]) - set(cases)
+    if unknown:
+        sys.exit(f"there is no case {', '.join(sorted(unknown))}: pass none, or some of {', '.join(cases)}")
+    for seed, (name, shape) in enumerate(cases.items()):
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         folder = HERE / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
