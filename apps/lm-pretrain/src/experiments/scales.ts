@@ -65,13 +65,13 @@ export const SCALES: readonly Scale[] = [
     name: 'small',
     backend: 'cpu',
     sizes: [
-      { title: 'width 128', standsFor: '323M', model: { contextLength: 128, width: 128, heads: 4, layers: 6, hidden: 512, initStd: 0.02 } },
-      { title: 'width 192', standsFor: '556M', model: { contextLength: 128, width: 192, heads: 6, layers: 6, hidden: 768, initStd: 0.02 } },
+      { title: 'width 96', standsFor: '323M', model: { contextLength: 128, width: 96, heads: 4, layers: 6, hidden: 384, initStd: 0.03 } },
+      { title: 'width 128', standsFor: '556M', model: { contextLength: 128, width: 128, heads: 4, layers: 6, hidden: 512, initStd: 0.03 } },
     ],
-    corpora: [withBpe(SOTU, 2048), withBpe(BROWN, 2048)],
-    fewer: false,
+    corpora: [withBpe(SOTU, 1024), withBpe(BROWN, 1024)],
+    fewer: true,
     every: 2,
-    train: { steps: 6000, warmupSteps: 200, batchSize: 8, learningRate: 0.003, finalLearningRate: 0.0001, ...AT_THE_END, testWindows: 1024, checkpointEvery: 1000, routingEvery: 50 },
+    train: { steps: 2000, warmupSteps: 100, batchSize: 8, learningRate: 0.004, finalLearningRate: 0.0002, ...AT_THE_END, testWindows: 512, checkpointEvery: 1000, routingEvery: 50 },
   },
   {
     name: 'gpu',
