@@ -2,7 +2,7 @@
 // Every sum runs in ascending k and goes on where the last slice of K ended: an element does not depend on the block it is in.
 import { SPILL_BYTES, multiplyEdge } from './gemm-edge';
 import { evenSteps, packAcross, packAlong, panelBytes } from './gemm-pack';
-import { multiplyRow } from './gemm-row';
+import { multiplyFew } from './gemm-few';
 import { TILE_COLUMNS, TILE_ROWS, multiplyTile } from './gemm-tile';
 import { multiplyByLibrary, rowsByLibrary } from './library';
 import { threadScratch } from './thread';
@@ -31,7 +31,7 @@ export function multiplyBlock(
     return;
   }
   if (rowsByLibrary(rows, columns, K, transposeB)) return multiplyByLibrary(rows, columns, K, a, strideA, transposeA, b, strideB, transposeB, out, strideOut, accumulate);
-  if (rows === 1 && !accumulate) return multiplyRow(columns, K, a, transposeA ? strideA : 4, b, strideB, transposeB, out);
+  if (rows === 1 && !accumulate) return multiplyFew(1, columns, K, a, 0, transposeA ? strideA : 4, b, strideB, transposeB, out, strideOut);
   const depth = depthOf(K);
   for (let k = 0; k < K; k += depth) {
     const height = min(depth, K - k);

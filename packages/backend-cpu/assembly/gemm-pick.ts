@@ -2,7 +2,7 @@
 // there point at zeros. Blocks, slices and tiles are those of gemm-block.ts.
 import { DEPTH, clearBlock, depthOf, liesWell, multiplyPanels, scratchOfA, scratchOfB } from './gemm-block';
 import { clearLastStep, evenSteps, packAcross, packAlong, panelBytes, placeOf, transposeFour } from './gemm-pack';
-import { multiplyRow } from './gemm-row';
+import { multiplyFew } from './gemm-few';
 import { TILE_COLUMNS, TILE_ROWS } from './gemm-tile';
 import { loadTail, storeTail } from './lanes';
 import { byLibrary, rowsByLibrary } from './library';
@@ -49,7 +49,7 @@ export function multiplyPicked(
   if (rowsByLibrary(rows, columns, K, transposeB)) return multiplyGathered(rows, columns, K, a, strideA, indices, first, limit, b, strideB, transposeB, out, strideOut);
   const table = tables();
   pickRows(table, rows, a, strideA, indices, first, limit, zeros);
-  if (rows === 1) return multiplyRow(columns, K, load<usize>(table), 4, b, strideB, transposeB, out);
+  if (rows === 1) return multiplyFew(1, columns, K, load<usize>(table), 0, 4, b, strideB, transposeB, out, strideOut);
   const depth = depthOf(K);
   for (let k = 0; k < K; k += depth) {
     const height = min(depth, K - k);

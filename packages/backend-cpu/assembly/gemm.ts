@@ -1,5 +1,6 @@
-// The matrix products that the host calls: which block a work item is. The arithmetic is in gemm-block.ts.
+// The matrix products that the host calls: which part of a product a work item is. The arithmetic is in gemm-block.ts and gemm-few.ts.
 import { multiplyBlock } from './gemm-block';
+import { multiplyFew } from './gemm-few';
 
 /**
  * Batched out[n] = op(a[n]) · op(b[n]); a work item is a block of blockRows × blockColumns of one matrix. The matrices of b are
@@ -22,5 +23,30 @@ export function gemm(
       b + matrix * batchStrideB + (transposeB ? <usize>j * strideB : <usize>j << 2), strideB, transposeB,
       out + matrix * batchStrideOut + <usize>i * strideOut + (<usize>j << 2), strideOut, false,
     );
+  }
+}
+
+/** Columns of an item of gemmFew: those of a cache line. */
+const LINE: i32 = 16;
+
+/**
+ * As gemm, with K ≥ 1, of at most 16 rows that no library multiplies. A work item is LINE columns of one matrix; those of one matrix that a thread has are
+ * computed together, so that it reads B in runs as long as can be.
+ */
+export function gemmFew(
+  begin: i32, end: i32, a: usize, b: usize, out: usize, M: i32, N: i32, K: i32, batchStrideB: usize, transposeA: bool, transposeB: bool,
+): void {
+  const strideA = <usize>(transposeA ? M : K) << 2, strideB = <usize>(transposeB ? K : N) << 2, strideOut = <usize>N << 2;
+  const batchStrideA = (<usize>M * <usize>K) << 2, batchStrideOut = <usize>M * strideOut;
+  const perMatrix = (N + LINE - 1) / LINE;
+  for (let item = begin; item < end;) {
+    const matrix = <usize>(item / perMatrix), first = item % perMatrix;
+    const items = min(end - item, perMatrix - first);
+    const j = <usize>(first * LINE);
+    multiplyFew(
+      M, min(items * LINE, N - first * LINE), K, a + matrix * batchStrideA, transposeA ? 4 : strideA, transposeA ? strideA : 4,
+      b + matrix * batchStrideB + (transposeB ? j * strideB : j << 2), strideB, transposeB, out + matrix * batchStrideOut + (j << 2), strideOut,
+    );
+    item += items;
   }
 }

@@ -4,6 +4,7 @@ export { useLibrary } from './library';
 export { attentionByLibrary, attentionGradByLibrary } from './library-attention';
 export * from './gemm';
 export { biasActivation, biasActivationGrad, biasGradFromPieces } from './activation';
+export { attentionOfOne } from './attention-one';
 export { attention, attentionGrad, hidesFinite, packPanels, seenRows } from './attention';
 export * from './cross-entropy';
 export * from './dispatch';

@@ -33,7 +33,7 @@ export function byLibrary(rows: i32, columns: i32, K: i32): bool {
 /** Of a single row, from how many multiplications on a library copies a B that is read once. */
 const LARGEST_ROW: f32 = 131072;
 
-/** Whether a library multiplies, where a single row may also be read in place (gemm-row.ts): that is faster if B is transposed or large. */
+/** Whether a library multiplies, where a single row may also be read in place (gemm-few.ts): that is faster if B is transposed or large. */
 @inline
 export function rowsByLibrary(rows: i32, columns: i32, K: i32, transposeB: bool): bool {
   return byLibrary(rows, columns, K) && (rows > 1 || (!transposeB && <f32>columns * <f32>K < LARGEST_ROW));

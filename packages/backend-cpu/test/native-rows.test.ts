@@ -1,4 +1,4 @@
-// Products of a single row where there is a library: what it would copy to read it once is multiplied by the engine's own kernel, to the bits that
+// Products of few rows where there is a library: what it would copy to read it once is multiplied by the engine's own kernel, to the bits that
 // it has on cpu:wasm. Which products reach the library is seen on its function.
 import { afterAll, describe, expect, it } from 'vitest';
 import { sizeOf, type Backend, type Operand } from '@xmoe/core';
@@ -39,7 +39,7 @@ describe.runIf('file' in library)('with a library', async () => {
 
   it.each([
     [1, 128, 2048, true, 0], [1, 300, 70, true, 0], [1, 512, 1024, false, 0],
-    [1, 300, 128, false, 1], [2, 128, 2048, true, 1], [2, 512, 1024, false, 1],
+    [1, 300, 128, false, 1], [2, 300, 70, true, 1], [2, 128, 2048, true, 0], [8, 512, 1024, false, 0], [9, 512, 1024, false, 1],
   ])('%i × %i × %i, transposed %s, is %i calls of it', (M, K, N, transposeB, expected) => {
     calls = 0;
     const found = product(backend, M, K, N, transposeB);

@@ -1,7 +1,9 @@
 // The compiled attention and its gradient against the plain ones, at the sizes where its blocks, panels and tiles begin and end.
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { AttentionOptions, Kernels, Operand } from '@xmoe/core';
+import { sizeOf, type AttentionOptions, type DType, type Kernels, type Operand } from '@xmoe/core';
+import { createWasmBackend } from '@xmoe/backend-cpu';
+import { randoms } from './support.js';
 import { createRig, input, output, type Given } from './wasm-support.js';
 
 const rig = await createRig();
@@ -55,6 +57,7 @@ describe('compiled attention', () => {
     ['dropout', { dropoutRate: 0.3 }],
     ['everything', { isMasked: true, dropoutRate: 0.2, Tq: 41, Tk: 67, D: 8 }],
     ['blocks of fewer rows', { B: 1, heads: 1, Tq: 40, Tk: 4100, D: 8, causal: false }],
+    ['one query', { Tq: 1, Tk: 43, D: 24, isMasked: true }],
     ['one', { B: 1, heads: 1, Tq: 1, Tk: 1, D: 8 }],
   ])('%s', (_, changed) => {
     expect(rig.error(...caseOf({ ...plain, ...changed }, 11))).toBeLessThan(1e-5);
@@ -69,6 +72,29 @@ describe('compiled attention', () => {
     fc.assert(fc.property(sizes, fc.integer({ min: 1, max: 1000 }), (given, seed) => {
       expect(rig.error(...caseOf(given, seed))).toBeLessThan(1e-5);
     }), { numRuns: 40 });
+  });
+
+  it.each([[1, 8, false], [43, 24, true], [130, 64, true], [131, 32, false]])('a query alone has the bits that it has among others: %i keys of %i, masked %s', async (Tk, D, isMasked) => {
+    const backend = await createWasmBackend({ threads: 2 });
+    const make = (shape: readonly number[], data: ArrayLike<number>, dtype: DType = 'float32'): Operand => {
+      const operand = { buffer: backend.allocate(dtype, sizeOf(shape)), shape, dtype };
+      backend.write(operand, data);
+      return operand;
+    };
+    const [H, Tq] = [6, 3];
+    const [queries, k, v] = [randoms(H * Tq * D, 1), make([H, Tk, D], randoms(H * Tk * D, 2)), make([H, Tk, D], randoms(H * Tk * D, 3))];
+    const keyMask = isMasked ? make([2, Tk], Array.from({ length: 2 * Tk }, (_, at) => Number(at % 3 > 0)), 'bool') : null;
+    const attend = (rows: number, values: ArrayLike<number>): number[][] => {
+      const [out, stats] = [make([H, rows, D], new Float32Array(H * rows * D).fill(NaN)), make([H, rows, 2], new Float32Array(2 * H * rows).fill(NaN))];
+      const options = { heads: 3, causal: false, scale: 0.3, stream: 0, dropoutRate: 0 };
+      (backend.kernels as Kernels).attention({ q: make([H, rows, D], values), k, v, keyMask, key: null }, { out, stats }, options);
+      return [out, stats].map((operand) => Array.from(backend.readSync!(operand)));
+    };
+    // Query 1 of each head.
+    const second = (values: ArrayLike<number>, width: number): number[] => Array.from(values).filter((_, at) => Math.floor(at / width) % Tq === 1);
+    const [out, stats] = attend(Tq, queries);
+    expect(attend(1, second(queries, D))).toEqual([second(out, D), second(stats, 2)]);
+    backend.dispose();
   });
 
   it('gives the same bits with any number of threads', () => {

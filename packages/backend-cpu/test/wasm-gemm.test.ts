@@ -46,22 +46,27 @@ function expectSame(inputs: readonly Given[], outShape: Shape, terms: number, ru
 /** Rows first … first + count − 1 of a matrix. */
 const rowsOf = ({ shape, data }: Given, first: number, count: number): Given => ({ shape: [1, count, shape[2]], data: Array.from(data).slice(first * shape[2], (first + count) * shape[2]) });
 
-describe('a single row', () => {
-  const cases = fc.record({ K: fc.integer({ min: 1, max: 70 }), N: fc.integer({ min: 1, max: 90 }), transposeB: fc.boolean(), large: fc.boolean() });
+describe('few rows', () => {
+  const cases = fc.record({ K: fc.integer({ min: 1, max: 70 }), N: fc.integer({ min: 1, max: 90 }), transposeB: fc.boolean() });
+  const sizes = fc.record({ count: fc.integer({ min: 1, max: 17 }), transposeA: fc.boolean(), large: fc.boolean() });
 
-  it('has the bits that it has among others', () => {
-    fc.assert(fc.property(cases, ({ K, N, transposeB, large }) => {
-      const [depth, columns] = large ? [K + 384, N + 600] : [K, N]; // K in slices, and more columns than a block has
-      const a = numbers([1, 6, depth], 1);
+  it('have the bits that they have among others', () => {
+    fc.assert(fc.property(cases, sizes, ({ K, N, transposeB }, { count, transposeA, large }) => {
+      const [depth, columns] = large ? [K + 384, N + 600] : [K, N]; // K in slices, more columns than a block has, and a B that is read in place
+      const a = numbers([1, 20, depth], 1);
       const b = numbers([1, ...(transposeB ? [columns, depth] : [depth, columns])], 2);
       for (const backend of backends) {
-        const multiply = (rows: Given): number[] => Array.from(compute(backend, [rows, b], [1, rows.shape[1], columns], (kernels, [x, y], out) => kernels.matmul({ a: x, b: y }, { out }, { transposeA: false, transposeB })));
-        expect(multiply(rowsOf(a, 2, 1))).toEqual(multiply(a).slice(2 * columns, 3 * columns));
+        const multiply = (rows: Given): ArrayLike<number> => {
+          const M = rows.shape[1];
+          const turned = { shape: [1, depth, M], data: Float32Array.from({ length: M * depth }, (_, at) => rows.data[(at % M) * depth + Math.floor(at / M)]) };
+          return compute(backend, [transposeA ? turned : rows, b], [1, M, columns], (kernels, [x, y], out) => kernels.matmul({ a: x, b: y }, { out }, { transposeA, transposeB }));
+        };
+        expect(Array.from(multiply(rowsOf(a, 2, count)))).toEqual(Array.from(multiply(a)).slice(2 * columns, (2 + count) * columns));
       }
     }), { numRuns: 60 });
   });
 
-  it('has them as the only one of its expert', () => {
+  it('one has them as the only one of its expert', () => {
     fc.assert(fc.property(cases, ({ K, N, transposeB }) => {
       const [x, w] = [numbers([3, K], 1), numbers([2, ...(transposeB ? [N, K] : [K, N])], 2)];
       for (const backend of backends) {

@@ -16,14 +16,40 @@ export interface Blocks {
   readonly columns: number;
 }
 
+/** Columns of an item of the products of few rows, see gemmFew of assembly/gemm.ts. */
+export const LINE = 16;
+/** From so many elements on a B that is read by few rows comes from beyond the caches of a core. */
+const FAR = 2 ** 17;
+/** Up to so many rows reading B in place pays; of a transposed one, and beside a library, up to half of them. */
+const FEW_ROWS = 16;
+
+/**
+ * Whether a product [M, K] · [K, N] reads B once, where it lies, instead of packing blocks of it. It depends on the shape alone: a library's results are others.
+ */
+export function readsInPlace({ byLibrary }: Pick<WasmRuntime, 'byLibrary'>, M: number, N: number, K: number, transposeB: boolean): boolean {
+  if (K === 0) return false;
+  if (M === 1) return !byLibrary || transposeB || N * K >= FAR;
+  return N * K >= FAR && M <= (byLibrary || transposeB ? FEW_ROWS / 2 : FEW_ROWS);
+}
+
+/** Of a row of B a thread reads so many items at least, 3 KiB, where all get as much: what comes next is read ahead only within a run. */
+const RUN = 48;
+
+/** Items of few rows per piece, each of `work` multiplications per column; lines of a transposed B are runs by themselves. */
+export function grainOfFew({ threads }: Pick<WasmRuntime, 'threads'>, items: number, work: number, transposeB: boolean): number {
+  const worth = Math.ceil(GRAIN / (LINE * work));
+  if (transposeB) return worth;
+  const pieces = threads * Math.max(1, Math.floor(items / (threads * RUN)));
+  return Math.max(worth, Math.ceil(items / pieces));
+}
+
 /** Blocks of `matrices` products [M, K] · [K, N]. */
 export function chooseBlocks({ threads, byLibrary, cutsFreely }: WasmRuntime, matrices: number, M: number, N: number, K: number): Blocks {
-  if (M === 1) return rowBlock(N, K);
   if (!byLibrary) return compiledBlocks(threads, matrices, M, N);
   return cutsFreely ? freeBlocks(threads, matrices, M, N, K) : libraryBlocks(matrices, M, N, K);
 }
 
-/** Of a single row nothing is packed: as many columns as are worth a piece. */
+/** Of a segment's single row nothing is packed: as many columns as are worth a piece. */
 function rowBlock(N: number, K: number): Blocks {
   return { rows: 1, columns: Math.min(N, Math.max(SMALLEST_COLUMNS, Math.ceil(GRAIN / (16 * Math.max(1, K))) * 16)) };
 }

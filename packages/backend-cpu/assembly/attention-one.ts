@@ -1,0 +1,78 @@
+// attention of one query of each head, as a text that goes on by a token makes it: keys and values are read where they lie, once each, and no tile is
+// computed for queries that are not there. Every sum runs in the order of attention.ts, to the same bits. Without dropout. D is a multiple of 8.
+import { multiplyFew } from './gemm-few';
+import { maxLanes, scaleRun } from './lanes';
+import { expNegative4 } from './math';
+import { madd } from './simd';
+import { threadScratch } from './thread';
+
+/** The largest of no scores. */
+const LOWEST: f32 = -3.4028234663852886e38;
+
+/** −∞ where the mask (0: none) hides a key, and up to a whole vector after the last. */
+@inline
+function hideKeys(scores: usize, Tk: i32, keyMask: usize): void {
+  for (let j = Tk; (j & 3) !== 0; j++) store<f32>(scores + (<usize>j << 2), -Infinity);
+  if (keyMask == 0) return;
+  for (let j = 0; j < Tk; j++) if (load<u8>(keyMask + j) == 0) store<f32>(scores + (<usize>j << 2), -Infinity);
+}
+
+/** Scores become e^(s − largest); the largest and 1 / Σ (0 of none) go to `stats`. The sum takes one key after the other. */
+@inline
+function softmaxKeys(scores: usize, Tk: i32, stats: usize): void {
+  const last = scores + (<usize>((Tk + 3) & ~3) << 2);
+  let top = f32x4.splat(LOWEST);
+  for (let at = scores; at < last; at += 16) top = f32x4.pmax(top, v128.load(at));
+  const largest = maxLanes(top);
+  top = f32x4.splat(largest);
+  let sum: f32 = 0;
+  for (let at = scores; at < last; at += 16) {
+    const value = expNegative4(f32x4.sub(v128.load(at), top));
+    v128.store(at, value);
+    sum += f32x4.extract_lane(value, 0);
+    sum += f32x4.extract_lane(value, 1);
+    sum += f32x4.extract_lane(value, 2);
+    sum += f32x4.extract_lane(value, 3);
+  }
+  store<f32>(stats, largest);
+  store<f32>(stats, sum == 0 ? 0 : <f32>1 / sum, 4);
+}
+
+/** out [16 or 8 columns] = Σ_j scores[j]·values[j]. */
+@inline
+function mixColumns(scores: usize, values: usize, Tk: i32, rowBytes: usize, wide: bool, out: usize): void {
+  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0;
+  for (let j = Tk; j > 0; j--, scores += 4, values += rowBytes) {
+    const p = v128.load32_splat(scores);
+    c0 = madd(p, v128.load(values), c0);
+    c1 = madd(p, v128.load(values, 16), c1);
+    if (wide) {
+      c2 = madd(p, v128.load(values, 32), c2);
+      c3 = madd(p, v128.load(values, 48), c3);
+    }
+  }
+  v128.store(out, c0);
+  v128.store(out, c1, 16);
+  if (wide) {
+    v128.store(out, c2, 32);
+    v128.store(out, c3, 48);
+  }
+}
+
+/** Items are heads: q and out [heads, D], k and v [heads, Tk, D], stats [heads, 2]; `perBatch` of them share a row of keyMask (0: none). Scratch: a query, scores. */
+export function attentionOfOne(
+  begin: i32, end: i32, q: usize, k: usize, v: usize, keyMask: usize, out: usize, stats: usize, perBatch: i32, Tk: i32, D: i32, scale: f32,
+): void {
+  const rowBytes = <usize>D << 2, query = threadScratch(), scores = query + rowBytes;
+  for (let head = begin; head < end; head++) {
+    const row = <usize>head * rowBytes, keys = row * <usize>Tk;
+    scaleRun(query, q + row, scale, D);
+    multiplyFew(1, Tk, D, query, 0, 4, k + keys, rowBytes, true, scores, 0);
+    hideKeys(scores, Tk, keyMask == 0 ? 0 : keyMask + (head / perBatch) * Tk);
+    softmaxKeys(scores, Tk, stats + (<usize>head << 3));
+    let column: usize = 0;
+    for (; column + 64 <= rowBytes; column += 64) mixColumns(scores, v + keys + column, Tk, rowBytes, true, out + row + column);
+    if (column < rowBytes) mixColumns(scores, v + keys + column, Tk, rowBytes, false, out + row + column);
+    scaleRun(out + row, out + row, load<f32>(stats + (<usize>head << 3), 4), D);
+  }
+}
