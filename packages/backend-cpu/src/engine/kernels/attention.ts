@@ -64,22 +64,18 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
       if (plan === undefined) return plain.attention({ q, k, v, keyMask, key }, { out, stats }, attributes);
       const { heads, Tq, Tk, D } = plan;
       const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
+      const [values, mask, results] = [seenRows(v, keyMask, plan, attributes.heads), keyMask === null ? 0 : pointer(keyMask), [pointer(out), pointer(stats)]];
       if (Tq === 1 && dropKey === 0) {
-        return runtime.parallel('attentionOfOne', heads, grainOf((Tk * D) / 2), [
-          pointer(q), pointer(k), seenRows(v, keyMask, plan, attributes.heads), keyMask === null ? 0 : pointer(keyMask), pointer(out), pointer(stats),
-          attributes.heads, Tk, D, attributes.scale,
-        ]);
+        return runtime.parallel('attentionOfOne', heads, grainOf((Tk * D) / 2), [pointer(q), pointer(k), values, mask, ...results, attributes.heads, Tk, D, attributes.scale]);
       }
       const rows = libraryRows(runtime, plan, 'forward');
       if (rows > 0) {
         return runtime.parallel('attentionByLibrary', heads * Math.ceil(Tq / rows), grainOf(rows * Tk * (D / 8 + 4)), [
-          pointer(q), pointer(k), seenRows(v, keyMask, plan, attributes.heads), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats), rows,
-          ...optionsOf(plan, attributes),
+          pointer(q), pointer(k), values, mask, dropKey, ...results, rows, ...optionsOf(plan, attributes),
         ]);
       }
       runtime.parallel('attention', heads * Math.ceil(Tq / BLOCK), grainOf(BLOCK * Tk * (D / 4 + 4)), [
-        pointer(q), pack(pointer(k), plan), seenRows(v, keyMask, plan, attributes.heads), keyMask === null ? 0 : pointer(keyMask), dropKey, pointer(out), pointer(stats),
-        ...optionsOf(plan, attributes),
+        pointer(q), pack(pointer(k), plan), values, mask, dropKey, ...results, ...optionsOf(plan, attributes),
       ]);
     },
 

@@ -20,8 +20,8 @@ export interface Blocks {
 export const LINE = 16;
 /** From so many elements on a B that is read by few rows comes from beyond the caches of a core. */
 const FAR = 2 ** 17;
-/** Up to so many rows reading B in place pays; of a transposed one, and beside a library, up to half of them. */
-const FEW_ROWS = 16;
+/** Up to so many rows reading B in place pays: beside the compiled tiles, beside a library, and where B is transposed. */
+const FEW_ROWS = { tiles: 16, library: 8, transposed: 4 };
 
 /**
  * Whether a product [M, K] · [K, N] reads B once, where it lies, instead of packing blocks of it. It depends on the shape alone: a library's results are others.
@@ -29,7 +29,7 @@ const FEW_ROWS = 16;
 export function readsInPlace({ byLibrary }: Pick<WasmRuntime, 'byLibrary'>, M: number, N: number, K: number, transposeB: boolean): boolean {
   if (K === 0) return false;
   if (M === 1) return !byLibrary || transposeB || N * K >= FAR;
-  return N * K >= FAR && M <= (byLibrary || transposeB ? FEW_ROWS / 2 : FEW_ROWS);
+  return N * K >= FAR && M <= FEW_ROWS[transposeB ? 'transposed' : byLibrary ? 'library' : 'tiles'];
 }
 
 /** Of a row of B a thread reads so many items at least, 3 KiB, where all get as much: what comes next is read ahead only within a run. */
