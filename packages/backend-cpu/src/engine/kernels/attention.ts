@@ -37,6 +37,11 @@ function planOf(q: Operand, k: Operand): Plan | undefined {
   return { heads, Tq, Tk, D, padded: Math.ceil(Tk / 8) * 8 };
 }
 
+/** The numbers at the end of the arguments of the kernels. */
+function optionsOf({ Tq, Tk, D }: Plan, { heads, causal, scale, stream, dropoutRate }: AttentionOptions): number[] {
+  return [heads, Tq, Tk, D, Number(causal), scale, stream, dropoutRate, 1 / (1 - dropoutRate)];
+}
+
 export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kernels, 'attention' | 'attentionGrad'> {
   const { pointer } = runtime;
 
@@ -52,10 +57,6 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
     const rows = runtime.scratch(4 * heads * Tk * D);
     runtime.parallel('seenRows', heads * Tk, grainOf(D), [pointer(x), pointer(keyMask), rows, perBatch, Tk, D]);
     return rows;
-  }
-
-  function optionsOf({ Tq, Tk, D }: Plan, { heads, causal, scale, stream, dropoutRate }: AttentionOptions): number[] {
-    return [heads, Tq, Tk, D, Number(causal), scale, stream, dropoutRate, 1 / (1 - dropoutRate)];
   }
 
   return {
