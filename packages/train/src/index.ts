@@ -4,7 +4,7 @@ export { averageTensors } from './checkpoint/average-tensors.js';
 export {
   decodeSafetensors, encodeSafetensors, safetensorsChunks, type SafetensorsContent, type SafetensorsOptions,
 } from './checkpoint/safetensors.js';
-export type { StoredArray, StoredDType, StoredTensor } from './checkpoint/tensor-format.js';
+export type { FiledTensor, ReadableTensor, StoredArray, StoredDType, StoredTensor } from './checkpoint/tensor-format.js';
 export { mergeJson } from './config/merge-json.js';
 export { mergeOverrides, parseAssignment, type Overrides } from './config/overrides.js';
 export { parseConfig } from './config/parse-config.js';
@@ -15,7 +15,7 @@ export type { EvaluationRow, MetricsRow, RoutingRow, StepRow } from './metrics/r
 export { createSmoother, createThroughputMeter, type ThroughputMeter } from './metrics/throughput.js';
 export { mergeRouting, type LayerRouting, type RoutingByLayer } from './trainer/layer-routing.js';
 export { requirePrecision } from './trainer/precision.js';
-export { loadParameters, type TrainerState, type TrainerTensors } from './trainer/trainer-state.js';
+export { loadParameters, type RestorableTensor, type TrainedTensor, type TrainedTensors, type TrainerState, type TrainerTensors } from './trainer/trainer-state.js';
 export type { Reduction } from './trainer/reduction.js';
 export { createTrainer, type StepReport, type Trainer, type TrainerOptions } from './trainer/trainer.js';
 export type { LossFunction, LossParts } from './trainer/update.js';

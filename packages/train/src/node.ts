@@ -7,7 +7,7 @@ export { lockRunDirectory, type RunLock } from './checkpoint/run-lock.js';
 export { readSafetensors, readSafetensorsHeader, writeSafetensors } from './checkpoint/safetensors-file.js';
 export {
   createCheckpointStore, readBestPointer, type CheckpointContent, type CheckpointStore, type CheckpointStoreOptions, type LoadedCheckpoint,
-  type SaveRequest,
+  type OpenedCheckpoint, type SaveRequest,
 } from './checkpoint/store.js';
 export { writeDirectory } from './checkpoint/write-directory.js';
 export { MAXIMUM_CONFIG_BYTES, readConfigText } from './config/config-text.js';

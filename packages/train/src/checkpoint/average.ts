@@ -7,8 +7,8 @@ import { writeDirectory } from './write-directory.js';
 import { findCheckpoints } from './checkpoint-list.js';
 import { checkFinite, encodeState } from './checkpoint-state.js';
 import { verifyManifest } from './manifest.js';
-import { safetensorsChunks } from './safetensors.js';
 import type { CheckpointContent } from './store.js';
+import { tensorFiles } from './tensor-files.js';
 
 const AVERAGE_NAME = 'average';
 
@@ -18,10 +18,9 @@ export async function saveAverage(
   { step, tensors, state, metric, files = {} }: CheckpointContent & { metric: number; files?: Readonly<Record<string, FileContent>> },
 ): Promise<string> {
   const path = join(directory, AVERAGE_NAME);
-  checkFinite(tensors);
+  for (const [group, all] of Object.entries(tensors)) for (const tensor of all) checkFinite(group, tensor); // before the one that is there goes
   if (existsSync(path)) await removeDirectory(path);
-  const groups = Object.entries(tensors).map(([group, all]) => [`${group}.safetensors`, safetensorsChunks(all, { metadata: { format: 'xmoe', group } })] as const);
-  await writeDirectory(path, { ...files, 'state.json': encodeState(step, state), ...Object.fromEntries(groups) }, { step, metric });
+  await writeDirectory(path, { ...files, 'state.json': encodeState(step, state), ...tensorFiles(tensors) }, { step, metric });
   return path;
 }
 

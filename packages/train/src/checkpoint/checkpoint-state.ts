@@ -38,18 +38,14 @@ export function decodeState(text: string, where: string): { step: number; state:
   }
 }
 
-/** @throws XMoEError `numerics` naming the first float tensor that holds NaN or an infinity */
-export function checkFinite(groups: Readonly<Record<string, readonly StoredTensor[]>>): void {
-  for (const [group, tensors] of Object.entries(groups)) {
-    for (const { name, dtype, data } of tensors) {
-      if (dtype !== 'float32' && dtype !== 'float64' && dtype !== 'float16' && dtype !== 'bfloat16') continue;
-      const index = firstNonFinite(data, data instanceof Uint16Array ? (dtype === 'bfloat16' ? 0x7f80 : 0x7c00) : 0);
-      if (index < 0) continue;
-      throw new XMoEError('numerics', `${group} ${name} is not finite at element ${index}, so it is not saved`, {
-        hint: 'resume from the last checkpoint with a lower learning rate, or allow it with allowNonFinite',
-      });
-    }
-  }
+/** @throws XMoEError `numerics` naming the first element of a float tensor that is NaN or an infinity */
+export function checkFinite(group: string, { name, dtype, data }: StoredTensor): void {
+  if (dtype !== 'float32' && dtype !== 'float64' && dtype !== 'float16' && dtype !== 'bfloat16') return;
+  const index = firstNonFinite(data, data instanceof Uint16Array ? (dtype === 'bfloat16' ? 0x7f80 : 0x7c00) : 0);
+  if (index < 0) return;
+  throw new XMoEError('numerics', `${group} ${name} is not finite at element ${index}, so it is not saved`, {
+    hint: 'resume from the last checkpoint with a lower learning rate, or allow it with allowNonFinite',
+  });
 }
 
 /** @param exponent the bits of the exponent where half precision is given as bits, else 0 */

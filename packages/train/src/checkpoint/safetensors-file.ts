@@ -3,9 +3,9 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { XMoEError } from '@xmoe/core';
 import { readFully, writeFile } from '@xmoe/files/node';
-import { headerLength, readHeader, type SafetensorsHeader } from './safetensors-header.js';
+import { headerLength, readHeader, type SafetensorsHeader, type TensorEntry } from './safetensors-header.js';
 import { safetensorsChunks, tensorFromBytes, type SafetensorsContent, type SafetensorsOptions } from './safetensors.js';
-import { assertLittleEndian, type StoredTensor } from './tensor-format.js';
+import { assertLittleEndian, type Entries, type FiledTensor, type StoredTensor } from './tensor-format.js';
 
 /** Writes and fsyncs one file. @throws XMoEError `checkpoint` (a full disk is named ENOSPC) */
 export async function writeSafetensors(
@@ -37,6 +37,28 @@ export async function readSafetensors(
     }
     return { tensors, metadata };
   });
+}
+
+/** The tensors of one file, whose header is validated now; each is read when it is asked for. */
+export async function openSafetensors(path: string): Promise<FiledTensor[]> {
+  assertLittleEndian();
+  const { entries, dataStart } = await readSafetensorsHeader(path);
+  return entries.map((entry) => ({
+    name: entry.name, dtype: entry.dtype, shape: entry.shape,
+    read: (wanted) => withFile(path, async (file) => {
+      const part = wanted ? entriesOf(entry, wanted) : entry;
+      const bytes = await readRange(file, dataStart + part.begin, part.end - part.begin, path);
+      return tensorFromBytes(part, bytes.buffer, path).data;
+    }),
+  }));
+}
+
+/** Where entries of the first axis lie. */
+function entriesOf(entry: TensorEntry, { begin, count }: Entries): TensorEntry {
+  const [entries = 0, ...rest] = entry.shape;
+  if (begin < 0 || count < 0 || begin + count > entries) throw new XMoEError('checkpoint', `${entry.name} has no entries ${begin} to ${begin + count} of ${entries}`);
+  const length = entries === 0 ? 0 : (entry.end - entry.begin) / entries;
+  return { ...entry, shape: [count, ...rest], begin: entry.begin + begin * length, end: entry.begin + (begin + count) * length };
 }
 
 async function withFile<R>(path: string, read: (file: FileHandle) => Promise<R>): Promise<R> {

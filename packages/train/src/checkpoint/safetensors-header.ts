@@ -3,7 +3,7 @@
 // validation; not reading or writing of files (see safetensors.ts and safetensors-file.ts).
 import { XMoEError } from '@xmoe/core';
 import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
-import { checkTensor, dtypeOfTag, elementCount, FORMATS, type StoredDType, type StoredTensor } from './tensor-format.js';
+import { dtypeOfTag, elementCount, FORMATS, type StoredDType, type TensorInfo } from './tensor-format.js';
 
 /** Where one tensor lies: byte offsets count from the end of the header. */
 export interface TensorEntry {
@@ -34,12 +34,13 @@ const BRACE = 0x7b;
  * The header bytes (with the length in front; a multiple of 8, so that the widest tensors are aligned in the file) and
  * the tensors in the order their bytes follow: widest dtype first, then by name, so that every tensor is aligned.
  */
-export function buildHeader(
-  tensors: readonly StoredTensor[],
+export function buildHeader<Tensor extends TensorInfo>(
+  tensors: readonly Tensor[],
   metadata: Readonly<Record<string, string>>,
-): { bytes: Uint8Array; ordered: StoredTensor[] } {
+): { bytes: Uint8Array; ordered: Tensor[] } {
   if (tensors.length > MAX_TENSORS) throw new XMoEError('checkpoint', `${tensors.length} tensors are more than the ${MAX_TENSORS} that a file may hold`);
-  tensors.forEach(checkTensor);
+  const unknown = tensors.find(({ dtype }) => !Object.hasOwn(FORMATS, dtype));
+  if (unknown) throw new XMoEError('checkpoint', `tensor ${unknown.name} has the unknown dtype ${String(unknown.dtype)}`);
   const ordered = [...tensors].sort(
     (a, b) => FORMATS[b.dtype].bytes - FORMATS[a.dtype].bytes || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
   );

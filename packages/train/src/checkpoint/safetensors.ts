@@ -1,7 +1,7 @@
 // Safetensors in memory: encode to chunks or one array, decode from one array. Files: safetensors-file.ts.
 import { describeArgument, XMoEError } from '@xmoe/core';
 import { buildHeader, headerLength, readHeader, type TensorEntry } from './safetensors-header.js';
-import { assertLittleEndian, bytesOf, dataOf, type StoredTensor } from './tensor-format.js';
+import { assertLittleEndian, bytesOf, checkTensor, dataOf, type StoredTensor } from './tensor-format.js';
 
 export interface SafetensorsOptions {
   /** Free strings kept in the header. */
@@ -19,6 +19,7 @@ export function* safetensorsChunks(
   { metadata = {} }: SafetensorsOptions = {},
 ): Generator<Uint8Array> {
   assertLittleEndian();
+  tensors.forEach(checkTensor);
   const { bytes, ordered } = buildHeader(tensors, metadata);
   yield bytes;
   for (const tensor of ordered) yield bytesOf(tensor);

@@ -6,12 +6,11 @@ import { XMoEError } from '@xmoe/core';
 import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
 import { removeDirectory, removeStaleTemporaries, replaceFile, makeDirectory, type FileContent } from '@xmoe/files/node';
 import { writeDirectory } from './write-directory.js';
-import { checkFinite, decodeState, encodeState } from './checkpoint-state.js';
+import { decodeState, encodeState } from './checkpoint-state.js';
 import { bestOf, findCheckpoints, freeCheckpointName, type CheckpointEntry, type FoundCheckpoint } from './checkpoint-list.js';
 import { encodeManifest, MANIFEST_NAME, readManifest, verifyManifest } from './manifest.js';
-import { safetensorsChunks } from './safetensors.js';
-import { readSafetensors } from './safetensors-file.js';
-import type { StoredTensor } from './tensor-format.js';
+import { openTensorFiles, tensorFiles, type SavableTensor } from './tensor-files.js';
+import type { FiledTensor, StoredTensor } from './tensor-format.js';
 
 export interface CheckpointStoreOptions {
   readonly directory: string;
@@ -32,7 +31,9 @@ export interface CheckpointContent {
   state: JsonObject;
 }
 
-export interface SaveRequest extends CheckpointContent {
+export interface SaveRequest extends Omit<CheckpointContent, 'tensors'> {
+  /** As in {@link CheckpointContent}; those that are to be read are, one after another, in the order of the file. */
+  tensors: Readonly<Record<string, readonly SavableTensor[]>>;
   /** Lower is better. NaN, infinities and null never count as best. */
   metric?: number | null;
   /** More files to keep with it, e.g. `tokenizer.json`. */
@@ -44,6 +45,15 @@ export interface SaveRequest extends CheckpointContent {
    * them out, and goes once a later one is saved. Default false.
    */
   provisional?: boolean;
+  /** Awaited once all is on the disk, before it has its name: what it throws leaves nothing. */
+  ready?: () => Promise<void>;
+}
+
+/** A checkpoint of which every byte was found right, its tensors not read yet. */
+export interface OpenedCheckpoint extends Omit<CheckpointContent, 'tensors'> {
+  path: string;
+  metric: number | null;
+  tensors: Record<string, FiledTensor[]>;
 }
 
 export interface LoadedCheckpoint extends CheckpointContent {
@@ -66,11 +76,13 @@ export interface CheckpointStore {
   loadLatest(): Promise<LoadedCheckpoint>;
   /** That one, verified. */
   load(path: string): Promise<LoadedCheckpoint>;
+  /** What {@link loadLatest} and {@link load} find, for who reads the tensors one by one or in part. */
+  openLatest(): Promise<OpenedCheckpoint>;
+  open(path: string): Promise<OpenedCheckpoint>;
 }
 
 const BEST_NAME = 'best.json';
 const STATE_NAME = 'state.json';
-const TENSORS_SUFFIX = '.safetensors';
 
 /** The store of the checkpoints in `directory`. Nothing is read or written before the first call. */
 export function createCheckpointStore(options: CheckpointStoreOptions): CheckpointStore {
@@ -87,19 +99,15 @@ export function createCheckpointStore(options: CheckpointStoreOptions): Checkpoi
   const list = async () => (await find()).flatMap(({ entry }) => entry ?? []);
 
   async function save(request: SaveRequest): Promise<CheckpointEntry> {
-    const { step, tensors, state, files = {}, allowNonFinite = false, provisional = false } = request;
+    const { step, tensors, state, files = {}, allowNonFinite = false, provisional = false, ready } = request;
     checkRequest(request);
-    if (!allowNonFinite) checkFinite(tensors);
     prepared ??= makeDirectory(directory).then(() => removeStaleTemporaries(directory));
     await prepared;
     const metric = Number.isFinite(request.metric) ? request.metric! : null;
     const sequence = Math.floor((await find()).at(-1)?.sequence ?? 0) + 1;
     const name = await freeCheckpointName(directory, step);
-    const contents: Record<string, FileContent> = { ...files, [STATE_NAME]: encodeState(step, state) };
-    for (const [group, tensorsOfGroup] of Object.entries(tensors)) {
-      contents[group + TENSORS_SUFFIX] = safetensorsChunks(tensorsOfGroup, { metadata: { format: 'xmoe', group } });
-    }
-    await writeDirectory(join(directory, name), contents, { step, metric, sequence, ...(provisional ? { provisional } : {}) });
+    const contents: Record<string, FileContent> = { ...files, [STATE_NAME]: encodeState(step, state), ...tensorFiles(tensors, { allowNonFinite }) };
+    await writeDirectory(join(directory, name), contents, { step, metric, sequence, ...(provisional ? { provisional } : {}) }, ready);
     await retain(directory, await find(), keepLast, keepBest);
     return { name, path: join(directory, name), step, metric, sequence, provisional };
   }
@@ -112,11 +120,11 @@ export function createCheckpointStore(options: CheckpointStoreOptions): Checkpoi
     await retain(directory, await find(), keepLast, keepBest);
   }
 
-  async function loadLatest(): Promise<LoadedCheckpoint> {
+  async function latest<Opened>(open: (path: string) => Promise<Opened>): Promise<Opened> {
     const all = await findCheckpoints(directory);
     for (const { name, path } of all.reverse()) {
       try {
-        return await loadCheckpoint(path);
+        return await open(path);
       } catch (error) {
         damaged.add(name);
         warn(`checkpoint ${path} is skipped: ${(error as Error).message}`);
@@ -126,27 +134,38 @@ export function createCheckpointStore(options: CheckpointStoreOptions): Checkpoi
     throw new XMoEError('checkpoint', `${directory} ${found}`, { hint: 'start a new run, or name another directory' });
   }
 
-  return { directory, save, rate, list, loadLatest, load: loadCheckpoint, best: async () => bestOf(await list()) };
+  return {
+    directory, save, rate, list,
+    loadLatest: () => latest(loadCheckpoint), load: loadCheckpoint, openLatest: () => latest(openCheckpoint), open: openCheckpoint,
+    best: async () => bestOf(await list()),
+  };
 }
 
-function checkRequest({ step, tensors }: SaveRequest): void {
+function checkRequest({ step, tensors }: Pick<SaveRequest, 'step' | 'tensors'>): void {
   if (!Number.isSafeInteger(step) || step < 0) throw new XMoEError('checkpoint', `${step} is not a number of steps`);
   for (const group of Object.keys(tensors)) {
     if (!/^[a-z][a-z0-9-]*$/i.test(group)) throw new XMoEError('checkpoint', `"${group}" cannot name a group of tensors`);
   }
 }
 
-async function loadCheckpoint(path: string): Promise<LoadedCheckpoint> {
+async function openCheckpoint(path: string): Promise<OpenedCheckpoint> {
   const manifest = await verifyManifest(path, 'content');
   if (!Object.hasOwn(manifest.files, STATE_NAME)) throw new XMoEError('checkpoint', `${path} has no ${STATE_NAME}`);
   const { step, state } = decodeState(await readFile(join(path, STATE_NAME), 'utf8'), join(path, STATE_NAME));
-  const tensors: Record<string, StoredTensor[]> = {};
-  for (const file of Object.keys(manifest.files).filter((name) => name.endsWith(TENSORS_SUFFIX))) {
-    tensors[file.slice(0, -TENSORS_SUFFIX.length)] = (await readSafetensors(join(path, file))).tensors;
-  }
+  const tensors = await openTensorFiles(path, Object.keys(manifest.files));
   if (!tensors.parameters?.length) throw new XMoEError('checkpoint', `${path} has no parameters`, { hint: 'use another checkpoint' });
   const { metric } = manifest.info;
   return { path, step, state, tensors, metric: typeof metric === 'number' ? metric : null };
+}
+
+async function loadCheckpoint(path: string): Promise<LoadedCheckpoint> {
+  const opened = await openCheckpoint(path);
+  const tensors: Record<string, StoredTensor[]> = {};
+  for (const [group, all] of Object.entries(opened.tensors)) {
+    tensors[group] = [];
+    for (const tensor of all) tensors[group].push({ name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, data: await tensor.read() });
+  }
+  return { ...opened, tensors };
 }
 
 /**

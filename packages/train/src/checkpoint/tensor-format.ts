@@ -5,14 +5,35 @@ import { decodeFloat16, encodeFloat16, XMoEError } from '@xmoe/core';
 export type StoredDType = 'float64' | 'float32' | 'int32' | 'uint32' | 'float16' | 'bfloat16' | 'uint8' | 'bool';
 export type StoredArray = Float64Array | Float32Array | Int32Array | Uint32Array | Uint16Array | Uint8Array;
 
+/** What is known of a tensor without its values. */
+export interface TensorInfo {
+  name: string;
+  dtype: StoredDType;
+  shape: readonly number[];
+}
+
+/** Entries `begin` … `begin + count − 1` of the first axis. */
+export interface Entries {
+  readonly begin: number;
+  readonly count: number;
+}
+
+/** A tensor that is read when it is wanted, so that not all of them are in memory at once. */
+export interface ReadableTensor extends TensorInfo {
+  /** As in {@link StoredTensor}. */
+  read(): Promise<StoredArray>;
+}
+
+/** One of a file, of which some entries can be had without the others. */
+export interface FiledTensor extends ReadableTensor {
+  read(entries?: Entries): Promise<StoredArray>;
+}
+
 /**
  * One tensor on the host, row-major. As everywhere in xmoe, float16 comes as a Float32Array (which holds it exactly), so does bfloat16, and
  * bool as 0 or 1 in a Uint8Array. A file takes half precision as raw bits in a Uint16Array as well.
  */
-export interface StoredTensor {
-  name: string;
-  dtype: StoredDType;
-  shape: readonly number[];
+export interface StoredTensor extends TensorInfo {
   data: StoredArray;
 }
 

@@ -10,12 +10,14 @@ import { encodeManifest, isFileName, MANIFEST_NAME, type Manifest } from './mani
 /**
  * Writes the directory `target`, which must not exist, with the given files and a manifest.json of their sizes and
  * sha256. On an error nothing is left of it.
+ * @param ready awaited when all is written, before the directory has its name
  * @throws XMoEError `io`, or `checkpoint` for a name that no file may have
  */
 export async function writeDirectory(
   target: string,
   files: Readonly<Record<string, FileContent>>,
   info: JsonObject = {},
+  ready: () => Promise<void> = async () => undefined,
 ): Promise<Manifest> {
   const temporary = await makeTemporary(target);
   try {
@@ -27,6 +29,7 @@ export async function writeDirectory(
     const manifest: Manifest = { version: 1, files: records, info };
     await writeFile(join(temporary, MANIFEST_NAME), chunksOf(encodeManifest(manifest)));
     await syncDirectory(temporary);
+    await ready();
     await rename(temporary, target);
     await syncParent(target);
     return manifest;

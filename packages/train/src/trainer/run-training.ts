@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { XMoEError } from '@xmoe/core';
 import { byFirst, requireSame, SoloComm, type Comm } from '@xmoe/distributed';
 import { z } from 'zod';
-import { createCheckpointStore, type CheckpointStore, type LoadedCheckpoint } from '../checkpoint/store.js';
+import { createCheckpointStore, type CheckpointStore, type OpenedCheckpoint } from '../checkpoint/store.js';
 import type { CheckpointEntry } from '../checkpoint/checkpoint-list.js';
 import { removeStaleTemporaries } from '@xmoe/files/node';
 import { isPlainObject, jsonObject, type JsonObject } from '@xmoe/files';
@@ -15,6 +15,7 @@ import type { ProgressStream } from '../metrics/progress.js';
 import type { RoutingByLayer } from './layer-routing.js';
 import { noOutputs, openRunOutputs, progressUpdate, stepRows, type RunOutputs } from './run-outputs.js';
 import { countEvaluation, countRouting, countTime, emptyTotals, flopsAt, runTotalsSchema, type RunTotals } from './run-totals.js';
+import { saveTogether } from './save-together.js';
 import { trainerStateSchema } from './trainer-state.js';
 import type { StepReport, Trainer } from './trainer.js';
 
@@ -170,7 +171,7 @@ async function openSession<Host>(options: RunTrainingOptions<Host>): Promise<Ses
   });
   // A run that was killed as its last checkpoint was rated or others removed saves nothing more that would clear up.
   await byFirst(comm, () => removeStaleTemporaries(store.directory));
-  const loaded = !resume ? null : options.resumeFrom === undefined ? await store.loadLatest() : await store.load(options.resumeFrom);
+  const loaded = !resume ? null : options.resumeFrom === undefined ? await store.openLatest() : await store.open(options.resumeFrom);
   const totals = loaded ? await restore(options, loaded) : emptyTotals();
   const firstStep = trainer.state.step;
   if (comm.size > 1) await requireSame(comm, { checkpoint: loaded?.path ?? 'none' }, 'all ranks must see the same run directory: put it on a file system that all hosts share');
@@ -279,14 +280,13 @@ async function save<Host>(session: Session<Host>, metric: number | null): Promis
   outputs.flush();
   const runState: z.input<typeof runStateSchema> = { saved, trainer: state, batches: batches.state(), totals };
   const provisional = state.skippedInARow > 0;
-  const gathered = trainer.gathers ? await trainer.tensors() : null;
-  const entry = await byFirst(comm, async () =>
-    store.save({ step: state.step, tensors: gathered ?? await trainer.tensors(), state: jsonObject(runState, 'the state of the run'), metric, files, provisional }));
+  const entry = await saveTogether(comm, trainer.trained, (writing) =>
+    store.save({ ...writing, step: state.step, state: jsonObject(runState, 'the state of the run'), metric, files, provisional }));
   session.savedStep = state.step;
   session.savedPath = entry?.path ?? null;
 }
 
-async function restore<Host>(options: RunTrainingOptions<Host>, checkpoint: LoadedCheckpoint): Promise<RunTotals> {
+async function restore<Host>(options: RunTrainingOptions<Host>, checkpoint: OpenedCheckpoint): Promise<RunTotals> {
   const { checkSaved, trainer, batches, totalSteps } = options;
   const { path, tensors } = checkpoint;
   const state = parseConfig(runStateSchema, checkpoint.state, { where: path });
@@ -294,7 +294,7 @@ async function restore<Host>(options: RunTrainingOptions<Host>, checkpoint: Load
     throw new XMoEError('config', `${path} has ${state.trainer.step} steps behind it, more than the ${totalSteps} of the whole run`, { hint: 'raise --max-steps' });
   }
   await checkSaved(state.saved, path, state.trainer.step);
-  trainer.restore(state.trainer, tensors, path);
+  await trainer.restore(state.trainer, tensors, path);
   batches.restore(state.batches);
   // A metric that its state does not know of was measured after it was saved.
   const { step } = state.trainer;

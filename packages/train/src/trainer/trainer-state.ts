@@ -4,8 +4,8 @@ import type { Comm, RankGroups } from '@xmoe/distributed';
 import { DEFAULT_LOSS_SCALE, nextLossScale, type AdamW } from '@xmoe/nn';
 import { z } from 'zod';
 import { assertTensors, type ExpectedTensor } from '../checkpoint/assert-tensors.js';
-import type { StoredTensor } from '../checkpoint/tensor-format.js';
-import { gatherEntries } from './gather-entries.js';
+import type { FiledTensor, StoredArray, StoredTensor, TensorInfo } from '../checkpoint/tensor-format.js';
+import { gatherEntries, type PieceHashes } from './gather-entries.js';
 
 const count = z.int().nonnegative();
 
@@ -41,6 +41,17 @@ export function nextTrainerState(state: TrainerState, update: { targets: number;
 
 export type TrainerTensors = Record<'parameters' | 'optimizer', StoredTensor[]>;
 
+/** A tensor of a trainer, of which ranks may hold parts. */
+export interface TrainedTensor extends TensorInfo {
+  /** Ranks hold parts of it: all of them call `read` together. */
+  readonly isSpread: boolean;
+  /** Downloads it. The whole of a spread one comes to rank `to`, by default the first, and null to the others; what came is compared by `hashes`. */
+  read(options?: { to?: number; hashes?: PieceHashes }): Promise<StoredArray | null>;
+}
+
+/** By checkpoint group, each in one order on all ranks. */
+export type TrainedTensors = Readonly<Record<keyof TrainerTensors, readonly TrainedTensor[]>>;
+
 /** Where the tensors of a trainer are. */
 export interface TrainerPlaces {
   readonly specs: readonly ParameterSpec[];
@@ -53,37 +64,60 @@ export interface TrainerPlaces {
   readonly isSharded: boolean;
 }
 
-/**
- * Downloads the parameters, states among them, and the moments of those that are trained, the latter under `m.` and `v.`. Of what ranks hold in parts,
- * whole tensors: they call this together.
- */
-export async function readTrainerTensors({ specs, parameters, optimizer, shards, ranks, isSharded }: TrainerPlaces): Promise<TrainerTensors> {
-  const read = async (name: string, whole: ParameterSpec['shape'], tensor: Tensor | undefined, spec: ParameterSpec, comm: Comm): Promise<StoredTensor> => {
-    const data = tensor ? await tensor.data() : [];
-    const own = data instanceof Float32Array ? data : new Float32Array(data);
-    return { name, dtype: 'float32', shape: whole, data: spec.part ? await gatherEntries(comm, name, own, spec.part, sizeOf(whole.slice(1))) : own };
+/** The parameters, states among them, and the moments of those that are trained, the latter under `m.` and `v.`. Nothing is read yet. */
+export function trainedTensors({ specs, parameters, optimizer, shards, ranks, isSharded }: TrainerPlaces): TrainedTensors {
+  const one = (name: string, spec: ParameterSpec, tensor: () => Tensor | undefined, comm: Comm): TrainedTensor => {
+    const { shape } = wholeOf(spec);
+    return {
+      name, dtype: 'float32', shape, isSpread: spec.part !== undefined,
+      async read({ to = 0, hashes } = {}) {
+        const within = comm === ranks.world ? to : to - (ranks.world.rank - comm.rank);
+        if (spec.part && (within < 0 || within >= comm.size)) return null; // another group has all of it too
+        const data = (await tensor()?.data()) ?? [];
+        const own = data instanceof Float32Array ? data : new Float32Array(data);
+        return spec.part ? gatherEntries(comm, { name, to: within, hashes }, own, spec.part, sizeOf(shape.slice(1))) : own;
+      },
+    };
   };
   const held = new Map(shards.map((spec) => [spec.name, spec]));
+  const moments = (prefix: string, of: (optimizer: AdamW) => Parameters): TrainedTensor[] => specs.filter(isTrained).map((spec) => {
+    const shard = held.get(spec.name) ?? { ...spec, part: { begin: 0, of: wholeOf(spec).shape[0]! } }; // none of its entries
+    return one(prefix + spec.name, shard, () => of(optimizer)[spec.name], isSharded ? ranks.world : ranks.experts);
+  });
+  return {
+    parameters: specs.map((spec) => one(spec.name, spec, () => parameters[spec.name], ranks.experts)),
+    optimizer: [...moments('m.', ({ firstMoments }) => firstMoments), ...moments('v.', ({ secondMoments }) => secondMoments)],
+  };
+}
+
+/** Whole tensors on all ranks, which call this together. */
+export async function readTrainerTensors(tensors: TrainedTensors, { world }: RankGroups): Promise<TrainerTensors> {
   const out: TrainerTensors = { parameters: [], optimizer: [] };
-  for (const spec of specs) out.parameters.push(await read(spec.name, wholeOf(spec).shape, parameters[spec.name], spec, ranks.experts));
-  for (const [prefix, moments] of [['m.', optimizer.firstMoments], ['v.', optimizer.secondMoments]] as const) {
-    for (const spec of specs.filter(isTrained)) {
-      const whole = wholeOf(spec).shape;
-      const shard = held.get(spec.name) ?? { ...spec, part: { begin: 0, of: whole[0]! } }; // none of its entries
-      out.optimizer.push(await read(prefix + spec.name, whole, moments[spec.name], shard, isSharded ? ranks.world : ranks.experts));
+  for (const group of ['parameters', 'optimizer'] as const) {
+    for (const tensor of tensors[group]) {
+      const { name, dtype, shape } = tensor;
+      for (let to = 0; to < world.size; to++) {
+        const data = await tensor.read({ to });
+        if (to === world.rank) out[group].push({ name, dtype, shape, data: data! });
+      }
     }
   }
   return out;
 }
 
-/** Puts back what {@link readTrainerTensors} gave. Every tensor is checked before any is written. */
-export function writeTrainerTensors({ specs, parameters, optimizer, shards }: TrainerPlaces, stored: Readonly<Record<string, readonly StoredTensor[]>>, where: string): void {
-  const moments = stored.optimizer ?? [];
+/** Tensors to put into a trainer, on the host or in a file. */
+export type RestorableTensor = StoredTensor | FiledTensor;
+
+/** Puts back what a checkpoint holds, of each tensor what this rank has of it. All are checked before any is written. */
+export async function writeTrainerTensors({ specs, parameters, optimizer, shards }: TrainerPlaces, stored: Readonly<Record<string, readonly RestorableTensor[]>>, where: string): Promise<void> {
+  const { parameters: weights = [], optimizer: moments = [] } = stored;
   const trained = specs.filter(isTrained);
   assertTensors([...expectedOf(trained, 'm.'), ...expectedOf(trained, 'v.')], moments, { where: `${where} (optimizer)` });
-  loadParameters(parameters, specs, stored.parameters ?? [], where);
-  write(optimizer.firstMoments, shards, 'm.', moments);
-  write(optimizer.secondMoments, shards, 'v.', moments);
+  const known = knownOf(specs, weights);
+  assertTensors(expectedOf(known), weights, { where });
+  await write(parameters, known, '', weights);
+  await write(optimizer.firstMoments, shards, 'm.', moments);
+  await write(optimizer.secondMoments, shards, 'v.', moments);
 }
 
 /**
@@ -91,15 +125,19 @@ export function writeTrainerTensors({ specs, parameters, optimizer, shards }: Tr
  * @throws XMoEError `checkpoint` unless each tensor of `specs` is there in its shape, and no other
  */
 export function loadParameters(parameters: Parameters, specs: readonly ParameterSpec[], stored: readonly StoredTensor[], where: string): void {
-  const known = specs.filter((spec) => !isNewInState(spec, stored));
+  const known = knownOf(specs, stored);
   assertTensors(expectedOf(known), stored, { where });
-  write(parameters, known, '', stored);
+  const byName = new Map(stored.map((tensor) => [tensor.name, tensor]));
+  for (const spec of known) parameters[spec.name]!.write(partOf(spec, byName.get(spec.name)!.data));
 }
 
-/** Whether `stored` has the state that `spec` is part of, but not this tensor of it. */
-function isNewInState(spec: ParameterSpec, stored: readonly StoredTensor[]): boolean {
-  if (isTrained(spec) || stored.some(({ name }) => name === spec.name)) return false;
-  return stored.some(({ name }) => parentOf(name) === parentOf(spec.name));
+/** Those of `specs` but for tensors of a state that `stored` has others of. */
+function knownOf(specs: readonly ParameterSpec[], stored: readonly Pick<StoredTensor, 'name'>[]): ParameterSpec[] {
+  const isNew = (spec: ParameterSpec): boolean => {
+    if (isTrained(spec) || stored.some(({ name }) => name === spec.name)) return false;
+    return stored.some(({ name }) => parentOf(name) === parentOf(spec.name));
+  };
+  return specs.filter((spec) => !isNew(spec));
 }
 
 const parentOf = (name: string): string => name.slice(0, name.lastIndexOf('.'));
@@ -108,9 +146,12 @@ function expectedOf(specs: readonly ParameterSpec[], prefix = ''): ExpectedTenso
   return specs.map((spec) => ({ name: prefix + spec.name, shape: wholeOf(spec).shape, dtype: 'float32' }));
 }
 
-function write(target: Parameters, specs: readonly ParameterSpec[], prefix: string, stored: readonly StoredTensor[]): void {
+async function write(target: Parameters, specs: readonly ParameterSpec[], prefix: string, stored: readonly RestorableTensor[]): Promise<void> {
   const byName = new Map(stored.map((tensor) => [tensor.name, tensor]));
-  for (const spec of specs) target[spec.name]!.write(partOf(spec, byName.get(prefix + spec.name)!.data));
+  for (const spec of specs) {
+    const tensor = byName.get(prefix + spec.name)!;
+    target[spec.name]!.write('data' in tensor ? partOf(spec, tensor.data) : await tensor.read(spec.part && { begin: spec.part.begin, count: spec.shape[0]! }));
+  }
 }
 
 /** What of a whole tensor the spec is of. */

@@ -3,7 +3,6 @@
 import { collectTensors, XMoEError, type Engine, type FloatDType, type LayerState, type ParameterSpec, type Parameters } from '@xmoe/core';
 import { oneGroup, SoloComm, type RankGroups } from '@xmoe/distributed';
 import { createAdamW, isFiniteNorm, learningRateAt, type AdamWConfig, type ScheduleConfig } from '@xmoe/nn';
-import type { StoredTensor } from '../checkpoint/tensor-format.js';
 import type { LayerRouting, RoutingByLayer } from './layer-routing.js';
 import { readNumbers } from './micro-batch-numbers.js';
 import { mostMicroBatches } from './micro-batch-share.js';
@@ -11,8 +10,8 @@ import { createOptimizerShards, wholeOptimizer } from './optimizer-shards.js';
 import type { Reduction } from './reduction.js';
 import { createSharedUpdate } from './shared-update.js';
 import {
-  initialTrainerState, nextTrainerState, readTrainerTensors, writeTrainerTensors,
-  type TrainerPlaces, type TrainerState, type TrainerTensors,
+  initialTrainerState, nextTrainerState, readTrainerTensors, trainedTensors, writeTrainerTensors,
+  type RestorableTensor, type TrainedTensors, type TrainerPlaces, type TrainerState, type TrainerTensors,
 } from './trainer-state.js';
 import { requirePrecision } from './precision.js';
 import { createUpdate, type LossFunction } from './update.js';
@@ -64,12 +63,12 @@ export interface Trainer<Host> {
   readonly state: TrainerState;
   /** One update from the micro-batches of it: all of them, also where ranks share them out. */
   step(batches: readonly Host[], options: { collectRouting: boolean }): Promise<StepReport>;
-  /** Experts or moments are spread over ranks: all of them call `tensors`. */
-  readonly gathers: boolean;
-  /** Whole tensors by checkpoint group: `parameters` and `optimizer`. */
+  /** What a checkpoint holds, by group, each to be downloaded by itself. */
+  readonly trained: TrainedTensors;
+  /** Whole tensors by checkpoint group, all at once. Where ranks train together all of them call it, and all get them. */
   tensors(): Promise<TrainerTensors>;
-  /** Puts a loaded checkpoint back. Every tensor must be there in its shape; nothing changes otherwise. */
-  restore(state: TrainerState, tensors: Readonly<Record<string, readonly StoredTensor[]>>, where: string): void;
+  /** Puts a checkpoint back, whose tensors may be in files yet. Every tensor must be there in its shape; nothing changes otherwise. */
+  restore(state: TrainerState, tensors: Readonly<Record<string, readonly RestorableTensor[]>>, where: string): Promise<void>;
   dispose(): void;
 }
 
@@ -92,10 +91,11 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
     throw new XMoEError('config', `the gradients of ${comm.size} ranks do not meet on a device`, { op: 'trainer', hint: '--set train.reduction=deterministic, or fast' });
   }
   const update = reduction === 'device' ? createUpdate({ ...options, optimizer }) : createSharedUpdate({ ...options, optimizer, ranks, shards, isSharded, reduction });
+  const trained = trainedTensors(places);
   let state = initialTrainerState(half);
 
   return {
-    gathers: ranks.experts.size > 1 || isSharded,
+    trained,
     get state() {
       return state;
     },
@@ -119,9 +119,9 @@ export function createTrainer<Host, Device, Trace>(options: TrainerOptions<Host,
         for (const tensor of collectTensors(result)) tensor.dispose();
       }
     },
-    tensors: () => readTrainerTensors(places),
-    restore(saved, tensors, where) {
-      writeTrainerTensors(places, tensors, where);
+    tensors: () => readTrainerTensors(trained, ranks),
+    async restore(saved, tensors, where) {
+      await writeTrainerTensors(places, tensors, where);
       state = structuredClone(saved);
     },
     dispose() {

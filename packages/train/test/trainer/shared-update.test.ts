@@ -36,7 +36,7 @@ describe('deterministic', () => {
       const [first, second] = [tinyTrainer({ comm, shardOptimizer: true, sequences: 1 }), tinyTrainer({ comm, shardOptimizer: true, sequences: 1, seed: 2 })];
       const before = first.engine.memory().bytes;
       await first.trainer.step([batchAt(0, 1), batchAt(1, 1)], { collectRouting: false });
-      second.trainer.restore(structuredClone(first.trainer.state), await first.trainer.tensors(), 'here');
+      await second.trainer.restore(structuredClone(first.trainer.state), await first.trainer.tensors(), 'here');
       const tensors = [await first.trainer.tensors(), await second.trainer.tensors()];
       return { before, tensors };
     }));

@@ -1,8 +1,12 @@
-// Updates of a model whose experts are spread over ranks: weights, moments and reports have the bits of a process alone. The ranks are threads of
-// this process; over MPI they are tested with the programs.
+// Updates of a model whose experts are spread over ranks: weights, moments and reports have the bits of a process alone, and checkpoints its bytes. The ranks
+// are threads of this process; over MPI they are tested with the programs.
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { runThreads } from '@xmoe/testing/threads';
 import type { SpreadRunTask } from './threads/spread-run.js';
+import { runDirectory } from './run-directory.js';
+import { runTiny } from './tiny-run.js';
 import { trainTiny, type Trained } from './train-tiny.js';
 
 const ROUTERS: Record<string, NonNullable<SpreadRunTask['router']>> = {
@@ -27,10 +31,18 @@ const tasks: Record<string, SpreadRunTask> = {
 };
 const fast: SpreadRunTask = { reduction: 'fast', expertParallel: 2, microBatches: 6 };
 
+/** Sessions of one run, which each go on with what another number of ranks saved. */
+const directory = runDirectory();
+const elastic = { ...inOrder, router: ROUTERS.topk! };
+const session = (ranks: number, expertParallel: number, stopAfter: number, shardOptimizer = false): SpreadRunTask => ({
+  ...elastic, expertParallel, shardOptimizer, session: { directory, ranks, stopAfter, resume: stopAfter > 1 },
+});
+const sessions = [session(4, 4, 1), session(2, 2, 2, true), session(1, 1, 3), session(4, 2, 4, true)];
+
 let found: Trained[][];
 
 beforeAll(async () => {
-  found = await runThreads<SpreadRunTask, Trained>(new URL('./threads/spread-run.ts', import.meta.url), 4, [...Object.values(tasks), fast]);
+  found = await runThreads<SpreadRunTask, Trained>(new URL('./threads/spread-run.ts', import.meta.url), 4, [...Object.values(tasks), ...sessions, fast]);
 }, 300_000);
 
 describe('deterministic, on 4 ranks', () => {
@@ -40,6 +52,17 @@ describe('deterministic, on 4 ranks', () => {
     expect(alone.reports.map(({ skipped }) => skipped)).toEqual(alone.reports.map((_, step) => options.breakAt !== undefined && step === 1));
     for (const rank of found[index]!) expect(rank).toEqual(alone);
   });
+});
+
+it('sessions on 4, 2, 1 and 4 ranks, experts and moments spread otherwise each time, end with the bits and the files of one process', async () => {
+  const reference = runDirectory();
+  const alone = await runTiny({ directory: reference, accumulation: 4, stopAfter: 4, tiny: elastic });
+  for (const { weights } of found.at(-2)!) expect(weights).toEqual(alone.weights);
+  const file = (of: string, name: string): Buffer => {
+    const checkpoints = join(of, 'checkpoints');
+    return readFileSync(join(checkpoints, readdirSync(checkpoints).filter((folder) => folder.startsWith('step-')).sort().at(-1)!, name));
+  };
+  for (const name of ['parameters.safetensors', 'optimizer.safetensors', 'experts.json']) expect(file(directory, name).equals(file(reference, name)), name).toBe(true);
 });
 
 it('fast: ranks agree with each other, and with a process alone but for rounding', async () => {

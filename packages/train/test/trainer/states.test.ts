@@ -73,7 +73,7 @@ describe('the state of a router', () => {
   it('that a checkpoint lacks is named', async () => {
     const [plain, stateful] = [tinyTrainer(), tinyTrainer({ router })];
     const { parameters, optimizer } = await plain.trainer.tensors();
-    expect(() => stateful.trainer.restore(plain.trainer.state, { parameters, optimizer }, 'step-1')).toThrow(/missing: h\.1\.moe\.router\.state\.threshold/);
+    await expect(stateful.trainer.restore(plain.trainer.state, { parameters, optimizer }, 'step-1')).rejects.toThrow(/missing: h\.1\.moe\.router\.state\.threshold/);
   });
 
   it('of before it held all that it does now goes on, with the rest as it begins', async () => {
@@ -84,7 +84,7 @@ describe('the state of a router', () => {
     const older = parameters.filter(({ name }) => name !== trend);
     expect(older).toHaveLength(parameters.length - 1);
     const other = tinyTrainer({ router: { type: 'null-experts', k: 3, target: 2 } });
-    other.trainer.restore(tiny.trainer.state, { parameters: older, optimizer }, 'step-1');
+    await other.trainer.restore(tiny.trainer.state, { parameters: older, optimizer }, 'step-1');
     expect(await stateOf(other)).toEqual({ ...(await stateOf(tiny)), trend: [0] });
     expect((await stateOf(other)).updates).toEqual([1]);
   });
@@ -107,7 +107,7 @@ describe('a balance loss over the update before', () => {
       tiny.parameters['h.1.moe.router.state.balance.firstChoices']!.write([0, 1, 2, 3].map((other) => (other === expert ? 7 : 0)));
       const before = await tiny.trainer.tensors();
       const aux = await auxOf(tiny, [5]);
-      tiny.trainer.restore({ ...tiny.trainer.state, step: 0 }, before, 'the test');
+      await tiny.trainer.restore({ ...tiny.trainer.state, step: 0 }, before, 'the test');
       return aux / (0.01 * 4);
     });
     expect(mean.reduce((sum, p) => sum + p, 0)).toBeCloseTo(1, 5); // P over all experts

@@ -173,7 +173,7 @@ describe('checkpoints', () => {
 
     const again = tinyTrainer({ computeDType, seed: 1 });
     const { state, tensors, path } = await store.loadLatest();
-    again.trainer.restore(state.trainer as TrainerState, tensors, path);
+    await again.trainer.restore(state.trainer as TrainerState, tensors, path);
     expect(again.trainer.state).toEqual(trainer.state);
     const losses: number[] = [];
     for (let step = 5; step < 8; step++) losses.push((await again.trainer.step([batchAt(step)], plain)).loss);
@@ -188,12 +188,12 @@ describe('checkpoints', () => {
     const other = tinyTrainer();
     const before = await snapshot(other.trainer);
     const without = (group: StoredTensor[], name: string) => group.filter((tensor) => tensor.name !== name);
-    const restore = (tensors: Record<string, StoredTensor[]>) => () => other.trainer.restore(trainer.state, tensors, 'step-1');
-    expect(restore({ parameters: without(parameters, 'h.1.moe.experts.w2'), optimizer })).toThrow(/step-1 does not fit the model: missing: h\.1\.moe\.experts\.w2/);
-    expect(restore({ parameters, optimizer: without(optimizer, 'v.h.1.moe.experts.w1') })).toThrow(/step-1 \(optimizer\).*missing: v\.h\.1\.moe\.experts\.w1/);
-    expect(restore({ parameters })).toThrow(/missing/);
+    const restore = (tensors: Record<string, StoredTensor[]>) => other.trainer.restore(trainer.state, tensors, 'step-1');
+    await expect(restore({ parameters: without(parameters, 'h.1.moe.experts.w2'), optimizer })).rejects.toThrow(/step-1 does not fit the model: missing: h\.1\.moe\.experts\.w2/);
+    await expect(restore({ parameters, optimizer: without(optimizer, 'v.h.1.moe.experts.w1') })).rejects.toThrow(/step-1 \(optimizer\).*missing: v\.h\.1\.moe\.experts\.w1/);
+    await expect(restore({ parameters })).rejects.toThrow(/missing/);
     const fewer = tinyTrainer({ experts: 3 });
-    expect(() => fewer.trainer.restore(trainer.state, { parameters, optimizer }, 'step-1')).toThrow(/experts\.w1 holds 4 experts, not 3/);
+    await expect(fewer.trainer.restore(trainer.state, { parameters, optimizer }, 'step-1')).rejects.toThrow(/experts\.w1 holds 4 experts, not 3/);
     expect(await snapshot(other.trainer)).toEqual(before);
     expect(other.trainer.state.step).toBe(0);
   });
