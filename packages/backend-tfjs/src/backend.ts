@@ -1,6 +1,6 @@
 // createTfjsBackend: puts storage, memory access and kernels together for one registered backend of a TensorFlow.js module.
 import { isXMoEError, XMoEError, type Backend, type BackendKernels, type Operand, type TensorData } from '@xmoe/core';
-import { boxOf, createBoxStore, roomyArray, type BoxStore, type HostArray } from './box.js';
+import { boxOf, createBoxStore, MOST_KNOWN, roomyArray, type BoxStore, type HostArray } from './box.js';
 import { hostDispatch, hostKernels } from './kernels/host.js';
 import { nativeKernels } from './kernels/native.js';
 import { cpuTable, wasmTable } from './kernels/tables.js';
@@ -9,7 +9,7 @@ import { createCopyMemory, createResidentMemory, type Memory } from './memory.js
 import type { TfjsBuild } from './support.js';
 import { describeTensorflow } from './tensorflow/describe.js';
 import { tensorflowKernels } from './tensorflow/kernels.js';
-import type { Products } from './tensorflow/ops.js';
+import { PRODUCTS, type Products } from './tensorflow/ops.js';
 import { assertTfjs, type TfStorage, type Tfjs } from './tfjs-module.js';
 import { openWasmHeap } from './wasm-heap.js';
 
@@ -28,8 +28,9 @@ export interface TfjsBackendOptions {
    */
   waits?: boolean;
   /**
-   * On TensorFlow's own library: `bfloat16` rounds the factors of large products to it and their results once more; tensors stay float32, and so do a router's
-   * products. Several times as fast where the processor or GPU has units for it. Default `float32`.
+   * On TensorFlow's own library: `bfloat16` or `float16` rounds the factors of large products to it and their results once more; tensors stay float32, and so do a
+   * router's products. Several times as fast where the processor or GPU has units for it. In float16 what is beyond 65,504 becomes infinite, and what is below
+   * 3e-8 is lost. Default `float32`.
    */
   products?: Products;
 }
@@ -96,6 +97,7 @@ function writeBox(store: BoxStore, memory: Memory | undefined, operand: Operand,
   const values = roomyArray(box.dtype, box.length);
   put(values);
   store.replace(box, store.make(values, box.length, box.dtype));
+  if (box.dtype === 'float32' && box.length <= MOST_KNOWN) box.known = Float32Array.from(data);
 }
 
 function findStorage(tf: Tfjs, backendName: string): TfStorage {
@@ -116,10 +118,10 @@ function findStorage(tf: Tfjs, backendName: string): TfStorage {
 }
 
 function requireProducts(backendName: string, products: Products): void {
-  if (products === 'bfloat16' && backendName === 'tensorflow') return;
-  const known = products === 'bfloat16';
-  throw new XMoEError(known ? 'backend' : 'config', known ? `the TensorFlow.js backend '${backendName}' has no products in bfloat16` : `there are no products in ${JSON.stringify(products)}`, {
-    op: 'createTfjsBackend', hint: known ? 'TensorFlow\'s own library has: builds node and cuda' : 'float32 or bfloat16',
+  const known = PRODUCTS.includes(products);
+  if (known && (products === 'float32' || backendName === 'tensorflow')) return;
+  throw new XMoEError(known ? 'backend' : 'config', known ? `the TensorFlow.js backend '${backendName}' has no products in ${products}` : `there are no products in ${JSON.stringify(products)}`, {
+    op: 'createTfjsBackend', hint: known ? 'TensorFlow\'s own library has: builds node and cuda' : PRODUCTS.join(', '),
   });
 }
 
@@ -135,7 +137,7 @@ interface Choice {
 
 function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, { mode, waits, products = 'float32' }: TfjsBackendOptions): Choice {
   const nothing = (): void => {};
-  if (products !== 'float32') requireProducts(backendName, products);
+  requireProducts(backendName, products);
   if (mode !== 'device' && backendName === 'wasm') {
     const heap = openWasmHeap(tf);
     if (heap) {

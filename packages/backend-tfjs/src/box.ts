@@ -26,8 +26,10 @@ export class Box implements BackendBuffer {
   words: Uint32Array | null = null;
   /** Where TensorFlow's optimizer keeps the contents in place; `tensor` is then a reading of it, or null. */
   variable: BoxVariable | null = null;
-  /** The contents rounded to bfloat16 for products, until they change. */
+  /** The contents rounded for products, until they change. */
   rounded: { readonly id: number; release(): void } | null = null;
+  /** What the host knows of a few numbers without reading them, NaN where it does not; null: nothing. On TensorFlow's own library. */
+  known: Float32Array | null = null;
   /** The tensor has been shared with the user: it is never written in place again. */
   exposed = false;
   /** Its buffer was freed: nobody may look inside. */
@@ -44,6 +46,7 @@ export class Box implements BackendBuffer {
     this.tensor = null;
     this.rounded?.release();
     this.rounded = null;
+    this.known = null;
   }
 
   /** Lets go of what goes with the contents beside the tensor. */
@@ -52,8 +55,12 @@ export class Box implements BackendBuffer {
     this.variable = null;
     this.rounded?.release();
     this.rounded = null;
+    this.known = null;
   }
 }
+
+/** Numbers at most that a box remembers: what an update is told, not what it works on. */
+export const MOST_KNOWN = 16;
 
 /** The box of an operand. Error `backend` for a foreign buffer, `disposed` for a freed one. */
 export function boxOf({ buffer }: Operand): Box {

@@ -1,6 +1,7 @@
-// Products of TensorFlow's own library with factors in bfloat16, and updates of many parameters in few operations, where it is built.
+// Products of TensorFlow's own library with factors in bfloat16 and float16, and updates of many parameters in few operations, where it is built.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sizeOf, type Operand } from '@xmoe/core';
+import { decodeFloat16, encodeFloat16 } from '@xmoe/core/backend';
 import { createTfjsBackend, type TfjsBackend } from '@xmoe/backend-tfjs';
 import { createTfjsBackendFor, loadTfjs } from '@xmoe/backend-tfjs/node';
 import { nativeTensorflow } from './native.js';
@@ -19,27 +20,36 @@ function toBfloat16(value: number): number {
 it('refuses other products, and those that a build does not have', async () => {
   const { tf } = await loadTfjs({ build: 'cpu' });
   expect(() => createTfjsBackend(tf, { products: 'bfloat16' })).toThrow(/'cpu' has no products in bfloat16/);
+  expect(() => createTfjsBackend(tf, { products: 'float16' })).toThrow(/'cpu' has no products in float16/);
   expect(() => createTfjsBackend(tf, { products: 'float8' as never })).toThrow(/no products in "float8"/);
 });
 
-describe.skipIf(!available)(`on ${reason}`, () => {
+const operand = (backend: TfjsBackend, shape: number[], data: ArrayLike<number> = new Float32Array(sizeOf(shape)), dtype: 'float32' | 'int32' = 'float32'): Operand => {
+  const made = { buffer: backend.allocate(dtype, sizeOf(shape)), shape, dtype };
+  backend.write(made, data);
+  return made;
+};
+const read = (backend: TfjsBackend, x: Operand): number[] => Array.from(backend.readSync!(x));
+/** The largest difference, in parts of the largest number. */
+const distance = (a: readonly number[], b: readonly number[]): number => Math.max(...a.map((x, i) => Math.abs(x - b[i]!))) / Math.max(...b.map(Math.abs));
+
+const hyper = [0.01, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001, 0.5, 0.1, 0.001];
+
+/** `near`: what sums may differ from those of a wider accumulator; `far`: what rounding changes at least. In parts of the largest number. */
+const KINDS = [
+  { products: 'bfloat16', round: toBfloat16, near: 2 ** -8, far: 2 ** -10 },
+  { products: 'float16', round: (value: number) => decodeFloat16(encodeFloat16(value)), near: 2 ** -8, far: 2 ** -14 },
+];
+
+describe.skipIf(!available).each(KINDS)(`$products on ${reason}`, ({ products, round, near, far }) => {
   let exact: TfjsBackend;
   let rounded: TfjsBackend;
   beforeAll(async () => {
     exact = await createTfjsBackendFor('node');
-    process.env['XMOE_TFJS_PRODUCTS'] = 'bfloat16';
+    process.env['XMOE_TFJS_PRODUCTS'] = products;
     rounded = await createTfjsBackendFor('node').finally(() => delete process.env['XMOE_TFJS_PRODUCTS']);
   });
   afterAll(() => [exact, rounded].forEach((backend) => backend?.dispose()));
-
-  const operand = (backend: TfjsBackend, shape: number[], data: ArrayLike<number> = new Float32Array(sizeOf(shape)), dtype: 'float32' | 'int32' = 'float32'): Operand => {
-    const made = { buffer: backend.allocate(dtype, sizeOf(shape)), shape, dtype };
-    backend.write(made, data);
-    return made;
-  };
-  const read = (backend: TfjsBackend, x: Operand): number[] => Array.from(backend.readSync!(x));
-  /** The largest difference, in parts of the largest number. */
-  const distance = (a: readonly number[], b: readonly number[]): number => Math.max(...a.map((x, i) => Math.abs(x - b[i]!))) / Math.max(...b.map(Math.abs));
 
   const [M, K, N] = [96, 128, 80];
   const product = (backend: TfjsBackend, a: ArrayLike<number>, b: Operand): number[] => {
@@ -49,7 +59,7 @@ describe.skipIf(!available)(`on ${reason}`, () => {
   };
 
   it('says so, and refuses a variable that it does not know', async () => {
-    expect(rounded.description).toMatch(/, products in bfloat16\)$/);
+    expect(rounded.description).toMatch(new RegExp(`, products in ${products}\\)$`));
     expect(rounded.library).not.toBe(exact.library);
     process.env['XMOE_TFJS_PRODUCTS'] = 'bf16';
     await expect(createTfjsBackendFor('node').finally(() => delete process.env['XMOE_TFJS_PRODUCTS'])).rejects.toThrow(/XMOE_TFJS_PRODUCTS is "bf16"/);
@@ -57,15 +67,15 @@ describe.skipIf(!available)(`on ${reason}`, () => {
 
   it('rounds factors and results of large products, and leaves small ones', () => {
     const [a, b] = [wave(M * K, 0.7), wave(K * N, 1.3)];
-    const [left, right] = [a.map(toBfloat16), b.map(toBfloat16)];
+    const [left, right] = [a.map(round), b.map(round)];
     const wanted = Array.from({ length: M * N }, (_, at) => {
       let sum = 0;
       for (let k = 0; k < K; k++) sum += left[Math.floor(at / N) * K + k]! * right[k * N + (at % N)]!;
-      return toBfloat16(sum);
+      return round(sum);
     });
     const off = distance(product(rounded, a, operand(rounded, [1, K, N], b)), wanted);
-    expect(off).toBeLessThan(2 ** -8); // sums in float32 may fall on the other side of a half
-    expect(distance(product(exact, a, operand(exact, [1, K, N], b)), wanted)).toBeGreaterThan(2 ** -10);
+    expect(off).toBeLessThan(near); // sums may fall on the other side of a half
+    expect(distance(product(exact, a, operand(exact, [1, K, N], b)), wanted)).toBeGreaterThan(far);
     const small = (backend: TfjsBackend): number[] => {
       const out = operand(backend, [1, M, 64]);
       backend.kernels.matmul({ a: operand(backend, [1, M, K], a), b: operand(backend, [1, K, 64], b.slice(0, K * 64)) }, { out }, { transposeA: false, transposeB: false });
@@ -93,8 +103,6 @@ describe.skipIf(!available)(`on ${reason}`, () => {
     });
   });
 
-  const hyper = [0.01, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001, 0.5, 0.1, 0.001];
-
   it('multiplies by a parameter as the last update left it', () => {
     const weight = operand(rounded, [1, K, N], wave(K * N, 1.3));
     const states = { parameters: [weight], m: [operand(rounded, [1, K, N])], v: [operand(rounded, [1, K, N])] };
@@ -109,6 +117,35 @@ describe.skipIf(!available)(`on ${reason}`, () => {
     rounded.write(weight, wave(K * N, 3.1));
     expect(product(rounded, wave(M * K, 0.7), weight)).toEqual(product(rounded, wave(M * K, 0.7), operand(rounded, [1, K, N], wave(K * N, 3.1))));
     expect(seen[2]).not.toEqual(seen[0]);
+  });
+
+});
+
+describe.skipIf(!available)(`AdamW on ${reason}`, () => {
+  let exact: TfjsBackend;
+  let device: TfjsBackend;
+  beforeAll(async () => {
+    exact = await createTfjsBackendFor('node');
+    device = createTfjsBackend(exact.tf, { backendName: 'tensorflow', waits: true });
+  });
+  afterAll(() => [exact, device].forEach((backend) => backend?.dispose()));
+
+  it('reads no scale that is on the device, changes nothing where it is 0, and has the bits of one that is known', () => {
+    const shapes = [[5], [20_000]];
+    const run = (backend: TfjsBackend, scales: readonly number[]): number[][] => {
+      const of = (seed: number): Operand[] => shapes.map((shape, index) => operand(backend, shape, seed === 0 ? undefined : wave(sizeOf(shape), seed + index)));
+      const [parameters, m, v] = [of(0.3), of(0), of(0)];
+      const [host, rests, joined, scale] = [operand(backend, [7]), operand(backend, [2], hyper.slice(8)), operand(backend, [10]), operand(backend, [1])];
+      scales.forEach((factor, step) => {
+        backend.write(host, [0.01 / (step + 1), ...hyper.slice(1, 7)]);
+        backend.kernels.binary({ a: operand(backend, [1], [factor]), b: operand(backend, [1], [1]) }, { out: scale }, { op: 'multiply' });
+        backend.kernels.concat({ parts: [host, scale, rests] }, { out: joined }, { axis: 0 });
+        const gradients = factor === 0 ? shapes.map((shape) => operand(backend, shape, new Float32Array(sizeOf(shape)).fill(NaN))) : of(1.1 + step);
+        backend.kernels.adamStep!({ gradients, hyper: joined }, { parameters, m, v }, { decay: true });
+      });
+      return [...parameters, ...m, ...v].map((x) => read(backend, x));
+    };
+    expect(run(device, [0.5, 0, 0.25])).toEqual(run(exact, [0.5, 0, 0.25]));
   });
 
   it('updates small parameters together as it does each alone, also when one is written between', () => {

@@ -36,6 +36,10 @@ it('a device that answers something else is not believed', async () => {
   expect(await halfOverflows(createMockGpu(LARGE_GPU).device)).toBe(false);
 });
 
+/** Of what shares how it stores, the richest: a program takes seconds to compile here. */
+const RICHEST = /pre, gelu-tanh|W transposed, none/;
+
 await testFamily(['cast', 'layerNorm', 'softmax', 'groupedLinear', 'dropout', 'attention'], {
-  label: 'webgpu with explicit overflow', variants: 'native', backend: { traits: { halfOverflows: false } }, skip: ({ dtype }) => (dtype === 'float16' ? undefined : 'not half'),
+  label: 'webgpu with explicit overflow', variants: 'native', backend: { traits: { halfOverflows: false } },
+  skip: ({ dtype, primitive, label }) => (dtype !== 'float16' ? 'not half' : primitive === 'groupedLinear' && !RICHEST.test(label) ? 'stores like another' : undefined),
 });

@@ -7,6 +7,7 @@ import { createTfjsBackend, type TfjsBackend, type TfjsBackendOptions } from '..
 import { PACKAGE_VERSION, type NativePackage } from '../native/layout.js';
 import type { TfjsBuild } from '../support.js';
 import { describeTensorflow } from '../tensorflow/describe.js';
+import { PRODUCTS } from '../tensorflow/ops.js';
 import type { Tfjs } from '../tfjs-module.js';
 import { buildCommand, explainLinking, usableNativeBuild } from './native-library.js';
 import { silenceTensorflow, withoutRepeats } from './quiet.js';
@@ -89,8 +90,10 @@ export async function createTfjsBackendFor(build: 'auto' | TfjsBuild, { products
 /** @throws XMoEError `config` for another value */
 function productsOf(env: NodeJS.ProcessEnv): TfjsBackendOptions['products'] {
   const asked = env['XMOE_TFJS_PRODUCTS'];
-  if (asked === undefined || asked === '' || asked === 'float32' || asked === 'bfloat16') return asked || undefined;
-  throw new XMoEError('config', `XMOE_TFJS_PRODUCTS is ${JSON.stringify(asked)}`, { op: 'loadTfjs', hint: 'float32 or bfloat16' });
+  if (!asked) return undefined;
+  const known = PRODUCTS.find((products) => products === asked);
+  if (known) return known;
+  throw new XMoEError('config', `XMOE_TFJS_PRODUCTS is ${JSON.stringify(asked)}`, { op: 'loadTfjs', hint: PRODUCTS.join(', ') });
 }
 
 async function loadBuild(build: TfjsBuild, roots: readonly string[]): Promise<LoadedTfjs> {

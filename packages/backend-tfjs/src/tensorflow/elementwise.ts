@@ -2,6 +2,7 @@
 // TensorFlow refuses them on some devices.
 import { sizeOf, type Operand, type RequiredKernels } from '@xmoe/core';
 import { sameShape } from '@xmoe/core/backend';
+import { boxOf, MOST_KNOWN } from '../box.js';
 import { BINARY, COMPARE, UNARY } from '../operation-names.js';
 import type { Id, Ops } from './ops.js';
 
@@ -120,9 +121,12 @@ export function directElementwise(ops: Ops, pieces: Pieces): Pick<RequiredKernel
     slice: ({ x }, { out }, { begin }) => put(out, run('Slice', { T: x.dtype, Index: 'int32' }, id(x), vector(begin), vector(out.shape))),
     broadcast: ({ x }, { out }) => put(out, run('BroadcastTo', { T: x.dtype, Tidx: 'int32' }, id(x), vector(out.shape))),
     // TensorFlow's own takes two tensors or more.
-    concat: ({ parts }, { out }, { axis }) => put(out, parts.length === 1
-      ? run('Identity', { T: out.dtype }, id(parts[0]!))
-      : run('ConcatV2', { 'int:N': parts.length, T: out.dtype, Tidx: 'int32' }, ...parts.map(id), scalar(axis, 'int32'))),
+    concat({ parts }, { out }, { axis }) {
+      put(out, parts.length === 1
+        ? run('Identity', { T: out.dtype }, id(parts[0]!))
+        : run('ConcatV2', { 'int:N': parts.length, T: out.dtype, Tidx: 'int32' }, ...parts.map(id), scalar(axis, 'int32')));
+      if (sizeOf(out.shape) <= MOST_KNOWN && out.shape.length === 1) boxOf(out).known = knownOf(parts);
+    },
     matmul({ a, b }, { out }, { transposeA, transposeB }) {
       const [B, M, N] = out.shape as [number, number, number];
       const K = b.shape[transposeB ? 2 : 1]!;
@@ -153,6 +157,13 @@ export function directIndexing(ops: Ops, pieces: Pieces): Pick<RequiredKernels, 
       put(indices, order);
     },
   };
+}
+
+/** What is known of parts one after another. */
+function knownOf(parts: readonly Operand[]): Float32Array | null {
+  const known = parts.map((part) => boxOf(part).known);
+  if (known.every((numbers) => numbers === null)) return null;
+  return Float32Array.from(parts.flatMap(({ shape }, index) => [...(known[index] ?? new Float32Array(sizeOf(shape)).fill(NaN))]));
 }
 
 function addAlongLast(ops: Ops, { bounded, select, rowStarts }: Pieces, x: Operand, indices: Operand, out: Operand): Id {

@@ -28,7 +28,8 @@ const TYPES = { float32: 1, int32: 3, bool: 10, bfloat16: 14, float16: 19 } as c
 type TfType = keyof typeof TYPES;
 
 /** What factors of products are rounded to; `float32` leaves them. */
-export type Products = 'float32' | 'bfloat16';
+export const PRODUCTS = ['float32', 'bfloat16', 'float16'] as const;
+export type Products = (typeof PRODUCTS)[number];
 
 /** The storage of tfjs-node: what it knows of a tensor by its dataId. */
 interface NativeStorage {
@@ -45,7 +46,7 @@ type Attributes = Readonly<Record<string, boolean | number | string | readonly n
 export interface Ops {
   /** The operand in its own shape; stays the box's. */
   id(operand: Operand): Id;
-  /** What a product takes for `x`: itself, or rounded to bfloat16. */
+  /** What a product takes for `x`: itself, or rounded to `products`. */
   factor(x: Id): Id;
   /** As `factor`. The rounded copy of a parameter is kept until its next update. */
   factorOf(operand: Operand): Id;
@@ -161,7 +162,7 @@ export function createOps(tf: Tfjs, store: BoxStore, products: Products): Ops {
       if (sameShape(held.shape, operand.shape)) return id;
       const shaped = ops.reshape(id, operand.shape);
       // The next one that asks will most likely want that shape too.
-      if (box.variable === null) ops.put(operand, shaped);
+      if (box.variable === null) holdAs(ops, operand, shaped);
       return shaped;
     },
     ...createFactors(products, () => ops),
@@ -202,6 +203,13 @@ export function createOps(tf: Tfjs, store: BoxStore, products: Products): Ops {
     dispose: freeConstants,
   };
   return ops;
+}
+
+/** The same contents in another shape: what the host knows of them stays so. */
+function holdAs(ops: Ops, operand: Operand, shaped: Id): void {
+  const { known } = boxOf(operand);
+  ops.put(operand, shaped);
+  boxOf(operand).known = known;
 }
 
 /**

@@ -15,8 +15,8 @@ interface Step {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** Of the gradient. */
-  readonly scale: number;
+  /** Of the gradient, times the scale that the caller gives. */
+  readonly stretch: number;
   /** Of a parameter that decays. */
   readonly keep: number;
 }
@@ -26,10 +26,10 @@ const TOLERANCE = 4e-6;
 
 /**
  * TensorFlow computes v += (g² − v)·(1 − β2), with little left of 1 − β2 where β2 is near 1. A gradient scaled by √(rest2 / (1 − β2)) makes the
- * second moment right, and a β1 that makes up for it the first. Null where float32 has no such β1.
+ * second moment right, and a β1 that makes up for it the first. Null where float32 has no such β1, or a number is not known (NaN).
  */
 function stepOf(hyper: ArrayLike<number>): Step | null {
-  const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, scale, rest1, rest2] = Array.from(hyper) as [
+  const [rate, beta1, beta2, epsilon, weightDecay, correction1, correction2, , rest1, rest2] = Array.from(hyper) as [
     number, number, number, number, number, number, number, number, number, number,
   ];
   const formed2 = Math.fround(1 - beta2);
@@ -40,7 +40,33 @@ function stepOf(hyper: ArrayLike<number>): Step | null {
   const off = [(formed1 * stretch) / rest1 - 1, (1 - formed1) / beta1 - 1, (1 - formed2) / beta2 - 1];
   if (!off.every((part) => Math.abs(part) <= TOLERANCE)) return null;
   const root = Math.sqrt(correction2);
-  return { rate: (rate * root) / correction1, beta1: adjusted, beta2, epsilon: epsilon * root, scale: scale * stretch, keep: 1 - rate * weightDecay };
+  const step = { rate: (rate * root) / correction1, beta1: adjusted, beta2, epsilon: epsilon * root, stretch, keep: 1 - rate * weightDecay };
+  return Object.values(step).some(Number.isNaN) ? null : step;
+}
+
+/** The numbers of a step on the device, made for one call: rates change with every step. */
+interface Numbers {
+  readonly keep: Id;
+  /** What TensorFlow's kernel takes, in its order: rate, β1, β2, ε. */
+  readonly rates: readonly Id[];
+  /** What the gradient is multiplied with; null: nothing. */
+  scaled(gradient: Id): Id | null;
+}
+
+function numbersOfHost({ upload }: Ops, { multiply }: Pieces, step: Step, scale: number): Numbers {
+  const [keep, factor, ...rates] = [step.keep, scale * step.stretch, step.rate, step.beta1, step.beta2, step.epsilon].map((value) => upload(Float32Array.of(value), [])) as [Id, Id, ...Id[]];
+  return { keep, rates, scaled: (gradient) => (scale * step.stretch === 1 ? null : multiply(gradient, factor)) };
+}
+
+/** The scale of the gradient is on the device, and stays there. Where it is 0, the numbers are those of a step that changes nothing. */
+function numbersOfDevice({ run, runMany, id, scalar, vector, upload, reshape }: Ops, { multiply, multiplyNoNan, select }: Pieces, step: Step, hyper: Operand): Numbers {
+  const scale = reshape(run('Slice', { T: 'float32', Index: 'int32' }, id(hyper), vector([7]), vector([1])), []);
+  const taken = [step.keep, step.rate, step.beta1, step.beta2, step.epsilon];
+  const [nothing, all] = [[1, 0, 1, 1, 1], taken].map((values) => upload(Float32Array.from(values), [values.length])) as [Id, Id];
+  const chosen = select(run('Equal', { T: 'float32' }, scale, scalar(0)), nothing, all);
+  const [keep, ...rates] = runMany('Unpack', { T: 'float32', 'int:num': taken.length, 'int:axis': 0 }, [chosen], taken.length) as [Id, ...Id[]];
+  const factor = multiply(scale, scalar(step.stretch));
+  return { keep, rates, scaled: (gradient) => multiplyNoNan(gradient, factor) };
 }
 
 /** The box's contents as a variable, which the box then holds in place of a tensor; `letGo` comes before it is written. */
@@ -71,18 +97,18 @@ function groupsOf(parameters: readonly Operand[]): number[][] {
 }
 
 /** `others` takes what is not covered here. */
-export function optimizerKernels(ops: Ops, { multiply }: Pieces, read: ReadNow, others: () => Optimizer): Optimizer {
-  const { run, runMany, id, put, scalar, upload } = ops;
+export function optimizerKernels(ops: Ops, pieces: Pieces, read: ReadNow, others: () => Optimizer): Optimizer {
+  const { run, runMany, id, put, scalar } = ops;
+  const { multiply } = pieces;
   const as = ({ buffer, dtype }: Operand, shape: readonly number[]): Operand => ({ buffer, shape, dtype });
 
   /** One update of a parameter, or of several small ones as one. */
-  const apply = ({ parameters, gradients, m, v }: Update, step: Step, numbers: readonly Id[], decay: boolean): void => {
+  const apply = ({ parameters, gradients, m, v }: Update, { keep, rates, scaled }: Numbers, decay: boolean): void => {
     const states = [parameters, m, v].map((operands) => (operands.length === 1 ? variableOf(ops, operands[0]!) : groupOf(ops, operands)));
     const [p, first, second] = states.map(({ handle }) => handle) as [Id, Id, Id];
     const g = gradients.length === 1 ? id(gradients[0]!) : joined(ops, gradients);
-    const [keep, scale, ...rates] = numbers as [Id, Id, Id, Id, Id, Id];
-    const scaled = step.scale === 1 ? g : multiply(g, scale);
-    if (decay && step.keep !== 1) {
+    const gradient = scaled(g);
+    if (decay) {
       const held = parameters.length === 1 ? id(parameters[0]!) : run('ReadVariableOp', { dtype: 'float32' }, p);
       const kept = multiply(held, keep);
       if (parameters.length > 1) ops.free(held);
@@ -92,25 +118,25 @@ export function optimizerKernels(ops: Ops, { multiply }: Pieces, read: ReadNow, 
     }
     for (const state of states) state.letGo();
     const zero = scalar(0); // of the corrections, which are in the rate
-    runMany('ResourceApplyAdam', { T: 'float32', use_locking: false, use_nesterov: false }, [p, first, second, zero, zero, ...rates, scaled], 0);
-    if (scaled !== g) ops.free(scaled);
+    runMany('ResourceApplyAdam', { T: 'float32', use_locking: false, use_nesterov: false }, [p, first, second, zero, zero, ...rates, gradient ?? g], 0);
+    if (gradient !== null) ops.free(gradient);
     if (gradients.length > 1) ops.free(g);
   };
 
   return {
     adamStep(inputs, updates, attributes) {
       const { gradients, hyper } = inputs;
-      const known = read?.(hyper);
-      if (known && known[7] === 0) return; // a scale of 0 skips the step
-      const step = known ? stepOf(known) : null;
+      const known = read ? read(hyper) : boxOf(hyper).known;
+      if (read && known![7] === 0) return; // a scale of 0 skips the step
+      const step = known && stepOf(known);
       if (!step) return others().adamStep(inputs, updates, attributes);
       const { parameters, m, v } = updates;
       ops.step(() => {
-        // Made for one call: rates change with every step.
-        const numbers = [step.keep, step.scale, step.rate, step.beta1, step.beta2, step.epsilon].map((value) => upload(Float32Array.of(value), []));
+        const numbers = read ? numbersOfHost(ops, pieces, step, known[7]!) : numbersOfDevice(ops, pieces, step, hyper);
+        const decay = attributes.decay && step.keep !== 1;
         for (const indices of groupsOf(parameters)) {
           const pick = (operands: readonly Operand[]): Operand[] => indices.map((index) => as(operands[index]!, parameters[index]!.shape));
-          apply({ parameters: pick(parameters), gradients: pick(gradients), m: pick(m), v: pick(v) }, step, numbers, attributes.decay);
+          apply({ parameters: pick(parameters), gradients: pick(gradients), m: pick(m), v: pick(v) }, numbers, decay);
         }
       });
     },
