@@ -4,6 +4,7 @@ import { runTool } from '@xmoe/testing/programs';
 import { benchBalance, benchTargets } from './balance.js';
 import { openDevices, openPeerDevices, type Devices } from './devices.js';
 import { describeEnvironment, environmentMarkdown } from './environment.js';
+import { benchDistributed } from './distributed/section.js';
 import { benchFineExperts } from './fine.js';
 import type { Device } from './forward-backward.js';
 import { benchGemm } from './gemm.js';
@@ -33,6 +34,7 @@ const BENCHES: Readonly<Record<Section, Bench>> = {
   targets: benchTargets,
   'router-extra': byDevice(async (device, quick, measure) => benchRouterExtra(device, await scaleOf(device.engine, quick), measure)),
   fine: byDevice(benchFineExperts),
+  distributed: ([device], quick, measure) => benchDistributed(device!.name, quick, measure),
 };
 
 /** One backend after the other. */

@@ -3,8 +3,8 @@ import { requireName, XMoEError } from '@xmoe/core';
 import { fromOne, namesOf, numberOf, readToolFlags } from '@xmoe/testing/programs';
 
 const SECTIONS = ['gemm', 'router', 'moe', 'step', 'generation'] as const;
-/** Only where they are named: what docs/routers.md says. */
-const NAMED_SECTIONS = ['balance', 'targets', 'router-extra', 'fine'] as const;
+/** Only where they are named: what docs/routers.md says, and ranks under a launcher. */
+const NAMED_SECTIONS = ['balance', 'targets', 'router-extra', 'fine', 'distributed'] as const;
 const ALL_SECTIONS = [...SECTIONS, ...NAMED_SECTIONS] as const;
 export type Section = (typeof ALL_SECTIONS)[number];
 
@@ -47,7 +47,8 @@ const FLAGS = {
 
 export const HELP = `pnpm bench [options]
   --only LIST      sections, separated by commas: ${SECTIONS.join(', ')} (default: all), and by name alone ${NAMED_SECTIONS.join(', ')}:
-                   how evenly routers load experts and hold a cost, what those with a state do for it, thousands of tiny experts
+                   how evenly routers load experts and hold a cost, what those with a state do for it, thousands of tiny experts;
+                   two ranks under MPI, in shared memory and over a link
   --backend LIST   backends, separated by commas: cpu, cpu:native, cpu:wasm, cpu:revectorized, cpu:relaxed, cpu:plain, tfjs:wasm, tfjs:node, tfjs:cuda, tfjs:cpu
                    (default: all that work here, but cpu:plain and tfjs:cpu)
   --peers          the CPU engine beside TensorFlow.js wasm, jax-js, PyTorch and ONNX Runtime (${PEER_SECTIONS.cpu.join(', ')});

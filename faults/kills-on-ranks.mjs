@@ -3,17 +3,18 @@
 // not. At its end it must be the run of one process that nobody disturbed, to the bit. Says each session; ends with 1 where the runs differ.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { buildApp, installIfNeeded } from '../scripts/lib/progress.mjs';
 import { root } from '../scripts/lib/repository.mjs';
 
 const [KILLS, SEED] = [Number(process.argv[2] ?? 20), Number(process.argv[3] ?? 1)];
-const STEPS = 8 + 4 * KILLS;
+const STEPS = 8 + 9 * KILLS; // a session makes some six before its end, more where killing comes late
 const folder = mkdtempSync(join(tmpdir(), 'xmoe-ranks-'));
-const command = ['--conditions=@xmoe/source', '--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href, join(root, 'apps/lm-pretrain/src/cli.ts')];
+await installIfNeeded();
+await buildApp('@xmoe/lm-pretrain'); // each session starts several processes: from sources they would compile all of it each time
+const command = [join(root, 'apps/lm-pretrain/dist/cli.js')];
 
 let state = SEED * 48271;
 const random = (limit) => (state = (state * 48271) % 2147483647) % limit;

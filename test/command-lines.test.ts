@@ -34,7 +34,7 @@ interface Row {
 /** By script of package.json, what it runs. */
 const SCRIPTS: Readonly<Record<string, readonly Row[]>> = {
   test: [{ path: 'scripts/test.mjs', wrong: [['--only'], ['--only', 'lnt'], ['--only=lint,tset'], ['--no-such-flag'], ['-t']] }],
-  bench: [{ path: 'bench/main.ts', wrong: [['--quik']] }, { path: 'bench/translation.ts', wrong: [['--seeds', '--out']] }],
+  bench: [{ path: 'bench/main.ts', wrong: [['--quik']] }, { path: 'bench/translation.ts', wrong: [['--seeds', '--out']] }, { path: 'bench/scaling.ts', wrong: [['--gbit'], ['--gflops', 'x']] }],
   gpu: [
     { path: 'bench/gpu/main.ts', wrong: [['--only', 'stp tiny']] },
     { path: 'scripts/gpu.mjs', wrong: [['--bundle'], ['--bundle', '--small'], ['--bundle='], ['--bundle', 'a', '--small']] },

@@ -1,0 +1,65 @@
+// Two "hosts" on one machine, for what ranks do over a network: two network namespaces with a pair of interfaces between them, shaped to a rate,
+// each with a host name and a /dev/shm of its own. Linux, with the rights of root. Starts no ranks.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+
+/** A network of its own in each pair of namespaces: several pairs may be there at once. */
+const NETWORK = '10.77.0';
+const INTERFACE = 'link0';
+
+/** Where ip and tc are, for users whose PATH has them not. */
+const SEARCH = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`;
+
+function run(command, args) {
+  const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8', env: { ...process.env, PATH: SEARCH } });
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${error ? error.message : stderr.trim() || `ended with ${status}`}`);
+}
+
+/** What a launcher calls in place of ssh: `agent [options] HOST COMMAND…` runs the command on the second host, whatever the host is called. */
+const agentOf = (namespace) => `#!/bin/sh
+while [ "\${1#-}" != "$1" ]; do shift; done
+shift
+exec ip netns exec ${namespace} unshare --uts --mount sh -c 'hostname ${namespace}; mount -t tmpfs tmpfs /dev/shm; eval "$1"' sh "$*"
+`;
+
+/**
+ * @param rate of the link as tc writes it, e.g. 1gbit; null: as fast as the machine copies
+ * @returns {{ hosts: string[], command(line: string[]): string[], env: Record<string, string>, close(): void } | { absent: string }} the addresses of both hosts; the line that runs
+ * another one on the first; what launchers must know, beside the environment; or the reason why there are none here
+ */
+export function openTwoHosts(rate = '1gbit') {
+  if (process.platform !== 'linux') return { absent: 'two hosts on one machine are network namespaces, which only Linux has' };
+  const folder = mkdtempSync(join(tmpdir(), 'xmoe-hosts-'));
+  const [first, second] = ['a', 'b'].map((name) => `xmoe-${name}-${process.pid}`);
+  const close = () => {
+    for (const namespace of [first, second]) if (existsSync(`/run/netns/${namespace}`)) run('ip', ['netns', 'del', namespace]);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    for (const namespace of [first, second]) run('ip', ['netns', 'add', namespace]);
+    run('ip', ['link', 'add', INTERFACE, 'netns', first, 'type', 'veth', 'peer', 'name', INTERFACE, 'netns', second]);
+    for (const [index, namespace] of [first, second].entries()) {
+      const inside = (...args) => run('ip', ['netns', 'exec', namespace, ...args]);
+      inside('ip', 'addr', 'add', `${NETWORK}.${index + 1}/24`, 'dev', INTERFACE);
+      for (const device of ['lo', INTERFACE]) inside('ip', 'link', 'set', device, 'up');
+      if (rate !== null) inside('tc', 'qdisc', 'add', 'dev', INTERFACE, 'root', 'tbf', 'rate', rate, 'burst', '256kb', 'latency', '50ms');
+    }
+  } catch (error) {
+    close();
+    return { absent: `network namespaces with a shaped link are not permitted here (${error.message})` };
+  }
+  const agent = join(folder, 'agent.sh');
+  writeFileSync(agent, agentOf(second), { mode: 0o755 });
+  return {
+    hosts: [`${NETWORK}.1`, `${NETWORK}.2`],
+    command: (line) => ['ip', 'netns', 'exec', first, 'unshare', '--uts', 'sh', '-c', `hostname ${first}; exec "$@"`, 'sh', ...line],
+    env: {
+      PATH: SEARCH,
+      OMPI_MCA_plm_rsh_agent: agent, OMPI_MCA_oob_tcp_if_include: `${NETWORK}.0/24`, OMPI_MCA_btl_tcp_if_include: `${NETWORK}.0/24`, OMPI_MCA_btl: 'tcp,self,vader',
+      HYDRA_LAUNCHER: 'ssh', HYDRA_LAUNCHER_EXEC: agent, HYDRA_IFACE: INTERFACE, UCX_NET_DEVICES: INTERFACE, UCX_TLS: 'tcp,self,sysv,posix',
+    },
+    close,
+  };
+}
