@@ -145,7 +145,10 @@ describe.skipIf(!available)(`AdamW on ${reason}`, () => {
       });
       return [...parameters, ...m, ...v].map((x) => read(backend, x));
     };
-    expect(run(device, [0.5, 0, 0.25])).toEqual(run(exact, [0.5, 0, 0.25]));
+    const [ours, wanted] = [device, exact].map((backend) => run(backend, [0.5, 0, 0.25]).flat()) as [number[], number[]];
+    // Not by toEqual: what it would say of 60,000 numbers takes minutes.
+    expect(ours.filter((value, at) => !Object.is(value, wanted[at])).length).toBe(0);
+    expect(ours.length).toBe(wanted.length);
   });
 
   it('updates small parameters together as it does each alone, also when one is written between', () => {
