@@ -56,6 +56,6 @@ function oneOf<const T extends string>(flag: string, value: string, allowed: rea
 
 /** Trains the run `out` from the weights in `split`. */
 export function learnRouter(terminal: Terminal, split: string, { set }: Lesson, { out, backend, data, dataRoot }: { out: string; backend: string; data?: string[]; dataRoot: string }): Promise<void> {
-  const options = { preset: 'tiny', backend, out, initFrom: split, set: [...set], dataRoot, debug: 'off', ...(data ? { data } : {}) };
+  const options = { preset: 'tiny', backend, out, initFrom: split, set: [...set], dataRoot, debug: 'off' as const, ...(data ? { data } : {}) };
   return trainCommand(languageTask, openBackend, terminal, options, new Command());
 }

@@ -1,11 +1,12 @@
 // The command line of xmoe-lm: options and help. What the commands do is in commands/.
 import { BACKEND_NAMES, defaultBackend, openBackend } from '@xmoe/backends';
 import {
-  addLookupCommands, addTrainingCommands, backendOption, countFromOne, countList, countOrAll, cpuEngine, finiteNumber, inspectCommand, numberList, locateVersion, newProgram,
+  addLookupCommands, addTrainingCommands, backendOption, countFromOne, countList, countOrAll, cpuEngine, finiteNumber, inspectCommand, numberList, locateVersion, NamedOption, newProgram,
   runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
 import { addCompareCommand, addReproduceCommand, addSweepCommand } from '@xmoe/program/experiments';
 import { addServeCommand } from '@xmoe/program/serve';
+import { splitNames } from '@xmoe/text';
 import type { Command } from 'commander';
 import { evalCommand } from './commands/eval.js';
 import { inspectText } from './commands/inspect.js';
@@ -74,7 +75,7 @@ function addEvaluationCommands(program: Command, terminal: Terminal): void {
     .description('perplexity of a run with the training capacity and without dropping')
     .option(...backend)
     .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'best')
-    .option('--split <name>', 'train, validation or test', 'test')
+    .addOption(new NamedOption('--split <name>', 'train, validation or test', splitNames, 'test'))
     .option('--threshold <t>', 'another threshold than in training', finiteNumber)
     .option('--capacity-factor <gamma>', 'another capacity factor than in training', finiteNumber)
     .option('--batch-size <B>', 'windows per routing group (default: as in training)', countFromOne)
@@ -82,21 +83,20 @@ function addEvaluationCommands(program: Command, terminal: Terminal): void {
     .option('--data <path...>', 'another text, split as training on it would (default: that of the run)')
     .option('--data-root <dir>', 'where prepared data is kept', 'runs/data')
     .option('--positive', 'also count hidden units above 0 by layer, of dense layers too; slower')
-    .option('--json', 'print one JSON object')
     .action((run, options) => evalCommand(terminal, run, options));
   addSweepCommand<Config, SweepOptions>(program, terminal, {
     program: { comparison: languageComparison, resolver: configs, flopsOf: (config) => languageSuite.flopsOf(config) }, ...configOptions, backend,
     evaluated: {
-      description: 'runs at a grid of thresholds, experts per token and capacities, whatever they were trained with; one table, one chart',
+      description: 'runs at a grid of thresholds, experts per token and capacities; one table, one chart',
       shared: ['threshold', 'capacity-factor'],
       options: (command) => command
         .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'latest')
-        .option('--split <name>', 'train, validation or test', 'test')
+        .addOption(new NamedOption('--split <name>', 'train, validation or test', splitNames, 'test'))
         .option('--threshold <list>', 'choose experts by these thresholds, e.g. 0.5,0.7,0.9', numberList)
         .option('--top-k <list>', 'choose so many experts for each token, e.g. 1,2,4', countList)
-        .option('--capacity-factor <list>', 'with these capacities, which leak from later tokens (default: nothing is dropped)', numberList)
-        .option('--points <file>', 'a JSON list of points instead, e.g. [{"threshold": 0.5}, {"topK": 2, "dispatch": "padded", "capacityFactor": 2}]')
-        .option('--max-windows <count>', 'score only the first windows, or all (default: as many as the run scored)', countOrAll)
+        .option('--capacity-factor <list>', 'with these capacities, which leak (default: nothing is dropped)', numberList)
+        .option('--points <file>', 'a JSON list of points instead, e.g. [{"threshold": 0.5}, {"topK": 2}]')
+        .option('--max-windows <count>', 'only the first windows, or all (default: as the run scored)', countOrAll)
         .option('--html <file>', 'also write table and chart as a page'),
       evaluate: (runs, options) => sweepCommand(terminal, runs, options),
     },

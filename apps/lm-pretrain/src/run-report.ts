@@ -4,11 +4,13 @@ import { jsonObject } from '@xmoe/files';
 import type { Config } from './config.js';
 import type { Summary } from './finish.js';
 
+export const reportTitle = (preset: string): string => `XMoE language model: ${preset}`;
+
 /** The report of a finished run. */
 export function runReportData(summary: Summary, config: Config, recorded: Recorded, prompt: string): ReportData {
   const { sample, expertsPerToken = {}, dropRate = {}, experts: _, ...rest } = summary;
   return createReportData({
-    title: `XMoE language model: ${summary.preset}`,
+    title: reportTitle(summary.preset),
     ...recorded,
     summary: { ...rest, expertsPerToken: Object.values(expertsPerToken), dropRate: Object.values(dropRate) },
     configuration: jsonObject(config, 'the configuration'),

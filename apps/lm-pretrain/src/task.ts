@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { initializeParameters, randomKey } from '@xmoe/core';
 import {
-  createLanguageModelFromConfig, createLanguageModelTrainer, languageMemoryNeeds, languageModelSize, languageVocabulary, routingReader,
+  createLanguageModelFromConfig, createLanguageModelTrainer, bytesOf, languageMemoryNeeds, languageModelSize, languageVocabulary, routingReader,
 } from '@xmoe/models';
 import { createBatchSampler, type TokenBatch } from '@xmoe/text';
 import { formatCompact, loadParameters } from '@xmoe/train';
@@ -15,11 +15,12 @@ import { evaluate } from './evaluate.js';
 import { finishRun } from './finish.js';
 import { readInitial } from './initial.js';
 import type { LanguageData, LanguageTraining } from './language-run.js';
+import { reportTitle } from './run-report.js';
 import { readRecord } from './session.js';
 
 export const languageTask: Task<Config, LanguageData, LanguageTraining, TokenBatch> = {
   configuration: { program: PROGRAM, resolver: configs, readRecord, checkResumable, readInitial },
-  describe: { headline, dryRun: dryRunText, needs: (config) => languageMemoryNeeds(config, languageVocabulary(config)) },
+  describe: { headline, title: reportTitle, dryRun, needs: (config) => languageMemoryNeeds(config, languageVocabulary(config)) },
   async prepare(config, { root, found, stream }) {
     const notify = (message: string): void => void stream.write(`${message}\n`);
     const data = found === undefined ? await prepareData(config, root, notify) : await openPrepared(found);
@@ -56,8 +57,9 @@ export const languageTask: Task<Config, LanguageData, LanguageTraining, TokenBat
     if (!finished) return null;
     const text = closingText(finished, join(run.plan.out, RUN_FILES.checkpoints));
     const { testPerplexity } = finished.summary; // absent without a test split
-    if (testPerplexity === undefined) return outcome.skippedInARow > 0 ? { text, problem: 'its last update was skipped' } : { text };
-    return Number.isFinite(testPerplexity) ? { text } : { text, problem: `test perplexity ${testPerplexity}` };
+    const ended: Finished = { text, document: finished };
+    if (testPerplexity === undefined) return outcome.skippedInARow > 0 ? { ...ended, problem: 'its last update was skipped' } : ended;
+    return Number.isFinite(testPerplexity) ? ended : { ...ended, problem: `test perplexity ${testPerplexity}` };
   },
 };
 
@@ -67,14 +69,14 @@ function headline({ model, moe, train }: Config): string {
 }
 
 /** What a run of this configuration would be. */
-function dryRunText(preset: string, config: Config): string {
+function dryRun(preset: string, config: Config): { text: string; document: object } {
   const { train, model: shape } = config;
   const vocabularySize = languageVocabulary(config);
   const size = languageModelSize(config, vocabularySize);
   const { needs, knobs } = languageMemoryNeeds(config, vocabularySize);
   const tokensPerStep = train.batchSize * train.accumulation * shape.contextLength;
   const tokens = tokensPerStep * train.steps;
-  return `${preset}: ${headline(config)}\n${alignedFacts([
+  const text = `${preset}: ${headline(config)}\n${alignedFacts([
     ['parameters', `${formatCompact(size.parameters)} (${size.parameters})`],
     ['active per token', `${formatCompact(size.activeParameters)} at the budget, with the output projection`],
     ['FLOPs per token', `${formatCompact(size.flopsPerToken)} forward and backward`],
@@ -83,4 +85,5 @@ function dryRunText(preset: string, config: Config): string {
     ['tokens', `${formatCompact(tokens)} (${formatCompact(tokensPerStep)} per step)`],
     ['FLOPs', formatCompact(size.flopsPerToken * tokens)],
   ])}\n`;
+  return { text, document: { ...size, memoryBytes: bytesOf(needs), steps: train.steps, tokensPerStep, tokens, flops: size.flopsPerToken * tokens } };
 }

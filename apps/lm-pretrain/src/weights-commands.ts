@@ -1,8 +1,8 @@
 // The commands that take weights from elsewhere and to elsewhere: options and help. What they do is in commands/.
-import { countFromOne, countOrAll, finiteNumber, wholeNumber, type Terminal } from '@xmoe/program';
+import { countFromOne, countOrAll, finiteNumber, NamedOption, wholeNumber, type Terminal } from '@xmoe/program';
 import type { Command } from 'commander';
-import { convertCommand } from './commands/convert.js';
-import { exportCommand } from './commands/export.js';
+import { convertCommand, WAYS } from './commands/convert.js';
+import { DTYPES, exportCommand } from './commands/export.js';
 import { importCommand } from './commands/import.js';
 import { tuneCommand } from './commands/tune.js';
 
@@ -18,7 +18,7 @@ export function addWeightsCommands(program: Command, terminal: Terminal, backend
     .command('export <source> <folder>')
     .description('a run or a checkpoint as a Hugging Face folder: GPT-2, or XMoE with its model in Python')
     .option('--checkpoint <which>', 'of a run: best, latest, or a name like step-00000500', 'best')
-    .option('--dtype <name>', 'float32 or float16, which rounds', 'float32')
+    .addOption(new NamedOption('--dtype <name>', 'float32 or float16, which rounds', DTYPES, 'float32'))
     .option('--title <text>', 'of the model card (default: the name of the folder)')
     .action((source, folder, options) => exportCommand(terminal, source, folder, options));
   program
@@ -26,7 +26,7 @@ export function addWeightsCommands(program: Command, terminal: Terminal, backend
     .description('a dense model as XMoE: its layers split into experts, with all of which it is the same model; --train learns which a token needs')
     .requiredOption('--experts <N>', 'experts per layer; they divide its hidden size', countFromOne)
     .requiredOption('--out <dir>', 'run directory, which must not hold a run')
-    .option('--by <way>', 'which hidden units make an expert: order, random or co-activation, those that a text activates together', 'order')
+    .addOption(new NamedOption('--by <way>', 'which hidden units make an expert: order, random or co-activation, those that a text activates together', WAYS, 'order'))
     .option('--every <n>', 'experts in layers n, 2·n, …', countFromOne, 1)
     .option('--seed <seed>', 'of --by random', wholeNumber, 1)
     .option('--train <what>', 'learn which experts a token needs: router, the rest frozen, or all')
@@ -49,7 +49,6 @@ export function addWeightsCommands(program: Command, terminal: Terminal, backend
     .option('--max-windows <count>', 'of validation text, or all (default: as many as the run scored)', countOrAll)
     .option('--by-layer', 'also a threshold for each layer, from what each alone does around the common one; slower')
     .option('--out <dir>', 'store the weights with the threshold as a run of their own')
-    .option('--json', 'print one JSON object')
     .option(...backend)
     .action((run, options) => tuneCommand(terminal, run, options));
 }

@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFi
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { tryWrongLines } from '@xmoe/testing/programs';
+import { tryHelpPages, tryJson, tryWrongLines } from '@xmoe/testing/programs';
 import { describe, expect, it } from 'vitest';
 import { configs } from '../src/config.js';
 import { EXPERTS, mustRun, runHere, SMALL, smallTexts, startProcess, temporaryFolder, writeCorpus } from './support.js';
@@ -20,7 +20,7 @@ describe('mistakes', () => {
     [['--backend', 'tfjs:wams'], 'did you mean tfjs:wasm?'],
     [['--backend', 'webgl'], 'there is no backend "webgl"'],
     [['--set', 'model.widht=8'], 'did you mean "width"?'],
-    [['--debug', 'all-of-it'], 'there is no debug level "all-of-it"'],
+    [['--debug', 'all-of-it'], "argument 'all-of-it' is invalid"],
     [['stray'], 'unexpected argument "stray"'],
     [['--warmup-steps', '2'], 'train.warmupSteps 2 is not less than train.steps 2: the learning rate would never be reached'],
     [['--threshold', '2'], 'moe.router.threshold: too big: expected number to be <=1, got 2'],
@@ -42,8 +42,12 @@ describe('mistakes', () => {
   });
 
   it.each([
-    [['trian'], "unknown command 'trian'"],
+    [['trian'], 'Did you mean train?'],
     [['eval'], "missing required argument 'run'"],
+    [['train', '--debug', 'nann'], 'Did you mean nan?'],
+    [['convert', 'x', '--experts', '2', '--out', 'y', '--by', 'ordre'], 'Did you mean order?'],
+    [['reproduce', 'tabel1'], 'did you mean "table1"?'],
+    [['completion', 'bsh'], 'Did you mean bash?'],
     [['eval', 'x', '--bacend', 'cpu'], 'Did you mean --backend?'],
     [['sample', 'x', '--max-tokens', '-3'], 'expected a whole number'],
     [['sample', 'x', '--temperature', ''], 'expected a number'],
@@ -69,7 +73,57 @@ describe('mistakes', () => {
   });
 });
 
+describe('--json', () => {
+  const tiny = [...SMALL, ...EXPERTS, ...data, '--max-steps', '2', '--test-windows', '2'];
+  const [run, wasm] = [path('json-run'), ['--backend', 'tfjs:wasm']];
+
+  it('prints one document of every command, and of errors', async () => {
+    await mustRun('train', ...tiny, '--out', run);
+    await mustRun('train', ...SMALL, ...data, '--router', 'dense', '--test-windows', '2', '--max-steps', '1', '--warmup-steps', '0', '--out', path('json-dense'));
+    const { problems, documents } = await tryJson({ runHere, mustRun }, {
+      start: [...tiny, '--dry-run'],
+      train: [...tiny, '--out', path('json-trained')],
+      prepare: data,
+      eval: [run, ...wasm, '--max-windows', '2'],
+      sweep: [run, ...wasm, '--max-windows', '2'],
+      import: [run, '--out', path('json-imported')],
+      export: [run, path('json-folder')],
+      convert: [path('json-dense'), '--experts', '2', '--out', path('json-converted')],
+      tune: [run, ...wasm, '--flops', '2', '--max-windows', '1'],
+      compare: [run, '--out', path('json-compared')],
+      reproduce: ['table1', '--dry-run'],
+      sample: [run, ...wasm, '--max-tokens', '3'],
+      inspect: [run, ...wasm, '--text', 'the king'],
+      serve: null, // serve.test.ts
+      presets: [],
+      doctor: [],
+      launch: null, // starts processes: packages/distributed
+      completion: ['fish'],
+    });
+    expect(problems).toEqual([]);
+    expect(documents.train).toMatchObject({ run: path('json-trained'), completed: true, step: 2, steps: 2, summary: { steps: 2 } });
+    expect(documents.sample).toMatchObject({ prompt: 'The ', tokens: 3, text: expect.any(String) });
+    expect(documents.doctor!.backends).toContainEqual({ name: 'cpu:plain', works: true, text: expect.stringContaining('CPU') });
+    expect(documents.start).toMatchObject({ steps: 2, config: { moe: { experts: 4 } } });
+  }, 60_000);
+
+  it.each([
+    [['eval', path('nowhere')], { code: 'config', message: expect.stringContaining('holds no run'), hint: expect.any(String) }],
+    [['eval', run, '--bacend', 'cpu'], { code: 'config', message: expect.stringContaining('--bacend') }],
+  ])('%j is an error as a document', async (line, error) => {
+    const { code, output } = await runHere(...line, '--json');
+    expect({ code, document: JSON.parse(output) }).toEqual({ code: 2, document: { error } });
+  });
+
+  it('of a run whose name is nearly right there is the right one', async () => {
+    expect((await runHere('eval', path('json-rnu'))).messages).toContain(`did you mean ${run}?`);
+    expect((await runHere('sample', run, '--checkpoint', 'step-00000003')).messages).toContain('did you mean step-00000002?');
+  });
+});
+
 describe('questions', () => {
+  it('every page of help fits a screen', async () => expect(await tryHelpPages({ mustRun })).toEqual([]));
+
   it('every command answers --help, and refuses an unknown flag and flags without their value in one line', async () => {
     const { tried, problems } = await tryWrongLines({ runHere, mustRun }, [['train', '--learning-rate'], ['start', '--max-steps', '--router', 'dense']]);
     expect(problems).toEqual([]);

@@ -76,7 +76,7 @@ it('looks at text that is named where weights come without', async () => {
 
 it.each([
   [['--experts', '5'], '5 experts do not divide the hidden size 64'],
-  [['--experts', '4', '--by', 'weights'], 'there is no way "weights" to divide hidden units\n  --by takes order, random, co-activation'],
+  [['--experts', '4', '--by', 'weights'], "argument 'weights' is invalid. It is one of order, random, co-activation."],
   [['--experts', '4', '--every', '3'], '--every 3 exceeds the 2 layers'],
   [['--experts', '0'], 'expected a whole number from 1'],
   [['--experts', '4', '--recipe', 'paper'], '--recipe is of a training\n  say what is trained: --train router or --train all'],

@@ -87,7 +87,7 @@ describe('a trained run', () => {
 
 it.each([
   [['export', published('usual'), published('usual')], 'exists already'],
-  [['export', published('usual'), path('new'), '--dtype', 'int8'], 'there is no dtype "int8"'],
+  [['export', published('usual'), path('new'), '--dtype', 'int8'], "argument 'int8' is invalid. It is one of float32, float16."],
   [['export', path('nowhere'), path('new')], 'there are no weights at'],
   [['import', published('usual'), '--out', path('half')], 'holds a run already'],
   [['import', published('usual')], "required option '--out <dir>' not specified"],

@@ -70,7 +70,7 @@ describe('reproduce', () => {
 
   it.each([
     [['table9'], 'unknown experiment "table9"'],
-    [['table1', '--scale', 'huge'], 'unknown scale "huge"'],
+    [['table1', '--scale', 'huge'], "option '--scale <name>' argument 'huge' is invalid"],
     [['table1', '--seeds', '0'], 'expected a whole number from 1'],
     [['table1', '--jobs', 'x'], 'expected a whole number'],
     [[], "missing required argument 'what'"],

@@ -58,7 +58,7 @@ describe('sweep', () => {
     [['--threshold', '0.5,,1'], 'expected a number'],
     [['--capacity-factor', '0'], 'capacityFactor'],
     [['--points', 'nowhere.json'], 'cannot read the points in nowhere.json'],
-    [['--split', 'tset'], 'there is no split "tset"'],
+    [['--split', 'tset'], 'Did you mean test?'],
   ])('refuses %j', async (flags, message) => {
     expect(await runHere('sweep', run, ...wasm, ...flags)).toMatchObject({ code: 2, output: '', messages: expect.stringContaining(message) });
   });
@@ -148,7 +148,7 @@ describe('eval', () => {
   });
 
   it.each([
-    [['--split', 'tset'], 'there is no split "tset"'],
+    [['--split', 'tset'], 'Did you mean test?'],
     [['--capacity-factor', '0'], 'the capacity factor is 0'],
     [['--threshold', '1.5'], 'the threshold is 1.5'],
     [['--checkpoint', 'nowhere'], /no checkpoint "nowhere"\n  checkpoints there: step-\d+, .*step-\d+; also best and latest/, 3],

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { BACKEND_NAMES, defaultBackend, openBackend } from '@xmoe/backends';
 import { tokenizerNames } from '@xmoe/metrics';
 import {
-  addLookupCommands, addTrainingCommands, backendOption, countFromOne, cpuEngine, finiteNumber, inspectCommand, locateVersion, moreFlagsText, newProgram,
+  addLookupCommands, addTrainingCommands, backendOption, countFromOne, cpuEngine, finiteNumber, inspectCommand, locateVersion, moreFlagsText, NamedOption, newProgram,
   runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
 import { addCompareCommand, addReproduceCommand, addSweepCommand } from '@xmoe/program/experiments';
@@ -62,7 +62,7 @@ function createProgram(terminal: Terminal, input: () => Readable): Command {
   decoded(program.command('eval [run]').description('BLEU and chrF2++ of a run, or of files of translations, with paired bootstrap against another'))
     .option(...backend)
     .option(...checkpoint)
-    .option('--split <name>', 'validation or test', 'test')
+    .addOption(new NamedOption('--split <name>', 'validation or test', ['validation', 'test'], 'test'))
     .option('--max-pairs <count>', 'only the first pairs', countFromOne)
     .option('--pairs <file...>', 'score on other parallel text than the run was trained with, in any format of --data')
     .option('--hypotheses <file>', 'translations to score instead of a run, a line each')
@@ -72,7 +72,6 @@ function createProgram(terminal: Terminal, input: () => Readable): Command {
     .option('--language <code>', 'target language of --references, for the tokenizer of BLEU', 'en')
     .option('--samples <count>', 'bootstrap samples', countFromOne, 1000)
     .option('--save <file>', 'also write the translations, a line each')
-    .option('--json', 'print one JSON object')
     .action((run, options) => evalCommand(terminal, run, options));
   program
     .command('inspect <run>')

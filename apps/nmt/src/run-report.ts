@@ -4,6 +4,8 @@ import { jsonObject } from '@xmoe/files';
 import type { Config } from './config.js';
 import type { Summary } from './finish.js';
 
+export const reportTitle = (preset: string, languages: string): string => `XMoE translation ${languages}: ${preset}`;
+
 /** The report of a finished run. */
 export function runReportData(summary: Summary, config: Config, recorded: Recorded, words: readonly RoutedWord[][]): ReportData {
   const { samples, expertsPerToken, dropRate, baselines, ...rest } = summary;
@@ -13,7 +15,7 @@ export function runReportData(summary: Summary, config: Config, recorded: Record
   ];
   const caption = `On ${summary.testPairs} held-out pairs, beam ${summary.beam}; higher is better.`;
   return createReportData({
-    title: `XMoE translation ${summary.languages}: ${summary.preset}`,
+    title: reportTitle(summary.preset, summary.languages),
     ...recorded,
     summary: { ...rest, expertsPerToken: Object.values(expertsPerToken), dropRate: Object.values(dropRate) },
     configuration: jsonObject(config, 'the configuration'),

@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { initializeParameters, randomKey, XMoEError } from '@xmoe/core';
 import {
-  createLineTranslator, createTranslationModelFromConfig, createTranslationTrainer, createTranslator, droplessTranslationConfig, sourceLimits, translationMemoryNeeds,
+  bytesOf, createLineTranslator, createTranslationModelFromConfig, createTranslationTrainer, createTranslator, droplessTranslationConfig, sourceLimits,
+  translationMemoryNeeds,
   translationModelSize, translationVocabulary,
 } from '@xmoe/models';
 import { createParallelSampler, type ParallelBatch } from '@xmoe/text';
@@ -15,6 +16,7 @@ import { checkResumable, configs, PROGRAM, type Config } from './config.js';
 import { finishRun } from './finish.js';
 import { readInitial } from './initial.js';
 import { prepareWithProgress } from './prepare-with-progress.js';
+import { reportTitle } from './run-report.js';
 import { readRecord } from './session.js';
 import type { TranslationData, TranslationTraining } from './translation-run.js';
 import { scoreValidation } from './validate.js';
@@ -23,7 +25,8 @@ export const translationTask: Task<Config, TranslationData, TranslationTraining,
   configuration: { program: PROGRAM, resolver: configs, readRecord, checkResumable, readInitial },
   describe: {
     headline,
-    dryRun: dryRunText,
+    title: (preset, { data }) => reportTitle(preset, `${data.sourceLanguage}-${data.targetLanguage}`),
+    dryRun,
     needs(config) {
       checkHeldOut(config);
       return translationMemoryNeeds(config, translationVocabulary(config) ?? 0);
@@ -67,7 +70,7 @@ export const translationTask: Task<Config, TranslationData, TranslationTraining,
     if (!finished) return null;
     const text = closingText(finished, join(run.plan.out, RUN_FILES.checkpoints));
     const { testLoss } = finished.summary;
-    return Number.isFinite(Math.exp(testLoss)) ? { text } : { text, problem: `test loss ${testLoss}` };
+    return { text, document: finished, ...(Number.isFinite(Math.exp(testLoss)) ? {} : { problem: `test loss ${testLoss}` }) };
   },
 };
 
@@ -82,7 +85,7 @@ function headline({ model, moe, train, data }: Config): string {
 const PAIR_LENGTH = 32;
 
 /** What a run of this configuration would be. */
-function dryRunText(preset: string, config: Config): string {
+function dryRun(preset: string, config: Config): { text: string; document: object } {
   const { train } = config;
   const vocabularySize = translationVocabulary(config);
   if (vocabularySize === null) throw new XMoEError('config', '--dry-run cannot know the vocabulary of a tokenizer file', { hint: 'use --set data.tokenizer.type=bpe with the vocabularySize of the file' });
@@ -90,7 +93,7 @@ function dryRunText(preset: string, config: Config): string {
   const { needs, knobs } = translationMemoryNeeds(config, vocabularySize);
   const flops = size.flopsPerPairToken(PAIR_LENGTH);
   const tokens = Math.max(train.updateTokens, train.batchTokens);
-  return `${preset}: ${headline(config)}\n${alignedFacts([
+  const text = `${preset}: ${headline(config)}\n${alignedFacts([
     ['parameters', `${formatCompact(size.parameters)} (${size.parameters})`],
     ['active per source token', `${formatCompact(size.activePerSource)} (${size.activePerSource}) at the budget`],
     ['active per target token', `${formatCompact(size.activePerTarget)} (${size.activePerTarget}), with the output projection`],
@@ -100,4 +103,6 @@ function dryRunText(preset: string, config: Config): string {
     ['tokens', formatCompact(tokens * train.steps)],
     ['FLOPs', formatCompact(flops * tokens * train.steps)],
   ])}\n`;
+  const { parameters, activePerSource, activePerTarget } = size;
+  return { text, document: { parameters, activePerSource, activePerTarget, flopsPerPairToken: flops, memoryBytes: bytesOf(needs), steps: train.steps, tokensPerStep: tokens, tokens: tokens * train.steps, flops: flops * tokens * train.steps } };
 }

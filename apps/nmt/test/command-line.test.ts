@@ -1,9 +1,9 @@
 // What a user types or gives wrong: one clear line, an exit code, and nothing left behind. Dry runs and questions.
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
-import { tryWrongLines } from '@xmoe/testing/programs';
+import { tryHelpPages, tryJson, tryWrongLines } from '@xmoe/testing/programs';
 import { describe, expect, it } from 'vitest';
 import { configs } from '../src/config.js';
-import { EXPERTS, mustRun, runHere, SMALL, smallPairs, startProcess, temporaryFolder, writePairs } from './support.js';
+import { EXPERTS, feed, mustRun, runHere, SMALL, smallPairs, startProcess, temporaryFolder, writePairs } from './support.js';
 
 const path = temporaryFolder();
 const pairs = writePairs(path('pairs.tsv'));
@@ -64,7 +64,38 @@ describe('bad input: one error, no run directory, nothing half-prepared', () => 
   });
 });
 
+describe('--json', () => {
+  it('prints one document of every command', async () => {
+    const tiny = [...SMALL, ...EXPERTS, '--data', pairs, '--data-root', path('data'), '--max-steps', '2'];
+    const [run, cpu] = [path('json-run'), ['--backend', 'cpu:wasm']];
+    const { output } = await runHere('train', ...tiny, '--out', run, '--json');
+    expect(JSON.parse(output)).toMatchObject({ run, completed: true, step: 2, summary: { languages: 'de-en', steps: 2 } });
+    const { problems, documents } = await tryJson({ runHere, mustRun }, {
+      demo: [...tiny, '--dry-run'],
+      train: [...tiny, '--dry-run'],
+      prepare: ['--data', pairs, '--data-root', path('data'), '--vocabulary-size', '340', '--validation-pairs', '20', '--test-pairs', '30', '--near-duplicate', '1', '--set', 'data.maximumTokens=48'],
+      translate: [run, ...cpu], // of an empty input
+      eval: [run, ...cpu, '--max-pairs', '2'],
+      inspect: [run, ...cpu, '--text', 'Das Haus.'],
+      sweep: ['--vary', 'threshold=0.5,1', ...tiny, '--dry-run'],
+      compare: [run, '--out', path('json-compared')],
+      serve: null, // serve.test.ts
+      reproduce: ['all', '--dry-run'],
+      presets: [],
+      doctor: [],
+      launch: null, // starts processes: packages/distributed
+      completion: ['bash'],
+    });
+    expect(problems).toEqual([]);
+    expect(documents.translate).toMatchObject({ translations: [] });
+    const fed = await feed('Das Haus.\n\n', 'translate', run, ...cpu, '--json');
+    expect(JSON.parse(fed.output).translations).toEqual([{ line: 1, best: [expect.objectContaining({ text: expect.any(String), score: expect.any(Number) })] }, { line: 2, best: expect.any(Array) }]);
+  }, 60_000);
+});
+
 describe('questions', () => {
+  it('every page of help fits a screen', async () => expect(await tryHelpPages({ mustRun })).toEqual([]));
+
   it('every command answers --help, and refuses an unknown flag and flags without their value in one line', async () => {
     const { tried, problems } = await tryWrongLines({ runHere, mustRun }, [['train', '--learning-rate'], ['demo', '--max-steps', '--router', 'dense']]);
     expect(problems).toEqual([]);

@@ -242,7 +242,7 @@ describe('eval', () => {
   });
 
   it.each([
-    [['--split', 'train'], 'there is no split "train" to score'],
+    [['--split', 'train'], "argument 'train' is invalid. It is one of validation, test."],
     [['--tokenize', '13b'], 'BLEU has no tokenizer "13b", did you mean 13a?'],
     [['--hypotheses', 'x'], 'eval needs a run or --hypotheses, and not both'],
     [['--against', 'nowhere'], 'nowhere holds no run'],

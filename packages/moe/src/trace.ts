@@ -17,6 +17,8 @@ export interface RoutingTrace {
   readonly hidden: number;
   /** int32 []: tokens that are not padding. */
   readonly tokens: Tensor;
+  /** int32 [T]: experts that each token chose, 0 for padding. */
+  readonly counts: Tensor;
   /** int32 [N]: claims before dropping. */
   readonly wantedPerExpert: Tensor;
   /** int32 [N]: claims kept. */
@@ -51,6 +53,8 @@ export interface RoutingSummary {
   /** Experts per real token, wanted by the router and kept by capacity. */
   readonly expertsPerToken: number;
   readonly keptPerToken: number;
+  /** By number of experts from 0 on: the real tokens that chose so many. Ends at the last that any token chose. */
+  readonly tokensByCount: readonly number[];
   /** dropped / wanted */
   readonly dropRate: number;
   /** [N]: each expert's share of the kept claims. */
@@ -91,6 +95,7 @@ export function traceRouting({ routing, plan, hidden, positive, perToken }: Trac
     skipsEmptyRows: engine.groupedProducts.skipsEmptyRows,
     hidden,
     tokens: mask ? sum(cast(mask, 'int32')) : engine.scalar(plan.tokens, 'int32'),
+    counts,
     wantedPerExpert,
     keptPerExpert,
     balanceLoss,
@@ -103,7 +108,7 @@ export function traceRouting({ routing, plan, hidden, positive, perToken }: Trac
 /** Reads the small tensors of a trace. */
 export async function summarizeTrace(trace: RoutingTrace): Promise<RoutingSummary> {
   const item = async (tensor: Tensor | null): Promise<number | null> => (tensor ? tensor.item() : null);
-  const [tokens, wantedPerExpert, keptPerExpert] = await Promise.all([trace.tokens.item(), trace.wantedPerExpert.data(), trace.keptPerExpert.data()]);
+  const [tokens, counts, wantedPerExpert, keptPerExpert] = await Promise.all([trace.tokens.item(), trace.counts.data(), trace.wantedPerExpert.data(), trace.keptPerExpert.data()]);
   const wanted = total(wantedPerExpert);
   const kept = total(keptPerExpert);
   const positive = await item(trace.positive);
@@ -114,6 +119,7 @@ export async function summarizeTrace(trace: RoutingTrace): Promise<RoutingSummar
     dropped: wanted - kept,
     expertsPerToken: ratio(wanted, tokens),
     keptPerToken: ratio(kept, tokens),
+    tokensByCount: tokensByCount(counts, tokens),
     dropRate: ratio(wanted - kept, wanted),
     load: Array.from(keptPerExpert, (claims) => ratio(claims, kept)),
     loadImbalance: ratio(Math.max(0, ...keptPerExpert) * trace.experts, kept),
@@ -127,11 +133,22 @@ export async function summarizeTrace(trace: RoutingTrace): Promise<RoutingSummar
 
 /** Frees every tensor of a trace. */
 export function disposeTrace(trace: RoutingTrace): void {
-  const { tokens, wantedPerExpert, keptPerExpert, balanceLoss, zLoss, positive, perToken } = trace;
-  const own = [tokens, wantedPerExpert, keptPerExpert, balanceLoss, zLoss, positive, ...(perToken ? Object.values(perToken) as (Tensor | null)[] : [])];
-  for (const tensor of own) tensor?.dispose();
+  const { tokens, counts, wantedPerExpert, keptPerExpert, balanceLoss, zLoss, positive, perToken } = trace;
+  const own = [tokens, counts, wantedPerExpert, keptPerExpert, balanceLoss, zLoss, positive, ...(perToken ? Object.values(perToken) as (Tensor | null)[] : [])];
+  for (const tensor of new Set(own)) tensor?.dispose();
 }
 
 function total(values: ArrayLike<number>): number {
   return Array.from(values).reduce((sumSoFar, value) => sumSoFar + value, 0);
+}
+
+/** Padding chose none, and does not count. */
+function tokensByCount(counts: ArrayLike<number>, tokens: number): number[] {
+  const by: number[] = [-(counts.length - tokens)];
+  for (let token = 0; token < counts.length; token++) {
+    const count = counts[token]!;
+    while (by.length <= count) by.push(0);
+    by[count]!++;
+  }
+  return by;
 }

@@ -4,6 +4,8 @@ import { XMoEError } from '@xmoe/core';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { JsonObject } from '@xmoe/files';
 import { ROUTER_NAMES } from '@xmoe/models/sections';
+import { NamedOption } from './named-option.js';
+import { DEBUG_LEVELS } from './plan-training.js';
 import type { ConfigFlags, ConfigResolver } from './resolve-config.js';
 
 export function wholeNumber(text: string): number {
@@ -52,7 +54,7 @@ export interface ConfigOptions {
 /** Options that say what to train. `dataHelp` describes --data. */
 export function withConfigOptions(command: Command, { preset, dataHelp }: { preset: string; dataHelp: string }): Command {
   return command
-    .option('--preset <name>', 'configuration to start from: a name (see: presets) or a JSON file', preset)
+    .option('--preset <name>', 'to start from: a name (see: presets) or a JSON file', preset)
     .option('--router <name>', `${ROUTER_NAMES.slice(0, -1).join(', ')} or ${ROUTER_NAMES.at(-1)}`)
     .option('--data <path...>', dataHelp)
     .option('--set <key=value>', 'sets any key of the configuration, e.g. moe.experts=16; repeatable', collect)
@@ -70,7 +72,7 @@ export function withTrainOptions(command: Command, backendOption: readonly [stri
     .option('--checkpoint <which>', 'with --resume: go on from best, a name like step-00000500, or a path')
     .option('--stop-after <step>', 'end this session, saved, after that step', wholeNumber)
     .option('--dry-run', 'print parameters, FLOPs, memory and steps without training')
-    .option('--debug <level>', 'off, nan (find the op that makes a NaN), leaks or all', 'off')
+    .addOption(new NamedOption('--debug <level>', 'off, nan (find the op that makes a NaN), leaks or all', DEBUG_LEVELS, 'off'))
     .option('--profile', 'print the time of each kernel after training; slower while it measures');
 }
 

@@ -28,18 +28,18 @@ export async function doctorCommand(terminal: Terminal, { program, version, back
     if (accepted) return before[index]![1] ? name : `${name} (switched on by the engine)`;
     return `no ${name}`;
   });
-  terminal.output.write([
+  const node = `${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} hardware threads`;
+  const engine = await cpuEngine(openBackend);
+  const launched = mpi ? mpiFindings() : [];
+  const judged = (all: readonly Finding[]) => all.map(([name, text]) => ({ name, works: text.startsWith(WORKS), text: text.replace(/^(works|no|wrong): /, '') }));
+  terminal.result({ program, version, node, webAssembly: features, cpuEngine: engine, backends: judged(findings), ...(mpi ? { mpi: judged(launched) } : {}) }, [
     `${program} ${version}`,
-    alignedFacts([
-      ['Node', `${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} hardware threads`],
-      ['WebAssembly', features.join(', ')],
-      ['CPU engine', await cpuEngine(openBackend)],
-    ]),
+    alignedFacts([['Node', node], ['WebAssembly', features.join(', ')], ['CPU engine', engine]]),
     '',
     'Backends',
     alignedFacts(findings),
     '',
-    ...(mpi ? ['MPI', alignedFacts(mpiFindings()), ''] : []),
+    ...(mpi ? ['MPI', alignedFacts(launched), ''] : []),
   ].join('\n'));
   if (findings.some(([name, text]) => name === 'auto' && !text.startsWith(WORKS))) terminal.exitCode = 1;
 }

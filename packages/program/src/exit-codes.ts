@@ -1,6 +1,7 @@
 // Which exit code a program ends with: one table, by the kind of the error. Raising errors and printing them is elsewhere.
 import { isXMoEError, type ErrorCode } from '@xmoe/core';
 import { STOP_EXIT_CODES } from '@xmoe/train/node';
+import { wrapText } from './wrap-text.js';
 
 /** By kind; where sysexits.h has a name for it, the number is that one. After a signal: 128 + its number. */
 export const EXIT_CODES = {
@@ -48,9 +49,11 @@ export function isFromSystem(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error && 'code' in error;
 }
 
-/** The table, for --help. */
+/** All of them, for --help. */
 export function exitCodesText(): string {
-  const rows = (Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[]).map((kind) => `  ${String(EXIT_CODES[kind]).padStart(3)}  ${MEANINGS[kind]}`);
+  const kinds = (Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[]).map((kind) => `${EXIT_CODES[kind]} ${MEANINGS[kind]}`);
   const signals = Object.entries(STOP_EXIT_CODES).map(([signal, code]) => `${code} ${signal}`).join(', ');
-  return `Exit codes:\n${rows.join('\n')}\n  128 + n after signal n, saved: ${signals}`;
+  return wrapText(`Exit codes: ${kinds.join('; ')}; 128 + n after signal n, saved: ${signals}`, HELP_COLUMNS);
 }
+
+const HELP_COLUMNS = 100;

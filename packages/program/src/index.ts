@@ -9,6 +9,7 @@ export { EXIT_CODES } from './exit-codes.js';
 export type { InitialChoice, InitialRecord, InitialWeights } from './initial-weights.js';
 export { inspectCommand, type Inspected, type InspectOptions } from './inspect-command.js';
 export { memoryHere, memoryText } from './memory-needs.js';
+export { NamedOption } from './named-option.js';
 export { openTrained, type Trained, type TrainedOptions, type TrainedParts } from './open-trained.js';
 export { openTraining, type TrainingPlace, type TrainingRun } from './open-training.js';
 export { locateVersion } from './package-root.js';
@@ -17,7 +18,8 @@ export { createConfigResolver, type ConfigFlags, type ConfigResolver } from './r
 export { refuseOtherConfig, withDefaults } from './resumable-config.js';
 export { newProgram, runCommandLine, type CommandLineStreams } from './run-command-line.js';
 export { readRunRecord, refuseExistingRun, RUN_FILES, type RunRecord } from './run-directory.js';
-export { alignedFacts, alignedTable, printable, progressLine, wrapText, type Terminal } from './terminal.js';
+export { alignedFacts, alignedTable, printable, progressLine, type Terminal } from './terminal.js';
+export { wrapText } from './wrap-text.js';
 export { readTokenRouting, tokenRoutingText, type InspectedText, type TokenRouting } from './token-routing.js';
 export { addLookupCommands, addTrainingCommands, moreFlagsText, type TaskProgram } from './shared-commands.js';
 export { trainCommand } from './train-command.js';

@@ -42,7 +42,7 @@ export async function inspectCommand<Run extends InspectableRun>(
     const { texts, text } = await route(run, options.text);
     const path = options.html ?? join(directory, 'inspect.html');
     await replaceFile(path, inspectHtml(texts, preset));
-    terminal.output.write(`${text}\n${alignedFacts([['page', path]])}\n`);
+    terminal.result({ page: path, texts: 'tokens' in texts ? [texts] : texts }, `${text}\n${alignedFacts([['page', path]])}\n`);
   } finally {
     run.close();
   }

@@ -20,11 +20,12 @@ const here = () => ({ cores: availableParallelism(), isRoot: process.getuid?.() 
 
 /** @throws XMoEError what is wrong with the options, or that there is no launcher */
 export async function launchCommand(terminal: Terminal, command: readonly string[], { ranks, hosts, mpi }: LaunchOptions): Promise<void> {
-  if (mpi !== undefined && !Object.hasOwn(FAMILIES, mpi)) throw new XMoEError('config', `there is no MPI ${JSON.stringify(mpi)}`, { hint: `one of ${MPI_NAMES.join(', ')}` });
   if (command[0] === 'launch') throw new XMoEError('config', 'launch starts other commands, not itself', { hint: 'launch -n 4 -- train …' });
   const launcher = findLauncher(mpi === undefined ? undefined : FAMILIES[mpi]);
   terminal.outliveReaders();
-  terminal.exitCode = await runLauncher(launcher, launchLine(launcher, { ...here(), ranks, command: [...thisProgram(), ...command], ...(hosts === undefined ? {} : { hosts }) }));
+  if (terminal.json) terminal.resultElsewhere();
+  const asked = terminal.json && !command.includes('--json') ? [...command, '--json'] : command;
+  terminal.exitCode = await runLauncher(launcher, launchLine(launcher, { ...here(), ranks, command: [...thisProgram(), ...asked], ...(hosts === undefined ? {} : { hosts }) }));
 }
 
 /** Name of the hidden command that ranks of `doctor --mpi` run. */

@@ -13,6 +13,7 @@ import { openDeviceWithRoom, type BackendOpener, type Device } from './device.js
 import { memoryOf, refuseTooLarge } from './memory-needs.js';
 import type { TrainingPlan } from './plan-training.js';
 import { profileText } from './profile-text.js';
+import { createLiveReport, type LiveReport } from './report/live-report.js';
 import { requireSameRanks, requireWork } from './ranks.js';
 import { beginOrResume, checkTokenizer, recordChanges, refuseExistingRun, resumePath } from './run-directory.js';
 import type { Task, TaskBatches, TaskConfig, TaskData, TaskModel } from './task.js';
@@ -80,6 +81,8 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
     });
     const lock = isFirst ? await lockRunDirectory(out) : HELD_BY_FIRST;
     open.push(lock.release);
+    const live = isFirst ? createLiveReport({ out, stream, title: task.describe.title(plan.preset, config), configuration: jsonObject(config, 'the configuration'), steps: config.train.steps }) : NO_REPORT;
+    open.push(live.settle);
     let trained = false;
     const stop = createStopSignal({
       onStop: (reason) => stream.write(`\n${reason}: ${trained ? 'ending; the trained model is saved' : 'saving a checkpoint'}; once more to quit at once\n`),
@@ -88,7 +91,7 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
     return {
       plan, stream, comm, ranks, device, data, model, stop,
       async train() {
-        const outcome = await trainLocked(task, { plan, stream, comm, ranks, device, data, model, stop }, prepared, lock.checkHeld);
+        const outcome = await trainLocked(task, { plan, stream, comm, ranks, device, data, model, stop }, prepared, { checkHeld: lock.checkHeld, report: live.write });
         trained = outcome.completed; // from now on a signal ends what follows the training
         if (plan.profile) stream.write(profileText(await engine.profiler?.stop()));
         return outcome;
@@ -100,6 +103,9 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
     throw error;
   }
 }
+
+/** Of a rank that another one reports for. */
+const NO_REPORT: LiveReport = { write: () => Promise.resolve(), settle: () => undefined };
 
 const HELD_BY_FIRST: Pick<RunLock, 'release' | 'checkHeld'> = { release: () => undefined, checkHeld: () => undefined };
 
@@ -130,7 +136,7 @@ async function trainLocked<Config extends TaskConfig, Data extends TaskData, Mod
   task: Task<Config, Data, Model, Host>,
   run: OpenRun<Config, Data, Model>,
   { batches, evaluate }: { batches: TaskBatches<Host>; evaluate: ReturnType<Task<Config, Data, Model, Host>['validate']> },
-  checkHeld: () => void,
+  { checkHeld, report }: { checkHeld: () => void; report: () => Promise<void> },
 ): Promise<RunOutcome> {
   const { plan, stream, comm, device: { engine }, data: { dataset, tokenizer }, model, stop } = run;
   const { config, out } = plan;
@@ -168,6 +174,7 @@ async function trainLocked<Config extends TaskConfig, Data extends TaskData, Mod
       if (comm.rank === 0) await recordChanges(out, plan.resumed!, { config, step, stream });
     },
     evaluate,
+    onEvaluated: report,
     checkHeld,
     stop,
     stream,

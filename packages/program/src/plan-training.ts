@@ -17,7 +17,7 @@ export interface TrainOptions extends ConfigOptions {
   checkpoint?: string;
   stopAfter?: number;
   dryRun?: boolean;
-  debug: string;
+  debug: DebugLevel;
   profile?: boolean;
 }
 
@@ -52,7 +52,8 @@ export interface PlanRules<Config> {
   readInitial?: ReadInitialWeights<Config>;
 }
 
-const DEBUG_LEVELS = ['off', 'nan', 'leaks', 'all'] as const;
+export const DEBUG_LEVELS = ['off', 'nan', 'leaks', 'all'] as const;
+type DebugLevel = (typeof DEBUG_LEVELS)[number];
 
 export async function planTraining<Config>(options: TrainOptions, command: Command, rules: PlanRules<Config>): Promise<TrainingPlan<Config>> {
   if (options.resume && options.out === undefined) {
@@ -64,8 +65,6 @@ export async function planTraining<Config>(options: TrainOptions, command: Comma
   if (options.initFrom !== undefined && options.resume) {
     throw new XMoEError('config', '--init-from begins a run, and --resume goes on with one', { hint: 'leave one of them out; a run remembers what it began with' });
   }
-  const debug = DEBUG_LEVELS.find((name) => name === options.debug);
-  if (!debug) throw new XMoEError('config', `there is no debug level ${JSON.stringify(options.debug)}`, { hint: `one of ${DEBUG_LEVELS.join(', ')}` });
   const record = options.resume ? await rules.readRecord(options.out!) : undefined;
   if (record?.trained === false) {
     throw new XMoEError('config', `${options.out!} holds weights, and no training to go on with`, { hint: `begin one with --init-from ${options.out!}, in another --out` });
@@ -91,7 +90,7 @@ export async function planTraining<Config>(options: TrainOptions, command: Comma
     ...(initial ? { initial } : {}),
     ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
     ...(options.stopAfter === undefined ? {} : { stopAfter: options.stopAfter }),
-    debug,
+    debug: options.debug,
     profile: options.profile ?? false,
   };
 }

@@ -35,6 +35,8 @@ export interface ConfigResolver<Config> {
   resolve(flags: ConfigFlags<Config>): Promise<Config>;
   /** Name and description of each preset. */
   presets(): Promise<[name: string, description: string][]>;
+  /** Keys of the configuration of a preset as flags are written, without their dashes. */
+  flagNames(preset: string): Promise<string[]>;
 }
 
 export interface ConfigFlags<Config> {
@@ -60,6 +62,10 @@ export function createConfigResolver<Config extends Common>(rules: ConfigRules<C
   return {
     async presets() {
       return listPresets(presets).map((name) => [name, String(loadPreset(presets, name).description ?? '')]);
+    },
+    async flagNames(preset) {
+      const config = parseConfig(schema, await readPreset(presets, preset), { where: `preset ${preset}` });
+      return [...new Set([...keyNames(config), ...Object.keys(aliases)])].sort();
     },
     async resolve({ preset, base: given, configure = (chosen) => chosen, router, data, set, flags = {}, otherOptions = [] }) {
       const base = given ? jsonObject(given, preset) : configure(await readPreset(presets, preset));

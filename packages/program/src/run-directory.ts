@@ -10,6 +10,7 @@ import { replaceFile } from '@xmoe/files/node';
 import { isPlainObject, parseJson, type JsonObject } from '@xmoe/files';
 import { initialRecordSchema, type InitialRecord } from './initial-weights.js';
 import type { RunChange } from './report/report-data.js';
+import { runHint } from './nearest-run.js';
 import { configChanges } from './resumable-config.js';
 
 /** Names in a run directory. */
@@ -45,7 +46,7 @@ export async function readRunRecord<Config>(directory: string, configSchema: z.Z
   const path = join(directory, RUN_FILES.config);
   const text = await readConfigText(path).catch((cause: unknown) => {
     if (cause instanceof XMoEError) throw cause;
-    throw new XMoEError('config', `${directory} holds no run: ${RUN_FILES.config} is not there`, { hint: 'name the directory that train wrote', cause });
+    throw new XMoEError('config', `${directory} holds no run: ${RUN_FILES.config} is not there`, { hint: runHint(directory), cause });
   });
   const value = parseJson(text, { where: path });
   const other = programOf(value);

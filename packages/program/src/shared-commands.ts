@@ -6,7 +6,10 @@ import type { BackendOpener } from './device.js';
 import { doctorCommand } from './doctor.js';
 import { CHECK_COMMAND, checkCommand, launchCommand, MPI_NAMES } from './launch-command.js';
 import type { Task, TaskConfig, TaskData, TaskModel } from './task.js';
+import { addCompletionCommand } from './completion/add-completion-command.js';
+import { NamedOption } from './named-option.js';
 import { alignedFacts, type Terminal } from './terminal.js';
+import { wrapText } from './wrap-text.js';
 import { trainCommand } from './train-command.js';
 
 /** A program with a task. */
@@ -30,7 +33,7 @@ export interface TaskProgram<Config extends TaskConfig, Data extends TaskData, M
 }
 
 /** What stands below the options of commands that take keys of the configuration as flags. */
-export const moreFlagsText = (examples: string): string => `\nAny other flag names a key of the configuration, e.g. ${examples}.`;
+export const moreFlagsText = (examples: string): string => `\n${wrapText(`Any other flag names a key of the configuration, e.g. ${examples}.`, 100)}`;
 
 /** Adds the first command and `train`. */
 export function addTrainingCommands<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
@@ -47,21 +50,26 @@ export function addTrainingCommands<Config extends TaskConfig, Data extends Task
   }
 }
 
-/** Adds `presets`, `doctor` and `launch`. */
+/** Adds `presets`, `doctor`, `launch` and `completion`. */
 export function addLookupCommands<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
   program: Command,
   terminal: Terminal,
-  { version, task, backendNames, openBackend }: TaskProgram<Config, Data, Model, Host>,
+  { version, task, backendNames, openBackend, preset }: TaskProgram<Config, Data, Model, Host>,
 ): void {
   program.command('presets').description('list the presets')
-    .action(async () => void terminal.output.write(`${alignedFacts(await task.configuration.resolver.presets())}\n`));
+    .action(async () => {
+      const presets = await task.configuration.resolver.presets();
+      terminal.result({ presets: presets.map(([name, description]) => ({ name, description })) }, `${alignedFacts(presets)}\n`);
+    });
   program.command('doctor').description('what this machine offers: Node, WebAssembly, and each backend with the reason where it does not work')
     .option('--mpi', 'start two ranks under each MPI as well')
     .action(({ mpi = false }) => doctorCommand(terminal, { program: task.configuration.program, version, backendNames, openBackend, mpi }));
   program.command('launch <command...>').description('start a command as several ranks, by the launcher of an MPI: launch -n 4 -- train --preset tiny')
     .requiredOption('-n, --ranks <count>', 'how many ranks', countFromOne)
     .option('--hosts <list>', 'hosts with places for ranks, e.g. a:2,b:2 (default: this machine)')
-    .option('--mpi <name>', `${MPI_NAMES.join(' or ')} (default: the first that is there)`)
+    .addOption(new NamedOption('--mpi <name>', `${MPI_NAMES.join(' or ')} (default: the first that is there)`, MPI_NAMES))
     .action((command, options) => launchCommand(terminal, command, options));
+  const { resolver } = task.configuration;
+  addCompletionCommand(program, terminal, async () => ({ backends: backendNames, presets: (await resolver.presets()).map(([name]) => name), keys: await resolver.flagNames(preset) }));
   program.command(CHECK_COMMAND, { hidden: true }).action(() => checkCommand(terminal));
 }

@@ -55,6 +55,8 @@ export interface TaskBatches<Host> {
 export interface Finished {
   /** For the terminal. */
   text: string;
+  /** The same for --json. */
+  document: object;
   /** Why the result is none, where it is not a number. */
   problem?: string;
 }
@@ -75,8 +77,10 @@ export interface Task<Config extends TaskConfig, Data extends TaskData, Model ex
   readonly describe: {
     /** One line: what is trained. */
     headline(config: Config): string;
-    /** What --dry-run prints. */
-    dryRun(preset: string, config: Config): string;
+    /** Of the report of a run. */
+    title(preset: string, config: Config): string;
+    /** What --dry-run prints, and the same for --json. */
+    dryRun(preset: string, config: Config): { text: string; document: object };
     /** Memory, and the settings that lower it. @throws XMoEError `config` for what could not be trained to an end */
     needs(config: Config): { needs: MemoryNeeds; knobs: readonly MemoryKnob[] };
   };

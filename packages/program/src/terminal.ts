@@ -11,6 +11,12 @@ export interface Terminal {
   messages: ProgressStream;
   /** A command raises it to end with something else than 0. */
   exitCode: number;
+  /** Whether the result is one JSON document (--json). Then nothing else reaches the output: what is written to it goes to the messages. */
+  readonly json: boolean;
+  /** What a command ends with: `text`, or with --json `document`. Once. */
+  result(document: object, text: string): void;
+  /** A program that this one starts writes the result to the output that both have. */
+  resultElsewhere(): void;
   /** A command whose results are in files calls it: a reader that goes away then ends nothing. */
   outliveReaders(): void;
 }
@@ -49,19 +55,6 @@ export function progressLine(stream: ProgressStream, label: string): { update(sh
 export function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
-}
-
-/** Breaks lines at spaces so that none is longer than `width`, where words allow it. */
-export function wrapText(text: string, width: number): string {
-  const lines = text.split('\n').flatMap((line) => {
-    const out = [''];
-    for (const word of line.split(' ')) {
-      if (out.at(-1) !== '' && out.at(-1)!.length + 1 + word.length > width) out.push(word);
-      else out[out.length - 1] = out.at(-1) === '' ? word : `${out.at(-1)} ${word}`;
-    }
-    return out;
-  });
-  return lines.join('\n');
 }
 
 /** `label  value` lines with the values aligned. */

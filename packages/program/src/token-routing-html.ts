@@ -1,52 +1,45 @@
-// The page of `inspect`: the text with each token shaded by how many experts it took, one block per layer. Self-contained.
-import { escapeHtml, extremesOf } from './report/html.js';
+// The page of `inspect`: the text with each token shaded by how many experts it took, a card for each layer. The frame and the look are those of reports.
+import { escapeHtml, extremesOf, section, table } from './report/html.js';
+import { page } from './report/page.js';
 import { shownToken, type InspectedText, type TokenRouting } from './token-routing.js';
 
-const STYLE = `
-:root { color-scheme: light dark; --ink: #1c2024; --page: #fcfcfd; --line: #d9dce1; --shade: 37, 99, 235; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --page: #15171a; --line: #33383f; --shade: 96, 150, 255; } }
-body { font: 16px/1.6 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.text { font: 15px/2 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--line); border-radius: .5rem; padding: .75rem; }
-.text span { border-radius: .2rem; padding: .1rem 0; cursor: default; } .text span:hover { outline: 2px solid rgb(var(--shade)); }
-.dropped { text-decoration: underline wavy #d9480f; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; } td, th { padding: .15rem .75rem .15rem 0; text-align: left; border-bottom: 1px solid var(--line); }
-`;
+const CAPTION = 'The more colour, the more experts a token took. Point at it, or go to it with the Tab key, for their numbers and probabilities. A wavy line: capacity dropped some of them.';
 
 /** One text or several, each with its layers. */
 export function inspectHtml(inspected: InspectedText | readonly InspectedText[], title: string): string {
   const texts = 'tokens' in inspected ? [inspected] : inspected;
-  const blocks = texts.flatMap(({ tokens, layers }) => layers.map(({ name, experts, perToken }) => {
-    const counts = perToken.map((routing) => routing.experts.length);
-    const [least, most] = extremesOf(counts);
-    // Shaded within what occurs: otherwise a layer where all take many would be one colour.
-    const spans = perToken.map((routing, index) => tokenSpan(tokens[index]!, routing, (counts[index]! - least) / Math.max(1, most - least))).join('');
-    const mean = perToken.reduce((sum, routing) => sum + routing.experts.length, 0) / perToken.length;
-    return `<h2>${escapeHtml(name)}: ${mean.toFixed(2)} of ${experts} experts per token, from ${least} to ${most}</h2><div class="text">${spans}</div>${loadTable(perToken, experts)}`;
-  }));
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Routing: ${escapeHtml(title)}</title><style>${STYLE}</style></head>
-<body><h1>How many experts each token takes: ${escapeHtml(title)}</h1>
-<p>The more colour, the more experts a token took. Point at it for their numbers and probabilities. A wavy line: capacity dropped some of them.</p>
-${blocks.join('\n')}
-</body></html>
-`;
+  const layers = texts.flatMap(({ tokens, layers: own }) => own.map((layer) => ({ ...layer, tokens, mean: meanOf(layer.perToken) })));
+  return page({
+    title: `Experts per token: ${title}`,
+    createdAt: new Date().toISOString(),
+    numbers: layers.map(({ name, mean, experts }) => ({ label: name, value: mean.toFixed(2), note: `of ${experts} experts` })),
+    sections: layers.map(({ name, experts, perToken, tokens, mean }, index) => {
+      const counts = perToken.map((routing) => routing.experts.length);
+      const [least, most] = extremesOf(counts);
+      // Shaded within what occurs: otherwise a layer where all take many would be one colour.
+      const spans = perToken.map((routing, place) => tokenSpan(tokens[place]!, routing, (counts[place]! - least) / Math.max(1, most - least))).join('');
+      const figures = `${mean.toFixed(2)} of ${experts} experts per token, from ${least} to ${most}.`;
+      return section(`layer-${index + 1}`, name, index === 0 ? `${figures} ${CAPTION}` : figures, `<p class="routed tokens" dir="auto">${spans}</p>\n${busiest(perToken, experts)}`);
+    }),
+  });
 }
+
+const meanOf = (perToken: readonly TokenRouting[]): number => perToken.reduce((sum, { experts }) => sum + experts.length, 0) / perToken.length;
 
 function tokenSpan(token: string, { experts, dropped, probabilities }: TokenRouting, share: number): string {
   const details = experts.map((expert, rank) => {
-    const share = probabilities[rank] === undefined ? '' : ` ${(100 * probabilities[rank]!).toFixed(1)} %`;
-    return `${expert}${share}${dropped.includes(expert) ? ' dropped' : ''}`;
+    const probability = probabilities[rank] === undefined ? '' : ` ${(100 * probabilities[rank]!).toFixed(1)} %`;
+    return `${expert}${probability}${dropped.includes(expert) ? ' dropped' : ''}`;
   });
-  const shade = (0.06 + 0.6 * share).toFixed(2);
-  const attributes = dropped.length > 0 ? ' class="dropped"' : '';
-  return `<span${attributes} style="background: rgba(var(--shade), ${shade})" title="${escapeHtml(`${experts.length} expert${experts.length === 1 ? '' : 's'}: ${details.join(', ')}`)}">${escapeHtml(shownToken(token))}</span>`;
+  const title = escapeHtml(`${experts.length} expert${experts.length === 1 ? '' : 's'}: ${details.join(', ')}`);
+  return `<span tabindex="0"${dropped.length > 0 ? ' class="dropped"' : ''} style="background:color-mix(in srgb, var(--series-1) ${(6 + 60 * share).toFixed(0)}%, transparent)" title="${title}">${escapeHtml(shownToken(token))}</span>`;
 }
 
-function loadTable(perToken: readonly TokenRouting[], experts: number): string {
+function busiest(perToken: readonly TokenRouting[], experts: number): string {
   const load = new Array<number>(experts).fill(0);
   for (const routing of perToken) for (const expert of routing.experts) load[expert]!++;
-  const cells = load.map((count, expert) => ({ count, expert })).sort((a, b) => b.count - a.count).slice(0, 8);
-  const rows = cells.map(({ expert, count }) => `<tr><td>${expert}</td><td>${count}</td><td>${((100 * count) / perToken.length).toFixed(0)} %</td></tr>`).join('');
-  return `<details><summary>Busiest experts</summary><table><tr><th>expert</th><th>tokens</th><th>share of tokens</th></tr>${rows}</table></details>`;
+  const most = load.map((count, expert) => ({ count, expert })).sort((a, b) => b.count - a.count).slice(0, 8);
+  const columns = ['expert', 'tokens', 'share of tokens'].map((title) => ({ title, numeric: true }));
+  const rows = most.map(({ expert, count }) => [String(expert), String(count), `${((100 * count) / perToken.length).toFixed(0)} %`]);
+  return `<details><summary>Busiest experts</summary>${table(columns, rows)}</details>`;
 }

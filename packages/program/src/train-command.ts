@@ -21,7 +21,8 @@ export async function trainCommand<Config extends TaskConfig, Data extends TaskD
   const begins = plan.initial ? `Weights: ${plan.initial.text}\n` : '';
   if (options.dryRun) {
     await plan.initial?.tensors(plan.config); // what cannot begin the run is said now
-    terminal.output.write(`${begins}${task.describe.dryRun(plan.preset, plan.config)}`);
+    const { text, document } = task.describe.dryRun(plan.preset, plan.config);
+    terminal.result({ preset: plan.preset, ...document, config: plan.config }, `${begins}${text}`);
     return;
   }
   const ranks = openRanks();
@@ -31,7 +32,8 @@ export async function trainCommand<Config extends TaskConfig, Data extends TaskD
   terminal.outliveReaders(); // metrics and checkpoints are the record
   const ended = await trainOnRanks(await planOnRanks(plan, ranks), task, { openBackend, stream, comm });
   terminal.exitCode = ended.exitCode;
-  if (comm.rank === 0) terminal.output.write(ended.text); // before others may end: with a code of their own they end this one
+  if (comm.rank === 0) terminal.result(ended.document, ended.text); // before others may end: with a code of their own they end this one
+  else terminal.resultElsewhere();
   await comm.close();
   if (ended.problem) throw ended.problem;
 }
@@ -46,6 +48,7 @@ function stoppedTogether<Config, Data, Model>(run: TrainingRun<Config, Data, Mod
 interface Ended {
   exitCode: number;
   text: string;
+  document: object;
   problem?: XMoEError;
 }
 
@@ -57,9 +60,11 @@ async function trainOnRanks<Config extends TaskConfig, Data extends TaskData, Mo
   const outcome = await run.train();
   const finish = async (as: typeof run): Promise<Finished | null> => (outcome.completed && !as.stop.requested ? task.finish(as, outcome) : null);
   const finished = run.ranks.experts.size > 1 ? await finish(stoppedTogether(run)) : await byFirst(place.comm, () => finish(run));
+  const { steps } = plan.config.train;
   return {
     exitCode: run.stop.exitCode,
-    text: finished ? finished.text : unfinishedText(outcome, plan.config.train.steps, plan.out),
+    document: { run: plan.out, completed: outcome.completed, step: outcome.step, steps, ...finished?.document, ...(finished?.problem === undefined ? {} : { problem: finished.problem }) },
+    text: finished ? finished.text : unfinishedText(outcome, steps, plan.out),
     ...(finished?.problem === undefined ? {} : { problem: noResult(finished.problem, outcome, plan.out) }),
   };
 }

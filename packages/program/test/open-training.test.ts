@@ -30,7 +30,7 @@ function taskOf(out: string, changes: Partial<TinyTask> = {}) {
   };
   const task: TinyTask = {
     configuration: { program: 'test', resolver: undefined as never, readRecord: () => Promise.reject(new Error('no record')), checkResumable: () => undefined },
-    describe: { headline: () => '', dryRun: () => '', needs: () => ({ needs: { parameters: 0, activations: 0 }, knobs: [] }) },
+    describe: { headline: () => '', title: () => '', dryRun: () => ({ text: '', document: {} }), needs: () => ({ needs: { parameters: 0, activations: 0 }, knobs: [] }) },
     prepare: async () => ({
       dataset: { directory: inFolder('data'), index: { dtype: 'uint16', tokenizer, splits: {} }, close: () => void log.push('data') },
       tokenizer,
@@ -42,7 +42,7 @@ function taskOf(out: string, changes: Partial<TinyTask> = {}) {
     },
     batches: () => ({ source: batchSource(), accumulation: 1 }),
     validate: () => async () => ({ loss: 1 }),
-    finish: async () => ({ text: '' }),
+    finish: async () => ({ text: '', document: {} }),
     ...changes,
   };
   return { task, place, log, lock };

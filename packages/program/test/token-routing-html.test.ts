@@ -23,8 +23,8 @@ describe('inspectHtml', () => {
     expect(page).not.toMatch(/<script|<b>|<title> &/);
     expect(page).toContain('&lt;script&gt;alert(1)&lt;/script&gt;</span>');
     expect(page).toContain('&quot;&amp;&#39;</span>');
-    expect(page).toContain('<h2>h.1 &lt;b&gt;: 2.00 of 4 experts per token, from 1 to 3</h2>');
-    expect(page).toContain('<title>Routing: a &lt;title&gt; &amp; more</title>');
+    expect(page).toContain('<h2>h.1 &lt;b&gt;</h2>\n<p class="caption">2.00 of 4 experts per token, from 1 to 3.');
+    expect(page).toContain('<title>Experts per token: a &lt;title&gt; &amp; more</title>');
   });
 
   it('tells of each token its experts, their probabilities and what was dropped', () => {
@@ -35,8 +35,10 @@ describe('inspectHtml', () => {
     expect(page.match(/class="dropped"/g)).toHaveLength(1);
   });
 
+  it('lets keys reach every token', () => expect(page.match(/<span tabindex="0"/g)).toHaveLength(3));
+
   it('shades more experts darker, and loads nothing from elsewhere', () => {
-    const shades = [...page.matchAll(/rgba\(var\(--shade\), ([\d.]+)\)" title="(\d)/g)].map(([, shade, count]) => [Number(count), Number(shade)]);
+    const shades = [...page.matchAll(/var\(--series-1\) (\d+)%, transparent\)" title="(\d)/g)].map(([, shade, count]) => [Number(count), Number(shade)]);
     const byCount = shades.sort((a, b) => a[0]! - b[0]!).map(([, shade]) => shade!);
     expect(byCount).toHaveLength(3);
     expect(byCount[0]).toBeLessThan(byCount[1]!);
@@ -45,6 +47,6 @@ describe('inspectHtml', () => {
   });
 
   it('counts the load of each expert', () => {
-    expect(page).toContain('<tr><td>2</td><td>2</td><td>67 %</td></tr>');
+    expect(page).toContain('<tr><td class="number">2</td><td class="number">2</td><td class="number">67 %</td></tr>');
   });
 });

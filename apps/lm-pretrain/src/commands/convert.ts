@@ -17,7 +17,7 @@ import { learnRouter, readLesson, type LearnOptions } from '../learn-router.js';
 interface ConvertOptions extends LearnOptions {
   experts: number;
   out: string;
-  by: string;
+  by: (typeof WAYS)[number];
   every: number;
   seed: number;
   tokens: number;
@@ -29,11 +29,10 @@ interface ConvertOptions extends LearnOptions {
 /** Where in a run that is trained at once the model lies that it began with. */
 const SPLIT = 'split';
 
-const WAYS = ['order', 'random', 'co-activation'] as const;
+export const WAYS = ['order', 'random', 'co-activation'] as const;
 
 export async function convertCommand(terminal: Terminal, source: string, options: ConvertOptions): Promise<void> {
-  const by = WAYS.find((name) => name === options.by);
-  if (!by) throw new XMoEError('value', `there is no way ${JSON.stringify(options.by)} to divide hidden units`, { hint: `--by takes ${WAYS.join(', ')}` });
+  const { by } = options;
   const lesson = readLesson(options);
   if (lesson) refuseExistingRun(options.out);
   const { weights, initial } = await openInitial(source, { presetGiven: false });
@@ -48,13 +47,15 @@ export async function convertCommand(terminal: Terminal, source: string, options
   const out = lesson ? join(options.out, SPLIT) : options.out;
   const checkpoint = await writeWeightsRun(out, { record, tensors, tokenizer: weights.tokenizer });
   const { experts, expertHidden, every } = config.moe!;
-  terminal.output.write(`${alignedFacts([
+  const text = `${alignedFacts([
     ['weights', initial.text],
     ['experts', `${experts} of ${expertHidden} units in ${every === 1 ? 'every layer' : `layers ${every}, ${2 * every}, …`}, by ${by}; with all of them the model is the dense one`],
     ['checkpoint', checkpoint],
     ...(lesson ? [] : [['go on', `train --init-from ${out}, or convert with --train router or --train all: which experts a token needs has to be learned`] as const]),
-  ])}\n`);
-  if (lesson) await learnRouter(terminal, out, lesson, options);
+  ])}\n`;
+  if (!lesson) return terminal.result({ run: out, checkpoint, weights: await initial.record(), experts, expertHidden, every, by }, text);
+  terminal.output.write(text);
+  await learnRouter(terminal, out, lesson, options); // its result is that of a training
 }
 
 /** All experts for each token: what equals the dense model. */

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { createLanguageModelFromConfig, droplessLanguageConfig, expertsOverDense, routingReader } from '@xmoe/models';
 import { hasThreshold } from '@xmoe/models/sections';
-import { splitNames, type SplitName } from '@xmoe/text';
+import type { SplitName } from '@xmoe/text';
 import type { TokenDataset } from '@xmoe/text/node';
 import type { LayerRouting } from '@xmoe/train';
 import type { Config } from '../config.js';
@@ -18,7 +18,7 @@ import { alignedFacts, type Terminal } from '@xmoe/program';
 interface EvalOptions {
   backend: string;
   checkpoint: string;
-  split: string;
+  split: SplitName;
   threshold?: number;
   capacityFactor?: number;
   batchSize?: number;
@@ -26,13 +26,9 @@ interface EvalOptions {
   data?: string[];
   dataRoot: string;
   positive?: boolean;
-  json?: boolean;
 }
 
 export async function evalCommand(terminal: Terminal, directory: string, options: EvalOptions): Promise<void> {
-  if (!(splitNames as readonly string[]).includes(options.split)) {
-    throw new XMoEError('value', `there is no split ${JSON.stringify(options.split)}`, { hint: `one of ${splitNames.join(', ')}` });
-  }
   const run = await openRun(directory, { ...options, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   let other: TokenDataset | undefined;
   try {
@@ -40,7 +36,7 @@ export async function evalCommand(terminal: Terminal, directory: string, options
     if (options.data) other = await otherData(run, options, (message) => void terminal.messages.write(`${message}\n`));
     else if (run.record.data === '') throw new XMoEError('data', 'the run has no data: its weights were not trained here', { hint: 'name text with --data' });
     const dataset = other ?? (await run.dataset());
-    const split = dataset.split(options.split as SplitName);
+    const split = dataset.split(options.split);
     const most = mostWindows(config, options);
     const windows = Math.ceil((split.length - 1) / config.model.contextLength);
     const score = async (evaluated: Config): Promise<Scored> => {
@@ -60,7 +56,7 @@ export async function evalCommand(terminal: Terminal, directory: string, options
     const withCapacity = await score(config);
     const dropless = config.moe ? await score(droplessLanguageConfig(config)) : withCapacity;
     const result = { checkpoint: run.checkpoint.path, split: options.split, backend: run.device.engine.backend.name, windows: Math.min(windows, most ?? windows), allWindows: windows, withCapacity, leakFree: dropless };
-    terminal.output.write(options.json ? `${JSON.stringify(result)}\n` : evaluationText(config, result));
+    terminal.result(result, evaluationText(config, result));
   } finally {
     other?.close();
     run.close();
@@ -78,7 +74,7 @@ async function otherData(run: TrainedRun, { data = [], dataRoot }: EvalOptions, 
 /** As many windows as training scores of that split, so that the numbers are the same; null: all of them. */
 function mostWindows({ train }: Config, { maxWindows, split }: EvalOptions): number | null {
   if (maxWindows !== undefined) return maxWindows === 'all' ? null : maxWindows;
-  return { train: null, validation: train.evalWindows, test: train.testWindows }[split as SplitName];
+  return { train: null, validation: train.evalWindows, test: train.testWindows }[split];
 }
 
 /** The configuration with another threshold or capacity factor. */

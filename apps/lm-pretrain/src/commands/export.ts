@@ -7,20 +7,17 @@ import { modelCard, type CardFigure } from '@xmoe/models';
 import { openWeights, writeHuggingFaceFolder, type LanguageWeights } from '@xmoe/models/node';
 import { alignedFacts, RUN_FILES, type Terminal } from '@xmoe/program';
 import { formatCompact } from '@xmoe/train';
-import { XMoEError } from '@xmoe/core';
 import type { Summary } from '../finish.js';
 
 interface ExportOptions {
   checkpoint: string;
-  dtype: string;
+  dtype: (typeof DTYPES)[number];
   title?: string;
 }
 
-const DTYPES = ['float32', 'float16'] as const;
+export const DTYPES = ['float32', 'float16'] as const;
 
-export async function exportCommand(terminal: Terminal, source: string, folder: string, { checkpoint, dtype: asked, title }: ExportOptions): Promise<void> {
-  const dtype = DTYPES.find((name) => name === asked);
-  if (!dtype) throw new XMoEError('value', `there is no dtype ${JSON.stringify(asked)}`, { hint: `one of ${DTYPES.join(', ')}` });
+export async function exportCommand(terminal: Terminal, source: string, folder: string, { checkpoint, dtype, title }: ExportOptions): Promise<void> {
   const weights = await openWeights(source, { checkpoint, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   const { model, moe, tokenizer } = weights;
   const card = modelCard({
@@ -28,7 +25,7 @@ export async function exportCommand(terminal: Terminal, source: string, folder: 
   });
   await writeHuggingFaceFolder(folder, { model, moe, tokenizer, tensors: await weights.tensors(), card, dtype });
   const loaded = moe ? `AutoModelForCausalLM.from_pretrained(${JSON.stringify(folder)}, trust_remote_code=True)` : `GPT2LMHeadModel.from_pretrained(${JSON.stringify(folder)})`;
-  terminal.output.write(`${alignedFacts([['weights', weights.where], ['folder', folder], ['in Python', loaded]])}\n`);
+  terminal.result({ weights: weights.where, folder, dtype, inPython: loaded }, `${alignedFacts([['weights', weights.where], ['folder', folder], ['in Python', loaded]])}\n`);
 }
 
 /** Names of files, not where they were. */

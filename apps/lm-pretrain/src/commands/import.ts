@@ -8,5 +8,5 @@ export async function importCommand(terminal: Terminal, source: string, { out, b
   const config = await configs.resolve({ preset: 'tiny', configure: (preset) => initial.configure({ ...preset, description: `Imported from ${source}.` }) });
   const record = { program: PROGRAM, preset: 'imported', backend, data: await dataOf(weights, source), config, initial: await initial.record() };
   const checkpoint = await writeWeightsRun(out, { record, tensors: await initial.tensors(config), tokenizer: weights.tokenizer });
-  terminal.output.write(`${alignedFacts([['weights', initial.text], ['checkpoint', checkpoint]])}\n`);
+  terminal.result({ run: out, checkpoint, weights: record.initial }, `${alignedFacts([['weights', initial.text], ['checkpoint', checkpoint]])}\n`);
 }

@@ -18,5 +18,5 @@ export async function prepareCommand(terminal: Terminal, options: ConfigOptions 
   const splits = Object.entries(index.splits).map(
     ([name, split]) => [name, `${formatCompact(split.tokens)} tokens, ${split.documents} documents, ${formatCompact(split.bytes)}B`] as const,
   );
-  terminal.output.write(`${reused ? 'Found' : 'Wrote'} ${directory}\n${alignedFacts([['tokenizer', `${index.tokenizer.kind}, ${index.tokenizer.vocabularySize} tokens`], ...splits])}\n`);
+  terminal.result({ directory, reused, tokenizer: index.tokenizer, splits: index.splits }, `${reused ? 'Found' : 'Wrote'} ${directory}\n${alignedFacts([['tokenizer', `${index.tokenizer.kind}, ${index.tokenizer.vocabularySize} tokens`], ...splits])}\n`);
 }

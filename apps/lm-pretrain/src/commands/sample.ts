@@ -22,13 +22,21 @@ export async function sampleCommand(terminal: Terminal, directory: string, optio
     const model = createLanguageModelFromConfig(droplessLanguageConfig(run.record.config), run.tokenizer.vocabularySize);
     // Characters may span tokens: the decoder holds back what is not whole yet.
     const decoder = new TextDecoder();
+    let added = '';
     // A terminal must not obey what a model writes; a file gets it as it is.
-    const write = (text: string): void => void terminal.output.write(terminal.output.isTTY ? printable(text) : text);
+    const write = (text: string): void => void (terminal.json || terminal.output.write(terminal.output.isTTY ? printable(text) : text));
+    const add = (text: string): void => {
+      added += text;
+      write(text);
+    };
+    let tokens = 0;
     write(options.prompt);
     for await (const token of generateTokens(engine, model, run.parameters, run.tokenizer, options.prompt, options, run.record.config.train.precision)) {
-      write(decoder.decode(run.tokenizer.tokenBytes(token), { stream: true }));
+      tokens++;
+      add(decoder.decode(run.tokenizer.tokenBytes(token), { stream: true }));
     }
-    write(`${decoder.decode()}\n`);
+    add(decoder.decode());
+    terminal.result({ checkpoint: run.checkpoint.path, prompt: options.prompt, text: added, tokens }, '\n');
   } finally {
     run.close();
   }

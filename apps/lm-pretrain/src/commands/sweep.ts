@@ -5,7 +5,7 @@ import { parseJson, type JsonValue } from '@xmoe/files';
 import { replaceFile } from '@xmoe/files/node';
 import { parseConfig } from '@xmoe/train';
 import { readConfigText } from '@xmoe/train/node';
-import { splitNames, type SplitName } from '@xmoe/text';
+import type { SplitName } from '@xmoe/text';
 import { progressLine, type Terminal } from '@xmoe/program';
 import { z } from 'zod';
 import { configAt, evaluateAt, evaluationPointSchema, figuresOf, leaks, pointText, type EvaluationPoint, type PointFigures } from '../evaluation-points.js';
@@ -15,14 +15,13 @@ import { sweepPage, sweepTable } from '../sweep-text.js';
 export interface SweepOptions {
   backend: string;
   checkpoint: string;
-  split: string;
+  split: SplitName;
   threshold?: number[];
   topK?: number[];
   capacityFactor?: number[];
   points?: string;
   maxWindows?: number | 'all';
   html?: string;
-  json?: boolean;
 }
 
 export interface SweptPoint {
@@ -36,9 +35,6 @@ export interface SweptPoint {
 }
 
 export async function sweepCommand(terminal: Terminal, runs: readonly string[], options: SweepOptions): Promise<void> {
-  if (!(splitNames as readonly string[]).includes(options.split)) {
-    throw new XMoEError('value', `there is no split ${JSON.stringify(options.split)}`, { hint: `one of ${splitNames.join(', ')}` });
-  }
   const listed = options.points === undefined ? undefined : await readPoints(options.points);
   const evaluations: SweptPoint[] = [];
   for (const directory of runs) {
@@ -58,13 +54,13 @@ export async function sweepCommand(terminal: Terminal, runs: readonly string[], 
     }
   }
   if (options.html !== undefined) await replaceFile(options.html, await sweepPage(evaluations, options.split));
-  terminal.output.write(options.json ? `${JSON.stringify({ split: options.split, evaluations })}\n` : sweepTable(evaluations));
+  terminal.result({ split: options.split, evaluations }, sweepTable(evaluations));
 }
 
 async function sweptPoint(run: TrainedRun, directory: string, point: EvaluationPoint, { split, maxWindows }: SweepOptions): Promise<SweptPoint> {
   const { train } = run.record.config;
-  const scoredInTraining = { train: null, validation: train.evalWindows, test: train.testWindows }[split as SplitName];
-  const { config, result } = await evaluateAt(run, point, split as SplitName, maxWindows === undefined ? scoredInTraining : maxWindows === 'all' ? null : maxWindows);
+  const scoredInTraining = { train: null, validation: train.evalWindows, test: train.testWindows }[split];
+  const { config, result } = await evaluateAt(run, point, split, maxWindows === undefined ? scoredInTraining : maxWindows === 'all' ? null : maxWindows);
   return { run: directory, point, how: pointText(run.record.config, point), leaks: leaks(config), figures: figuresOf(config, result) };
 }
 

@@ -19,7 +19,6 @@ interface TuneOptions {
   maxWindows?: number | 'all';
   byLayer?: boolean;
   out?: string;
-  json?: boolean;
 }
 
 /** What one threshold gives on validation text, or one for each layer. */
@@ -61,7 +60,7 @@ export async function tuneCommand(terminal: Terminal, directory: string, options
     const found = better ? layered : good;
     if (options.out !== undefined) await store(terminal, directory, found, { ...options, out: options.out });
     const result = { threshold: found.threshold, ...(found.thresholds ? { thresholds: found.thresholds } : {}), points, ...(layered ? { byLayer: layered } : {}) };
-    terminal.output.write(options.json ? `${JSON.stringify(result)}\n` : tuneText(points, { good, layered, better: better === true, goal: goal.text, out: options.out }));
+    terminal.result(result, tuneText(points, { good, layered, better: better === true, goal: goal.text, out: options.out }));
   } finally {
     run.close();
   }

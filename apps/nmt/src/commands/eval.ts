@@ -26,7 +26,6 @@ interface EvalOptions {
   language: string;
   samples: number;
   save?: string;
-  json?: boolean;
 }
 
 export async function evalCommand(terminal: Terminal, directory: string | undefined, options: EvalOptions): Promise<void> {
@@ -39,7 +38,7 @@ export async function evalCommand(terminal: Terminal, directory: string | undefi
   const byKind = kindsOf(pairs).map((kind) => ({ kind, pairs: pairs.kinds.filter((other) => other === kind).length, scores: scoresOfKind(kind, pairs, hypotheses, tokenizer) }));
   const compared = options.against === undefined ? null : comparison(await othersOf(terminal, pairs, options), hypotheses, pairs, tokenizer, options.samples);
   const result = { name: pairs.name, pairs: hypotheses.length, ...scores, byKind, against: compared };
-  terminal.output.write(options.json ? `${JSON.stringify(result)}\n` : resultText(result));
+  terminal.result(result, resultText(result));
 }
 
 function checkSubject(directory: string | undefined, { hypotheses, references, pairs }: EvalOptions): void {

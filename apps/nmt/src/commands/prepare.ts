@@ -9,5 +9,5 @@ export async function prepareCommand(terminal: Terminal, options: ConfigOptions,
   const config = await configOf(configs, options, command);
   const { dataset, prepared } = await prepareData(config.data, options.dataRoot);
   dataset.close();
-  terminal.output.write(`${preparationSummary(prepared).join('\n')}\n`);
+  terminal.result({ ...prepared.report, stages: prepared.stages }, `${preparationSummary(prepared).join('\n')}\n`);
 }

@@ -34,17 +34,21 @@ export async function translateCommand(terminal: Terminal, directory: string, op
   try {
     const decoding = decodingOf(run.record.config, options);
     // A terminal must not obey what a model writes; a file gets it as it is.
-    const write = (text: string): void => void terminal.output.write(terminal.output.isTTY ? printable(text) : text);
+    const write = (text: string): void => void (terminal.json || terminal.output.write(terminal.output.isTTY ? printable(text) : text));
+    const translations: { line: number; best: readonly TextTranslation[] }[] = [];
     let number = 1;
     for await (const batch of readInputLines(input, MOST_LINES)) {
       const { lines, refused } = run.lines.read(batch, number);
       const translated = await run.lines.translate(lines, decoding);
       write(translated.map((all, index) => lineText(all, number + index, options.nBest !== undefined)).join(''));
+      if (terminal.json) translations.push(...translated.map((best, index) => ({ line: number + index, best })));
       const cut = translated.flatMap((all, index) => (all.some(({ complete }) => !complete) ? [number + index] : []));
       for (const line of cut) terminal.messages.write(`line ${line}: the translation reached the maximum length\n`);
+      if (refused && terminal.json) terminal.result({ checkpoint: run.checkpoint.path, translations, refused: refused.message }, '');
       if (refused) throw refused;
       number += batch.length;
     }
+    terminal.result({ checkpoint: run.checkpoint.path, translations }, '');
   } finally {
     input.destroy(); // an error must not wait for the rest
     run.close();

@@ -203,15 +203,15 @@ export interface LayerCost {
 }
 
 /** What metrics show of a summary. */
-type RoutingFigures = Pick<RoutingSummary, 'tokens' | 'expertsPerToken' | 'keptPerToken' | 'dropRate' | 'load' | 'executedRows' | 'executedGradientRows' | 'positiveShare'>;
+type RoutingFigures = Pick<RoutingSummary, 'tokens' | 'tokensByCount' | 'expertsPerToken' | 'keptPerToken' | 'dropRate' | 'load' | 'executedRows' | 'executedGradientRows' | 'positiveShare'>;
 
 /** The routing of one layer as metrics show it, from a summary of its trace. */
 export function layerRoutingOf(summary: RoutingFigures, { capacityFactor, flopsPerClaim, sharedFlops, training }: LayerCost): LayerRouting {
-  const { tokens, expertsPerToken, keptPerToken, dropRate, load, positiveShare } = summary;
+  const { tokens, tokensByCount, expertsPerToken, keptPerToken, dropRate, load, positiveShare } = summary;
   const passes = training ? 3 : 1;
   const executedRows = training ? 2 * summary.executedRows + summary.executedGradientRows : summary.executedRows;
   return {
-    tokens, expertsPerToken, keptPerToken, dropRate, load,
+    tokens, tokensByCount, expertsPerToken, keptPerToken, dropRate, load,
     budgetedFlops: (capacityFactor * flopsPerClaim + sharedFlops) * tokens * passes,
     executedFlops: executedRows * flopsPerClaim + sharedFlops * tokens * passes,
     ...(positiveShare === null ? {} : { positiveShare }),

@@ -19,7 +19,6 @@ export interface CompareOptions {
   readonly facts?: readonly (readonly [string, string])[];
   readonly baseline?: string;
   readonly out?: string;
-  readonly json?: boolean;
 }
 
 /** The command `compare`: its options and help. */
@@ -29,7 +28,6 @@ export function addCompareCommand(command: Command, terminal: Terminal, program:
     .description('runs in one table and one report: test figures, losses by step, FLOPs and seconds, routing; seeds as mean ± error')
     .option('--baseline <run>', 'differences are from its group (default: that of the first run)')
     .option('--out <dir>', 'folder of report.html and report.json', join('runs', 'compare'))
-    .option('--json', 'print the report as one JSON object')
     .action((runs: string[], options: CompareOptions) => compareCommand(terminal, program, runs, options));
 }
 
@@ -37,22 +35,22 @@ export function addCompareCommand(command: Command, terminal: Terminal, program:
  * @param paths run directories, and folders of experiments, which stand for their runs
  * @throws XMoEError naming what is no run of the program, and what is not comparable
  */
-export async function compareCommand(terminal: Terminal, program: ComparedProgram, paths: readonly string[], { baseline, out, json }: CompareOptions): Promise<void> {
+export async function compareCommand(terminal: Terminal, program: ComparedProgram, paths: readonly string[], { baseline, out }: CompareOptions): Promise<void> {
   if (out !== undefined) refuseFolder(out);
   const directories = paths.flatMap(directoriesAt);
   refuseTwice(directories);
   if (directories.length === 0) throw new XMoEError('config', `${paths.join(', ')} holds no run that was begun`, { hint: 'name run directories, or a folder of sweep or reproduce' });
-  await compareDirectories(terminal, program, directories, { ...(baseline === undefined ? {} : { baseline }), ...(out === undefined ? {} : { out }), json: json === true });
+  await compareDirectories(terminal, program, directories, { ...(baseline === undefined ? {} : { baseline }), ...(out === undefined ? {} : { out }) });
 }
 
 /** Compares runs, writes the report into `out`, and says so. */
-export async function compareDirectories(terminal: Terminal, program: ComparedProgram, directories: readonly string[], { baseline, out, json, facts = [] }: CompareOptions): Promise<void> {
+export async function compareDirectories(terminal: Terminal, program: ComparedProgram, directories: readonly string[], { baseline, out, facts = [] }: CompareOptions): Promise<void> {
   const runs = await readAll(terminal, program, directories);
   const columns = [...program.columns, FLOPS_COLUMN];
   const comparison = compareRuns(runs, { program: program.program, quality: program.quality, columns, ...(baseline === undefined ? {} : { baseline }) });
-  const text = `${JSON.stringify(reportJson(comparison), null, 1)}\n`;
-  const files = [...(out === undefined ? [] : await writeReport(out, comparison, text)), ...facts];
-  terminal.output.write(json ? text : `${comparisonText(comparison, program.few)}\n${files.length > 0 ? `${alignedFacts(files)}\n` : ''}`);
+  const document = reportJson(comparison);
+  const files = [...(out === undefined ? [] : await writeReport(out, comparison, `${JSON.stringify(document, null, 1)}\n`)), ...facts];
+  terminal.result(document, `${comparisonText(comparison, program.few)}\n${files.length > 0 ? `${alignedFacts(files)}\n` : ''}`);
 }
 
 /** A report of a comparison must not take the place of that of a run, or of experiments. */

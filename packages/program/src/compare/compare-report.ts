@@ -5,7 +5,8 @@ import { differenceCell, estimateText, PAIRING_TEXT } from '../experiments/figur
 import type { Chart } from '../report/charts.js';
 import { escapeHtml, section, table } from '../report/html.js';
 import { page, renderCharts } from '../report/page.js';
-import { alignedTable, wrapText } from '../terminal.js';
+import { alignedTable } from '../terminal.js';
+import { wrapText } from '../wrap-text.js';
 import type { ComparedGroup, Comparison } from './compare-runs.js';
 import { nameOf } from './group-runs.js';
 import { FLOPS_COLUMN, type LayerAtEnd, type LossPoint } from './read-runs.js';

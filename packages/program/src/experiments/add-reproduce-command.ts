@@ -1,16 +1,21 @@
 // The command `reproduce` of a program: its options and help.
 import { Argument, type Command } from 'commander';
 import { countFromOne } from '../command-flags.js';
+import { NamedOption } from '../named-option.js';
 import type { Terminal } from '../terminal.js';
 import { experimentNames, reproduceCommand } from './reproduce-command.js';
 import type { ExperimentSuite } from './suite.js';
 
 export function addReproduceCommand(program: Command, terminal: Terminal, suite: ExperimentSuite, backendNames: readonly string[]): void {
+  const names = experimentNames(suite);
+  const what = new Argument('<what...>', names.join(', '));
+  what.argChoices = names; // for completion; the command tells the nearest name
   program
     .command('reproduce')
     .description('train and evaluate what a table or figure of the paper shows, and report ours beside it; what is finished is not made again')
-    .addArgument(new Argument('<what...>', experimentNames(suite).join(', ')))
-    .option('--scale <name>', suite.scales.join(', '), suite.scales[0])
+    .addArgument(what)
+    .addOption(new NamedOption('--scale <name>', suite.scales.join(', '), suite.scales, suite.scales[0]))
+    .summary('what a table or figure of the paper shows, beside what it says')
     .option('--seeds <count>', 'runs of each arm, with seeds 1 to this', countFromOne, 3)
     .option('--jobs <count>', 'runs at a time; more than one: each on one thread', countFromOne, 1)
     .option('--backend <name>', `one of ${backendNames.join(', ')} (default: that of the scale)`)

@@ -34,17 +34,18 @@ const SHARED = new Set(['backend', 'json']);
 
 export function addSweepCommand<Config extends TaskConfig, Options>(command: Command, terminal: Terminal, { program, preset, dataHelp, backend, evaluated }: SweepCommandParts<Config, Options>): void {
   const trains = 'trains at a grid of values and seeds, a directory each, and compares the runs';
-  const sweep = command.command('sweep [runs...]').description(evaluated ? `--vary KEY=VALUES ${trains}; RUN… evaluates ${evaluated.description}` : trains);
-  sweep.option(...backend).option('--json', 'print one JSON object').helpOption('-h, --help', 'display help for command').optionsGroup('To train:');
+  const sweep = command.command('sweep [runs...]').description(evaluated ? `--vary KEY=VALUES ${trains}; RUN… evaluates ${evaluated.description}` : trains)
+    .summary(evaluated ? 'train at a grid of values and seeds, or evaluate runs at one' : trains);
+  sweep.option(...backend).helpOption('-h, --help', 'display help for command').optionsGroup('To train:');
   withConfigOptions(sweep
-    .option('--vary <key=values>', 'train with each of these values, e.g. moe.router.threshold=0.5,0.9; repeatable: all combinations', collect)
+    .option('--vary <key=values>', 'with each of these values, e.g. moe.router.threshold=0.5,0.9; repeatable', collect)
     .option('--seeds <count>', 'train each so often, from the seed of the configuration on', countFromOne), { preset, dataHelp })
-    .option('--jobs <count>', 'trainings at a time; more than one: each on one thread', countFromOne, 1)
+    .option('--jobs <count>', 'trainings at a time, each on one thread', countFromOne, 1)
     .option('--out <dir>', 'folder of runs and report (default: runs/PRESET-sweep)')
     .option('--dry-run', 'print what would be trained and its cost, and do nothing');
   evaluated?.options(sweep.optionsGroup('To evaluate runs:'));
   sweep
-    .addHelpText('after', '\nWith --vary or --seeds, any other flag names a key of the configuration, as for train. The same command again goes on.')
+    .addHelpText('after', '\nWith --vary or --seeds, any other flag names a key of the configuration, as for train.\nThe same command again goes on.')
     .action((_runs: string[], options: Options & SweepRunsOptions, own: Command) => {
       const given = (name: string): boolean => own.getOptionValueSource(name) === 'cli';
       if (!given('vary') && !given('seeds')) return evaluate(own, options, evaluated, given);

@@ -1,6 +1,7 @@
 // What a plan would be, before anything runs: experiments, runs, cost. Text only.
 import { formatCompact } from '@xmoe/train';
-import { alignedFacts, wrapText } from '../terminal.js';
+import { alignedFacts } from '../terminal.js';
+import { wrapText } from '../wrap-text.js';
 import type { Experiment } from './experiment.js';
 import type { PlannedRun } from './plan-runs.js';
 import { isDone } from './run-plan.js';

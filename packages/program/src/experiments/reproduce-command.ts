@@ -11,7 +11,7 @@ import type { Experiment } from './experiment.js';
 import { makeRuns } from './make-runs.js';
 import { checkFolder } from './check-folder.js';
 import { planRuns } from './plan-runs.js';
-import { planText } from './plan-text.js';
+import { flopsOfRuns, planText } from './plan-text.js';
 import { EXPERIMENT_FILES } from './run-files.js';
 import type { ExperimentSuite, ReproduceOptions } from './suite.js';
 import { writeReport } from './write-report.js';
@@ -26,8 +26,9 @@ export async function reproduceCommand(terminal: Terminal, suite: ExperimentSuit
   const seeds = Array.from({ length: options.seeds }, (_, index) => index + 1);
   const folder = options.out ?? join('runs', `${suite.program}-${scale}`);
   const plan = planRuns(experiments, seeds, suite);
-  terminal.output.write(planText({ suite, experiments, plan, seeds, folder, options }));
-  if (options.dryRun) return;
+  const text = planText({ suite, experiments, plan, seeds, folder, options });
+  if (options.dryRun) return terminal.result({ folder, scale, seeds, experiments: experiments.map(({ name }) => name), runs: plan.map(({ key, wantedBy }) => ({ key, wantedBy })), flops: flopsOfRuns(suite, plan) }, text);
+  terminal.output.write(text);
   const identity: JsonObject = { program: suite.program, scale, data: data ? [...data] : null };
   await checkFolder(folder, identity);
   terminal.outliveReaders(); // what counts is in files

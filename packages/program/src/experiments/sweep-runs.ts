@@ -36,7 +36,6 @@ export interface SweepRunsOptions extends ConfigOptions {
   readonly jobs: number;
   readonly out?: string;
   readonly dryRun?: boolean;
-  readonly json?: boolean;
 }
 
 /** @throws XMoEError what is wrong with the grid or the folder, and what ended a run for another reason than its own numbers */
@@ -52,8 +51,9 @@ export async function sweepRuns<Config extends TaskConfig>(terminal: Terminal, {
   const rows = arms.map(({ arm }) => ({ label: arm.name, arm, point: {} }));
   const plan = planRuns([{ name: 'sweep', title: '', question: '', groups: [{ title: '', rows }], claims: [] }], seeds, { scoredByTraining: true });
   const folder = options.out ?? join('runs', `${name}-sweep`);
-  (options.json ? terminal.messages : terminal.output).write(planText(plan, { configurations: arms.length, seeds, folder, jobs, flopsOf }));
-  if (options.dryRun) return;
+  const text = planText(plan, { configurations: arms.length, seeds, folder, jobs, flopsOf });
+  if (options.dryRun) return terminal.result({ folder, configurations: arms.map(({ arm }) => arm), seeds, runs: plan.length, flops: flopsOfRuns({ flopsOf }, plan) }, text);
+  terminal.output.write(text);
   const identity: JsonObject = { program: comparison.program, kind: 'sweep' };
   await checkFolder(folder, identity);
   terminal.outliveReaders(); // what counts is in files
@@ -61,9 +61,9 @@ export async function sweepRuns<Config extends TaskConfig>(terminal: Terminal, {
   try {
     await mkdir(folder, { recursive: true });
     await replaceFile(join(folder, EXPERIMENT_FILES.plan), `${JSON.stringify(identity)}\n`);
-    const compare = (to: Terminal, facts: readonly (readonly [string, string])[]): Promise<void> => compareBegun(to, comparison, plan, { out: folder, json: options.json === true, facts });
+    const compare = (to: Terminal, facts: readonly (readonly [string, string])[]): Promise<void> => compareBegun(to, comparison, plan, { out: folder, facts });
     const seconds = await makeRuns(terminal, { plan, folder, backend, dataRoot, jobs, flopsOf, measurements: [] }).catch(async (error: unknown) => {
-      await compare({ ...terminal, output: NOWHERE, messages: NOWHERE }, []).catch(() => undefined);
+      await compare({ ...terminal, messages: NOWHERE, result: () => undefined }, []).catch(() => undefined);
       throw error;
     });
     await compare(terminal, [['runs', join(folder, EXPERIMENT_FILES.runs)], ['time', formatDuration(seconds)]]);

@@ -3,7 +3,8 @@ import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { replaceFile } from '@xmoe/files/node';
 import { formatDuration } from '@xmoe/train';
-import { alignedFacts, wrapText, type Terminal } from '../terminal.js';
+import { alignedFacts, type Terminal } from '../terminal.js';
+import { wrapText } from '../wrap-text.js';
 import { collectResults } from './collect-results.js';
 import { measureExperiment, type MeasuredExperiment } from './experiment-tables.js';
 import { measurementPath } from './make-runs.js';
@@ -36,7 +37,7 @@ export async function writeReport(terminal: Terminal, work: Work, seconds: numbe
   const [htmlPath, jsonPath] = [join(folder, EXPERIMENT_FILES.report), join(folder, EXPERIMENT_FILES.json)];
   await replaceFile(jsonPath, `${JSON.stringify(json, null, 1)}\n`);
   await replaceFile(htmlPath, await renderExperiments({ title: `${suite.program} reproduce, scale ${options.scale}`, facts, warnings, quality: suite.quality, columns: suite.columns, sections, createdAt }));
-  if (seconds !== null || options.reportOnly) terminal.output.write(closingText(sections.map(({ experiment }) => experiment), warnings, seconds, [['report', htmlPath], ['figures', jsonPath], ['runs', join(folder, EXPERIMENT_FILES.runs)]]));
+  if (seconds !== null || options.reportOnly) terminal.result(json, closingText(sections.map(({ experiment }) => experiment), warnings, seconds, [['report', htmlPath], ['figures', jsonPath], ['runs', join(folder, EXPERIMENT_FILES.runs)]]));
 }
 
 /** What a reader must not overlook: runs that are not there, or gave nothing. */

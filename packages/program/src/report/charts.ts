@@ -35,6 +35,7 @@ export function chartsOf(data: ReportData): Chart[] {
       layerPoints(steps, layers, (row) => row.expertsPerToken)),
     lineChart('drop-rate', 'Drop rate', 'Share of the claims that found their expert full, per MoE layer.', '.0%',
       layerPoints(steps, layers, (row) => row.dropRate), true),
+    countsChart(data, layers),
     loadChart(data, layers),
     lineChart('flops', 'Floating-point operations',
       'Running totals. Budgeted: what capacity allows for (γ · tokens · cost of an expert). Executed: what was computed.',
@@ -176,40 +177,71 @@ function loadChart({ routing }: ReportData, layers: readonly string[]): Chart | 
   );
   const experts = Math.max(...last.load.map((row) => row.length));
   const most = Math.max(2, ...cells.map((cell) => cell.times));
-  const x = {
-    field: 'expert',
-    type: 'ordinal' as const,
-    title: 'expert',
-    axis: { labelAngle: 0, labelOverlap: 'greedy' as const, domain: false, ticks: false, grid: false },
-  };
-  const y = { field: 'layer', type: 'ordinal' as const, sort: [...layers], title: null, axis: { domain: false, ticks: false, grid: false } };
-  const height = Math.max(60, Math.min(360, 34 * last.load.length));
   return {
     id: 'expert-load',
     title: 'Expert load',
     caption: `At step ${last.step}. 1 is an equal share of the layer's claims; 2 is twice as much. Empty cells are idle experts.`,
     wide: true,
-    spec: (width) => ({
-      width,
-      height,
-      data: { values: cells },
-      encoding: { x, y },
-      layer: [
-        {
-          mark: { type: 'rect', color: 'var(--series-1)', stroke: 'var(--card)', strokeWidth: experts > 32 ? 1 : 2, cornerRadius: 3 },
-          encoding: {
-            opacity: {
-              field: 'times',
-              type: 'quantitative',
-              scale: { domain: [0, most], range: [0.04, 1] },
-              legend: { title: '× equal share', orient: 'top', symbolType: 'square', symbolSize: 160, symbolFillColor: 'var(--series-1)', symbolStrokeWidth: 0, format: '.2~g', values: legendValues(most) },
-            },
-          },
-        },
-        ...(experts <= MOST_NUMBERED ? [numbersLayer(most)] : []),
-      ],
-    }),
+    spec: cellsSpec(cells, { column: 'expert', value: 'times', legend: '× equal share', most, format: '.2~g', numberFormat: '.2f', values: legendValues(most), layers, columns: experts }),
   };
+}
+
+/** How the tokens of the last step that was looked at spread over numbers of experts: the mean alone hides it. */
+function countsChart({ routing }: ReportData, layers: readonly string[]): Chart | undefined {
+  const last = routing.findLast(({ tokensByCount }) => tokensByCount !== undefined);
+  if (!last || last.tokensByCount!.length === 0) return undefined;
+  const all = last.tokensByCount!;
+  const columns = Math.max(...all.map((counts) => counts.length));
+  const cells = all.flatMap((counts, layer) => {
+    const tokens = counts.reduce((sum, count) => sum + count, 0);
+    return counts.map((count, experts) => ({ layer: layers[layer] ?? `layer ${layer + 1}`, experts, share: tokens > 0 ? count / tokens : 0 }));
+  });
+  // A column that no token is in says nothing; most often that is the first.
+  const shown = cells.filter(({ experts }) => cells.some((cell) => cell.experts === experts && cell.share > 0));
+  const most = Math.max(0.01, ...shown.map(({ share }) => share));
+  return {
+    id: 'experts-per-token-spread',
+    title: 'Tokens by number of experts',
+    caption: `At step ${last.step}: the share of a layer's tokens that took so many experts, before capacity.`,
+    wide: true,
+    spec: cellsSpec(shown, { column: 'experts', value: 'share', legend: 'share of tokens', most, format: '.0%', numberFormat: '.0%', values: [0, 0.25, 0.5, 0.75, 1].map((part) => part * most), layers, columns }),
+  };
+}
+
+interface CellsOptions {
+  /** Names of fields; that of the column is the title of the axis. */
+  readonly column: string;
+  readonly value: string;
+  readonly legend: string;
+  readonly most: number;
+  readonly format: string;
+  readonly numberFormat: string;
+  readonly values: readonly number[];
+  readonly layers: readonly string[];
+  /** How many there are. */
+  readonly columns: number;
+}
+
+/** A row of cells for each layer, in more colour the greater the value. */
+function cellsSpec(cells: readonly object[], { column, value, legend, most, format, numberFormat, values, layers, columns }: CellsOptions): Chart['spec'] {
+  const x = { field: column, type: 'ordinal' as const, title: column, axis: { labelAngle: 0, labelOverlap: 'greedy' as const, domain: false, ticks: false, grid: false } };
+  const y = { field: 'layer', type: 'ordinal' as const, sort: [...layers], title: null, axis: { domain: false, ticks: false, grid: false } };
+  const opacity = {
+    field: value,
+    type: 'quantitative' as const,
+    scale: { domain: [0, most], range: [0.04, 1] },
+    legend: { title: legend, orient: 'top' as const, symbolType: 'square' as const, symbolSize: 160, symbolFillColor: 'var(--series-1)', symbolStrokeWidth: 0, format, values: [...values] },
+  };
+  return (width) => ({
+    width,
+    height: Math.max(60, Math.min(360, 34 * layers.length)),
+    data: { values: [...cells] },
+    encoding: { x, y },
+    layer: [
+      { mark: { type: 'rect', color: 'var(--series-1)', stroke: 'var(--card)', strokeWidth: columns > 32 ? 1 : 2, cornerRadius: 3 }, encoding: { opacity } },
+      ...(columns <= MOST_NUMBERED ? [numbersLayer(value, most, numberFormat)] : []),
+    ],
+  });
 }
 
 function legendValues(most: number): number[] {
@@ -217,12 +249,12 @@ function legendValues(most: number): number[] {
 }
 
 /** The figure in each cell, readable on pale and on full colour. */
-function numbersLayer(most: number) {
+function numbersLayer(field: string, most: number, format: string) {
   return {
     mark: { type: 'text' as const, fontSize: 11.5 },
     encoding: {
-      text: { field: 'times', type: 'quantitative' as const, format: '.2f' },
-      color: { condition: { test: `datum.times > ${most * 0.55}`, value: 'var(--on-series)' }, value: 'var(--ink)' },
+      text: { field, type: 'quantitative' as const, format },
+      color: { condition: { test: `datum.${field} > ${most * 0.55}`, value: 'var(--on-series)' }, value: 'var(--ink)' },
     },
   };
 }

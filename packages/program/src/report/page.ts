@@ -16,24 +16,32 @@ export interface Page {
   numbers: readonly SummaryItem[];
   /** HTML; empty ones are left out. */
   sections: readonly string[];
+  /** A page of what goes on: it loads itself again so often, in seconds. */
+  reloadSeconds?: number;
+  /** Below the title, beside the time. */
+  note?: string;
 }
 
+/** In the head of a page that loads itself again; without it the page stays. No script: the browser keeps the place on the page. */
+export const RELOAD_TAG = /<meta http-equiv="refresh" content="\d+">\n/;
+const reloadTag = (seconds: number): string => `<meta http-equiv="refresh" content="${seconds}">\n`;
+
 /** The page, as HTML. Title and numbers are escaped here. */
-export function page({ title, createdAt, numbers, sections }: Page): string {
+export function page({ title, createdAt, numbers, sections, reloadSeconds, note = '' }: Page): string {
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${escapeHtml(title)}</title>
+${reloadSeconds === undefined ? '' : reloadTag(reloadSeconds)}<title>${escapeHtml(title)}</title>
 <style>${STYLES}</style>
 </head>
 <body>
 <main>
 <header>
 <h1>${escapeHtml(title)}</h1>
-<p class="when">${escapeHtml(createdAt.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC'))}</p>
+<p class="when">${escapeHtml(createdAt.replace('T', ' ').replace(/(\.\d+)?Z$/, ' UTC'))}${note === '' ? '' : ` · ${escapeHtml(note)}`}</p>
 </header>
 <dl class="numbers">
 ${numbers.map(summaryItem).join('\n')}
@@ -71,9 +79,8 @@ function fillRows(charts: readonly Chart[]): Chart[] {
 
 async function chartSection({ id, title, caption, spec, wide }: Chart): Promise<string> {
   const [broad, narrow] = await Promise.all([
-    renderChart(spec(wide ? WIDTHS.wide : WIDTHS.half), `${id}-broad`),
-    renderChart(spec(WIDTHS.phone), `${id}-narrow`),
+    renderChart(spec(wide ? WIDTHS.wide : WIDTHS.half), `${id}-broad`, { title, description: caption }),
+    renderChart(spec(WIDTHS.phone), `${id}-narrow`, { title, description: caption }),
   ]);
-  const label = `role="img" aria-label="${escapeHtml(`${title}. ${caption}`)}"`;
-  return section(id, title, caption, `<div class="broad" ${label}>${broad}</div>\n<div class="narrow" ${label}>${narrow}</div>`, wide === true);
+  return section(id, title, caption, `<div class="broad">${broad}</div>\n<div class="narrow">${narrow}</div>`, wide === true);
 }

@@ -74,6 +74,8 @@ export interface ReportData {
   steps: StepRow[];
   evaluations: EvaluationRow[];
   routing: RoutingRow[];
+  /** Of a run that goes on: how often the page loads itself again, and what stands beside its time. */
+  live?: { reloadSeconds: number; note: string };
 }
 
 /** What a run has recorded of itself. */

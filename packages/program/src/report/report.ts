@@ -16,7 +16,7 @@ export async function renderReport(data: ReportData): Promise<string> {
     perplexitySection(data), ...comparisonSections(data.comparisons), ...charts, translationsSection(data.translations), routedTextSection(data.routedText),
     routingSection(data), samplesSection(data.samples), changesSection(data.changes), configurationSection(data.configuration),
   ];
-  return page({ title: data.title, createdAt: data.createdAt, numbers: data.summary, sections });
+  return page({ title: data.title, createdAt: data.createdAt, numbers: data.summary, sections, ...data.live });
 }
 
 /** Bars, as long as the perplexities are high. */

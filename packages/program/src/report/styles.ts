@@ -60,6 +60,11 @@ pre.sample .prompt { color: var(--muted); }
 table.translations td { white-space: normal; width: 33%; overflow-wrap: anywhere; }
 .routed { position: relative; font-size: 1rem; line-height: 2; margin: 0 0 8px; overflow-wrap: anywhere; }
 .routed span { border-radius: 4px; padding: 2px 3px; cursor: help; }
+.routed .dropped { text-decoration: underline wavy var(--series-2); }
+.routed.tokens { font: 0.95rem/2 ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap; }
+.routed.tokens span { padding: 2px 0; }
+details summary { cursor: pointer; color: var(--muted); font-size: 0.9rem; }
+details table { width: auto; }
 .routed span:hover, .routed span:focus { outline: 2px solid var(--series-1); }
 .routed span:focus::after {
   content: attr(title); position: absolute; left: 0; right: 0; top: 100%; z-index: 1; white-space: pre-wrap; background: var(--card);

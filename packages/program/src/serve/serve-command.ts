@@ -76,7 +76,7 @@ async function serveCommand(terminal: Terminal, directory: string, options: Serv
         onFault: (error) => terminal.messages.write(`unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`),
       });
       terminal.outliveReaders();
-      terminal.output.write(`${name}: ${server.url}\n`);
+      terminal.result({ model: name, url: server.url }, `${name}: ${server.url}\n`);
       await aborted(stop.abortSignal);
       const cut = await server.close(grace);
       // Being told to end is how a server ends: only what was cut makes it less than done.

@@ -10,9 +10,12 @@ import { toyProgram, writeRun, type ToyRun } from './toy-runs.js';
 const path = temporaryFolder(afterAll);
 const run = (name: string, facts: ToyRun): string => writeRun(path(name), facts);
 
-async function compare(runs: readonly string[], options: object = {}): Promise<string> {
+async function compare(runs: readonly string[], options: { json?: boolean; baseline?: string; out?: string } = {}): Promise<string> {
   let text = '';
-  await compareCommand({ output: { write: (part) => void (text += part) }, messages: { write: () => undefined }, exitCode: 0, outliveReaders: () => undefined }, toyProgram, runs, options);
+  const { json: asJson = false, ...others } = options;
+  const nothing = (): undefined => undefined;
+  const terminal = { output: { write: nothing }, messages: { write: nothing }, exitCode: 0, outliveReaders: nothing, resultElsewhere: nothing, json: asJson };
+  await compareCommand({ ...terminal, result: (document, shown) => void (text = asJson ? JSON.stringify(document) : shown) }, toyProgram, runs, others);
   return text;
 }
 const json = async (runs: readonly string[], options: object = {}) => JSON.parse(await compare(runs, { ...options, json: true }));

@@ -89,7 +89,9 @@ describe('reproduceCommand', () => {
   const call = async (names: string[], options: object) => {
     let text = '';
     const stream = { write: (part: string) => void (text += part) };
-    await reproduceCommand({ output: stream, messages: stream, exitCode: 0, outliveReaders: () => undefined }, toySuite, names, { scale: 'tiny', seeds: 3, jobs: 1, dataRoot: path('data'), ...options });
+    const nothing = (): void => undefined;
+    const terminal = { output: stream, messages: stream, exitCode: 0, json: false, outliveReaders: nothing, resultElsewhere: nothing, result: (_: object, shown: string) => stream.write(shown) };
+    await reproduceCommand(terminal, toySuite, names, { scale: 'tiny', seeds: 3, jobs: 1, dataRoot: path('data'), ...options });
     return text;
   };
   const finish = async (folder: string, seeds: number[]) => createPlanRunner({

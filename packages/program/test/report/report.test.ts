@@ -11,7 +11,7 @@ const stepRow = (step: number, loss = 5 - step / 100): StepRow => ({
 const rows: MetricsRow[] = [
   ...Array.from({ length: 50 }, (_, i) => stepRow(i + 1)),
   { kind: 'evaluation', step: 50, split: 'validation', loss: 4.6, perplexity: 99.5 },
-  { kind: 'routing', step: 50, load: [[0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0, 0]], layers: ['encoder 2', 'encoder 4'] },
+  { kind: 'routing', step: 50, load: [[0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0, 0]], tokensByCount: [[0, 30, 10], [0, 0, 20, 20]], layers: ['encoder 2', 'encoder 4'] },
 ];
 const input: ReportInput = {
   title: 'tiny', rows, createdAt: '2026-01-02T03:04:05.678Z',
@@ -26,11 +26,21 @@ describe('renderReport', () => {
   it('holds every chart, table and text, each chart broad and narrow', async () => {
     const html = await render();
     expect(sectionIds(html)).toEqual(['perplexity', 'loss', 'learning-rate', 'gradient-norm', 'experts-per-token', 'drop-rate',
-      'expert-load', 'flops', 'wall-clock', 'routing', 'samples', 'configuration']);
-    expect(html.match(/<svg /g)).toHaveLength(16);
+      'experts-per-token-spread', 'expert-load', 'flops', 'wall-clock', 'routing', 'samples', 'configuration']);
+    expect(html.match(/<svg /g)).toHaveLength(18);
     expect(html).toMatch(/<div class="scroll" tabindex="0" role="region" aria-label="Table: [^"]*experts per token/); // keys scroll it
     for (const text of ['72.40', '1,200', '20.0%', '2026-01-02 03:04:05 UTC', 'encoder 4', '4.0 of 4', '2.0 of 4', 'upon a time',
       'model.sizes', '[1,2]', 'unigram model', '50.0% of the 100GFLOP budgeted, in 25s']) expect(html).toContain(text);
+  });
+
+  it('names every figure in itself, for who does not see it', async () => {
+    const html = await render({ title: 'a' });
+    for (const [svg] of html.matchAll(/<svg [^]*?<\/svg>/g)) {
+      const [, title, text] = /^<svg role="img" aria-labelledby="(\S+) (\S+)"/.exec(svg)!;
+      expect(svg).toMatch(new RegExp(`<title id="${title}">[^<]+</title><desc id="${text}">[^<]+</desc>`));
+    }
+    expect(html).toContain('Tokens by number of experts</title><desc');
+    expect(html).toMatch(/experts-per-token-spread[^]*?75%[^]*?25%[^]*?50%/); // of the first layer's tokens one expert, two; of the second's two and three
   });
 
   it('shows what was changed on the way, in order, and nothing of it where nothing was', async () => {

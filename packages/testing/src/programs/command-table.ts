@@ -15,6 +15,22 @@ function wrongLines(command: string, help: string): string[][] {
   return ['--no-such-flag', ...flags].map((flag) => [command, ...places, flag]);
 }
 
+const MOST_LINES = 40;
+const MOST_COLUMNS = 100;
+
+/** The pages of help that do not fit a screen, or are broader than it. */
+export async function tryHelpPages({ mustRun }: Pick<Harness, 'mustRun'>): Promise<string[]> {
+  const whole = (await mustRun('--help')).output;
+  const pages = [['', whole], ...(await Promise.all(commandNames(whole).map(async (name) => [name, (await mustRun(name, '--help')).output])))] as [string, string][];
+  return pages.flatMap(([name, page]) => {
+    const lines = page.trimEnd().split('\n');
+    return [
+      ...(lines.length > MOST_LINES ? [`${name} --help has ${lines.length} lines`] : []),
+      ...lines.filter((line) => line.length > MOST_COLUMNS).map((line) => `${name} --help: a line of ${line.length}: ${line}`),
+    ];
+  });
+}
+
 /**
  * Asks every command of a program for help, and tries {@link wrongLines} of each and those of `more`: each must be refused with exit code 2 and one
  * line of error, and nothing on the output.

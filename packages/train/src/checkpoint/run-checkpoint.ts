@@ -1,7 +1,7 @@
 // The checkpoint of a run that a user names: `best`, `latest`, by name or by path. Saving and listing are the store's.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { XMoEError } from '@xmoe/core';
+import { nearestName, XMoEError } from '@xmoe/core';
 import { rankCheckpoints } from './average.js';
 import { createCheckpointStore, type CheckpointStore, type LoadedCheckpoint } from './store.js';
 
@@ -34,7 +34,8 @@ export async function loadRunCheckpoint(directory: string, { checkpoint: which, 
 export async function locateCheckpoint(directory: string, which: string, store: Pick<CheckpointStore, 'list'>): Promise<string> {
   for (const path of [join(directory, CHECKPOINTS, which), which]) if (existsSync(path)) return path;
   const names = (await store.list()).map(({ name }) => name);
+  const near = nearestName(which, [...names, 'best', 'latest']);
   throw new XMoEError('checkpoint', `there is no checkpoint ${JSON.stringify(which)}`, {
-    hint: names.length > 0 ? `checkpoints there: ${names.join(', ')}; also best and latest` : `${directory} holds none`,
+    hint: near !== undefined ? `did you mean ${near}?` : names.length > 0 ? `checkpoints there: ${names.join(', ')}; also best and latest` : `${directory} holds none`,
   });
 }

@@ -52,6 +52,8 @@ const routingRowSchema = z.object({
   step,
   /** [layer][expert]: the expert's share of the layer's claims; a layer sums to 1. */
   load: z.array(z.array(number)),
+  /** [layer][count]: the tokens of the step that were routed to so many experts, from 0 on, before capacity. */
+  tokensByCount: z.array(z.array(number)).optional(),
   /** [layer]: share of hidden units above 0, where the layers count them. */
   positiveShare: z.array(number).optional(),
   /** Names of the layers, e.g. `encoder 2`; default `layer 1`, `layer 2`, … */

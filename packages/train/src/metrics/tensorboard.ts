@@ -85,10 +85,24 @@ export function scalarsOf(row: MetricsRow): Record<string, number> {
   return out;
 }
 
-/** Of each layer how often its experts are chosen, in equal shares: 1 is the mean, and what is narrow is balanced. */
+/** Of each layer how often its experts are chosen, in equal shares: 1 is the mean, and what is narrow is balanced; and how many experts its tokens took. */
 function histogramsOf(row: MetricsRow): SummaryValue[] {
   if (row.kind !== 'routing') return [];
-  return row.load.map((experts, layer) => ({ tag: `routing/load/layer ${layer + 1}`, histogram: histogramOf(experts.map((share) => share * experts.length)) }));
+  return [
+    ...row.load.map((experts, layer) => ({ tag: `routing/load/layer ${layer + 1}`, histogram: histogramOf(experts.map((share) => share * experts.length)) })),
+    ...(row.tokensByCount ?? []).map((tokens, layer) => ({ tag: `routing/experts per token/layer ${layer + 1}`, histogram: countsHistogram(tokens) })),
+  ];
+}
+
+/** A bucket for each whole number from 0 on, of which there are so many. */
+function countsHistogram(counts: readonly number[]): Histogram {
+  const total = (of: (value: number) => number): number => counts.reduce((sum, count, value) => sum + count * of(value), 0);
+  const found = counts.flatMap((count, value) => (count > 0 ? [value] : []));
+  // A limit between whole numbers: readers disagree about to which side of it a value belongs.
+  return {
+    min: found[0] ?? 0, max: found.at(-1) ?? 0, count: total(() => 1), sum: total((value) => value), sumOfSquares: total((value) => value * value),
+    limits: counts.map((_, value) => value + 0.5), counts,
+  };
 }
 
 const HISTOGRAM_BUCKETS = 30;

@@ -10,6 +10,8 @@ export const layerRoutingSchema = z.object({
   /** Claims per unmasked token, before and after capacity. */
   expertsPerToken: z.number(),
   keptPerToken: z.number(),
+  /** By number of experts from 0 on: the tokens that were routed to so many, before capacity. Absent where it was not counted. */
+  tokensByCount: z.array(z.number()).readonly().optional(),
   /** Dropped claims / wanted claims. */
   dropRate: z.number(),
   /** Share of the kept claims by expert. */
@@ -49,6 +51,7 @@ export function mergeRouting(all: readonly LayerRouting[]): LayerRouting {
   const kept = (routing: LayerRouting): number => routing.keptPerToken * weight(routing);
   return {
     ...(all.every(({ tokens }) => tokens !== undefined) ? { tokens: total(weight) } : {}),
+    ...(all.every(({ tokensByCount }) => tokensByCount !== undefined) ? { tokensByCount: addLists(all.map(({ tokensByCount }) => tokensByCount!)) } : {}),
     expertsPerToken: ratio(total(wanted), total(weight)),
     keptPerToken: ratio(total(kept), total(weight)),
     dropRate: ratio(total((routing) => routing.dropRate * wanted(routing)), total(wanted)),
@@ -59,4 +62,10 @@ export function mergeRouting(all: readonly LayerRouting[]): LayerRouting {
       ? { positiveShare: ratio(total((routing) => routing.positiveShare! * kept(routing)), total(kept)) }
       : {}),
   };
+}
+
+/** By place; a list that ends earlier has zeros there. */
+function addLists(lists: readonly (readonly number[])[]): number[] {
+  const length = Math.max(...lists.map((list) => list.length));
+  return Array.from({ length }, (_, place) => lists.reduce((sum, list) => sum + (list[place] ?? 0), 0));
 }

@@ -70,8 +70,14 @@ export function stepRows(result: StepReport, seconds: number, tokensPerSecond: n
       expertsPerToken: routing.map(({ summary }) => summary.expertsPerToken),
       dropRate: routing.map(({ summary }) => summary.dropRate),
     },
-    { kind: 'routing', step, load: routing.map(({ summary }) => [...summary.load]), layers: routing.map(({ layer }) => layer), ...positiveShares(routing) },
+    { kind: 'routing', step, load: routing.map(({ summary }) => [...summary.load]), layers: routing.map(({ layer }) => layer), ...tokensByCount(routing), ...positiveShares(routing) },
   ];
+}
+
+/** How many tokens took how many experts, where the layers count them. */
+function tokensByCount(routing: RoutingByLayer): { tokensByCount?: number[][] } {
+  const lists = routing.flatMap(({ summary: { tokensByCount: list } }) => (list ? [[...list]] : []));
+  return lists.length === routing.length ? { tokensByCount: lists } : {};
 }
 
 /** Shares of positive hidden units, where the layers count them. */

@@ -58,6 +58,8 @@ export interface RunTrainingOptions<Host> {
   readonly checkHeld?: () => void;
   /** Absent: the run has nothing to be evaluated on, and is not. */
   readonly evaluate?: (() => Promise<Evaluation>) | undefined;
+  /** Called on the first rank once an evaluation is recorded and saved. Its time is none of training. */
+  readonly onEvaluated?: () => Promise<void>;
   readonly stop: Pick<StopSignal, 'requested' | 'reason'>;
   readonly stream: ProgressStream;
   /** The ranks that train together, as the trainer knows them: they stop together, and the first writes. Default: this process alone. */
@@ -241,6 +243,7 @@ async function settle<Host>(session: Session<Host>): Promise<void> {
   const isBest = session.totals.evaluationsSinceBest === 0;
   if (session.savedStep === step) await byFirst(session.comm, () => session.store.rate(session.savedPath!, metric));
   else if ((saveBest && isBest) || isPatienceOver(session)) await save(session, metric);
+  if (session.comm.rank === 0 && !session.options.stop.requested) await session.options.onEvaluated?.();
 }
 
 /** Whether the step is one to save by itself. Of updates that changed nothing there is nothing to save. */

@@ -48,12 +48,14 @@ describe('createTensorBoardWriter', () => {
 
   it('writes the load of each layer with a row of routing, in equal shares', async () => {
     const writer = createTensorBoardWriter({ directory });
-    writer.row({ kind: 'routing', step: 7, load: [[0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0, 0]] });
+    writer.row({ kind: 'routing', step: 7, load: [[0.25, 0.25, 0.25, 0.25], [0.5, 0.5, 0, 0]], tokensByCount: [[0, 30, 0, 10]] });
     writer.close();
     const histograms = decodeMessage((await events(writer.path)).at(-1)!.get(5)![0] as Uint8Array).get(1)!.map((value) => decodeMessage(value as Uint8Array));
-    expect(histograms.map((value) => textOf(value.get(1)![0]))).toEqual(['routing/load/layer 1', 'routing/load/layer 2']);
+    expect(histograms.map((value) => textOf(value.get(1)![0]))).toEqual(['routing/load/layer 1', 'routing/load/layer 2', 'routing/experts per token/layer 1']);
     // Least, most and number.
-    expect(histograms.map((value) => decodeMessage(value.get(5)![0] as Uint8Array)).map((each) => [1, 2, 3].map((field) => each.get(field)?.[0] ?? 0))).toEqual([[1, 1, 4], [0, 2, 4]]);
+    expect(histograms.map((value) => decodeMessage(value.get(5)![0] as Uint8Array)).map((each) => [1, 2, 3].map((field) => each.get(field)?.[0] ?? 0))).toEqual([[1, 1, 4], [0, 2, 4], [1, 3, 40]]);
+    const spread = decodeMessage(histograms.at(-1)!.get(5)![0] as Uint8Array);
+    expect({ limits: doublesOf(spread.get(6)![0]), counts: doublesOf(spread.get(7)![0]), sum: spread.get(4)![0] }).toEqual({ limits: [0.5, 1.5, 2.5, 3.5], counts: [0, 30, 0, 10], sum: 60 });
   });
 
   it('writes the version first, then scalars with step and time', async () => {
