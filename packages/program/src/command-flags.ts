@@ -5,7 +5,6 @@ import { InvalidArgumentError, type Command } from 'commander';
 import type { JsonObject } from '@xmoe/files';
 import { ROUTER_NAMES } from '@xmoe/models/sections';
 import { NamedOption } from './named-option.js';
-import { DEBUG_LEVELS } from './plan-training.js';
 import type { ConfigFlags, ConfigResolver } from './resolve-config.js';
 
 export function wholeNumber(text: string): number {
@@ -39,6 +38,9 @@ export function numberList(text: string): number[] {
 export function countList(text: string): number[] {
   return text.split(',').map(countFromOne);
 }
+
+/** What --debug takes. */
+export const DEBUG_LEVELS = ['off', 'nan', 'leaks', 'all'] as const;
 
 const collect = (value: string, all: string[] = []): string[] => [...all, value];
 

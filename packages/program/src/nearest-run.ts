@@ -8,7 +8,7 @@ const [CONFIG, CHECKPOINTS] = ['config.json', 'checkpoints'];
 const MOST_LISTED = 6;
 
 /** Run directories in a folder, the newest first; none where there is no such folder. */
-export function runsIn(folder: string): string[] {
+function runsIn(folder: string): string[] {
   try {
     const paths = readdirSync(folder).map((name) => join(folder, name)).filter((path) => existsSync(join(path, CONFIG)) && existsSync(join(path, CHECKPOINTS)));
     return paths.map((path) => ({ path, time: statSync(join(path, CONFIG)).mtimeMs })).sort((a, b) => b.time - a.time).map(({ path }) => path);

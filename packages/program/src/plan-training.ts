@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { XMoEError, type EngineOptions } from '@xmoe/core';
 import type { Command } from 'commander';
 import type { RunOutcome } from '@xmoe/train/node';
-import { configOf, type ConfigOptions } from './command-flags.js';
+import { configOf, type ConfigOptions, type DEBUG_LEVELS } from './command-flags.js';
 import { initialAgain, type InitialWeights, type ReadInitialWeights } from './initial-weights.js';
 import type { ConfigResolver } from './resolve-config.js';
 import type { RunRecord } from './run-directory.js';
@@ -52,7 +52,6 @@ export interface PlanRules<Config> {
   readInitial?: ReadInitialWeights<Config>;
 }
 
-export const DEBUG_LEVELS = ['off', 'nan', 'leaks', 'all'] as const;
 type DebugLevel = (typeof DEBUG_LEVELS)[number];
 
 export async function planTraining<Config>(options: TrainOptions, command: Command, rules: PlanRules<Config>): Promise<TrainingPlan<Config>> {

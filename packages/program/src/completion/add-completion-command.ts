@@ -19,8 +19,8 @@ Once for all shells to come:
   bash  echo 'eval "$(${program.name()} completion bash)"' >> ~/.bashrc
   zsh   echo 'eval "$(${program.name()} completion zsh)"' >> ~/.zshrc
   fish  ${program.name()} completion fish > ~/.config/fish/completions/${program.name()}.fish`)
-    .action(async (shell: string) => {
-      const script = SCRIPTS[shell]!(completionTable(program, await known()));
-      terminal.result({ shell, script }, script);
+    .action(async (name: string) => {
+      const script = SCRIPTS[name]!(completionTable(program, await known()));
+      terminal.result({ completes: name, script }, script);
     });
 }
