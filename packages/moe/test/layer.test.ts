@@ -78,6 +78,9 @@ describe.each(Object.entries(SETTINGS))('the layer equals the triple loop on %s'
     expectClose('output', await output.data(), forward.y, tolerance);
     for (const name of NAMES) expectClose(`gradient of ${name}`, await gradients[name].data(), expected[name], tolerance);
     const summary = await summarizeTrace(trace);
+    // By number of experts: all real tokens, and all that they wanted.
+    const spread = (of: (count: number) => number): number => summary.tokensByCount.reduce((total, tokens, count) => total + tokens * of(count), 0);
+    expect([spread(() => 1), spread((count) => count)]).toEqual([summary.tokens, summary.wanted]);
     const statistics = planStatistics(forward.plan);
     const { wanted, kept, dropped, dropRate } = statistics;
     expect(summary).toMatchObject({ wanted, kept, dropped, dropRate, tokens: item.masked ? mask.filter(Boolean).length : T });
