@@ -45,7 +45,7 @@ describe('sumByHalves', () => {
 });
 
 describe('SoloComm', () => {
-  it('copies, and refuses what MPI refuses', async () => {
+  it('S9: copies, and refuses what MPI refuses', async () => {
     const comm = new SoloComm();
     const out = new Float32Array(2);
     await comm.allGather(Float32Array.of(1, 2), out);
