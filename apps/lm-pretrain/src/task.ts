@@ -44,12 +44,12 @@ export const languageTask: Task<Config, LanguageData, LanguageTraining, TokenBat
       accumulation: train.accumulation,
     };
   },
-  validate({ plan: { config }, device: { engine }, data: { dataset, splits, tokenizer }, model: { model, parameters } }) {
+  validate({ plan: { config }, ranks, device: { engine }, data: { dataset, splits, tokenizer }, model: { model, parameters } }) {
     if (!splits.validation) return undefined;
     const { batchSize, precision, evalWindows } = config.train;
     return () => evaluate({
       engine, model, parameters, split: dataset.split('validation'), tokenizer, batchSize, computeDType: precision,
-      summarizeTrace: routingReader(config, 1), maxWindows: evalWindows,
+      summarizeTrace: routingReader(config, 1), maxWindows: evalWindows, ranks,
     });
   },
   async finish(run, outcome): Promise<Finished | null> {

@@ -2,6 +2,8 @@
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine, initializeParameters, randomKey } from '@xmoe/core';
 import { createLanguageModelFromConfig, routingReader } from '@xmoe/models';
+import { oneGroup } from '@xmoe/distributed';
+import { createCommTeam } from '@xmoe/testing';
 import { createArraySplit, trainBpe } from '@xmoe/text';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluate, type EvaluateOptions } from '../src/evaluate.js';
@@ -92,4 +94,9 @@ describe('evaluate', () => {
     expect(noisy).not.toBe(clean);
     expect(await lossOf({ noise: true, noiseInEvaluation: true })).toBe(noisy);
   });
+});
+
+it.each([2, 4, 8])('%i ranks, some of them without a batch, find what one process does, to the bit', async (size) => {
+  const alone = await evaluate(options);
+  for (const result of await Promise.all(createCommTeam(size).map((comm) => evaluate({ ...options, ranks: oneGroup(comm) })))) expect(result).toEqual(alone);
 });

@@ -74,7 +74,7 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
     const ranks = await groupRanks(comm, config.train.expertParallel ?? 1);
     const model = task.build(config, engine, data, initial && { tensors: await initial.tensors(config), where: initial.text }, ranks);
     open.push(() => model.trainer.dispose());
-    const prepared = { batches: task.batches(config, data), evaluate: task.validate({ plan, device, data, model }) };
+    const prepared = { batches: task.batches(config, data), evaluate: task.validate({ plan, ranks, device, data, model }) };
     requireWork(comm, prepared.batches.accumulation);
     await requireSameRanks(comm, {
       'the configuration': JSON.stringify(config), 'the backend': JSON.stringify(computedBy(engine.backend)), 'the data': JSON.stringify(dataFingerprint(data.dataset.index)),

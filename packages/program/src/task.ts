@@ -89,8 +89,8 @@ export interface Task<Config extends TaskConfig, Data extends TaskData, Model ex
   /** The model with fresh parameters, or with those that the run begins with; a checkpoint is loaded into its trainer later. `ranks`: who trains it. */
   build(config: Config, engine: Engine, data: Data, initial: { tensors: readonly StoredTensor[]; where: string } | undefined, ranks: RankGroups): Model;
   batches(config: Config, data: Data): TaskBatches<Host>;
-  /** What scores the parameters as they are; undefined without a split for it. */
-  validate(run: Pick<TrainingRun<Config, Data, Model>, 'plan' | 'device' | 'data' | 'model'>): (() => Promise<Evaluation>) | undefined;
+  /** What scores the parameters as they are, called by all ranks at once; undefined without a split for it. */
+  validate(run: Pick<TrainingRun<Config, Data, Model>, 'plan' | 'ranks' | 'device' | 'data' | 'model'>): (() => Promise<Evaluation>) | undefined;
   /**
    * Evaluates and reports a completed run. Null when a signal ended that: nothing is written then. Called by all ranks where experts are spread over
    * them: the others compute with the first, write nothing and return null.
