@@ -166,7 +166,7 @@ async function scoreTest(run: LanguageRun, evaluated: Config, label: string): Pr
     batchSize: original ? config.train.batchSize : leakFreeBatchSize(config),
     computeDType: config.train.precision,
     summarizeTrace: routingReader(evaluated, 1),
-    ...(run.ranks.experts.size > 1 ? { ranks: run.ranks } : {}), // else the others are not here
+    ranks: run.ranks,
     ...(config.train.testWindows === null ? {} : { maxWindows: config.train.testWindows }),
     onProgress: line.update,
     stopped: () => stop.requested,

@@ -13,7 +13,7 @@ import { routeSentence, wordsOf } from './route-sentence.js';
 import { runReportData } from './run-report.js';
 import { bleuTokenizerOf, scoreTranslations, type Scores } from './scores.js';
 import type { TranslationRun } from './translation-run.js';
-import { referenceLoss, scoreValidation, translatePairs, type LossResult, type TranslatedPairs } from './validate.js';
+import { referenceLoss, scoreValidation, sharedBy, translatePairs, type LossResult, type TranslatedPairs } from './validate.js';
 
 /** A system's scores on the test pairs. */
 export interface SystemScores {
@@ -72,12 +72,12 @@ const SAMPLES = 10;
 
 /** Scores the test pairs with the best parameters and writes summary.json and report.html. Null when a signal ended it: nothing is written then. */
 export async function finishRun(run: TranslationRun, outcome: RunOutcome): Promise<FinishedRun | null> {
-  const { plan: { config, out }, stop, data: { dataset }, model: { dropless, parameters } } = run;
+  const { plan: { config, out }, ranks, stop, data: { dataset }, model: { dropless, parameters } } = run;
   const checkpoint = await takeBest(run);
   if (stop.requested) return null;
   const loss = await referenceLoss({
     engine: run.device.engine, model: dropless, parameters, dataset, split: 'test',
-    computeDType: config.train.precision, summarizeTrace: routingReader(config, 1), stopped: () => stop.requested,
+    computeDType: config.train.precision, summarizeTrace: routingReader(config, 1), ranks, stopped: () => stop.requested,
   });
   const pairs = await translateTest(run);
   if (pairs === null || stop.requested) return null;
@@ -95,7 +95,7 @@ export async function finishRun(run: TranslationRun, outcome: RunOutcome): Promi
 
 /** Averages the last checkpoints if asked to, and leaves the parameters of the best checkpoint in the model. */
 async function takeBest(run: TranslationRun): Promise<LoadedCheckpoint> {
-  const { plan: { config, out }, comm, ranks, stream, model: { parameters, model }, data: { tokenizer } } = run;
+  const { plan: { config, out }, comm, stream, model: { parameters, model }, data: { tokenizer } } = run;
   const directory = join(out, RUN_FILES.checkpoints);
   const store = createCheckpointStore({ directory, onWarning: (message) => stream.write(`${message}\n`) });
   const entries = (await store.list()).slice(-config.train.averageCheckpoints);
@@ -106,7 +106,7 @@ async function takeBest(run: TranslationRun): Promise<LoadedCheckpoint> {
     const { metric } = await scoreValidation(run);
     const { step, state } = loaded.at(-1)!;
     if (comm.rank === 0) await saveAverage(directory, { step, state, tensors: { parameters: mean }, metric: metric!, files: { 'tokenizer.json': tokenizerToJson(tokenizer) } });
-    if (ranks.experts.size > 1) await comm.barrier(); // what the first wrote, all read
+    await comm.barrier(); // what the first wrote, all read
   }
   const best = await findBest(directory);
   const checkpoint = best ? await store.load(best) : await store.loadLatest();
@@ -114,10 +114,11 @@ async function takeBest(run: TranslationRun): Promise<LoadedCheckpoint> {
   return checkpoint;
 }
 
-async function translateTest({ plan: { config }, stream, model: { lines }, data: { dataset }, stop }: TranslationRun): Promise<TranslatedPairs | null> {
+async function translateTest({ plan: { config }, ranks, stream, model: { lines }, data: { dataset }, stop }: TranslationRun): Promise<TranslatedPairs | null> {
   const line = progressLine(stream, `Translating the test pairs, beam ${config.decoding.beam}`);
   const pairs = await translatePairs({
-    lines, dataset, split: 'test', pairs: config.train.scoredPairs, ...config.decoding, onProgress: line.update, stopped: () => stop.requested,
+    lines, dataset, split: 'test', pairs: config.train.scoredPairs, ...config.decoding, onProgress: line.update, ...sharedBy(ranks, () => stop.requested),
+    stopped: () => (ranks.experts.size > 1 ? stop.requested : stop.abortSignal.aborted), // ranks that translate batches of their own ask for themselves
   });
   line.done();
   return pairs;

@@ -21,4 +21,4 @@ export interface TranslationTraining extends TaskModel<ParallelBatch> {
 export type TranslationRun = TrainingRun<Config, TranslationData, TranslationTraining>;
 
 /** What scoring and translating need of one. */
-export type ScoredRun = Pick<TranslationRun, 'plan' | 'device' | 'data' | 'model'>;
+export type ScoredRun = Pick<TranslationRun, 'plan' | 'ranks' | 'device' | 'data' | 'model'>;

@@ -2,8 +2,9 @@
 // meanwhile, as when translating.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { collectTensors, type Engine, type FloatDType, type ForwardContext, type Parameters } from '@xmoe/core';
-import { type DecodingOptions, type LineTranslator, routingReader, translateTexts, uploadBatch, type XMoETranslator } from '@xmoe/models';
-import { evaluationBatches, type ParallelDataset, type SplitName } from '@xmoe/text';
+import { oneGroup, shareOut, SoloComm, type RankGroups } from '@xmoe/distributed';
+import { type DecodingOptions, type LineTranslator, type ShareBatches, routingReader, translateTexts, uploadBatch, type XMoETranslator } from '@xmoe/models';
+import { evaluationBatches, type ParallelBatch, type ParallelDataset, type SplitName } from '@xmoe/text';
 import { mergeRouting, type LayerRouting, type RoutingByLayer } from '@xmoe/train';
 import type { Evaluation } from '@xmoe/train/node';
 import type { RoutingTrace } from '@xmoe/moe';
@@ -20,8 +21,10 @@ export interface LossOptions {
   computeDType: FloatDType;
   /** Reads a layer's trace. */
   summarizeTrace(trace: RoutingTrace): Promise<LayerRouting>;
-  /** Asked between batches; true ends it with what there is. */
+  /** Asked between batches; true ends it with what there is. Of several ranks, they all say the same. */
   stopped?: () => boolean;
+  /** That score together, each some of the batches; all of them call this. Default: this process alone. */
+  ranks?: RankGroups;
 }
 
 export interface LossResult {
@@ -33,26 +36,38 @@ export interface LossResult {
 
 const BATCH_TOKENS = 4096;
 
-/** The loss of every pair of a split, longer ones than training takes as well. */
+/** What one batch of pairs says. */
+interface ScoredBatch {
+  /** Mean nats per target token; as text, which has NaN, and exact. */
+  loss: string;
+  targets: number;
+  routing: { layer: string; summary: LayerRouting }[];
+}
+
+/** The loss of every pair of a split, longer ones than training takes as well, on all ranks with the same result. */
 export async function referenceLoss(options: LossOptions): Promise<LossResult> {
-  const { engine, model, parameters, dataset, computeDType } = options;
+  const { engine, model, parameters, dataset, computeDType, ranks = oneGroup(new SoloComm()), stopped } = options;
   const split = dataset.split(options.split);
   const context: ForwardContext = { training: false, key: null, computeDType, tokenIds: null, mask: null, collect: 'statistics' };
-  let [loss, targets] = [0, 0];
-  const routing = new Map<string, LayerRouting[]>();
-  for (const batch of evaluationBatches({ split, tokens: dataset.tokens, maxTokens: Math.max(BATCH_TOKENS, longestPair(split)) })) {
+  const score = async (batch: ParallelBatch): Promise<ScoredBatch> => {
     await nextTurn(); // lets signals in: a backend on the CPU never waits by itself
-    if (options.stopped?.()) break;
     const device = uploadBatch(engine, batch, model.config.vocabularySize);
     const { crossEntropy, traces, rest } = engine.scope(() => {
       const { crossEntropy: mean, traces: all, ...others } = model.loss(parameters, device, context);
       return { crossEntropy: mean, traces: all, rest: others };
     });
-    loss += (await crossEntropy.item()) * batch.targetTokens;
-    targets += batch.targetTokens;
-    for (const { layer, trace } of traces) routing.set(layer, [...(routing.get(layer) ?? []), await options.summarizeTrace(trace)]);
+    const loss = String(await crossEntropy.item());
+    const routing: ScoredBatch['routing'] = [];
+    for (const { layer, trace } of traces) routing.push({ layer, summary: await options.summarizeTrace(trace) });
     for (const tensor of collectTensors([device, crossEntropy, traces, rest])) tensor.dispose();
-  }
+    return { loss, targets: batch.targetTokens, routing };
+  };
+  const batches = evaluationBatches({ split, tokens: dataset.tokens, maxTokens: Math.max(BATCH_TOKENS, longestPair(split)) });
+  const all = await shareOut(ranks.world, batches, score, { isTogether: ranks.experts.size > 1, ...(stopped ? { stopped } : {}) });
+  const targets = all.reduce((sum, batch) => sum + batch.targets, 0);
+  const loss = all.reduce((sum, batch) => sum + Number(batch.loss) * batch.targets, 0);
+  const routing = new Map<string, LayerRouting[]>();
+  for (const { layer, summary } of all.flatMap((batch) => batch.routing)) routing.set(layer, [...(routing.get(layer) ?? []), summary]);
   return { loss: loss / targets, targets, routing: [...routing].map(([layer, all]) => ({ layer, summary: mergeRouting(all) })) };
 }
 
@@ -84,13 +99,21 @@ export async function translatePairs({ lines, dataset, split, pairs, ...options 
   return hypotheses && { sources, references: texts.map(({ target }) => target), hypotheses };
 }
 
-/** Scores the parameters as they are on the validation split, with nothing dropped, greedily. */
-export async function scoreValidation({ plan: { config }, device: { engine }, data: { dataset }, model: { dropless, parameters, lines } }: ScoredRun): Promise<Evaluation> {
+/**
+ * How ranks share out the batches of a translation: each its own, where each holds all experts. Where experts are spread over them, a position of one
+ * is a position of all: they translate the same. `stopped`: asked before each round, on all ranks alike.
+ */
+export function sharedBy({ world, experts }: RankGroups, stopped?: () => boolean): { share?: ShareBatches } {
+  return world.size === 1 || experts.size > 1 ? {} : { share: (batches, work) => shareOut(world, batches, work, stopped ? { stopped } : {}) };
+}
+
+/** Scores the parameters as they are on the validation split, with nothing dropped, greedily; called by all ranks. */
+export async function scoreValidation({ plan: { config }, ranks, device: { engine }, data: { dataset }, model: { dropless, parameters, lines } }: ScoredRun): Promise<Evaluation> {
   const { train, decoding } = config;
   const { loss } = await referenceLoss({
-    engine, model: dropless, parameters, dataset, split: 'validation', computeDType: train.precision, summarizeTrace: routingReader(config, 1),
+    engine, model: dropless, parameters, dataset, split: 'validation', computeDType: train.precision, summarizeTrace: routingReader(config, 1), ranks,
   });
-  const pairs = await translatePairs({ lines, dataset, split: 'validation', pairs: train.evalPairs, ...decoding, beam: 1 });
+  const pairs = await translatePairs({ lines, dataset, split: 'validation', pairs: train.evalPairs, ...decoding, beam: 1, ...sharedBy(ranks) });
   const { bleu, chrf } = scoreTranslations(pairs!.hypotheses, pairs!.references, bleuTokenizerOf(config));
   const metric = { loss, bleu: -bleu.score, chrf: -chrf.score }[train.bestBy];
   return { loss, perplexity: Math.exp(loss), scores: { bleu: bleu.score, chrf: chrf.score }, metric };

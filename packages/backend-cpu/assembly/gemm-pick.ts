@@ -176,18 +176,16 @@ function copySixteen(
   }
 }
 
-/** sums [columns] = Σ over the K steps of packed panels of B, or added to what is there; in ascending order. */
+/** sums [columns] = Σ over the K steps of packed panels of B, or of what is there and these: one after another, so that the bits are those of any cut into slices. */
 function sumPanels(panels: usize, K: i32, columns: i32, sums: usize, accumulate: bool): void {
   for (let column = 0; column < columns; column += 4) {
     let from = placeOf(column, K, TILE_COLUMNS, panels);
-    let sum = f32x4.splat(0);
-    for (let k = K; k > 0; k--, from += TILE_COLUMNS << 2) sum = f32x4.add(sum, v128.load(from));
     const to = sums + (<usize>column << 2);
     const count = min(4, columns - column);
-    if (count === 4) {
-      v128.store(to, accumulate ? f32x4.add(v128.load(to), sum) : sum);
-    } else {
-      storeTail(to, count, accumulate ? f32x4.add(loadTail(to, count, sum), sum) : sum);
-    }
+    let sum = f32x4.splat(0);
+    if (accumulate) sum = count === 4 ? v128.load(to) : loadTail(to, count, sum);
+    for (let k = K; k > 0; k--, from += TILE_COLUMNS << 2) sum = f32x4.add(sum, v128.load(from));
+    if (count === 4) v128.store(to, sum);
+    else storeTail(to, count, sum);
   }
 }

@@ -60,6 +60,24 @@ describe('experts', () => {
     ))).toBeLessThan(2e-5);
   });
 
+  it('gradients of biases have the bits of one sum in the order of the rows, however the rows are cut', () => {
+    const [R, D, S] = [900, 20, 24]; // more rows than a slice or a block of experts holds
+    const rows = Array.from({ length: R }, (_, row) => row);
+    const [weights, dy] = [randoms(R, 3), randoms(R * D, 7)].map((numbers) => Float32Array.from(numbers)) as [Float32Array, Float32Array];
+    const given = {
+      x: input([R, D], 1), pre: input([R, S], 2), weights: input([R, 1], weights), w1: input([1, D, S], 4), w2: input([1, S, D], 5), b2: input([1, D], 6), dy: input([R, D], dy),
+      rowToken: input([R], rows, 'int32'), rowClaim: input([R], rows, 'int32'), claimRow: input([R, 1], rows, 'int32'), offsets: input([2], [0, R], 'int32'),
+      rowGradients: output([R, D]), dWeights: output([R, 1]), dw1: output([1, D, S]), db1: output([1, S]), dw2: output([1, S, D]), db2: output([1, D]), alone: output([1, D]), dw: output([1, D, D]),
+    };
+    const sum = new Float32Array(D);
+    for (const row of rows) for (let i = 0; i < D; i++) sum[i]! += Math.fround(weights[row]! * dy[row * D + i]!);
+    const found = rig.outputs(given, (k, { rowGradients, dWeights, dw1, db1, dw2, db2, alone, dw, ...o }) => {
+      k.expertsBackward({ ...o, rowSelf: null }, { rowGradients, dWeights, dw1, db1, dw2, db2 }, { activation: 'relu' });
+      k.groupedLinearWeightGrad({ x: o.x, xRows: null, dy: o.dy, dyRows: o.rowToken, scale: o.weights, offsets: o.offsets }, { dw, dbias: alone });
+    });
+    for (const { alone, db2 } of found) expect([alone, db2]).toEqual([sum, sum]);
+  });
+
   it('expertsForward and expertsBackward take any rows and widths', () => {
     fc.assert(fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 4 }), width, width, activation, seed, (T, K, S, D, kind, s) => {
       const claims = hostPermutation([s, 1], T * K);

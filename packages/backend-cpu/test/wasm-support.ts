@@ -44,6 +44,8 @@ function outputsOf<Names extends string>(backend: Backend, given: Record<Names, 
 export interface Rig {
   /** The largest |compiled − plain| / (1 + |plain|) over all outputs of both variants; NaN where only one is. */
   error<Names extends string>(given: Record<Names, Given>, call: Call<Names>): number;
+  /** The outputs of both variants. */
+  outputs<Names extends string>(given: Record<Names, Given>, call: Call<Names>): Record<string, TensorData>[];
   /** Whether 1, 2 and 5 threads give the same bits. */
   ignoresThreads<Names extends string>(given: Record<Names, Given>, call: Call<Names>): boolean;
   dispose(): void;
@@ -58,6 +60,7 @@ export async function createRig(): Promise<Rig> {
       const wanted = outputsOf(plain, given, call);
       return Math.max(...variants.map((backend) => distanceOf(outputsOf(backend, given, call), wanted)));
     },
+    outputs: (given, call) => variants.map((backend) => outputsOf(backend, given, call)),
     ignoresThreads(given, call) {
       const results = [variants[0], ...teams].map((backend) => JSON.stringify(bitsOf(outputsOf(backend, given, call))));
       return results.every((result) => result === results[0]);

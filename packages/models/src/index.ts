@@ -27,5 +27,5 @@ export { createTranslationTrainer } from './translation/translation-trainer.js';
 export { coActivationOrder, hiddenActivations } from './weights/co-activation.js';
 export { fitStates, fitWeights, type UnitOrders } from './weights/fit-weights.js';
 export {
-  createTranslator, longestSequence, sourceLimits, type DecodingOptions, type SourceLimits, type Translator, type TranslatorOptions,
+  createTranslator, longestSequence, sourceLimits, type DecodingOptions, type ShareBatches, type SourceLimits, type Translator, type TranslatorOptions,
 } from './translation/translator.js';

@@ -92,8 +92,8 @@ export interface Task<Config extends TaskConfig, Data extends TaskData, Model ex
   /** What scores the parameters as they are, called by all ranks at once; undefined without a split for it. */
   validate(run: Pick<TrainingRun<Config, Data, Model>, 'plan' | 'ranks' | 'device' | 'data' | 'model'>): (() => Promise<Evaluation>) | undefined;
   /**
-   * Evaluates and reports a completed run. Null when a signal ended that: nothing is written then. Called by all ranks where experts are spread over
-   * them: the others compute with the first, write nothing and return null.
+   * Evaluates and reports a completed run. Null when a signal ended that: nothing is written then. Called by all ranks: the others compute with
+   * the first, write nothing and return null.
    */
   finish(run: TrainingRun<Config, Data, Model>, outcome: RunOutcome): Promise<Finished | null>;
 }

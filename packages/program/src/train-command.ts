@@ -1,6 +1,6 @@
 // start, demo and train of every program: one run from configuration to closing text. --dry-run only counts.
 import type { XMoEError } from '@xmoe/core';
-import { anyNow, byFirst, type Comm } from '@xmoe/distributed';
+import { anyNow, type Comm } from '@xmoe/distributed';
 import type { Command } from 'commander';
 import type { BackendOpener } from './device.js';
 import { openTraining, type TrainingPlace, type TrainingRun } from './open-training.js';
@@ -52,14 +52,14 @@ interface Ended {
   problem?: XMoEError;
 }
 
-/** Trains, and the first rank evaluates and reports while the others wait, or evaluate with it where it needs their experts. */
+/** Trains, evaluates on all ranks together, and reports on the first. */
 async function trainOnRanks<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host>(
   plan: TrainingPlan<Config>, task: Task<Config, Data, Model, Host>, place: TrainingPlace & { comm: Comm },
 ): Promise<Ended> {
   await using run = await openTraining(plan, task, place);
   const outcome = await run.train();
   const finish = async (as: typeof run): Promise<Finished | null> => (outcome.completed && !as.stop.requested ? task.finish(as, outcome) : null);
-  const finished = run.ranks.experts.size > 1 ? await finish(stoppedTogether(run)) : await byFirst(place.comm, () => finish(run));
+  const finished = await finish(run.comm.size > 1 ? stoppedTogether(run) : run);
   const { steps } = plan.config.train;
   return {
     exitCode: run.stop.exitCode,

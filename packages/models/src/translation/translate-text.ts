@@ -100,7 +100,7 @@ export function createLineTranslator({ translator, tokenizer, tokens, languages,
     async translate(lines, options) {
       const numbers = lines.flatMap(({ number, parts }) => parts.map((_, part) => [number, part] as const));
       const found = await translator.translate(lines.flatMap(({ parts }) => parts), { ...options, numbers });
-      if (options.stopped?.()) return [];
+      if (found.length < numbers.length) return [];
       let next = 0;
       return lines.map(({ parts: { length } }) => joined(found.slice(next, (next += length))));
     },
@@ -116,7 +116,7 @@ export async function translateTexts(lines: LineTranslator, texts: readonly stri
   const { lines: read, refused } = lines.read(texts, 1, nameOf);
   if (refused) throw refused;
   const translated = await lines.translate(read, options);
-  return options.stopped?.() ? null : translated.map(([best]) => best?.text ?? '');
+  return translated.length < read.length ? null : translated.map(([best]) => best?.text ?? '');
 }
 
 /** The text of a hypothesis, on one line. */

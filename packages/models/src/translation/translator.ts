@@ -20,7 +20,11 @@ export interface DecodingOptions extends Omit<DecodingConfig, 'threshold'> {
   onProgress?: (share: number) => void;
   /** Asked between positions; true ends it with an empty result. */
   stopped?: () => boolean;
+  /** Does the work of each batch, e.g. each on one of several ranks, and gives what came of it in their order. Default: here, one after another. */
+  share?: ShareBatches;
 }
+
+export type ShareBatches = <Batch, Result>(batches: readonly Batch[], work: (batch: Batch) => Promise<Result>) => Promise<Result[]>;
 
 export interface Translator {
   /**
@@ -48,7 +52,7 @@ export function createTranslator({ engine, config, model, parameters, tokens }: 
   const computeDType: FloatDType = config.train.precision;
   const limit = longestTarget(config);
 
-  const translateBatch = async (rows: readonly Row[], options: DecodingOptions): Promise<Hypothesis[][]> => {
+  const translateBatch = async ({ rows }: Batch, options: DecodingOptions): Promise<Hypothesis[][]> => {
     const sources = rows.map(({ ids }) => ids);
     const source = uploadSources(engine, sources, tokens.padding, model.config.vocabularySize);
     const rule: LengthRule = { ratio: options.maxLengthRatio, extra: options.maxLengthExtra, limit };
@@ -78,17 +82,19 @@ export function createTranslator({ engine, config, model, parameters, tokens }: 
     async translate(sources, options) {
       const results = sources.map((): Hypothesis[] => []);
       const rows = rowsOf(sources, options);
-      let done = 0;
-      try {
-        for (const batch of batchesByLength(rows, Math.floor(BATCH_PLACES / (options.sampling ? 1 : options.beam)))) {
-          const found = await translateBatch(batch, options);
-          batch.forEach(({ index }, row) => results[index]!.push(...found[row]!));
-          options.onProgress?.((done += batch.length) / rows.length);
+      const batches = batchesByLength(rows, Math.floor(BATCH_PLACES / (options.sampling ? 1 : options.beam)));
+      const found = await (options.share ?? inTurn)(batches, async (batch) => {
+        try {
+          const hypotheses = await translateBatch(batch, options);
+          options.onProgress?.((batch.before + batch.rows.length) / rows.length);
+          return hypotheses;
+        } catch (error) {
+          if (error instanceof Stopped) return null; // what others share has to be told, too
+          throw error;
         }
-      } catch (error) {
-        if (error instanceof Stopped) return [];
-        throw error;
-      }
+      });
+      if (found.length < batches.length || found.includes(null)) return [];
+      batches.forEach((batch, at) => batch.rows.forEach(({ index }, row) => results[index]!.push(...found[at]![row]!)));
       return results;
     },
   };
@@ -134,13 +140,29 @@ function rowsOf(sources: readonly Int32Array[], { sampling, nBest = 1, numbers }
   });
 }
 
+interface Batch {
+  readonly rows: Row[];
+  /** How many rows are in the batches before it. */
+  readonly before: number;
+}
+
 /** Rows in batches of similar lengths, longest first, of at most `places` places each; the rows of a source stay in order. */
-function batchesByLength(rows: readonly Row[], places: number): Row[][] {
-  const batches: Row[][] = [];
-  for (const row of [...rows].sort((a, b) => b.ids.length - a.ids.length)) {
+function batchesByLength(rows: readonly Row[], places: number): Batch[] {
+  const batches: Batch[] = [];
+  for (const [before, row] of [...rows].sort((a, b) => b.ids.length - a.ids.length).entries()) {
     const batch = batches.at(-1);
-    if (batch && (batch.length + 1) * batch[0]!.ids.length <= places) batch.push(row);
-    else batches.push([row]);
+    if (batch && (batch.rows.length + 1) * batch.rows[0]!.ids.length <= places) batch.rows.push(row);
+    else batches.push({ rows: [row], before });
   }
   return batches;
+}
+
+/** Until one is stopped. */
+async function inTurn<Item, Result>(items: readonly Item[], work: (item: Item) => Promise<Result>): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const item of items) {
+    results.push(await work(item));
+    if (results.at(-1) === null) break;
+  }
+  return results;
 }
