@@ -1,5 +1,6 @@
 // The checkpoints of one run: save as a unit, list, load the latest valid one, keep the last K and the best. Knows
 // nothing of models: tensors by group, and a JSON state. The lock of the run directory is run-lock.ts.
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
@@ -96,6 +97,7 @@ export function createCheckpointStore(options: CheckpointStoreOptions): Checkpoi
 
   const find = async (): Promise<FoundCheckpoint[]> =>
     (await findCheckpoints(directory)).map((found) => (damaged.has(found.name) ? { ...found, entry: undefined } : found));
+  const newestBut = async (tried: ReadonlySet<string>) => (await findCheckpoints(directory)).findLast(({ name }) => !tried.has(name));
   const list = async () => (await find()).flatMap(({ entry }) => entry ?? []);
 
   async function save(request: SaveRequest): Promise<CheckpointEntry> {
@@ -121,16 +123,19 @@ export function createCheckpointStore(options: CheckpointStoreOptions): Checkpoi
   }
 
   async function latest<Opened>(open: (path: string) => Promise<Opened>): Promise<Opened> {
-    const all = await findCheckpoints(directory);
-    for (const { name, path } of all.reverse()) {
+    const tried = new Set<string>();
+    // Looked for each time: a run that goes on removes old ones while they are read, and has newer ones then.
+    for (let next = await newestBut(tried); next; next = await newestBut(tried)) {
+      tried.add(next.name);
       try {
-        return await open(path);
+        return await open(next.path);
       } catch (error) {
-        damaged.add(name);
-        warn(`checkpoint ${path} is skipped: ${(error as Error).message}`);
+        if (!existsSync(next.path)) continue;
+        damaged.add(next.name);
+        warn(`checkpoint ${next.path} is skipped: ${(error as Error).message}`);
       }
     }
-    const found = all.length === 0 ? 'holds no checkpoint' : `holds no valid checkpoint: all ${all.length} are damaged`;
+    const found = tried.size === 0 ? 'holds no checkpoint' : `holds no valid checkpoint: all ${tried.size} are damaged`;
     throw new XMoEError('checkpoint', `${directory} ${found}`, { hint: 'start a new run, or name another directory' });
   }
 
