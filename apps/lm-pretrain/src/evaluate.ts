@@ -5,7 +5,7 @@ import { oneGroup, shareOut, SoloComm, type RankGroups } from '@xmoe/distributed
 import type { XMoELanguageModel } from '@xmoe/models';
 import { checkIds } from '@xmoe/nn';
 import { bitsPerByte, evaluationWindows, type EvaluationBatch, type Tokenizer, type TokenSplit } from '@xmoe/text';
-import { mergeRouting, type LayerRouting } from '@xmoe/train';
+import { mergeByLayer, type LayerRouting } from '@xmoe/train';
 import type { RoutingTrace } from '@xmoe/moe';
 
 export interface EvaluationResult {
@@ -61,15 +61,13 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
   const score = createScore(options);
   const all = await shareOut(ranks.world, batches, score, { isTogether: ranks.experts.size > 1, ...(stopped ? { stopped } : {}) });
   const [loss, tokens, bytes] = (['loss', 'tokens', 'bytes'] as const).map((figure) => all.reduce((sum, batch) => sum + Number(batch[figure]), 0)) as [number, number, number];
-  const routing = new Map<string, LayerRouting[]>();
-  for (const { layer, summary } of all.flatMap((batch) => batch.routing)) routing.set(layer, [...(routing.get(layer) ?? []), summary]);
   return {
     loss: loss / tokens,
     perplexity: Math.exp(loss / tokens),
     bitsPerByte: bitsPerByte(loss, bytes),
     tokens,
     bytes,
-    routing: [...routing].map(([layer, summaries]) => ({ layer, summary: mergeRouting(summaries) })),
+    routing: mergeByLayer(all.map((batch) => batch.routing)),
   };
 }
 

@@ -5,7 +5,7 @@ import { collectTensors, type Engine, type FloatDType, type ForwardContext, type
 import { oneGroup, shareOut, SoloComm, type RankGroups } from '@xmoe/distributed';
 import { type DecodingOptions, type LineTranslator, type ShareBatches, routingReader, translateTexts, uploadBatch, type XMoETranslator } from '@xmoe/models';
 import { evaluationBatches, type ParallelBatch, type ParallelDataset, type SplitName } from '@xmoe/text';
-import { mergeRouting, type LayerRouting, type RoutingByLayer } from '@xmoe/train';
+import { mergeByLayer, type LayerRouting, type RoutingByLayer } from '@xmoe/train';
 import type { Evaluation } from '@xmoe/train/node';
 import type { RoutingTrace } from '@xmoe/moe';
 import { bleuTokenizerOf, scoreTranslations } from './scores.js';
@@ -66,9 +66,7 @@ export async function referenceLoss(options: LossOptions): Promise<LossResult> {
   const all = await shareOut(ranks.world, batches, score, { isTogether: ranks.experts.size > 1, ...(stopped ? { stopped } : {}) });
   const targets = all.reduce((sum, batch) => sum + batch.targets, 0);
   const loss = all.reduce((sum, batch) => sum + Number(batch.loss) * batch.targets, 0);
-  const routing = new Map<string, LayerRouting[]>();
-  for (const { layer, summary } of all.flatMap((batch) => batch.routing)) routing.set(layer, [...(routing.get(layer) ?? []), summary]);
-  return { loss: loss / targets, targets, routing: [...routing].map(([layer, all]) => ({ layer, summary: mergeRouting(all) })) };
+  return { loss: loss / targets, targets, routing: mergeByLayer(all.map((batch) => batch.routing)) };
 }
 
 function longestPair({ sourceLengths, targetLengths }: { sourceLengths: Uint32Array; targetLengths: Uint32Array }): number {

@@ -13,7 +13,7 @@ export type { Histogram } from './metrics/event-message.js';
 export { formatCompact, formatDuration, formatShare } from './metrics/format.js';
 export type { EvaluationRow, MetricsRow, RoutingRow, StepRow } from './metrics/rows.js';
 export { createSmoother, createThroughputMeter, type ThroughputMeter } from './metrics/throughput.js';
-export { mergeRouting, type LayerRouting, type RoutingByLayer } from './trainer/layer-routing.js';
+export { mergeByLayer, mergeRouting, type LayerRouting, type RoutingByLayer } from './trainer/layer-routing.js';
 export { requirePrecision } from './trainer/precision.js';
 export { loadParameters, type RestorableTensor, type TrainedTensor, type TrainedTensors, type TrainerState, type TrainerTensors } from './trainer/trainer-state.js';
 export type { Reduction } from './trainer/reduction.js';

@@ -69,3 +69,14 @@ function addLists(lists: readonly (readonly number[])[]): number[] {
   const length = Math.max(...lists.map((list) => list.length));
   return Array.from({ length }, (_, place) => lists.reduce((sum, list) => sum + (list[place] ?? 0), 0));
 }
+
+/** One summary of each layer, of those of several batches; layers in the order in which they first come. */
+export function mergeByLayer(batches: readonly RoutingByLayer[]): RoutingByLayer {
+  const byLayer = new Map<string, LayerRouting[]>();
+  for (const { layer, summary } of batches.flat()) {
+    const summaries = byLayer.get(layer);
+    if (summaries) summaries.push(summary);
+    else byLayer.set(layer, [summary]);
+  }
+  return [...byLayer].map(([layer, summaries]) => ({ layer, summary: mergeRouting(summaries) }));
+}

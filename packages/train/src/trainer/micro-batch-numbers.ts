@@ -2,7 +2,7 @@
 // for any number of ranks.
 import type { Tensor } from '@xmoe/core';
 import { gatherValues, type Comm } from '@xmoe/distributed';
-import { mergeRouting, readTraces, type LayerRouting, type RoutingByLayer } from './layer-routing.js';
+import { mergeByLayer, readTraces, type LayerRouting, type RoutingByLayer } from './layer-routing.js';
 import type { UpdateResult } from './update.js';
 
 export interface UpdateNumbers {
@@ -53,7 +53,5 @@ async function gatherFigures(comm: Comm, figures: readonly number[], most: numbe
 async function gatherRouting<Trace>(comm: Comm, { parts, order }: Pick<UpdateResult<Trace>, 'parts' | 'order'>, summarizeTrace: (trace: Trace) => Promise<LayerRouting>): Promise<RoutingByLayer> {
   const byPart = await readTraces(parts, summarizeTrace);
   const all = comm.size === 1 ? byPart : (await gatherValues(comm, byPart)).flat();
-  const byLayer = new Map<string, LayerRouting[]>();
-  for (const { layer, summary } of inOrder(all, order).flat()) byLayer.set(layer, [...(byLayer.get(layer) ?? []), summary]);
-  return [...byLayer].map(([layer, summaries]) => ({ layer, summary: mergeRouting(summaries) }));
+  return mergeByLayer(inOrder(all, order));
 }
