@@ -6,6 +6,7 @@ import { join, relative, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { readJson } from './lib/repository.mjs';
+import { missingFiles } from './prepack.mjs';
 
 const slashes = (path) => path.split(sep).join('/');
 
@@ -21,6 +22,10 @@ const programsOf = ({ bin = {} }) => Object.fromEntries(Object.values(bin).map((
 
 /** Private packages whose code becomes part of this one. */
 const takenIn = ({ devDependencies = {} }) => Object.keys(devDependencies).filter((name) => name.startsWith('@xmoe/'));
+
+/** Packages of ours whose built declarations those of this one are derived from. */
+const dependenciesOf = ({ dependencies = {}, peerDependencies = {}, devDependencies = {} }) =>
+  Object.keys({ ...dependencies, ...peerDependencies, ...devDependencies }).filter((name) => name.startsWith('@xmoe/'));
 
 /** Every other package stays a module of its own for the user's bundler, whether or not the manifest names it. */
 function externalPackages(taken) {
@@ -43,12 +48,21 @@ async function buildJavaScript(manifest, folder) {
   return Object.keys(metafile.outputs).map((file) => slashes(relative(folder, file)));
 }
 
+/** What declarations are derived from must be there, or they would be `any` without a word. */
+function requireDeclarations(manifest) {
+  for (const name of dependenciesOf(manifest)) {
+    const missing = missingFiles(join('node_modules', name)).filter((file) => file.endsWith('.d.ts'));
+    if (missing.length > 0) throw new Error(`${name} has no ${missing.join(', ')}: build it first (npm run build builds all)`);
+  }
+}
+
+/** Other packages are read as they were built, not their sources again, and nothing is checked: that is the type-check's. */
 async function buildDeclarations(manifest, folder) {
   // Loaded late: it is most of what a build without declarations would wait for.
   const { build: bundle } = await import('tsup');
   await bundle({
-    entry: librariesOf(manifest), outDir: folder, format: ['esm'], dts: { only: true }, config: false, silent: true,
-    skipNodeModulesBundle: true, noExternal: takenIn(manifest), external: [/^node:/],
+    entry: librariesOf(manifest), outDir: folder, format: ['esm'], dts: { only: true, compilerOptions: { customConditions: [], noCheck: true } },
+    config: false, silent: true, skipNodeModulesBundle: true, noExternal: takenIn(manifest), external: [/^node:/],
   });
 }
 
@@ -66,6 +80,7 @@ const made = await buildJavaScript(manifest, out);
 removeOthers(out, made, (name) => !name.endsWith('.d.ts'));
 if (types && !manifest.private) {
   const declared = Object.keys(librariesOf(manifest)).map((name) => `${name}.d.ts`);
+  requireDeclarations(manifest);
   removeOthers(out, [], (name) => name.endsWith('.d.ts'));
   await buildDeclarations(manifest, out);
   for (const name of declared) if (!readdirSync(out).includes(name)) throw new Error(`${name} was not made`);

@@ -50,6 +50,20 @@ describe('a build', () => {
     expect(readFileSync(dist('index.d.ts'), 'utf8')).toContain('second');
     expect(existsSync(dist('old.d.ts'))).toBe(false);
   });
+
+  it('with declarations is refused where a package that they are derived from has none', async () => {
+    const [manifest, below] = [join(directory, 'package.json'), join(directory, 'node_modules', '@xmoe', 'below')];
+    const before = readFileSync(manifest, 'utf8');
+    mkdirSync(below, { recursive: true });
+    writeFileSync(join(below, 'package.json'), JSON.stringify({ name: '@xmoe/below', exports: { '.': { types: './dist/index.d.ts', default: './dist/index.js' } } }));
+    writeFileSync(manifest, JSON.stringify({ ...JSON.parse(before), dependencies: { '@xmoe/below': '1.0.0' } }));
+    const { code, output } = await capture(process.execPath, [join(root, 'scripts', 'build-package.mjs'), '--types'], { cwd: directory });
+    writeFileSync(manifest, before);
+    rmSync(join(directory, 'node_modules'), { recursive: true });
+    expect(output).toContain('@xmoe/below has no ./dist/index.d.ts: build it first');
+    expect(code).toBe(1);
+    expect(readFileSync(dist('index.d.ts'), 'utf8')).toContain('second');
+  });
 });
 
 describe('packing', () => {

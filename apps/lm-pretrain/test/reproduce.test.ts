@@ -12,6 +12,7 @@ const path = temporaryFolder();
 describe('the experiments', () => {
   it.each(SCALES.map(({ name }) => name))('are valid configurations at scale %s, with equal FLOPs in the arms of Table 1', (scale) => {
     const experiments = languageSuite.experiments(scale, {});
+    expect(experiments.map(({ name }) => name)).toEqual(languageSuite.names);
     const [first] = experiments.find(({ name }) => name === 'table1')!.groups;
     const costs = first!.rows.map(({ arm }) => languageSuite.flopsOf(arm.config));
     // Equal but for the gate.

@@ -49,6 +49,7 @@ function scaleOf(name: string): Scale {
 export const languageSuite: ExperimentSuite = {
   program: PROGRAM,
   scales: SCALES.map(({ name }) => name),
+  names: ['table1', 'table2', 'split', 'figure1', 'figure4', 'figure5', 'figure7', 'figure8', 'confounds', 'routers'],
   experiments(name, change) {
     const scale = scaleOf(name);
     const settings = settingsOf(scale, change);

@@ -100,6 +100,7 @@ export const translationSuite: ExperimentSuite = {
   program: PROGRAM,
   scales: SCALES.map(({ name }) => name),
   scoredByTraining: true,
+  names: ['table3'],
   experiments: (name, change) => [table3(scaleOf(name), change)],
   backendOf: (name) => scaleOf(name).backend,
   quality: QUALITY,

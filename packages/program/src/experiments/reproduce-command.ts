@@ -17,7 +17,7 @@ import type { ExperimentSuite, ReproduceOptions } from './suite.js';
 import { writeReport } from './write-report.js';
 
 /** The names that the command takes. */
-export const experimentNames = (suite: ExperimentSuite): string[] => [...suite.experiments(suite.scales[0]!, {}).map(({ name }) => name), 'all'];
+export const experimentNames = (suite: ExperimentSuite): string[] => [...suite.names, 'all'];
 
 /** @throws XMoEError what is wrong with the names or the folder, and what ended a run for another reason than its own numbers */
 export async function reproduceCommand(terminal: Terminal, suite: ExperimentSuite, names: readonly string[], options: ReproduceOptions): Promise<void> {

@@ -7,6 +7,8 @@ export interface ExperimentSuite {
   /** Its name on the command line. */
   readonly program: string;
   readonly scales: readonly string[];
+  /** Those of {@link ExperimentSuite.experiments}, which are not made before one is asked for: every start of the program knows the names. */
+  readonly names: readonly string[];
   /** All of them at a scale, in the order in which `all` makes them. */
   experiments(scale: string, change: ScaleChange): readonly Experiment[];
   /** Its runs end with all figures: nothing is to be evaluated by `sweep`. Default false. */

@@ -22,7 +22,7 @@ export function toyExperiments(): Experiment[] {
 }
 
 export const toySuite: ExperimentSuite = {
-  program: 'toy', scales: ['tiny', 'large'], experiments: toyExperiments, backendOf: () => 'cpu', quality: QUALITY,
+  program: 'toy', scales: ['tiny', 'large'], names: ['one', 'two'], experiments: toyExperiments, backendOf: () => 'cpu', quality: QUALITY,
   columns: [{ key: 'seconds', title: 'seconds', meaning: 'time', digits: 1 }],
   flopsOf: () => 100, flopsPerToken: () => 1, trainingFigures: () => ({ seconds: 2 }), notes: () => ['Not the paper’s size.'],
 };

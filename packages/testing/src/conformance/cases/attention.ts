@@ -41,6 +41,8 @@ const MORE: readonly Variant[] = [
   { note: 'scores near 3e7', B: 1, heads: 1, Tq: 19, Tk: 19, D: 64, common: 2048 },
   { note: 'NaN behind the mask', B: 2, heads: 2, Tq: 7, Tk: 13, D: 8, masked: true, dropoutRate: 0.1, hiddenIsNaN: true },
   { note: 'NaN behind the mask, odd', B: 2, heads: 1, Tq: 5, Tk: 7, D: 3, causal: true, masked: true, hiddenIsNaN: true },
+  { note: 'one query', B: 3, heads: 2, Tq: 1, Tk: 21, D: 24, masked: true },
+  { note: 'one query, NaN behind the mask', B: 3, heads: 2, Tq: 1, Tk: 13, D: 16, masked: true, hiddenIsNaN: true },
   { note: 'many heads', B: 257, heads: 2, Tq: 3, Tk: 5, D: 2, masked: true },
 ];
 
