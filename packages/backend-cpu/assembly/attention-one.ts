@@ -9,6 +9,30 @@ import { threadScratch } from './thread';
 /** The largest of no scores. */
 const LOWEST: f32 = -3.4028234663852886e38;
 
+/** Keys up to the last that the mask (0: none) does not hide: behind it may be room for later ones. */
+@inline
+function visibleKeys(Tk: i32, keyMask: usize): i32 {
+  if (keyMask != 0) while (Tk > 0 && load<u8>(keyMask + Tk - 1) == 0) Tk--;
+  return Tk;
+}
+
+/** Whether the mask (0: none) hides one of the keys. */
+@inline
+function hidesAny(keyMask: usize, Tk: i32): bool {
+  if (keyMask == 0) return false;
+  let j = 0;
+  for (; j + 16 <= Tk; j += 16) if (!i8x16.all_true(v128.load(keyMask + j))) return true;
+  for (; j < Tk; j++) if (load<u8>(keyMask + j) == 0) return true;
+  return false;
+}
+
+/** The first key from j on that is hidden, or that is not. */
+@inline
+function nextKey(keyMask: usize, j: i32, Tk: i32, hidden: bool): i32 {
+  while (j < Tk && (load<u8>(keyMask + j) == 0) != hidden) j++;
+  return j;
+}
+
 /** −∞ where the mask (0: none) hides a key, and up to a whole vector after the last. */
 @inline
 function hideKeys(scores: usize, Tk: i32, keyMask: usize): void {
@@ -38,17 +62,21 @@ function softmaxKeys(scores: usize, Tk: i32, stats: usize): void {
   store<f32>(stats, sum == 0 ? 0 : <f32>1 / sum, 4);
 }
 
-/** out [16 or 8 columns] = Σ_j scores[j]·values[j]. */
+/** out [16 or 8 columns] = Σ_j scores[j]·values[j], without what the mask hides: it may not be finite. */
 @inline
-function mixColumns(scores: usize, values: usize, Tk: i32, rowBytes: usize, wide: bool, out: usize): void {
+function mixColumns(scores: usize, values: usize, keyMask: usize, Tk: i32, rowBytes: usize, wide: bool, out: usize): void {
   let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0;
-  for (let j = Tk; j > 0; j--, scores += 4, values += rowBytes) {
-    const p = v128.load32_splat(scores);
-    c0 = madd(p, v128.load(values), c0);
-    c1 = madd(p, v128.load(values, 16), c1);
-    if (wide) {
-      c2 = madd(p, v128.load(values, 32), c2);
-      c3 = madd(p, v128.load(values, 48), c3);
+  for (let j = 0; j < Tk;) {
+    const from = keyMask == 0 ? 0 : nextKey(keyMask, j, Tk, false), end = keyMask == 0 ? Tk : nextKey(keyMask, from, Tk, true);
+    let score = scores + (<usize>from << 2), row = values + <usize>from * rowBytes;
+    for (j = from; j < end; j++, score += 4, row += rowBytes) {
+      const p = v128.load32_splat(score);
+      c0 = madd(p, v128.load(row), c0);
+      c1 = madd(p, v128.load(row, 16), c1);
+      if (wide) {
+        c2 = madd(p, v128.load(row, 32), c2);
+        c3 = madd(p, v128.load(row, 48), c3);
+      }
     }
   }
   v128.store(out, c0);
@@ -67,12 +95,13 @@ export function attentionOfOne(
   for (let head = begin; head < end; head++) {
     const row = <usize>head * rowBytes, keys = row * <usize>Tk;
     scaleRun(query, q + row, scale, D);
-    multiplyFew(1, Tk, D, query, 0, 4, k + keys, rowBytes, true, scores, 0);
-    hideKeys(scores, Tk, keyMask == 0 ? 0 : keyMask + (head / perBatch) * Tk);
-    softmaxKeys(scores, Tk, stats + (<usize>head << 3));
+    const ofHead = keyMask == 0 ? 0 : keyMask + (head / perBatch) * Tk, visible = visibleKeys(Tk, ofHead), mask = hidesAny(ofHead, visible) ? ofHead : 0;
+    multiplyFew(1, visible, D, query, 0, 4, k + keys, rowBytes, true, scores, 0);
+    hideKeys(scores, visible, mask);
+    softmaxKeys(scores, visible, stats + (<usize>head << 3));
     let column: usize = 0;
-    for (; column + 64 <= rowBytes; column += 64) mixColumns(scores, v + keys + column, Tk, rowBytes, true, out + row + column);
-    if (column < rowBytes) mixColumns(scores, v + keys + column, Tk, rowBytes, false, out + row + column);
+    for (; column + 64 <= rowBytes; column += 64) mixColumns(scores, v + keys + column, mask, visible, rowBytes, true, out + row + column);
+    if (column < rowBytes) mixColumns(scores, v + keys + column, mask, visible, rowBytes, false, out + row + column);
     scaleRun(out + row, out + row, load<f32>(stats + (<usize>head << 3), 4), D);
   }
 }

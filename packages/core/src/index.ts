@@ -20,7 +20,7 @@ export {
   biasActivation, ACTIVATIONS, gelu, dropout, attention, crossEntropy, linearCrossEntropy, dispatchClaims, add, subtract, multiply,
   divide, maximum, minimum, power, floorDivide, remainder, logicalAnd, logicalOr, equal, notEqual, less, lessEqual, greater, greaterEqual,
   negate, abs, sign, exp, log, sqrt, rsqrt, square, reciprocal, tanh, erf, sigmoid, relu, sin, cos, floor, ceil, logicalNot, select, cast,
-  groupedLinear, gatherRows, scatterAddRows, takeAlongLast, addAlongLast, matmul, matmulWeight, groupedMatmul, reshape, transpose, slice,
+  groupedLinear, gatherRows, scatterAddRows, addRows, takeAlongLast, addAlongLast, matmul, matmulWeight, groupedMatmul, reshape, transpose, slice,
   pad, broadcastTo, concat, softmax, logSoftmax, logSumExp, layerNorm, adamStep, assign, sumSquares, randomUniform, randomNormal, randomGumbel,
   sum, mean, max, min, argMax, argMin, cumsum, thresholdSelect, combineExperts, topK, sortByKey, bincount, split, type AttentionArguments,
   type CrossEntropyOptions, type LinearCrossEntropyOptions, type DispatchedClaims, type DispatchOptions, type TensorLike,

@@ -52,6 +52,7 @@ const CALLS: Record<string, () => unknown[]> = {
   groupedLinear: () => [float(2, 3), float(2, 3, 4), offsets(), { rows: whole(2), bias: float(2, 4), transposeW: false, activation: 'relu' }],
   gatherRows: () => [float(2, 3), whole(2)],
   scatterAddRows: () => [float(2, 3), whole(2), 4],
+  addRows: () => [float(4, 3), float(2, 3), whole(2)],
   takeAlongLast: () => [float(2, 3), whole(2, 2)],
   addAlongLast: () => [float(2, 3), whole(2, 3), 4],
   matmul: () => [float(2, 3), float(3, 2), { transposeA: false, transposeB: false, dtype: 'float32' }],

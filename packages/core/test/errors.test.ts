@@ -44,6 +44,8 @@ const MISTAKES: readonly (readonly [message: string, hint: string, code: ErrorCo
   ['gatherRows: indices must be int32, got float32', 'cast it first', 'dtype', () => core.gatherRows(float(2, 2), float(1))],
   ['gatherRows: x is a scalar: it has no rows', 'one axis or more', 'shape', () => core.gatherRows(float(), int(1))],
   ['scatterAddRows: the number of indices is 3, expected 2', 'check the shapes', 'shape', () => core.scatterAddRows(float(2, 2), int(3), 4)],
+  ['addRows: the width of x is 2, expected 3', 'check the shapes', 'shape', () => core.addRows(float(4, 3), float(2, 2), int(2))],
+  ['addRows: the number of indices is 3, expected 2', 'check the shapes', 'shape', () => core.addRows(float(4, 2), float(2, 2), int(3))],
   ['takeAlongLast: the number of rows of indices is 1, expected 2', 'check the shapes', 'shape', () => core.takeAlongLast(float(2, 2), int(1, 2))],
   ['topK: k is 4, the rows have 3 elements', 'pass k from 0 to 3', 'value', () => core.topK(float(2, 3), 4)],
   ['sortByKey: keys must have 1 axes, got [2, 2]', 'reshape', 'shape', () => core.sortByKey(float(2, 2))],

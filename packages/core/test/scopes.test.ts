@@ -173,6 +173,7 @@ describe('two engines', () => {
     ['concat', (a, b) => core.concat([a.ones([1]), b.ones([1])], 0)],
     ['gatherRows', (a, b) => core.gatherRows(a.ones([1, 1]), ints(b, 0))],
     ['scatterAddRows', (a, b) => core.scatterAddRows(a.ones([1, 1]), ints(b, 0), 1)],
+    ['addRows', (a, b) => core.addRows(a.ones([1, 1]), a.ones([1, 1]), ints(b, 0))],
     ['takeAlongLast', (a, b) => core.takeAlongLast(a.ones([1, 1]), reshape(ints(b, 0), [1, 1]))],
     ['addAlongLast', (a, b) => core.addAlongLast(a.ones([1, 1]), reshape(ints(b, 0), [1, 1]), 1)],
     ['layerNorm', (a, b) => core.layerNorm(a.ones([1]), a.ones([1]), b.ones([1]))],

@@ -1,5 +1,5 @@
 // Texts that go on with cached keys and values against the whole model for every token: states, windows, sampling, memory.
-import { foldIn, hostUniform, randomKey, type Tensor } from '@xmoe/core';
+import { foldIn, hostUniform, randomKey, sum, valueAndGrad, type Tensor } from '@xmoe/core';
 import { continueTexts, sampleToken, selectPrefixes, type ContinuationOptions, type LanguageModel, type PrefixState } from '@xmoe/nn';
 import type { RoutingTrace } from '@xmoe/moe';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -61,6 +61,12 @@ describe('a language model that keeps keys and values', () => {
   ])('refuses lengths %j', (lengths, message) => {
     const tokens = engine.tensor(Int32Array.of(1, 2, 3, 4, 5, 6));
     expect(() => model.startDecoding(parameters, { shape: { batch: 2, length: 3 }, tokens, lengths }, EVALUATION)).toThrow(message);
+  });
+
+  it('a state that was written in place goes on where gradients are recorded, which nothing may be written over', () => {
+    const { state } = step(start([[3, 1], [2, 2]]).state, [4, 5]);
+    const { loss } = valueAndGrad(engine, (weights: typeof parameters) => sum(model.logits(weights, model.decodeStep(weights, state, engine.tensor(Int32Array.of(6, 0)), EVALUATION).x)), parameters);
+    expectClose(read(loss), [wholeLogits(model, [[3, 1, 4, 6], [2, 2, 5, 0]]).reduce((total, logit) => total + logit, 0)], 1e-12);
   });
 
   it('refuses a position beyond the context', () => {

@@ -32,16 +32,19 @@ describe('a pool of texts', () => {
   });
 
   it('keeps no more positions than its longest text has', async () => {
-    const pool = openTextPool(generating);
+    const longer = tinyModel({ dispatch: 'grouped', contextLength: 48 });
+    const pool = openTextPool({ engine, model: longer, parameters: drawnParameters(engine, longer.parameters, 0.7) });
     const bytesOf = async (texts: number[][]): Promise<number> => {
       await pool.next(texts);
       return engine.memory().bytes;
     };
-    const [long, short] = [[1, 2, 3, 4, 5, 6], [1]];
+    const [long, short, alone] = [Array.from({ length: 40 }, (_, place) => place % 7), [1], [1]];
     await bytesOf([long, short]);
     short.push(2);
     const left = await bytesOf([short]);
-    expect(left).toBe(await bytesOf([[1, 2]]));
+    await bytesOf([alone]);
+    alone.push(2);
+    expect(left).toBe(await bytesOf([alone])); // and room for what comes
     expect(left).toBeLessThan(await bytesOf([[...long]]));
     pool.close();
   });

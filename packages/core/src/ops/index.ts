@@ -9,7 +9,7 @@ export {
   floor, ceil, logicalNot, select, cast, type TensorLike,
 } from './elementwise.js';
 export { groupedLinear, type GroupedLinearOptions } from './experts.js';
-export { gatherRows, scatterAddRows, takeAlongLast, addAlongLast } from './indexing.js';
+export { gatherRows, scatterAddRows, addRows, takeAlongLast, addAlongLast } from './indexing.js';
 export { matmul, matmulWeight, groupedMatmul, type MatmulOptions } from './matmul.js';
 export { reshape, transpose, slice, pad, broadcastTo, concat } from './movement.js';
 export { softmax, logSoftmax, logSumExp, layerNorm } from './normalization.js';

@@ -58,6 +58,24 @@ export function scatterAddRows(x: Tensor, indices: Tensor, rows: number): Tensor
   return out;
 }
 
+/**
+ * In place: sums[indices[i]] += x[i], one after the other in ascending i; indices outside add nothing. No gradient: for buffers that are filled
+ * step by step. sums [R, D], x [n, D], indices int32 [n]; float32. Where `engine.backend.kernels` has no `addRows` it takes passes over all of sums.
+ */
+export function addRows(sums: Tensor, x: Tensor, indices: Tensor): void {
+  const op = 'addRows';
+  requireSameEngine(op, sums, x, indices);
+  for (const [name, tensor] of [['sums', sums], ['x', x]] as const) {
+    requireRank(op, name, tensor, 2);
+    requireDType(op, name, tensor, 'float32');
+  }
+  requireRank(op, 'indices', indices, 1);
+  requireDType(op, 'indices', indices, 'int32');
+  requireExtent(op, 'the width of x', x.shape[1]!, sums.shape[1]!);
+  requireExtent(op, 'the number of indices', indices.size, x.shape[0]!);
+  sums.engine.kernels.addRows({ x, indices }, { sums });
+}
+
 /** out[r, j] = x[r, indices[r, j]], 0 where the index is outside. x [R, C], indices int32 [R, k] → [R, k]. */
 export function takeAlongLast(x: Tensor, indices: Tensor): Tensor {
   const op = 'takeAlongLast';

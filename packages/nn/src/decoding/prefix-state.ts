@@ -4,24 +4,37 @@ import { concat, reshape, XMoEError, type Engine, type Tensor } from '@xmoe/core
 import type { BatchShape, KeyValues } from '../layers/attention.js';
 import { pickKeyValues, rowPicker } from './decoder-state.js';
 
+/** Positions that are filled; zeros follow. States of the same tensors share it: the next position is written by one of them alone. */
+export interface Room {
+  filled: number;
+}
+
 /** Of R texts. */
 export interface PrefixState {
   readonly rows: number;
   /** Tokens of each text so far: the position of its next one. */
   readonly lengths: readonly number[];
-  /** By layer: [R·heads, L, D], in which a text has its tokens and, where others were longer to begin with, padding. */
+  /** By layer: [R·heads, L, D], in which a text has its tokens and, where others were longer to begin with, padding; with `room` behind it. */
   readonly past: readonly KeyValues[];
+  /** What of `past` is filled, where there is room for more. */
+  readonly room?: Room;
   /** bool [R, L]: false on padding; null where there is none. */
   readonly mask: Tensor | null;
 }
 
+/** L: positions of each row, padding counted and room not. */
+export const extentOf = ({ mask, lengths }: PrefixState): number => mask?.shape[1] ?? lengths[0] ?? 0;
+
 /** The state of other rows: reordered, repeated or left out. Shares with `state` what stays the same. */
 export function selectPrefixes(engine: Engine, state: PrefixState, rows: readonly number[]): PrefixState {
   const pick = rowPicker(engine, rows, state.rows);
+  const past = state.past.map((keyValues) => pickKeyValues(pick, keyValues));
+  const isShared = past[0]?.k === state.past[0]?.k;
   return {
     rows: rows.length,
     lengths: rows.map((row) => state.lengths[row]!),
-    past: state.past.map((keyValues) => pickKeyValues(pick, keyValues)),
+    past,
+    ...(state.room ? { room: isShared ? state.room : { filled: extentOf(state) } } : {}),
     mask: state.mask && pick(state.mask),
   };
 }

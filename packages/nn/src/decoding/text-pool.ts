@@ -5,7 +5,8 @@ import type { DecodedPosition } from '../models/prefix-decoding.js';
 import type { GeneratingModel } from './continue-texts.js';
 import { disposeState } from './decoder-state.js';
 import { decodingContext } from './decoding-session.js';
-import { selectPrefixes, type PrefixState } from './prefix-state.js';
+import { extentOf, selectPrefixes, type PrefixState } from './prefix-state.js';
+import { withoutRoom } from './room.js';
 
 export interface TextPool {
   /**
@@ -70,21 +71,21 @@ export function openTextPool<Trace>({ engine, model, parameters }: GeneratingMod
 const concatRows = (parts: readonly Tensor[]): Tensor => (parts.length === 1 ? parts[0]! : concat(parts, 0));
 const longest = (lengths: readonly number[]): number => lengths.reduce((most, length) => Math.max(most, length), 0);
 
-/** Positions of the rows, padding counted. */
-const extent = ({ past }: PrefixState): number => past[0]!.k.shape[1]!;
-
 /** The texts of several states whose padding lies before their tokens, as one such state. */
 function joinPrefixes(engine: Engine, states: readonly PrefixState[]): PrefixState {
   if (states.length === 1) return states[0]!;
-  const length = longest(states.map(extent));
+  const length = longest(states.map(extentOf));
   const lengths = states.flatMap((state) => state.lengths);
-  const fronted = (x: Tensor): Tensor => (x.shape[1] === length ? x : pad(x, [0, length - x.shape[1]!, 0], [x.shape[0]!, length, x.shape[2]!]));
+  const fronted = (x: Tensor, state: PrefixState): Tensor => {
+    const filled = withoutRoom(x, extentOf(state));
+    return filled.shape[1] === length ? filled : pad(filled, [0, length - filled.shape[1]!, 0], [x.shape[0]!, length, x.shape[2]!]);
+  };
   return {
     rows: lengths.length,
     lengths,
     past: states[0]!.past.map((_, layer) => ({
-      k: concat(states.map(({ past }) => fronted(past[layer]!.k)), 0),
-      v: concat(states.map(({ past }) => fronted(past[layer]!.v)), 0),
+      k: concat(states.map((state) => fronted(state.past[layer]!.k, state)), 0),
+      v: concat(states.map((state) => fronted(state.past[layer]!.v, state)), 0),
     })),
     mask: frontMask(engine, lengths, length),
   };
@@ -92,11 +93,11 @@ function joinPrefixes(engine: Engine, states: readonly PrefixState[]): PrefixSta
 
 /** `state` without the positions that are padding in every row: those of texts that have left. */
 function withoutEmptyFront(state: PrefixState): PrefixState {
-  const [length, most] = [extent(state), longest(state.lengths)];
+  const [length, most] = [extentOf(state), longest(state.lengths)];
   if (length === most) return state;
   const cut = (x: Tensor): Tensor => slice(x, [0, length - most, 0], [x.shape[0]!, most, x.shape[2]!]);
   const { engine } = state.past[0]!.k;
-  return { ...state, past: state.past.map(({ k, v }) => ({ k: cut(k), v: cut(v) })), mask: frontMask(engine, state.lengths, most) };
+  return { rows: state.rows, lengths: state.lengths, past: state.past.map(({ k, v }) => ({ k: cut(k), v: cut(v) })), mask: frontMask(engine, state.lengths, most) };
 }
 
 /** bool [R, L]: false before the tokens of each row; null where there is no such place. */

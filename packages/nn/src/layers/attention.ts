@@ -1,7 +1,7 @@
 // Multi-head attention layers: self-attention with one fused projection (GPT-2), and cross-attention. The attention itself
 // is an op of core.
 import {
-  attention, concat, hashName, reshape, split, transpose, XMoEError,
+  addRows, attention, concat, hashName, reshape, split, transpose, XMoEError,
   type ForwardContext, type ParameterSpec, type Parameters, type Tensor,
 } from '@xmoe/core';
 import { linear, linearParameters } from './linear.js';
@@ -37,7 +37,7 @@ export function selfAttentionParameters(name: string, config: AttentionConfig): 
   ];
 }
 
-/** Keys and values: [B·heads, T, D] each. */
+/** Keys and values: [B·heads, T, D] each, or with room for later positions behind them. */
 export interface KeyValues {
   readonly k: Tensor;
   readonly v: Tensor;
@@ -60,7 +60,8 @@ export function selfAttention(
 
 /**
  * Causal self-attention of new positions: x [B·T, d] are the last T of B sequences, `past` holds the keys and values of those
- * before them, keyMask bool [B, past + T] hides padding. `keyValues` are the past with the new ones at the end.
+ * before them, keyMask bool [B, past + T] hides padding. `keyValues` are the past with the new ones at the end. With `place`, int32 [B·heads], the new
+ * position (T = 1) is written into `past` at these rows of [B·heads·capacity, D], and keyMask [B, capacity] hides what is not filled.
  */
 export function extendSelfAttention(
   parameters: Parameters,
@@ -71,11 +72,21 @@ export function extendSelfAttention(
   config: AttentionConfig,
   context: ForwardContext,
   keyMask: Tensor | null,
+  place: Tensor | null = null,
 ): { output: Tensor; keyValues: KeyValues } {
   const [q, k, v] = projectHeads(parameters, `${name}.c_attn`, x, shape, config.heads, 3);
-  const keyValues = past ? { k: concat([past.k, k!], 1), v: concat([past.v, v!], 1) } : { k: k!, v: v! };
+  const keyValues = extended(past, { k: k!, v: v! }, place);
   const mixed = attend(q!, keyValues.k, keyValues.v, name, config, context, { causal: shape.length > 1, keyMask });
   return { output: linear(parameters, `${name}.c_proj`, mergeHeads(mixed, shape, config.heads)), keyValues };
+}
+
+function extended(past: KeyValues | null, next: KeyValues, place: Tensor | null): KeyValues {
+  if (!past) return next;
+  if (!place) return { k: concat([past.k, next.k], 1), v: concat([past.v, next.v], 1) };
+  const [heads, capacity, size] = past.k.shape as [number, number, number];
+  // Zeros are there: what is added is what is written.
+  for (const [into, x] of [[past.k, next.k], [past.v, next.v]] as const) addRows(reshape(into, [heads * capacity, size]), reshape(x, [heads, size]), place);
+  return past;
 }
 
 /** Specs of `name.q_attn` [d, d], `name.c_attn` [d, 2d] (keys and values) and `name.c_proj` [d, d]. */

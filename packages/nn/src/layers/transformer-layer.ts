@@ -45,6 +45,8 @@ export interface LayerStepInput {
   past: KeyValues | null;
   /** bool [R, past + T] or null: padding among the positions before and the new ones. */
   keyMask: Tensor | null;
+  /** int32 [R·heads]: where one new position is written into `past`, which has room; keyMask [R, capacity]. Without it, it is appended to a copy. */
+  place?: Tensor;
   /** Of S sequences that R / S rows each attend to, with mask bool [S, Ts] or null. For layers with `cross`. */
   memory?: { keyValues: KeyValues; sequences: number; mask: Tensor | null };
 }
@@ -117,11 +119,11 @@ export function createTransformerLayer<Trace>(config: TransformerLayerConfig<Tra
       return run(weights, x, self, config.cross ? cross : null, context);
     },
     remember: (weights, memory, shape) => crossKeyValues(weights, `${name}.crossattention`, memory, shape, attention),
-    step(weights, { x, shape, past, keyMask, memory }, context) {
+    step(weights, { x, shape, past, keyMask, place, memory }, context) {
       if (config.cross && !memory) throw noMemory(name);
       let keyValues: KeyValues | undefined;
       const self: Branch = (h) => {
-        const extended = extendSelfAttention(weights, `${name}.attn`, h, shape, past, attention, context, keyMask);
+        const extended = extendSelfAttention(weights, `${name}.attn`, h, shape, past, attention, context, keyMask, place);
         ({ keyValues } = extended);
         return extended.output;
       };

@@ -2,6 +2,7 @@
 // Not a sampler.
 import { gatherRows, reshape, type Engine, type ForwardContext, type Parameters, type Tensor } from '@xmoe/core';
 import { extendMask, prefixMask, type PrefixState } from '../decoding/prefix-state.js';
+import { filledPast, nextPlace } from '../decoding/room.js';
 import type { BatchShape } from '../layers/attention.js';
 import type { LayerStepInput, TransformerLayer } from '../layers/transformer-layer.js';
 import type { Positions } from './positions.js';
@@ -50,9 +51,14 @@ export function readNext<Trace>({ layers, positions, embed, end }: PrefixParts<T
   const { rows, lengths } = state;
   const mask = extendMask(state.mask);
   const start = embed(parameters, tokens, encodingsAt(positions, tokens.engine, parameters, lengths), context);
-  const inputOf = (index: number): NextPositions => ({ shape: { batch: rows, length: 1 }, past: state.past[index]!, keyMask: mask });
+  const place = nextPlace(state, mask);
+  const before = place ? place.past : filledPast(state);
+  const inputOf = (index: number): NextPositions => ({
+    shape: { batch: rows, length: 1 }, past: before[index]!, keyMask: mask, ...(place ? { place: place.rows, keyMask: place.keyMask } : {}),
+  });
   const { x, past } = extendStack(layers, parameters, start, inputOf, { ...context, tokenIds: tokens, mask: null });
-  return { x: end(parameters, x), state: { rows, lengths: lengths.map((length) => length + 1), past, mask } };
+  const next = { rows, lengths: lengths.map((length) => length + 1), past, mask };
+  return { x: end(parameters, x), state: place ? { ...next, room: place.room } : next };
 }
 
 type NextPositions = Omit<LayerStepInput, 'x'>;

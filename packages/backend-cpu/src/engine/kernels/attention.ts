@@ -65,10 +65,11 @@ export function createAttention(runtime: WasmRuntime, plain: Kernels): Pick<Kern
       if (plan === undefined) return plain.attention({ q, k, v, keyMask, key }, { out, stats }, attributes);
       const { heads, Tq, Tk, D } = plan;
       const dropKey = key === null || attributes.dropoutRate === 0 ? 0 : pointer(key);
-      const [values, mask, results] = [seenRows(v, keyMask, plan, attributes.heads), keyMask === null ? 0 : pointer(keyMask), [pointer(out), pointer(stats)]];
+      const [mask, results] = [keyMask === null ? 0 : pointer(keyMask), [pointer(out), pointer(stats)]];
       if (Tq === 1 && dropKey === 0) {
-        return runtime.parallel('attentionOfOne', heads, grainOf((Tk * D) / 2), [pointer(q), pointer(k), values, mask, ...results, attributes.heads, Tk, D, attributes.scale]);
+        return runtime.parallel('attentionOfOne', heads, grainOf((Tk * D) / 2), [pointer(q), pointer(k), pointer(v), mask, ...results, attributes.heads, Tk, D, attributes.scale]);
       }
+      const values = seenRows(v, keyMask, plan, attributes.heads);
       const rows = libraryRows(runtime, plan, 'forward');
       if (rows > 0) {
         return runtime.parallel('attentionByLibrary', heads * Math.ceil(Tq / rows), grainOf(rows * Tk * (D / 8 + 4)), [
