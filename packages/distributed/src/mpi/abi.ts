@@ -34,6 +34,10 @@ const DECLARATIONS = {
   Bcast: 'void *, int, H, int, H',
   Allreduce: 'const void *, void *, int, H, H, H',
   Iallreduce: 'const void *, void *, int, H, H, H, >',
+  Iallgather: 'const void *, int, H, void *, int, H, H, >',
+  Ialltoallv: 'const void *, const int *, const int *, H, void *, const int *, const int *, H, H, >',
+  Ibcast: 'void *, int, H, int, H, >',
+  Ireduce_scatter_block: 'const void *, void *, int, H, H, H, >',
   Reduce_scatter_block: 'const void *, void *, int, H, H, H',
   Allgather: 'const void *, int, H, void *, int, H, H',
   Alltoall: 'const void *, int, H, void *, int, H, H',
@@ -44,6 +48,8 @@ const DECLARATIONS = {
 } as const;
 
 export type MpiFunction = keyof typeof DECLARATIONS;
+/** Those that there are as a call that waits and, with an I before the name, as one that does not. */
+export type Transfer = 'Bcast' | 'Allreduce' | 'Reduce_scatter_block' | 'Allgather' | 'Alltoallv';
 
 /** The ABI of a loaded library, or why it is none. */
 export function abiOf(library: MpiLibrary): MpiAbi | { readonly refused: string } {

@@ -1,9 +1,10 @@
 // Collectives over MPI. Each begins with a small reduction that all ranks wait for with their event loop alive, and which shows whether they are
-// at the same call; the transfer itself, which then waits for nobody, is one blocking native call.
+// at the same call; the transfer itself then waits for nobody.
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { XMoEError } from '@xmoe/core';
 import { checkExchange, checkLength, checkParts, checkRoot, type Comm, type CommArray, type ReduceOperation } from '../comm.js';
-import { textFrom, type Handle, type MpiAbi, type MpiKind } from './abi.js';
+import { textFrom, type Handle, type MpiAbi, type MpiKind, type Transfer } from './abi.js';
+import { areAlike, callSums, lengthsOf, pairsDiffer, type Call } from './call-sums.js';
 import type { Watchdog } from './watchdog.js';
 
 export const OPERATIONS = ['nothing', 'allReduce', 'reduceScatter', 'allGather', 'allToAllV', 'broadcast', 'barrier', 'split', 'close', 'allToAllVNow'] as const;
@@ -22,15 +23,35 @@ export interface MpiWorld {
   unhurried: number;
 }
 
-/** What all ranks of a call must have alike. */
-type Call = readonly [kind: number, length: number, detail: number];
+/** What all ranks of a call must have alike, beside its name and number. */
+type Details = readonly [kind: number, length: number, detail: number];
+/** What each rank sends to each, and how many numbers this one sends in all: of the calls in which that differs. */
+interface Exchange {
+  readonly sendCounts: Int32Array;
+  readonly receiveCounts: Int32Array;
+  readonly length: number;
+}
 
-const NO_CALL: Call = [0, 0, 0];
+const NO_CALL: Details = [0, 0, 0];
 const KINDS: readonly MpiKind[] = ['Float32Array', 'Float64Array', 'Int32Array', 'Uint8Array'];
 const REDUCTIONS: readonly ReduceOperation[] = ['sum', 'max', 'min'];
 
-/** Milliseconds of asking at once, and of asking every turn of the event loop, before the questions are a millisecond apart. */
+/** Milliseconds of asking at once, and of asking every turn of the event loop after a pause, before the questions are a millisecond apart. */
 const [AT_ONCE, EVERY_TURN] = [0.2, 3];
+const PAUSE = 0.05;
+const nobody = new Int32Array(new SharedArrayBuffer(4));
+
+/** Leaves the core to others: on a machine with more ranks than cores it is they who are waited for. */
+const pause = (): void => void Atomics.wait(nobody, 0, 0, PAUSE);
+
+/** Bytes of a transfer, mean over ranks, up to which MPICH is asked with pauses; more are moved by a call that keeps the core, and its speed. */
+const FEW = 2 ** 16;
+
+/** A call that is under way, and the arrays that it reads and writes: held until it is done. */
+interface Request {
+  readonly handle: [Handle | null];
+  values: readonly unknown[] | null;
+}
 
 export class MpiComm implements Comm {
   readonly rank: number;
@@ -50,58 +71,56 @@ export class MpiComm implements Comm {
 
   async allReduce(values: CommArray, operation: ReduceOperation): Promise<void> {
     checkLength('allReduce', values);
-    const { call, inPlace, kinds, operations } = this.#world.abi;
+    const { inPlace, kinds, operations } = this.#world.abi;
     await this.#collective('allReduce', [kindOf(values), values.length, REDUCTIONS.indexOf(operation)], () =>
-      this.#check('Allreduce', call.Allreduce(inPlace, values, values.length, kinds[nameOf(values)], operations[operation], this.#handle)));
+      this.#transfer('Allreduce', [inPlace, values, values.length, kinds[nameOf(values)], operations[operation]], values.byteLength));
   }
 
   async reduceScatter<A extends CommArray>(send: A, receive: A, operation: ReduceOperation): Promise<void> {
     checkParts('reduceScatter', receive, send, this.size);
-    const { call, kinds, operations } = this.#world.abi;
+    const { kinds, operations } = this.#world.abi;
     await this.#collective('reduceScatter', [kindOf(send), receive.length, REDUCTIONS.indexOf(operation)], () =>
-      this.#check('Reduce_scatter_block', call.Reduce_scatter_block(send, receive, receive.length, kinds[nameOf(send)], operations[operation], this.#handle)));
+      this.#transfer('Reduce_scatter_block', [send, receive, receive.length, kinds[nameOf(send)], operations[operation]], send.byteLength));
   }
 
   async allGather<A extends CommArray>(send: A, receive: A): Promise<void> {
     checkParts('allGather', send, receive, this.size);
-    const { call, kinds } = this.#world.abi;
+    const { kinds } = this.#world.abi;
     const kind = kinds[nameOf(send)];
     await this.#collective('allGather', [kindOf(send), send.length, 0], () =>
-      this.#check('Allgather', call.Allgather(send, send.length, kind, receive, send.length, kind, this.#handle)));
+      this.#transfer('Allgather', [send, send.length, kind, receive, send.length, kind], receive.byteLength));
   }
 
   async allToAllV<A extends CommArray>(send: A, sendCounts: Int32Array, receive: A, receiveCounts: Int32Array): Promise<void> {
     const [sendFrom, receiveFrom] = checkExchange('allToAllV', { send, sendCounts, receive, receiveCounts }, this.size);
-    const { call, kinds } = this.#world.abi;
+    const { kinds } = this.#world.abi;
     const kind = kinds[nameOf(send)];
-    await this.#collective('allToAllV', [kindOf(send), 0, 0], () => {
-      this.#checkCounts(sendCounts, receiveCounts);
-      this.#check('Alltoallv', call.Alltoallv(send, sendCounts, sendFrom, kind, receive, receiveCounts, receiveFrom, kind, this.#handle));
-    });
+    await this.#collective('allToAllV', [kindOf(send), 0, 0], (lengths) =>
+      this.#transfer('Alltoallv', [send, sendCounts, sendFrom, kind, receive, receiveCounts, receiveFrom, kind], meanBytes(lengths, send, this.size)),
+    { sendCounts, receiveCounts, length: send.length });
   }
 
   allToAllVNow<A extends CommArray>(send: A, sendCounts: Int32Array, receive: A, receiveCounts: Int32Array): void {
     const op = 'allToAllVNow';
     const [sendFrom, receiveFrom] = checkExchange(op, { send, sendCounts, receive, receiveCounts }, this.size);
-    const { abi: { call, kinds, inPlace, operations }, pending, closed, watchdog, unhurried } = this.#world;
+    const { abi: { kinds }, pending, closed, watchdog, unhurried } = this.#world;
     if (closed || pending > 0) throw new XMoEError('value', closed ? 'the run has ended' : 'another collective of this process is under way', { op, hint: 'await it first' });
     const kind = kinds[nameOf(send)];
     if (unhurried === 0) watchdog.enter('waits', OPERATIONS.indexOf(op));
-    const own = [OPERATIONS.indexOf(op), this.#calls++, kindOf(send), 0, 0];
-    const least = bothWays(own);
-    this.#check('Allreduce', call.Allreduce(inPlace, least, least.length, kinds.Float64Array, operations.min, this.#handle));
-    this.#compare(op, own, least);
-    this.#checkCounts(sendCounts, receiveCounts);
-    this.#check('Alltoallv', call.Alltoallv(send, sendCounts, sendFrom, kind, receive, receiveCounts, receiveFrom, kind, this.#handle));
+    const exchange = { sendCounts, receiveCounts, length: send.length };
+    const call: Call = [OPERATIONS.indexOf(op), this.#calls++, kindOf(send), 0, 0];
+    const sums = callSums(call, this, exchange);
+    this.#waitFor(this.#begin('Allreduce', this.#meeting(sums)));
+    this.#requireAlike(op, call, sums, exchange);
+    this.#transfer('Alltoallv', [send, sendCounts, sendFrom, kind, receive, receiveCounts, receiveFrom, kind], meanBytes(lengthsOf(sums), send, this.size));
     if (unhurried === 0) watchdog.enter('computes');
   }
 
   async broadcast(values: CommArray, root: number): Promise<void> {
     checkRoot('broadcast', root, this.size);
     checkLength('broadcast', values);
-    const { call, kinds } = this.#world.abi;
-    await this.#collective('broadcast', [kindOf(values), values.length, root], () =>
-      this.#check('Bcast', call.Bcast(values, values.length, kinds[nameOf(values)], root, this.#handle)));
+    const { kinds } = this.#world.abi;
+    await this.#collective('broadcast', [kindOf(values), values.length, root], () => this.#transfer('Bcast', [values, values.length, kinds[nameOf(values)], root], values.byteLength));
   }
 
   async barrier(): Promise<void> {
@@ -144,16 +163,19 @@ export class MpiComm implements Comm {
     });
   }
 
-  /** One collective after another: waits until all ranks are at `call`, then does `transfer`. */
-  #collective(operation: Operation, call: Call, transfer: () => void | Promise<void>): Promise<void> {
+  /** One collective after another: waits until all ranks are at `call`, then does `transfer`, which is told the `lengths` of all exchanges together. */
+  #collective(operation: Operation, details: Details, transfer: (lengths: number) => void | Promise<void>, exchange?: Exchange): Promise<void> {
     const world = this.#world;
     const run = async (): Promise<void> => {
       if (world.closed) throw new XMoEError('disposed', `${operation} after the end of the run`, { op: operation, hint: 'call close last' });
       const hurried = world.unhurried === 0;
       if (hurried) world.watchdog.enter('waits', OPERATIONS.indexOf(operation));
       try {
-        await this.#meet(operation, [OPERATIONS.indexOf(operation), this.#calls++, ...call]);
-        await transfer();
+        const call: Call = [OPERATIONS.indexOf(operation), this.#calls++, ...details];
+        const sums = callSums(call, this, exchange);
+        await this.#finish(this.#begin('Allreduce', this.#meeting(sums)));
+        this.#requireAlike(operation, call, sums, exchange);
+        await transfer(lengthsOf(sums));
       } finally {
         if (hurried && !world.closed) world.watchdog.enter('computes');
       }
@@ -164,55 +186,79 @@ export class MpiComm implements Comm {
     return done;
   }
 
-  /** Waits for all ranks. @throws XMoEError `value` that names the first rank which is at another call than rank 0 */
-  async #meet(operation: Operation, call: readonly number[]): Promise<void> {
-    const { abi } = this.#world;
-    const least = bothWays(call);
-    const request: [Handle | null] = [null];
-    this.#check('Iallreduce', abi.call.Iallreduce(abi.inPlace, least, least.length, abi.kinds.Float64Array, abi.operations.min, this.#handle, request));
-    await this.#finish(request);
-    // Read after the request is done, which also keeps the array alive until then.
-    this.#compare(operation, call, least);
+  /** The reduction that every collective begins with. */
+  #meeting(sums: Float64Array): readonly unknown[] {
+    const { inPlace, kinds, operations } = this.#world.abi;
+    return [inPlace, sums, sums.length, kinds.Float64Array, operations.sum];
   }
 
-  /** `least` of all ranks is what this one is at, unless they are at different calls. */
-  #compare(operation: Operation, call: readonly number[], least: Float64Array): void {
+  /** @throws XMoEError `value` on all ranks, that names the first rank which is at another call than rank 0, or counts that do not fit together */
+  #requireAlike(operation: Operation, call: Call, sums: Float64Array, exchange?: Exchange): void {
+    if (!areAlike(sums, this.size)) throw this.#differentCalls(operation, call);
+    if (exchange && pairsDiffer(sums)) throw this.#differentCounts(exchange);
+  }
+
+  #differentCalls(operation: Operation, call: Call): XMoEError {
     const { abi } = this.#world;
-    if (call.every((value, index) => least[index] === value && least[call.length + index] === -value)) return;
     const all = new Float64Array(call.length * this.size);
     this.#check('Allgather', abi.call.Allgather(Float64Array.from(call), call.length, abi.kinds.Float64Array, all, call.length, abi.kinds.Float64Array, this.#handle));
     const callOf = (rank: number): readonly number[] => Array.from(all.subarray(rank * call.length, (rank + 1) * call.length));
     const other = Array.from({ length: this.size }, (_, rank) => rank).find((rank) => callOf(rank).some((value, index) => value !== all[index]))!;
-    throw new XMoEError('value', `the ranks are at different calls: rank 0 at ${describe(callOf(0))}, rank ${other} at ${describe(callOf(other))}`, {
+    return new XMoEError('value', `the ranks are at different calls: rank 0 at ${describe(callOf(0))}, rank ${other} at ${describe(callOf(other))}`, {
       op: operation, hint: 'all ranks call the same collectives, in the same order, with the same lengths',
     });
   }
 
-  /** Polite waiting: the longer it takes, the less it asks. */
-  async #finish(request: [Handle | null]): Promise<void> {
-    const { call, statusIgnore } = this.#world.abi;
-    const flag: [number] = [0];
-    const began = performance.now();
-    for (;;) {
-      this.#check('Test', call.Test(request, flag, statusIgnore));
-      if (flag[0] !== 0) return;
-      const waited = performance.now() - began;
-      if (waited < AT_ONCE) continue;
-      await (waited < EVERY_TURN ? nextTurn() : sleep(1));
-    }
-  }
-
-  /** What each rank expects of each other is what that one sends. */
-  #checkCounts(sendCounts: Int32Array, receiveCounts: Int32Array): void {
-    const { call, kinds, operations, inPlace } = this.#world.abi;
+  /** What a rank expects of another is not what that one sends. */
+  #differentCounts({ sendCounts, receiveCounts }: Exchange): XMoEError {
+    const { call, kinds } = this.#world.abi;
     const coming = new Int32Array(this.size);
     this.#check('Alltoall', call.Alltoall(sendCounts, 1, kinds.Int32Array, coming, 1, kinds.Int32Array, this.#handle));
     const wrong = coming.findIndex((count, from) => count !== receiveCounts[from]);
-    const isWrong = Int32Array.of(wrong === -1 ? 0 : 1);
-    this.#check('Allreduce', call.Allreduce(inPlace, isWrong, 1, kinds.Int32Array, operations.max, this.#handle));
-    if (isWrong[0] === 0) return;
     const here = wrong === -1 ? 'another rank expects other counts than are sent' : `rank ${wrong} sends ${coming[wrong]} numbers to rank ${this.rank}, which expects ${receiveCounts[wrong]}`;
-    throw new XMoEError('value', here, { op: 'allToAllV', hint: 'exchange the counts first' });
+    return new XMoEError('value', here, { op: 'allToAllV', hint: 'exchange the counts first' });
+  }
+
+  /**
+   * A call to which all ranks have come; `bytes` are the same on all of them. Open MPI leaves the core to others while it waits, where it is told to
+   * (`prepareEnvironment`); its exchanges that do not wait are not used, in 4.1.4 they were cut short.
+   */
+  #transfer(name: Transfer, values: readonly unknown[], bytes: number): void {
+    const { call, family } = this.#world.abi;
+    if (bytes > FEW || family === 'Open MPI') return this.#check(name, call[name](...values, this.#handle));
+    this.#waitFor(this.#begin(name, values));
+  }
+
+  #waitFor(request: Request): void {
+    const began = performance.now();
+    while (!this.#isDone(request)) if (performance.now() - began > AT_ONCE) pause();
+  }
+
+  #begin(name: Transfer, values: readonly unknown[]): Request {
+    const handle: [Handle | null] = [null];
+    const call = `I${name.toLowerCase() as Lowercase<Transfer>}` as const;
+    this.#check(call, this.#world.abi.call[call](...values, this.#handle, handle));
+    return { handle, values };
+  }
+
+  #isDone(request: Request): boolean {
+    const { call, statusIgnore } = this.#world.abi;
+    const flag: [number] = [0];
+    this.#check('Test', call.Test(request.handle, flag, statusIgnore));
+    if (flag[0] === 0) return false;
+    request.values = null;
+    return true;
+  }
+
+  /** Polite waiting: the longer it takes, the less it asks. */
+  async #finish(request: Request): Promise<void> {
+    const began = performance.now();
+    while (!this.#isDone(request)) {
+      const waited = performance.now() - began;
+      if (waited < AT_ONCE) continue;
+      if (waited < EVERY_TURN) pause();
+      await (waited < EVERY_TURN ? nextTurn() : sleep(1));
+    }
   }
 
   #number(name: string, write: (out: [number]) => number): number {
@@ -228,8 +274,8 @@ export class MpiComm implements Comm {
   }
 }
 
-/** The smallest of each over all ranks shows the largest too. */
-const bothWays = (call: readonly number[]): Float64Array => Float64Array.from([...call, ...call.map((value) => -value)]);
+/** Of an exchange of `lengths` numbers in all. */
+const meanBytes = (lengths: number, { BYTES_PER_ELEMENT }: CommArray, size: number): number => (lengths * BYTES_PER_ELEMENT) / size;
 
 const nameOf = (values: CommArray): MpiKind => {
   const kind = KINDS.find((name) => values.constructor.name === name);

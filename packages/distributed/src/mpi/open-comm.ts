@@ -70,7 +70,8 @@ function prepareEnvironment({ localSize }: Launched, { abi }: FoundMpi): void {
   if (abi.family !== 'Open MPI') return;
   // Without the right to read another process it warns at each start, and copies twice anyway.
   if (!mayReadOthers()) process.env.OMPI_MCA_btl_vader_single_copy_mechanism ??= 'none';
-  if (localSize > availableParallelism()) process.env.OMPI_MCA_mpi_yield_when_idle ??= '1';
+  // Whoever waits leaves the core to those that are waited for.
+  if (localSize >= availableParallelism()) process.env.OMPI_MCA_mpi_yield_when_idle ??= '1';
 }
 
 /** CAP_SYS_PTRACE, which containers lack. */
