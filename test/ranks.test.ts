@@ -73,6 +73,17 @@ describe.skipIf(missing.length > 0)('xmoe-lm', () => {
     expect(fingerprint(out)).toEqual(fingerprint(reference));
   });
 
+  it('eval shares out its windows, with the text of one process; a command that is not for ranks is refused by name', async () => {
+    const args = ['eval', reference, ...backend, '--max-windows', '7'];
+    const { output } = await mustRun(...args);
+    const { code, stdout, stderr } = await onRanks('MPICH', 4, args).ended;
+    expect([code, stdout], stderr).toEqual([0, output]);
+
+    const refused = await onRanks('Open MPI', 2, ['sample', reference, ...backend]).ended;
+    expect(refused.stderr).toMatch(/^rank [01]: error: sample is not for several ranks: each of 2 would do the same\n {2}start it by itself; ranks share out start, train, eval$/m);
+    expect([refused.code, refused.stdout]).toEqual([2, '']);
+  });
+
   it('what all ranks refuse is said by each, with its number', async () => {
     const { code, stderr } = await onRanks('Open MPI', 2, train(path('none'), '--accumulation', '1')).ended;
     expect(stderr).toMatch(/^rank [01]: error: an update of 1 micro-batch leaves some of 2 ranks without work\n {2}--set train\.accumulation=2/m);
@@ -89,5 +100,16 @@ describe.skipIf(missing.includes('Open MPI'))('xmoe-nmt', () => {
     const { code, stderr } = await onRanks('Open MPI', 2, [...args(two), ...spread, ...sharded], 'nmt').ended;
     expect(code, stderr).toBe(0);
     expect(fingerprint(two)).toEqual(fingerprint(alone));
+
+    const [line] = readFileSync(pairs, 'utf8').split('\n');
+    const lines = Array.from({ length: 130 }, (_, index) => (index % 7 === 3 ? '' : line!.split('\t')[0]!.split(' ').slice(index % 3).join(' '))).map((text) => `${text}\n`).join('');
+    const translate = ['translate', two, ...backend, '--beam', '1', '--n-best', '1'];
+    const translated = await nmt.feed(lines, ...translate);
+    const byTwo = startRanks('Open MPI', 2, [...program('nmt'), ...translate], {}, lines);
+    expect([(await byTwo.ended).stdout, translated.output.split('\n').length], (await byTwo.ended).stderr).toEqual([translated.output, 112]);
+
+    const evaluate = ['eval', two, ...backend, '--max-pairs', '9', '--json'];
+    const evaluated = await onRanks('Open MPI', 2, evaluate, 'nmt').ended;
+    expect([evaluated.code, evaluated.stdout], evaluated.stderr).toEqual([0, (await nmt.mustRun(...evaluate)).output]);
   });
 });

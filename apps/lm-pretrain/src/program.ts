@@ -1,8 +1,8 @@
 // The command line of xmoe-lm: options and help. What the commands do is in commands/.
 import { BACKEND_NAMES, defaultBackend, openBackend } from '@xmoe/backends';
 import {
-  addLookupCommands, addTrainingCommands, backendOption, countFromOne, countList, countOrAll, cpuEngine, finiteNumber, inspectCommand, numberList, locateVersion, NamedOption, newProgram,
-  runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
+  addLookupCommands, addTrainingCommands, backendOption, countFromOne, countList, countOrAll, cpuEngine, finiteNumber, forRanks, inspectCommand, numberList, locateVersion, NamedOption, newProgram,
+  onRanks, runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
 import { addCompareCommand, addReproduceCommand, addSweepCommand } from '@xmoe/program/experiments';
 import { addServeCommand } from '@xmoe/program/serve';
@@ -70,8 +70,7 @@ function createProgram(terminal: Terminal): Command {
 
 /** What says how good a trained run is. */
 function addEvaluationCommands(program: Command, terminal: Terminal): void {
-  program
-    .command('eval <run>')
+  forRanks(program.command('eval <run>'))
     .description('perplexity of a run with the training capacity and without dropping')
     .option(...backend)
     .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'best')
@@ -83,7 +82,7 @@ function addEvaluationCommands(program: Command, terminal: Terminal): void {
     .option('--data <path...>', 'another text, split as training on it would (default: that of the run)')
     .option('--data-root <dir>', 'where prepared data is kept', 'runs/data')
     .option('--positive', 'also count hidden units above 0 by layer, of dense layers too; slower')
-    .action((run, options) => evalCommand(terminal, run, options));
+    .action((run, options) => onRanks(terminal, (own, comm) => evalCommand(own, run, options, comm)));
   addSweepCommand<Config, SweepOptions>(program, terminal, {
     program: { comparison: languageComparison, resolver: configs, flopsOf: (config) => languageSuite.flopsOf(config) }, ...configOptions, backend,
     evaluated: {

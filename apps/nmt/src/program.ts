@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import { BACKEND_NAMES, defaultBackend, openBackend } from '@xmoe/backends';
 import { tokenizerNames } from '@xmoe/metrics';
 import {
-  addLookupCommands, addTrainingCommands, backendOption, countFromOne, cpuEngine, finiteNumber, inspectCommand, locateVersion, moreFlagsText, NamedOption, newProgram,
-  runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
+  addLookupCommands, addTrainingCommands, backendOption, countFromOne, cpuEngine, finiteNumber, forRanks, inspectCommand, locateVersion, moreFlagsText, NamedOption, newProgram,
+  onRanks, runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
 import { addCompareCommand, addReproduceCommand, addSweepCommand } from '@xmoe/program/experiments';
 import { addServeCommand } from '@xmoe/program/serve';
@@ -48,7 +48,7 @@ function createProgram(terminal: Terminal, input: () => Readable): Command {
   withConfigOptions(program.command('prepare').description('parallel text to cleaned pairs to vocabulary to shards; training does this by itself'), configOptions)
     .addHelpText('after', moreFlagsText(FLAG_EXAMPLES))
     .action((options, command) => prepareCommand(terminal, options, command));
-  decoded(program.command('translate <run>').description('standard input to standard output, line by line'))
+  decoded(forRanks(program.command('translate <run>')).description('standard input to standard output, line by line'))
     .option(...backend)
     .option(...checkpoint)
     .option('--n-best <count>', 'print so many translations of each line as LINE ||| TEXT ||| SCORE', countFromOne)
@@ -58,8 +58,8 @@ function createProgram(terminal: Terminal, input: () => Readable): Command {
     .option('--top-p <mass>', 'of --sample: only the likeliest tokens of this mass', finiteNumber, 1)
     .option('--seed <seed>', 'of --sample: same seed, same text', wholeNumber, 1)
     .option('--tokenizer <file>', 'a tokenizer.json to check against the checkpoint and use')
-    .action((run, options) => translateCommand(terminal, run, options, input()));
-  decoded(program.command('eval [run]').description('BLEU and chrF2++ of a run, or of files of translations, with paired bootstrap against another'))
+    .action((run, options) => onRanks(terminal, (own, comm) => translateCommand(own, run, options, input(), comm)));
+  decoded(forRanks(program.command('eval [run]')).description('BLEU and chrF2++ of a run, or of files of translations, with paired bootstrap against another'))
     .option(...backend)
     .option(...checkpoint)
     .addOption(new NamedOption('--split <name>', 'validation or test', ['validation', 'test'], 'test'))
@@ -72,7 +72,7 @@ function createProgram(terminal: Terminal, input: () => Readable): Command {
     .option('--language <code>', 'target language of --references, for the tokenizer of BLEU', 'en')
     .option('--samples <count>', 'bootstrap samples', countFromOne, 1000)
     .option('--save <file>', 'also write the translations, a line each')
-    .action((run, options) => evalCommand(terminal, run, options));
+    .action((run, options) => onRanks(terminal, (own, comm) => evalCommand(own, run, options, comm)));
   program
     .command('inspect <run>')
     .description('how many experts each token of a sentence takes, by layer')

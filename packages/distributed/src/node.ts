@@ -1,5 +1,6 @@
 // The entry @xmoe/distributed/node: the run that a launcher made this process part of, over MPI.
 export { MpiComm } from './mpi/mpi-comm.js';
+export { ignoresLauncher } from './mpi/find-mpi.js';
 export { openComm, type OpenCommOptions, type OpenedComm } from './mpi/open-comm.js';
 export { readLauncher, type Launched, type MpiFamily } from './mpi/launcher.js';
 export { STUCK_EXIT_CODE } from './mpi/watchdog.js';

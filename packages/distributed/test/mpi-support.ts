@@ -78,10 +78,11 @@ export interface Launcher {
   readonly ended: Promise<RanksResult>;
 }
 
-/** Starts `command` as ranks, for tests that do something meanwhile. */
-export function startRanks(family: MpiFamily, ranks: number, command: readonly string[], env: NodeJS.ProcessEnv = {}): Launcher {
+/** Starts `command` as ranks, for tests that do something meanwhile. @param input of the first */
+export function startRanks(family: MpiFamily, ranks: number, command: readonly string[], env: NodeJS.ProcessEnv = {}, input = ''): Launcher {
   const { name, flags } = COMMANDS[family];
-  const child = spawn(name, [...flags, '-n', String(ranks), ...command], { env: { ...mpiEnvironment(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(name, [...flags, '-n', String(ranks), ...command], { env: { ...mpiEnvironment(), ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.on('error', () => undefined).end(input); // a launcher that refuses reads nothing
   const texts = { stdout: '', stderr: '' };
   child.stdout.on('data', (data: Buffer) => (texts.stdout += data.toString()));
   child.stderr.on('data', (data: Buffer) => (texts.stderr += data.toString()));

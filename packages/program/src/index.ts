@@ -10,6 +10,7 @@ export type { InitialChoice, InitialRecord, InitialWeights } from './initial-wei
 export { inspectCommand, type Inspected, type InspectOptions } from './inspect-command.js';
 export { memoryHere, memoryText } from './memory-needs.js';
 export { NamedOption } from './named-option.js';
+export { forRanks, onRanks, requireSameRun } from './on-ranks.js';
 export { openTrained, type Trained, type TrainedOptions, type TrainedParts } from './open-trained.js';
 export { openTraining, type TrainingPlace, type TrainingRun } from './open-training.js';
 export { locateVersion } from './package-root.js';

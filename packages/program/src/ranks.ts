@@ -7,13 +7,18 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { XMoEError } from '@xmoe/core';
 import { fromFirst, requireSame, type Comm } from '@xmoe/distributed';
-import { openComm, readLauncher, type OpenedComm } from '@xmoe/distributed/node';
+import { ignoresLauncher, openComm, readLauncher, type OpenedComm } from '@xmoe/distributed/node';
 import type { ProgressStream } from '@xmoe/train/node';
 import type { TrainingPlan } from './plan-training.js';
 import type { TaskConfig } from './task.js';
 
 /** Of a rank that another one speaks for. */
 export const SILENT: ProgressStream = { write: () => true };
+
+/** How many of this command a launcher started; 1 where none did, or where it is to be ignored. */
+export function countRanks(): number {
+  return ignoresLauncher(process.env) ? 1 : (readLauncher(process.env)?.size ?? 1);
+}
 
 /** `rank 3: ` before what this process says of itself; empty in a process that no launcher started. */
 export function rankPrefix(): string {

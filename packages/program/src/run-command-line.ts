@@ -3,6 +3,7 @@ import { isXMoEError } from '@xmoe/core';
 import { Command, CommanderError, Option } from 'commander';
 import { EXIT_CODES, exitCodeOf, exitCodesText, isFromSystem } from './exit-codes.js';
 import { runsHere } from './nearest-run.js';
+import { requireForRanks } from './on-ranks.js';
 import { rankPrefix } from './ranks.js';
 import { errorText, textOnly, type Terminal } from './terminal.js';
 
@@ -99,6 +100,7 @@ function withJson(program: Command, asJson: () => void): Command {
   for (const command of program.commands) command.addOption(new Option('--json', 'print one JSON document, and nothing else').helpGroup('Options:'));
   return program.hook('preAction', (_, command) => {
     if (command.opts().json === true) asJson();
+    requireForRanks(command);
   });
 }
 

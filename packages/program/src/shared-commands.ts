@@ -8,6 +8,7 @@ import { CHECK_COMMAND, checkCommand, launchCommand, MPI_NAMES } from './launch-
 import type { Task, TaskConfig, TaskData, TaskModel } from './task.js';
 import { addCompletionCommand } from './completion/add-completion-command.js';
 import { NamedOption } from './named-option.js';
+import { forRanks } from './on-ranks.js';
 import { alignedFacts, type Terminal } from './terminal.js';
 import { wrapText } from './wrap-text.js';
 import { trainCommand } from './train-command.js';
@@ -42,7 +43,7 @@ export function addTrainingCommands<Config extends TaskConfig, Data extends Task
   { task, openBackend, backendNames, defaultBackend, first, preset, dataHelp, initialSources = 'a run or a checkpoint', flagExamples }: TaskProgram<Config, Data, Model, Host>,
 ): void {
   for (const { name, description } of [first, { name: 'train', description: 'train a preset' }]) {
-    const training = withTrainOptions(withConfigOptions(program.command(name).description(description), { preset, dataHelp }), backendOption(backendNames, defaultBackend));
+    const training = forRanks(withTrainOptions(withConfigOptions(program.command(name).description(description), { preset, dataHelp }), backendOption(backendNames, defaultBackend)));
     if (task.configuration.readInitial) training.option('--init-from <path>', `begin with the weights of ${initialSources}`);
     training
       .addHelpText('after', moreFlagsText(flagExamples))
@@ -71,5 +72,5 @@ export function addLookupCommands<Config extends TaskConfig, Data extends TaskDa
     .action((command, options) => launchCommand(terminal, command, options));
   const { resolver } = task.configuration;
   addCompletionCommand(program, terminal, async () => ({ backends: backendNames, presets: (await resolver.presets()).map(([name]) => name), keys: await resolver.flagNames(preset) }));
-  program.command(CHECK_COMMAND, { hidden: true }).action(() => checkCommand(terminal));
+  forRanks(program.command(CHECK_COMMAND, { hidden: true })).action(() => checkCommand(terminal));
 }

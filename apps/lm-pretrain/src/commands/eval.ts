@@ -1,6 +1,7 @@
 // eval: perplexity of a trained run, with the capacity of training and with nothing dropped.
 import { resolve } from 'node:path';
 import { XMoEError } from '@xmoe/core';
+import { byFirst, oneGroup, type Comm } from '@xmoe/distributed';
 import { createLanguageModelFromConfig, droplessLanguageConfig, expertsOverDense, routingReader } from '@xmoe/models';
 import { hasThreshold } from '@xmoe/models/sections';
 import type { SplitName } from '@xmoe/text';
@@ -13,7 +14,7 @@ import { leakFreeBatchSize } from '../finish.js';
 import { prepareData } from '../data.js';
 import { fileTokenizer } from '../initial.js';
 import { openRun, type TrainedRun } from '../session.js';
-import { alignedFacts, type Terminal } from '@xmoe/program';
+import { alignedFacts, requireSameRun, type Terminal } from '@xmoe/program';
 
 interface EvalOptions {
   backend: string;
@@ -28,12 +29,15 @@ interface EvalOptions {
   positive?: boolean;
 }
 
-export async function evalCommand(terminal: Terminal, directory: string, options: EvalOptions): Promise<void> {
+/** On all ranks of `comm`, which share out the windows. */
+export async function evalCommand(terminal: Terminal, directory: string, options: EvalOptions, comm: Comm): Promise<void> {
   const run = await openRun(directory, { ...options, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   let other: TokenDataset | undefined;
   try {
+    await requireSameRun(comm, run);
     const config = withRouting(run.record.config, options);
-    if (options.data) other = await otherData(run, options, (message) => void terminal.messages.write(`${message}\n`));
+    const prepare = (): Promise<TokenDataset> => otherData(run, options, (message) => void terminal.messages.write(`${message}\n`));
+    if (options.data) other = (await byFirst(comm, prepare)) ?? (await prepare()); // the others find what the first made
     else if (run.record.data === '') throw new XMoEError('data', 'the run has no data: its weights were not trained here', { hint: 'name text with --data' });
     const dataset = other ?? (await run.dataset());
     const split = dataset.split(options.split);
@@ -49,6 +53,7 @@ export async function evalCommand(terminal: Terminal, directory: string, options
         batchSize: options.batchSize ?? (evaluated === config ? config.train.batchSize : leakFreeBatchSize(config)),
         computeDType: config.train.precision,
         summarizeTrace: routingReader(evaluated, 1),
+        ranks: oneGroup(comm),
         ...(most === null ? {} : { maxWindows: most }),
       });
       return { ...result, expertsOverDense: expertsOverDense(evaluated, result.routing.filter(({ layer }) => hasExperts(evaluated, layer))) };

@@ -2,13 +2,15 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { XMoEError } from '@xmoe/core';
+import { oneGroup, type Comm } from '@xmoe/distributed';
 import { pairedBootstrap, type BootstrapScore } from '@xmoe/metrics';
 import { replaceFile } from '@xmoe/files/node';
 import { translateTexts } from '@xmoe/models';
-import { alignedFacts, progressLine, RUN_FILES, type Terminal } from '@xmoe/program';
+import { alignedFacts, progressLine, requireSameRun, RUN_FILES, type Terminal } from '@xmoe/program';
 import { metricsOf, readTokenizerName, scoreTranslations, type Scores } from '../scores.js';
 import { pairsOfFiles, pairsOfRun, translationsOfFile, type ScoredPairs } from '../scored-pairs.js';
 import { openRun, type TrainedRun } from '../session.js';
+import { sharedBy } from '../validate.js';
 
 interface EvalOptions {
   backend: string;
@@ -28,15 +30,18 @@ interface EvalOptions {
   save?: string;
 }
 
-export async function evalCommand(terminal: Terminal, directory: string | undefined, options: EvalOptions): Promise<void> {
+/** On all ranks of `comm`, which share out the translations. */
+export async function evalCommand(terminal: Terminal, directory: string | undefined, options: EvalOptions, comm: Comm): Promise<void> {
   checkSubject(directory, options);
-  const { pairs, hypotheses, language } = await subjectOf(terminal, directory, options);
+  const { pairs, hypotheses, language } = await subjectOf(terminal, directory, options, comm);
+  const others = options.against === undefined ? null : await othersOf(terminal, pairs, options, comm);
+  if (comm.rank !== 0) return terminal.resultElsewhere();
   const tokenizer = readTokenizerName(options.tokenize, language);
   for (const note of pairs.notes) terminal.messages.write(`${note}\n`);
   if (options.save !== undefined) await replaceFile(options.save, hypotheses.map((line) => `${line}\n`).join(''));
   const scores = scoreTranslations(hypotheses, pairs.references, tokenizer);
   const byKind = kindsOf(pairs).map((kind) => ({ kind, pairs: pairs.kinds.filter((other) => other === kind).length, scores: scoresOfKind(kind, pairs, hypotheses, tokenizer) }));
-  const compared = options.against === undefined ? null : comparison(await othersOf(terminal, pairs, options), hypotheses, pairs, tokenizer, options.samples);
+  const compared = others === null ? null : comparison(others, hypotheses, pairs, tokenizer, options.samples);
   const result = { name: pairs.name, pairs: hypotheses.length, ...scores, byKind, against: compared };
   terminal.result(result, resultText(result));
 }
@@ -58,7 +63,7 @@ interface Subject {
 }
 
 /** What is scored: a file, or what a run makes of its own or of other pairs. */
-async function subjectOf(terminal: Terminal, directory: string | undefined, options: EvalOptions): Promise<Subject> {
+async function subjectOf(terminal: Terminal, directory: string | undefined, options: EvalOptions, comm: Comm): Promise<Subject> {
   const { hypotheses: file, references, language, maxPairs } = options;
   if (directory === undefined) {
     const { hypotheses, pairs } = await translationsOfFile(file!, references!, maxPairs);
@@ -67,14 +72,14 @@ async function subjectOf(terminal: Terminal, directory: string | undefined, opti
   const run = await openRun(directory, { ...options, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   try {
     const pairs = options.pairs === undefined ? await pairsOfRun(run, options.split, maxPairs) : await pairsOfFiles(options.pairs, run.languages, maxPairs);
-    return { pairs, hypotheses: await translateAll(terminal, run, pairs, options), language: run.languages.target };
+    return { pairs, hypotheses: await translateAll(terminal, run, pairs, options, comm), language: run.languages.target };
   } finally {
     run.close();
   }
 }
 
 /** The translations of --against: of another run for the same sources, or of another file. */
-async function othersOf(terminal: Terminal, pairs: ScoredPairs, options: EvalOptions): Promise<string[]> {
+async function othersOf(terminal: Terminal, pairs: ScoredPairs, options: EvalOptions, comm: Comm): Promise<string[]> {
   const against = options.against!;
   if (!existsSync(join(against, RUN_FILES.config))) {
     if (options.references === undefined) throw new XMoEError('config', `${against} holds no run`, { hint: 'name another run directory; files are compared with --hypotheses and --references' });
@@ -83,17 +88,18 @@ async function othersOf(terminal: Terminal, pairs: ScoredPairs, options: EvalOpt
   if (options.hypotheses !== undefined) throw new XMoEError('config', `${against} is a run, and there are no sources to translate`, { hint: 'compare a file with a file, or a run with a run' });
   const run = await openRun(against, { ...options, checkpoint: 'best', threshold: undefined, onWarning: (message) => terminal.messages.write(`${message}\n`) });
   try {
-    return await translateAll(terminal, run, pairs, options);
+    return await translateAll(terminal, run, pairs, options, comm);
   } finally {
     run.close();
   }
 }
 
-async function translateAll(terminal: Terminal, run: TrainedRun, { sources, places }: ScoredPairs, { beam, lengthPenalty }: EvalOptions): Promise<string[]> {
+async function translateAll(terminal: Terminal, run: TrainedRun, { sources, places }: ScoredPairs, { beam, lengthPenalty }: EvalOptions, comm: Comm): Promise<string[]> {
+  await requireSameRun(comm, run);
   const { config } = run.record;
   const decoding = { ...config.decoding, beam: beam ?? config.decoding.beam, lengthPenalty: lengthPenalty ?? config.decoding.lengthPenalty };
   const line = progressLine(terminal.messages, `Translating ${sources.length} sentences with ${run.checkpoint.path}`);
-  const translated = await translateTexts(run.lines, sources, { ...decoding, onProgress: line.update }, (index) => places[index]!);
+  const translated = await translateTexts(run.lines, sources, { ...decoding, onProgress: line.update, ...sharedBy(oneGroup(comm)) }, (index) => places[index]!);
   line.done();
   return translated!; // nothing stops it
 }

@@ -7,6 +7,9 @@ import type { MpiFamily } from './launcher.js';
 /** The environment variable that names a library, or `none`: a launcher is then ignored. */
 export const MPI_VARIABLE = 'XMOE_MPI';
 
+/** Whether each process is to run by itself, whatever started it. */
+export const ignoresLauncher = (env: Readonly<Record<string, string | undefined>>): boolean => ['none', 'off'].includes(env[MPI_VARIABLE] ?? '');
+
 /** Names that the loader of the system finds, by kind. */
 const NAMES: Readonly<Record<MpiFamily, readonly string[]>> = process.platform === 'darwin'
   ? { 'Open MPI': ['libmpi.40.dylib', '/opt/homebrew/lib/libmpi.40.dylib', '/usr/local/lib/libmpi.40.dylib'], MPICH: ['libmpi.12.dylib', '/opt/homebrew/lib/libmpi.12.dylib', '/usr/local/lib/libmpi.12.dylib'] }

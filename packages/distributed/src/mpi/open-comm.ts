@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { XMoEError } from '@xmoe/core';
 import type { Comm } from '../comm.js';
 import { SoloComm } from '../solo-comm.js';
-import { findMpi, MPI_VARIABLE, type FoundMpi } from './find-mpi.js';
+import { findMpi, ignoresLauncher, MPI_VARIABLE, type FoundMpi } from './find-mpi.js';
 import { readLauncher, type Launched } from './launcher.js';
 import { MpiComm, OPERATIONS, type MpiWorld } from './mpi-comm.js';
 import { createWatchdog } from './watchdog.js';
@@ -33,7 +33,7 @@ const THREAD_MULTIPLE = 3;
  * @throws XMoEError `backend` without koffi or a library; `config` where library and launcher do not belong together
  */
 export function openComm({ timeoutSeconds }: OpenCommOptions = {}): OpenedComm {
-  const launched = ['none', 'off'].includes(process.env[MPI_VARIABLE] ?? '') ? undefined : readLauncher(process.env);
+  const launched = ignoresLauncher(process.env) ? undefined : readLauncher(process.env);
   const timeout = timeoutSeconds ?? readTimeout();
   if (launched === undefined) return { comm: new SoloComm((code) => process.exit(code)), description: 'one process' };
   const mpi = findMpi(launched.family);
