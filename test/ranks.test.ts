@@ -5,7 +5,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { fingerprint, lastStep, temporaryFolder } from '@xmoe/testing/programs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { EXPERTS, mustRun, SMALL, startProcess, waitUntil, writeCorpus } from '../apps/lm-pretrain/test/support.js';
+import { EXPERTS, metricsOf, mustRun, SMALL, startProcess, waitUntil, writeCorpus } from '../apps/lm-pretrain/test/support.js';
 import * as nmt from '../apps/nmt/test/support.js';
 import { missingMpis, mpiEnvironment, startRanks, type Launcher } from '../packages/distributed/test/mpi-support.js';
 
@@ -51,6 +51,9 @@ describe.skipIf(missing.length > 0)('xmoe-lm', () => {
     const { code, stdout, stderr } = await onRanks('MPICH', 4, [...train(out), ...spread, '--data-root', path('other-data')]).ended;
     expect([code, stderr.match(/Tokenising/g)?.length, stderr.match(/Ranks: MPICH 4\S*, 4 ranks/g)?.length, stdout.match(/Test perplexity/g)?.length], stderr).toEqual([0, 1, 1, 1]);
     expect(fingerprint(out)).toEqual(fingerprint(reference));
+    const steps = metricsOf(out).filter(({ kind }) => kind === 'step') as unknown as { seconds: number; communicationSeconds: number }[];
+    expect(steps.map(({ seconds, communicationSeconds }) => communicationSeconds > 0 && communicationSeconds < seconds)).toEqual(new Array(STEPS).fill(true));
+    expect(metricsOf(reference).some((row) => 'communicationSeconds' in row)).toBe(false);
   });
 
   it('F32, F33: a rank that is killed ends the run; it goes on by launch with spread experts, which SIGTERM stops, and ends in one process with the same bits', async () => {

@@ -34,6 +34,8 @@ export interface RankAnswer {
   readonly bytes: Readonly<Record<Kind, number>>;
   readonly calls: number;
   readonly transfer: number;
+  /** Of `transfer`, that of gradients: all that communication beside the backward pass could hide. */
+  readonly gradients: number;
   readonly waiting: number;
 }
 
@@ -77,14 +79,16 @@ async function measure(comm: Comm, { log, run }: Work, loops: number): Promise<R
   const own = log.calls.map((call) => call.milliseconds);
   const all = await gatherValues(comm, own);
   // Who comes last waits for nobody: the shortest time of a call is that of the transfer.
-  const transfer = own.reduce((sum, _, index) => sum + Math.min(...all.map((times) => times[index] ?? Number.POSITIVE_INFINITY)), 0);
+  const transferOf = (index: number): number => Math.min(...all.map((times) => times[index] ?? Number.POSITIVE_INFINITY));
+  const transfer = own.reduce((sum, _, index) => sum + transferOf(index), 0);
+  const gradients = log.calls.reduce((sum, { kind }, index) => sum + (kind === 'gradients' ? transferOf(index) : 0), 0);
   const total = all.flat().reduce((sum, time) => sum + time, 0) / comm.size;
   const bytes = await gatherValues(comm, KINDS.map((kind) => log.calls.reduce((sum, call) => sum + (call.kind === kind ? call.bytes : 0), 0)));
   const perLoop = (value: number): number => value / loops;
   return {
     milliseconds,
     bytes: Object.fromEntries(KINDS.map((kind, index) => [kind, perLoop(bytes.reduce((sum, of) => sum + of[index]!, 0) / comm.size)])) as Record<Kind, number>,
-    calls: perLoop(own.length), transfer: perLoop(transfer), waiting: perLoop(total - transfer),
+    calls: perLoop(own.length), transfer: perLoop(transfer), gradients: perLoop(gradients), waiting: perLoop(total - transfer),
   };
 }
 

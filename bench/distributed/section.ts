@@ -15,7 +15,7 @@ import { QUICK_BATCH } from '../train-step.js';
 import { KINDS } from './counted-comm.js';
 import type { RankAnswer, RankJob, RankRequest } from './rank.js';
 
-const PRESET = 'tiny';
+const PRESETS = ['tiny', 'small'];
 const RANKS = 2;
 /** Of each update, shared out among the ranks. */
 const MICRO_BATCHES = 4;
@@ -98,35 +98,36 @@ function contestantOf({ workers }: Pick<Place, 'workers'>, measured: Measured): 
 const COLUMNS: Table['columns'] = [
   { key: 'where', label: 'where' }, { key: 'layout', label: 'layout' }, { key: 'minMs', label: 'min ms/step', digits: 1 }, { key: 'medianMs', label: 'median ms/step', digits: 1 },
   { key: 'ofOne', label: '× one process (min)' }, { key: 'ofFast', label: 'time of fast (min)' }, { key: 'transferShare', label: 'transfers %', digits: 1 }, { key: 'waitingShare', label: 'waiting %', digits: 1 },
+  { key: 'gradientShare', label: 'gradients %', digits: 1 },
   { key: 'calls', label: 'calls/step', digits: 0 },
 ];
 const BYTE_COLUMNS: Table['columns'] = [{ key: 'layout', label: 'layout' }, ...KINDS.map((kind) => ({ key: kind, label: `${kind} kB`, digits: 1 }))];
 
-function stepTable(measured: readonly Measured[], timings: readonly Timing[], absent: readonly string[]): Table {
+function stepTable(preset: string, measured: readonly Measured[], timings: readonly Timing[], absent: readonly string[]): Table {
   const rows = measured.map(({ where, name, best }, index): Row => {
     const timing = timings[index]!;
     const fast = measured.findIndex((other) => other.where === where && other.name === LAYOUTS[0]!.name);
     const share = (milliseconds: number): number => (100 * milliseconds) / best!.milliseconds;
     return {
       where, layout: name, minMs: timing.min, medianMs: timing.median, ofOne: ratioOf(timings[0]!, timing).min,
-      ...(fast === -1 ? {} : { ofFast: ratioOf(timing, timings[fast]!).min, transferShare: share(best!.transfer), waitingShare: share(best!.waiting), calls: best!.calls }),
+      ...(fast === -1 ? {} : { ofFast: ratioOf(timing, timings[fast]!).min, transferShare: share(best!.transfer), waitingShare: share(best!.waiting), gradientShare: share(best!.gradients), calls: best!.calls }),
     };
   });
   return {
-    id: 'distributed-step',
-    title: 'Steps on two ranks',
-    note: `Updates of ${MICRO_BATCHES} micro-batches of the preset ${PRESET}. One process has ${RANKS} threads, each of ${RANKS} ranks one. "× one process" is the time of the first row / that of the row: `
-      + 'the aim is ≥ 0.95 in shared memory. Transfers: the share of the quickest step in which nobody was waited for; waiting: the rest of the time in collectives, for the slower rank. '
+    id: `distributed-step-${preset}`,
+    title: `Steps on two ranks: ${preset}`,
+    note: `Updates of ${MICRO_BATCHES} micro-batches of the preset ${preset}. One process has ${RANKS} threads, each of ${RANKS} ranks one. "× one process" is the time of the first row / that of the row: `
+      + 'the aim is ≥ 0.95 in shared memory. Transfers: the share of the quickest step in which nobody was waited for; waiting: the rest of the time in collectives, for the slower rank. Gradients: those of the transfers; none is hidden behind the backward pass, and no more than these could be. '
       + absent.map((reason) => ` Not measured: ${reason}.`).join(''),
     columns: COLUMNS,
     rows,
   };
 }
 
-function byteTable(measured: readonly Measured[], where: string): Table {
+function byteTable(preset: string, measured: readonly Measured[], where: string): Table {
   return {
-    id: 'distributed-bytes',
-    title: 'What a rank sends in a step',
+    id: `distributed-bytes-${preset}`,
+    title: `What a rank sends in a step: ${preset}`,
     note: `Mean of ${RANKS} ranks, in 1000 bytes; sums and gatherings by the algorithm that sends least. Claims go to experts and results come back, in both passes; figures are norms, losses, and what ranks agree on.`,
     columns: BYTE_COLUMNS,
     rows: measured.filter((row) => row.where === where).map(({ name, best }) => ({ layout: name, ...Object.fromEntries(KINDS.map((kind) => [kind, best!.bytes[kind] / 1000])) })),
@@ -189,8 +190,15 @@ export async function benchDistributed(backend: string, quick: boolean, options:
     if (!isXMoEError(error)) throw error;
     return [{ id: 'distributed-absent', title: 'Steps on two ranks', note: `Not measured: ${error.message} (${error.hint}, or scripts/install-mpi.sh).`, columns: COLUMNS, rows: [] }];
   }
-  const base = { backend, preset: PRESET, set: [...(quick ? QUICK_BATCH : []), `train.accumulation=${MICRO_BATCHES}`] };
-  const lengths = quick ? [SHORT] : [SHORT, LONG];
+  const tables: Table[] = [];
+  for (const [index, preset] of PRESETS.entries()) tables.push(...(await benchPreset(launcher, { backend, preset, isLast: index === PRESETS.length - 1 }, quick, options)));
+  return tables;
+}
+
+/** Steps of one preset; after the last one also collectives alone. */
+async function benchPreset(launcher: Launcher, { backend, preset, isLast }: { backend: string; preset: string; isLast: boolean }, quick: boolean, options: MeasureOptions): Promise<Table[]> {
+  const base = { backend, preset, set: [...(quick ? QUICK_BATCH : []), `train.accumulation=${MICRO_BATCHES}`] };
+  const lengths = !isLast ? [] : quick ? [SHORT] : [SHORT, LONG];
   const [places, absent, open]: [Place[], string[], Place[]] = [[], [], []];
   const hosts = openTwoHosts(LINK);
   try {
@@ -199,7 +207,7 @@ export async function benchDistributed(backend: string, quick: boolean, options:
     await openPlaces(launcher, { ...base, layouts: LAYOUTS, lengths }, { places, absent, open }, hosts);
     const measured = [...ALONE.map(({ name }): Measured => ({ where: one.name, name })), ...places.flatMap(({ name: where }) => LAYOUTS.map(({ name }): Measured => ({ where, name })))];
     const timings = await measureInterleaved(measured.map((of) => contestantOf(open.find(({ name }) => name === of.where)!, of)), { ...options, sampleMs: 0 });
-    return [stepTable(measured, timings, absent), byteTable(measured, places[0]!.name), await collectiveTable(places, lengths, quick, options)];
+    return [stepTable(preset, measured, timings, absent), byteTable(preset, measured, places[0]!.name), ...(isLast ? [await collectiveTable(places, lengths, quick, options)] : [])];
   } finally {
     for (const { workers } of open) await workers.close();
     if (!('absent' in hosts)) hosts.close();

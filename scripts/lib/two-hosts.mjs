@@ -1,7 +1,7 @@
 // Two "hosts" on one machine, for what ranks do over a network: two network namespaces with a pair of interfaces between them, shaped to a rate,
 // each with a host name and a /dev/shm of its own. Linux, with the rights of root. Starts no ranks.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
@@ -24,6 +24,22 @@ shift
 exec ip netns exec ${namespace} unshare --uts --mount sh -c 'hostname ${namespace}; mount -t tmpfs tmpfs /dev/shm; eval "$1"' sh "$*"
 `;
 
+const NAMESPACES = '/run/netns';
+
+/** Namespaces of processes that were killed before they could close theirs. */
+function removeStale() {
+  if (!existsSync(NAMESPACES)) return;
+  for (const name of readdirSync(NAMESPACES)) {
+    const owner = /^xmoe-[ab]-(\d+)$/.exec(name)?.[1];
+    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
+    try {
+      run('ip', ['netns', 'del', name]);
+    } catch {
+      // another process was quicker, or may and this one may not
+    }
+  }
+}
+
 /**
  * @param rate of the link as tc writes it, e.g. 1gbit; null: as fast as the machine copies
  * @returns {{ hosts: string[], command(line: string[]): string[], env: Record<string, string>, close(): void } | { absent: string }} the addresses of both hosts; the line that runs
@@ -31,10 +47,11 @@ exec ip netns exec ${namespace} unshare --uts --mount sh -c 'hostname ${namespac
  */
 export function openTwoHosts(rate = '1gbit') {
   if (process.platform !== 'linux') return { absent: 'two hosts on one machine are network namespaces, which only Linux has' };
+  removeStale();
   const folder = mkdtempSync(join(tmpdir(), 'xmoe-hosts-'));
   const [first, second] = ['a', 'b'].map((name) => `xmoe-${name}-${process.pid}`);
   const close = () => {
-    for (const namespace of [first, second]) if (existsSync(`/run/netns/${namespace}`)) run('ip', ['netns', 'del', namespace]);
+    for (const namespace of [first, second]) if (existsSync(`${NAMESPACES}/${namespace}`)) run('ip', ['netns', 'del', namespace]);
     rmSync(folder, { recursive: true, force: true });
   };
   try {

@@ -100,6 +100,7 @@ async function testScores(run: LanguageRun, outcome: RunOutcome): Promise<Partia
   if (stop.requested) return {};
   const dropless = config.moe ? await scoreTest(run, droplessLanguageConfig(config), 'Scoring it with nothing dropped') : scored;
   if (stop.requested) return {};
+  if (run.comm.rank !== 0) return {}; // what follows is of the summary, which the first writes
   const baselines = ngramBaselines(dataset.split('train'), dataset.split('test'), tokenizer.vocabularySize, { maxScoredTokens: scored.tokens, scoredBytes: scored.bytes });
   return {
     testTokens: scored.tokens,

@@ -3,8 +3,8 @@
 import { basename, join } from 'node:path';
 import { routingReader, translationModelSize } from '@xmoe/models';
 import { hasThreshold } from '@xmoe/models/sections';
-import { averageTensors, loadParameters, type LayerRouting } from '@xmoe/train';
-import { createCheckpointStore, findBest, saveAverage, type LoadedCheckpoint, type RunOutcome } from '@xmoe/train/node';
+import { averageTensors, loadParameters, restoreParameters, type LayerRouting } from '@xmoe/train';
+import { createCheckpointStore, findBest, saveAverage, type RunOutcome } from '@xmoe/train/node';
 import { writeResult, type ResultFiles, type RoutedWord, type TranslationSample } from '@xmoe/program/report';
 import { tokenizerToJson } from '@xmoe/text';
 import { progressLine, RUN_FILES } from '@xmoe/program';
@@ -81,37 +81,37 @@ export async function finishRun(run: TranslationRun, outcome: RunOutcome): Promi
   });
   const pairs = await translateTest(run);
   if (pairs === null || stop.requested) return null;
+  const chosen = sampleIndices(pairs.sources.length);
+  const words = await routeSamples(run, chosen);
+  if (stop.requested || run.comm.rank !== 0) return null;
   const tokenizer = bleuTokenizerOf(config);
   const score = (hypotheses: readonly string[]): Scores => scoreTranslations(hypotheses, pairs.references, tokenizer);
   const { source: sourceLanguage, target: targetLanguage } = dataset.languages;
   const baselines = [createCopyBaseline(), trainDictionary(textsOfSplit(dataset, 'train'), { sourceLanguage, targetLanguage })]
     .map(({ name, translate }) => ({ name, ...numbersOf(score(pairs.sources.map(translate))) }));
-  const chosen = sampleIndices(pairs.sources.length);
   const summary = summaryOf(run, outcome, checkpoint, loss, score(pairs.hypotheses), { baselines, samples: samplesOf(pairs, chosen) });
-  const words = await routeSamples(run, chosen);
-  if (stop.requested || run.comm.rank !== 0) return null;
   return writeResult(out, summary, (recorded) => runReportData(summary, config, recorded, words));
 }
 
 /** Averages the last checkpoints if asked to, and leaves the parameters of the best checkpoint in the model. */
-async function takeBest(run: TranslationRun): Promise<LoadedCheckpoint> {
+async function takeBest(run: TranslationRun): Promise<{ path: string }> {
   const { plan: { config, out }, comm, stream, model: { parameters, model }, data: { tokenizer } } = run;
   const directory = join(out, RUN_FILES.checkpoints);
   const store = createCheckpointStore({ directory, onWarning: (message) => stream.write(`${message}\n`) });
   const entries = (await store.list()).slice(-config.train.averageCheckpoints);
   if (entries.length > 1) {
-    const loaded = await Promise.all(entries.map(({ path }) => store.load(path)));
-    const mean = averageTensors(loaded.map(({ tensors }) => tensors.parameters!));
+    const opened = await Promise.all(entries.map(({ path }) => store.open(path))); // parameters alone are read: moments are twice as much
+    const mean = averageTensors(await Promise.all(opened.map(({ tensors }) => Promise.all(tensors.parameters!.map(async ({ name, dtype, shape, read }) => ({ name, dtype, shape, data: await read() }))))));
     loadParameters(parameters, model.parameters, mean, 'the average');
     const { metric } = await scoreValidation(run);
-    const { step, state } = loaded.at(-1)!;
+    const { step, state } = opened.at(-1)!;
     if (comm.rank === 0) await saveAverage(directory, { step, state, tensors: { parameters: mean }, metric: metric!, files: { 'tokenizer.json': tokenizerToJson(tokenizer) } });
     await comm.barrier(); // what the first wrote, all read
   }
   const best = await findBest(directory);
-  const checkpoint = best ? await store.load(best) : await store.loadLatest();
-  loadParameters(parameters, model.parameters, checkpoint.tensors.parameters!, checkpoint.path);
-  return checkpoint;
+  const { path, tensors } = best ? await store.open(best) : await store.openLatest();
+  await restoreParameters(parameters, model.parameters, tensors.parameters!, path); // of each tensor what this rank has of it
+  return { path };
 }
 
 async function translateTest({ plan: { config }, ranks, stream, model: { lines }, data: { dataset }, stop }: TranslationRun): Promise<TranslatedPairs | null> {
@@ -154,7 +154,7 @@ function numbersOf({ bleu, chrf }: Scores): { bleu: number; chrf: number } {
 function summaryOf(
   { plan, data: { dataset }, device }: TranslationRun,
   outcome: RunOutcome,
-  checkpoint: LoadedCheckpoint,
+  checkpoint: { path: string },
   loss: LossResult,
   own: Scores,
   beside: Pick<Summary, 'baselines' | 'samples'>,

@@ -42,6 +42,11 @@ export interface Comm {
   abort(exitCode: number): void;
   /** What is being done, for the message of a time-out, e.g. `step 50`. */
   note(place: string): void;
+  /**
+   * Seconds that this process has spent in collectives so far, with waiting for slower ranks, on this communicator and all others. Absent where nobody
+   * is waited for.
+   */
+  communicationSeconds?(): number;
   /** Runs what may take any time (one rank prepares data, the others wait for it) outside of the time-out. */
   unhurried<Result>(work: () => Promise<Result>): Promise<Result>;
   /** The end, called by all ranks: without it a launcher takes the end of a process for a failure. */

@@ -15,7 +15,7 @@ export type { EvaluationRow, MetricsRow, RoutingRow, StepRow } from './metrics/r
 export { createSmoother, createThroughputMeter, type ThroughputMeter } from './metrics/throughput.js';
 export { mergeByLayer, mergeRouting, type LayerRouting, type RoutingByLayer } from './trainer/layer-routing.js';
 export { requirePrecision } from './trainer/precision.js';
-export { loadParameters, type RestorableTensor, type TrainedTensor, type TrainedTensors, type TrainerState, type TrainerTensors } from './trainer/trainer-state.js';
+export { loadParameters, restoreParameters, type RestorableTensor, type TrainedTensor, type TrainedTensors, type TrainerState, type TrainerTensors } from './trainer/trainer-state.js';
 export type { Reduction } from './trainer/reduction.js';
 export { createTrainer, type StepReport, type Trainer, type TrainerOptions } from './trainer/trainer.js';
 export type { LossFunction, LossParts } from './trainer/update.js';

@@ -21,6 +21,8 @@ export interface MpiWorld {
   closed: boolean;
   /** Works outside of the time-out that are going on. */
   unhurried: number;
+  /** Milliseconds in collectives. */
+  spent: number;
 }
 
 /** What all ranks of a call must have alike, beside its name and number. */
@@ -107,12 +109,14 @@ export class MpiComm implements Comm {
     if (closed || pending > 0) throw new XMoEError('value', closed ? 'the run has ended' : 'another collective of this process is under way', { op, hint: 'await it first' });
     const kind = kinds[nameOf(send)];
     if (unhurried === 0) watchdog.enter('waits', OPERATIONS.indexOf(op));
+    const began = performance.now();
     const exchange = { sendCounts, receiveCounts, length: send.length };
     const call: Call = [OPERATIONS.indexOf(op), this.#calls++, kindOf(send), 0, 0];
     const sums = callSums(call, this, exchange);
     this.#waitFor(this.#begin('Allreduce', this.#meeting(sums)));
     this.#requireAlike(op, call, sums, exchange);
     this.#transfer('Alltoallv', [send, sendCounts, sendFrom, kind, receive, receiveCounts, receiveFrom, kind], meanBytes(lengthsOf(sums), send, this.size));
+    this.#world.spent += performance.now() - began;
     if (unhurried === 0) watchdog.enter('computes');
   }
 
@@ -142,6 +146,10 @@ export class MpiComm implements Comm {
     this.#world.watchdog.note(place);
   }
 
+  communicationSeconds(): number {
+    return this.#world.spent / 1000;
+  }
+
   async unhurried<Result>(work: () => Promise<Result>): Promise<Result> {
     const world = this.#world;
     world.unhurried++;
@@ -169,6 +177,7 @@ export class MpiComm implements Comm {
     const run = async (): Promise<void> => {
       if (world.closed) throw new XMoEError('disposed', `${operation} after the end of the run`, { op: operation, hint: 'call close last' });
       const hurried = world.unhurried === 0;
+      const began = performance.now();
       if (hurried) world.watchdog.enter('waits', OPERATIONS.indexOf(operation));
       try {
         const call: Call = [OPERATIONS.indexOf(operation), this.#calls++, ...details];
@@ -177,6 +186,7 @@ export class MpiComm implements Comm {
         this.#requireAlike(operation, call, sums, exchange);
         await transfer(lengthsOf(sums));
       } finally {
+        world.spent += performance.now() - began;
         if (hurried && !world.closed) world.watchdog.enter('computes');
       }
     };

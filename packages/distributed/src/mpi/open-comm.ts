@@ -51,7 +51,7 @@ export function openComm({ timeoutSeconds }: OpenCommOptions = {}): OpenedComm {
     rank: launched.rank, timeoutSeconds: timeout, operations: OPERATIONS,
     abort: { caller: mpi.caller.file, library: mpi.library, declaration: abi.abortDeclaration, world: abi.world },
   });
-  const world: MpiWorld = { abi, watchdog, last: Promise.resolve(), pending: 0, closed: false, unhurried: 0 };
+  const world: MpiWorld = { abi, watchdog, last: Promise.resolve(), pending: 0, closed: false, unhurried: 0, spent: 0 };
   const comm = new MpiComm(world, abi.world);
   checkLaunched(comm, launched, mpi);
   return { comm, launched, description: `${abi.version}, ${launched.size} ${launched.size === 1 ? 'rank' : 'ranks'}` };

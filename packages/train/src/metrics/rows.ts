@@ -24,6 +24,8 @@ const stepRowSchema = z.object({
   tokensPerSecond: number,
   /** Wall-clock of this step. */
   seconds: number,
+  /** Of those, what the first rank spent in collectives, with waiting for slower ranks. Absent: the run had one process. */
+  communicationSeconds: number.optional(),
   lossScale: number.optional(),
   /** Updates of the run so far that changed nothing, their gradient not being finite. Absent: none. */
   skippedUpdates: z.int().nonnegative().optional(),

@@ -55,10 +55,10 @@ export function noOutputs(): RunOutputs {
 }
 
 /** The rows of one step: itself, and its routing if that was collected. */
-export function stepRows(result: StepReport, seconds: number, tokensPerSecond: number): MetricsRow[] {
+export function stepRows(result: StepReport, times: { seconds: number; communicationSeconds?: number }, tokensPerSecond: number): MetricsRow[] {
   const { step, crossEntropy, auxLoss, learningRate, gradientNorm, targets, lossScale, skippedUpdates } = result;
   const row = {
-    kind: 'step', step, loss: crossEntropy, auxLoss, learningRate, gradientNorm, tokens: targets, tokensPerSecond, seconds, lossScale,
+    kind: 'step', step, loss: crossEntropy, auxLoss, learningRate, gradientNorm, tokens: targets, tokensPerSecond, ...times, lossScale,
     ...(skippedUpdates > 0 ? { skippedUpdates } : {}),
   } as const;
   const routing = result.routing ?? [];

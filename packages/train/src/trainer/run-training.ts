@@ -205,7 +205,8 @@ async function agreeToStop<Host>(session: Session<Host>): Promise<void> {
 
 /** One update and what it reports. */
 async function trainOnce<Host>(session: Session<Host>): Promise<void> {
-  const { options: { trainer, batches, accumulation, routingEvery, totalSteps }, outputs, meter } = session;
+  const { options: { trainer, batches, accumulation, routingEvery, totalSteps }, comm, outputs, meter } = session;
+  const talked = comm.communicationSeconds?.();
   const started = performance.now();
   const used = process.cpuUsage();
   const next = trainer.state.step + 1;
@@ -220,7 +221,7 @@ async function trainOnce<Host>(session: Session<Host>): Promise<void> {
   meter.add(result.targets);
   session.totals = countTime(session.totals, seconds, process.cpuUsage(used));
   if (result.routing) session.totals = countRouting(session.totals, result.step, result.routing);
-  outputs.record(stepRows(result, seconds, meter.perSecond()));
+  outputs.record(stepRows(result, { seconds, ...(talked === undefined ? {} : { communicationSeconds: comm.communicationSeconds!() - talked }) }, meter.perSecond()));
   outputs.progress.update(progressUpdate(result, session.totals.routing, meter.perSecond()));
   if (result.skipped && isRound(result.skippedUpdates)) outputs.progress.message(skippedText(result));
   if (trainer.state.skippedInARow >= MOST_SKIPPED) throw diverged(result, await session.store.list());

@@ -113,9 +113,7 @@ export async function writeTrainerTensors({ specs, parameters, optimizer, shards
   const { parameters: weights = [], optimizer: moments = [] } = stored;
   const trained = specs.filter(isTrained);
   assertTensors([...expectedOf(trained, 'm.'), ...expectedOf(trained, 'v.')], moments, { where: `${where} (optimizer)` });
-  const known = knownOf(specs, weights);
-  assertTensors(expectedOf(known), weights, { where });
-  await write(parameters, known, '', weights);
+  await restoreParameters(parameters, specs, weights, where);
   await write(optimizer.firstMoments, shards, 'm.', moments);
   await write(optimizer.secondMoments, shards, 'v.', moments);
 }
@@ -129,6 +127,13 @@ export function loadParameters(parameters: Parameters, specs: readonly Parameter
   assertTensors(expectedOf(known), stored, { where });
   const byName = new Map(stored.map((tensor) => [tensor.name, tensor]));
   for (const spec of known) parameters[spec.name]!.write(partOf(spec, byName.get(spec.name)!.data));
+}
+
+/** As {@link loadParameters}, from tensors that may be in files: of each is read what the rank has of it. */
+export async function restoreParameters(parameters: Parameters, specs: readonly ParameterSpec[], stored: readonly RestorableTensor[], where: string): Promise<void> {
+  const known = knownOf(specs, stored);
+  assertTensors(expectedOf(known), stored, { where });
+  await write(parameters, known, '', stored);
 }
 
 /** Those of `specs` but for tensors of a state that `stored` has others of. */

@@ -6,7 +6,7 @@ import type { StepReport } from '../../src/trainer/trainer.js';
 
 const figures: LayerRouting = { tokens: 4, expertsPerToken: 2, keptPerToken: 1, dropRate: 0.5, load: [1], budgetedFlops: 1, executedFlops: 1 };
 const rowOf = (summaries: readonly LayerRouting[]) =>
-  stepRows({ step: 1, skippedUpdates: 0, routing: summaries.map((summary, at) => ({ layer: `h.${at}`, summary })) } as unknown as StepReport, 1, 1).find(({ kind }) => kind === 'routing');
+  stepRows({ step: 1, skippedUpdates: 0, routing: summaries.map((summary, at) => ({ layer: `h.${at}`, summary })) } as unknown as StepReport, { seconds: 1 }, 1).find(({ kind }) => kind === 'routing');
 
 it('batches count by the claims they kept', () => {
   const merged = mergeRouting([{ ...figures, positiveShare: 0.5 }, { ...figures, keptPerToken: 3, positiveShare: 0.1 }]);
