@@ -58,10 +58,12 @@ function requireDeclarations(manifest) {
 
 /** Other packages are read as they were built, not their sources again, and nothing is checked: that is the type-check's. */
 async function buildDeclarations(manifest, folder) {
+  const entry = librariesOf(manifest);
+  if (Object.keys(entry).length === 0) return; // programs alone
   // Loaded late: it is most of what a build without declarations would wait for.
   const { build: bundle } = await import('tsup');
   await bundle({
-    entry: librariesOf(manifest), outDir: folder, format: ['esm'], dts: { only: true, compilerOptions: { customConditions: [], noCheck: true } },
+    entry, outDir: folder, format: ['esm'], dts: { only: true, compilerOptions: { customConditions: [], noCheck: true } },
     config: false, silent: true, skipNodeModulesBundle: true, noExternal: takenIn(manifest), external: [/^node:/],
   });
 }

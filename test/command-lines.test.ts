@@ -41,6 +41,7 @@ const SCRIPTS: Readonly<Record<string, readonly Row[]>> = {
   ],
   launches: [{ path: 'bench/launches.ts', wrong: [['--jsn']] }],
   'tfjs:native': [{ path: 'packages/backend-tfjs/src/native/cli.ts', wrong: [['--gpuu'], ['--tensorflow'], ['surplus']] }],
+  tarballs: [{ path: 'scripts/tarballs.mjs', wrong: [[], ['--fodler'], ['a', 'b']] }],
   faults: [{ path: 'faults/main.ts', wrong: [['--only', 'kils']] }, { path: 'faults/presets.mjs', wrong: [['--frseh'], ['124m-dens']] }],
 };
 

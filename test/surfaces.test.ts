@@ -8,13 +8,13 @@ import { publicPackages, root } from '../scripts/lib/repository.mjs';
 
 interface Manifest {
   name: string;
-  exports: Record<string, { '@xmoe/source'?: string }>;
+  exports?: Record<string, { '@xmoe/source'?: string }>;
 }
 
 const file = new URL('surfaces.json', import.meta.url);
 /** Entry → its source. */
 const sources = new Map(publicPackages().flatMap(({ directory, manifest }: { directory: string; manifest: Manifest }) =>
-  Object.entries(manifest.exports).flatMap(([path, target]): [string, string][] =>
+  Object.entries(manifest.exports ?? {}).flatMap(([path, target]): [string, string][] =>
     (target['@xmoe/source'] === undefined ? [] : [[`${manifest.name}${path.slice(1)}`, join(root, directory, target['@xmoe/source'])]]))));
 
 function surfaces(): Record<string, { values: string[]; types: string[] }> {

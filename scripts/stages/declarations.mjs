@@ -7,7 +7,7 @@ import { publicPackages, root } from '../lib/repository.mjs';
 
 const folder = join(root, '.xmoe', 'declarations');
 const entries = publicPackages().flatMap(({ manifest }) =>
-  Object.entries(manifest.exports).filter(([, target]) => typeof target === 'object' && 'types' in target).map(([path]) => manifest.name + path.slice(1)));
+  Object.entries(manifest.exports ?? {}).filter(([, target]) => typeof target === 'object' && 'types' in target).map(([path]) => manifest.name + path.slice(1)));
 
 /** Errors in declarations of ours that `file`, which imports them all, reaches. */
 function errorsIn(file) {

@@ -6,6 +6,7 @@ import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { capture } from '../lib/child.mjs';
 import { publicPackages, root, workspacePackages } from '../lib/repository.mjs';
+import { checkInstalledPrograms } from '../lib/installed-programs.mjs';
 import { contents, pack, packedManifest } from '../lib/tarballs.mjs';
 import { toolEnvironment } from '../lib/toolchain.mjs';
 
@@ -33,9 +34,10 @@ async function checkWithPublint(tarball) {
 
 /** Entries that are files to be read, not modules. */
 const isAsset = (path) => /\.\w+$/.test(path);
-const assets = [...new Set(publicPackages().flatMap(({ manifest }) => Object.keys(manifest.exports).filter(isAsset)))];
+const assets = [...new Set(publicPackages().flatMap(({ manifest }) => Object.keys(manifest.exports ?? {}).filter(isAsset)))];
 
-async function checkTypes(tarball) {
+async function checkTypes(tarball, { exports }) {
+  if (!exports) return [];
   const { code, output } = await capture(process.execPath,
     [attw, tarball, '--profile', 'esm-only', '--no-definitely-typed', '--no-emoji', '--no-color', '--exclude-entrypoints', ...assets],
     { env: toolEnvironment() });
@@ -45,7 +47,7 @@ async function checkTypes(tarball) {
 /** Every published entry loads in Node from its bundle, and every program has its shebang. */
 async function checkBundles() {
   const entries = publicPackages().flatMap(({ manifest }) =>
-    Object.keys(manifest.exports).filter((path) => !isAsset(path)).map((path) => manifest.name + path.slice(1)));
+    Object.keys(manifest.exports ?? {}).filter((path) => !isAsset(path)).map((path) => manifest.name + path.slice(1)));
   const { code, output } = await capture(process.execPath, [join(root, 'scripts', 'stages', 'load-entries.mjs'), ...entries]);
   const programs = workspacePackages().flatMap(({ directory, manifest }) =>
     Object.values(manifest.bin ?? {}).map((path) => join(root, directory, path)));
@@ -63,11 +65,12 @@ try {
   const worker = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const [name, tarball] = next;
-      const found = [...await checkManifest(tarball), ...await checkWithPublint(tarball), ...await checkTypes(tarball)];
+      const found = [...await checkManifest(tarball), ...await checkWithPublint(tarball), ...await checkTypes(tarball, await packedManifest(tarball))];
       problems.push(...found.map((problem) => `${name}: ${problem}`));
     }
   };
   await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker));
+  problems.push(...(await checkInstalledPrograms(tarballs, join(folder, 'project'))).map((problem) => `installed programs: ${problem}`));
   for (const problem of problems) console.log(problem);
   console.log(`${Object.keys(tarballs).length} tarballs checked, ${problems.length} problems`);
   process.exitCode = problems.length === 0 ? 0 : 1;

@@ -5,6 +5,9 @@ import { createTfjsBackendFor } from '@xmoe/backend-tfjs/node';
 import { createWebGpuBackend } from '@xmoe/backend-webgpu';
 import { nearestName, XMoEError, type Backend } from '@xmoe/core';
 
+/** `auto`, `cpu` and `tfjs` are the fastest of several. */
+export type BackendName = 'auto' | 'webgpu' | 'cpu' | 'cpu:native' | 'cpu:wasm' | 'cpu:plain' | 'tfjs' | 'tfjs:cuda' | 'tfjs:node' | 'tfjs:wasm' | 'tfjs:cpu';
+
 /** What opens the backend of a name, or the names of several, fastest first, of which the first that works is taken. */
 const BACKENDS = {
   auto: ['webgpu', 'tfjs:cuda', 'cpu:native', 'cpu:wasm', 'tfjs:node', 'tfjs:wasm', 'cpu:plain'],
@@ -18,9 +21,7 @@ const BACKENDS = {
   'tfjs:node': () => createTfjsBackendFor('node'),
   'tfjs:wasm': () => createTfjsBackendFor('wasm'),
   'tfjs:cpu': () => createTfjsBackendFor('cpu'),
-} as const satisfies Record<string, (() => Promise<Backend>) | readonly string[]>;
-
-export type BackendName = keyof typeof BACKENDS;
+} as const satisfies Record<BackendName, (() => Promise<Backend>) | readonly string[]>;
 
 export const BACKEND_NAMES = Object.keys(BACKENDS) as BackendName[];
 
