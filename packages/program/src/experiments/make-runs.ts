@@ -8,7 +8,6 @@ import type { Terminal } from '../terminal.js';
 import type { JsonObject } from '@xmoe/files';
 import type { Measurement } from './experiment.js';
 import type { PlannedRun } from './plan-runs.js';
-import { flopsOfRuns } from './plan-text.js';
 import { probeSpeed, type Speed } from './probe-speed.js';
 import { EXPERIMENT_FILES, failureOf, readObject, runDirectory } from './run-files.js';
 import { createPlanRunner, isDone } from './run-plan.js';
@@ -40,13 +39,16 @@ export async function makeRuns(terminal: Terminal, work: RunsToMake): Promise<nu
     terminal.messages.write(`\n${reason}: saving what is running; once more to quit at once\n`);
     runner.stopRunning();
   } });
-  const progress = createRunLines(terminal, work, todo);
-  const runner = createPlanRunner({ folder, jobs, ...flags, sweepFlags: backend, stop, onRun: progress.onRun });
+  let onRun: RunLines['onRun'] | undefined;
+  const runner = createPlanRunner({ folder, jobs, ...flags, sweepFlags: backend, stop, onRun: (...run) => onRun?.(...run) });
   try {
+    let costOf: RunCost = (config) => work.flopsOf(config);
     if (todo.length > FEW_RUNS) {
       const speed = await probeSpeed(todo[0]!.config, { directory: join(folder, 'probe'), ...flags, flopsOf: (config) => work.flopsOf(config) });
-      terminal.messages.write(estimateText(work, todo, speed));
+      if (speed) costOf = (config) => secondsOf(work, speed, config);
+      terminal.messages.write(speed ? estimateText(jobs, todo, costOf) : 'The probe of speed did not come to its end; the first run will say why\n');
     }
+    ({ onRun } = createRunLines(terminal, work, todo, costOf));
     if (!stop.requested) await runner.run(plan);
     if (!stop.requested) await makeMeasurements(terminal, work);
     terminal.exitCode = stop.exitCode;
@@ -56,23 +58,32 @@ export async function makeRuns(terminal: Terminal, work: RunsToMake): Promise<nu
   }
 }
 
-function estimateText({ jobs, ...work }: RunsToMake, todo: readonly PlannedRun[], speed: Speed | undefined): string {
-  if (!speed) return 'The probe of speed did not come to its end; the first run will say why\n';
-  const flops = flopsOfRuns(work, todo);
-  const seconds = (flops / speed.flopsPerSecond + todo.length * speed.secondsBeside) / Math.min(jobs, todo.length);
+/** What a run costs beside others: its seconds by a probe, or its FLOPs. */
+type RunCost = (config: JsonObject) => number;
+
+const secondsOf = (work: RunsToMake, speed: Speed, config: JsonObject): number => work.flopsOf(config) / speed.flopsPerSecond + speed.secondsBeside;
+
+const sumOf = (runs: readonly PlannedRun[], costOf: RunCost): number => runs.reduce((sum, { config }) => sum + costOf(config), 0);
+
+function estimateText(jobs: number, todo: readonly PlannedRun[], secondsOfRun: RunCost): string {
+  const seconds = sumOf(todo, secondsOfRun) / Math.min(jobs, todo.length);
   return `About ${formatDuration(seconds)} by a short probe, if ${jobs === 1 ? 'the machine' : `${jobs} cores`} stay as free as now\n`;
 }
 
-/** A line for each run, with what is left by the share of FLOPs that is done. */
-function createRunLines({ messages }: Terminal, { plan, folder, ...work }: RunsToMake, todo: readonly PlannedRun[]) {
+interface RunLines {
+  onRun(run: PlannedRun, outcome: 'finished' | 'failed', seconds: number): void;
+}
+
+/** A line for each run, with what is left by the share of the cost that is done. */
+function createRunLines({ messages }: Terminal, { plan, folder }: RunsToMake, todo: readonly PlannedRun[], costOf: RunCost): RunLines {
   const started = performance.now();
-  const total = flopsOfRuns(work, todo);
-  let [done, flops] = [plan.length - todo.length, 0];
+  const total = sumOf(todo, costOf);
+  let [done, cost] = [plan.length - todo.length, 0];
   return {
-    onRun(run: PlannedRun, outcome: 'finished' | 'failed', seconds: number): void {
+    onRun(run, outcome, seconds) {
       done += 1;
-      flops += work.flopsOf(run.config);
-      const left = ((performance.now() - started) / 1000) * (total / flops - 1);
+      cost += costOf(run.config);
+      const left = ((performance.now() - started) / 1000) * (total / cost - 1);
       const what = outcome === 'finished' ? `finished in ${formatDuration(seconds)}` : `has no result: ${failureOf(runDirectory(folder, run.key)) ?? ''}`;
       messages.write(`[${done}/${plan.length}] ${run.key} ${what}${done < plan.length ? `; about ${formatDuration(left)} left` : ''}\n`);
     },
