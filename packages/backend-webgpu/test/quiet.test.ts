@@ -1,11 +1,12 @@
 // Nothing foreign on the terminal: opening an adapter, or finding none, writes nothing to standard error, and standard error works as
 // before afterwards, as a pipe, a terminal or a file.
 import { execFile } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { createWebGpuBackend } from '../src/index.js';
 import { createMockGpu, SMALLEST_GPU } from '@xmoe/testing';
@@ -51,6 +52,31 @@ describe.skipIf(process.platform === 'win32')('standard error while an adapter i
     expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0);
     expect(said).toMatch(/^opened$|no adapter|does not load/);
   });
+});
+
+// By Node alone: loaders of TypeScript find packages in a thread of their own.
+it.skipIf(process.platform === 'win32')('a look at standard error keeps Node from finding no package', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'xmoe-linked-'));
+  const write = (path: string, text: string): void => {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  };
+  try {
+    const source = readFileSync(new URL('../src/device/quiet.ts', import.meta.url), 'utf8');
+    write('app/quiet.mjs', ts.transpileModule(source, { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } }).outputText);
+    write('app/main.mjs', `import { standardError } from './quiet.mjs';
+      process.stdout.write(standardError());
+      await import('linked').then(() => process.stdout.write(' found'), (error) => process.stdout.write(' ' + error.message));`);
+    // As pnpm lays packages out: a link, and what the package needs beside the place that it leads to.
+    write('store/node_modules/linked/index.js', "require('beside');");
+    write('store/node_modules/beside/index.js', '');
+    mkdirSync(join(folder, 'app/node_modules'));
+    symlinkSync('../../store/node_modules/linked', join(folder, 'app/node_modules/linked'));
+    const { stdout } = await promisify(execFile)('/bin/sh', ['-c', 'node "$1" 2>&1 | cat', 'sh', join(folder, 'app/main.mjs')]);
+    expect(stdout).toBe('quiet found');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 it('a device with fewer than 256 threads in a workgroup is refused by name', async () => {

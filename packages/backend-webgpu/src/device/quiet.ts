@@ -7,7 +7,7 @@ interface FileSystem {
   readonly constants: { readonly O_WRONLY: number; readonly O_NONBLOCK: number };
   openSync(path: string, flags: number): number;
   closeSync(descriptor: number): void;
-  fstatSync(descriptor: number): { isFIFO(): boolean; isCharacterDevice(): boolean };
+  fstatSync(descriptor: number, options: { readonly bigint: true }): { isFIFO(): boolean; isCharacterDevice(): boolean };
 }
 interface NodeProcess {
   readonly platform: string;
@@ -26,7 +26,8 @@ export function standardError(): 'quiet' | 'loud' | 'none' {
   if (!host || !files) return 'none';
   try {
     // A terminal or a pipe. A regular file would be opened again with an offset of its own, and overwritten.
-    const kind = files.fstatSync(STDERR);
+    // In bigints: Node 20 takes the last status in numbers, of whatever it was, for that of a path in which it follows links, and follows none after a pipe.
+    const kind = files.fstatSync(STDERR, { bigint: true });
     return host.platform !== 'win32' && (kind.isFIFO() || kind.isCharacterDevice()) ? 'quiet' : 'loud';
   } catch {
     return 'none';
