@@ -58,12 +58,10 @@ function requireDeclarations(manifest) {
 
 /** Other packages are read as they were built, not their sources again, and nothing is checked: that is the type-check's. */
 async function buildDeclarations(manifest, folder) {
-  const entry = librariesOf(manifest);
-  if (Object.keys(entry).length === 0) return; // programs alone
   // Loaded late: it is most of what a build without declarations would wait for.
   const { build: bundle } = await import('tsup');
   await bundle({
-    entry, outDir: folder, format: ['esm'], dts: { only: true, compilerOptions: { customConditions: [], noCheck: true } },
+    entry: librariesOf(manifest), outDir: folder, format: ['esm'], dts: { only: true, compilerOptions: { customConditions: [], noCheck: true } },
     config: false, silent: true, skipNodeModulesBundle: true, noExternal: takenIn(manifest), external: [/^node:/],
   });
 }
@@ -80,8 +78,8 @@ const { values: { out, types } } = parseArgs({ options: { out: { type: 'string',
 const manifest = readJson('package.json');
 const made = await buildJavaScript(manifest, out);
 removeOthers(out, made, (name) => !name.endsWith('.d.ts'));
-if (types && !manifest.private) {
-  const declared = Object.keys(librariesOf(manifest)).map((name) => `${name}.d.ts`);
+const declared = Object.keys(librariesOf(manifest)).map((name) => `${name}.d.ts`);
+if (types && !manifest.private && declared.length > 0) {
   requireDeclarations(manifest);
   removeOthers(out, [], (name) => name.endsWith('.d.ts'));
   await buildDeclarations(manifest, out);
