@@ -86,4 +86,5 @@ export const MOVEMENT: CaseTable = {
   randomGumbel: 'no gradient',
   adamStep: 'no gradient',
   assign: 'no gradient',
+  addRows: 'no gradient',
 };
