@@ -30,22 +30,25 @@ export function shareOf(terms: number, size: number, rank: number): Span {
   return span;
 }
 
-/** `into` += `values`, each rounded to float32. */
-export function addTo(into: Float32Array, values: Float32Array): void {
+/** `into` += `values`, each rounded to float32. Returns `into`. */
+export function addTo(into: Float32Array, values: Float32Array): Float32Array {
   for (let index = 0; index < into.length; index++) into[index] += values[index];
+  return into;
 }
 
 /** A sum of terms that come one after another. */
-export interface RunningSum {
+export interface RunningSum<Term = Float32Array> {
   /** The next one, which becomes the sum's. */
-  add(term: Float32Array): void;
+  add(term: Term): void;
   /** Of all that came; null for none. */
-  result(): Float32Array | null;
+  result(): Term | null;
+  /** Sums that wait for others. */
+  readonly held: readonly Term[];
 }
 
-/** The terms of `span`, in order, by halves: (first half) + (second half), each summed likewise. Holds at most log2 of their number + 1. */
-export function createSumByHalves(span: Span): RunningSum {
-  const held: Float32Array[] = [];
+/** The terms of `span`, in order, by halves: (first half) + (second half), each summed likewise by `addUp`, which takes both over. Holds at most log2 of their number + 1. */
+export function createSumByHalves<Term>(span: Span, addUp: (left: Term, right: Term) => Term): RunningSum<Term> {
+  const held: Term[] = [];
   const closed = closedHalves(span);
   let next = 0;
   return {
@@ -53,10 +56,11 @@ export function createSumByHalves(span: Span): RunningSum {
       held.push(term);
       for (let count = closed[next++]!; count > 0; count--) {
         const right = held.pop()!;
-        addTo(held.at(-1)!, right);
+        held.push(addUp(held.pop()!, right));
       }
     },
     result: () => held[0] ?? null,
+    held,
   };
 }
 
@@ -72,7 +76,7 @@ function closedHalves(span: Span): number[] {
 
 /** `createSumByHalves` of what `make` returns for each term, in order. Null for no terms. */
 export async function sumByHalves(span: Span, make: (term: number) => Promise<Float32Array>): Promise<Float32Array | null> {
-  const sum = createSumByHalves(span);
+  const sum = createSumByHalves(span, addTo);
   for (let term = span.begin; term < span.end; term++) sum.add(await make(term));
   return sum.result();
 }
@@ -104,10 +108,13 @@ async function reduceBucket(comm: Comm, values: Float32Array, isHeld: readonly b
   const received = new Float32Array(own * size);
   await comm.allToAllV(values, counts, received, new Int32Array(size).fill(own));
   const parts = isHeld.map((held, from) => (held ? received.subarray(from * own, (from + 1) * own) : null));
-  const sum = new Float32Array(partLength);
-  sum.set(sumParts(parts) ?? []);
+  const sum = sumParts(parts);
+  if (sum !== null && partLength * size === values.length) return comm.allGather(sum, values);
+  // Parts of one length for all.
+  const padded = new Float32Array(partLength);
+  padded.set(sum ?? []);
   const all = new Float32Array(partLength * size);
-  await comm.allGather(sum, all);
+  await comm.allGather(padded, all);
   values.set(all.subarray(0, values.length));
 }
 

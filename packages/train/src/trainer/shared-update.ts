@@ -21,7 +21,7 @@ export interface SharedUpdateOptions<Host, Device, Trace> extends UpdateOptions<
 /** `parts` of what `run` returns are those of this rank's micro-batches; the norm is that of the whole update, the same on all ranks. */
 export function createSharedUpdate<Host, Device, Trace>(options: SharedUpdateOptions<Host, Device, Trace>): Update<Host, Trace> {
   const { engine, optimizer, parameters, ranks, shards, reduction } = options;
-  const sums = createGradientSums(options.specs, ranks, reduction, options.isSharded);
+  const sums = createGradientSums(engine, options.specs, ranks, reduction, options.isSharded);
   const backward = createBackward({ ...options, ...(sums.takeGradient ? { takeGradient: sums.takeGradient } : {}) });
   const computeOwn = createOwnGradients(options, backward, sums);
   const summed: Record<string, Tensor> = Object.fromEntries(shards.specs.map(({ name, shape }) => [name, engine.zeros(shape).keep()]));
@@ -53,6 +53,7 @@ export function createSharedUpdate<Host, Device, Trace>(options: SharedUpdateOpt
         return { parts, order: orderOfRanks(ranks, batches.length, reduction), norm: applied, warmUp: shapes.size > known };
       } catch (error) {
         for (const tensor of collectTensors(parts)) tensor.dispose();
+        sums.abandon();
         throw error;
       }
     },

@@ -104,6 +104,15 @@ describe('live buffers', () => {
     expect(engine.memory().buffers).toBe(Object.keys(parameters).length + 3);
     engine.dispose();
   });
+
+  it('of an update that ends in between are none', async () => {
+    const { trainer, engine } = tinyTrainer({ sequences: 1, reduction: 'deterministic' });
+    const batches = [0, 1, 2].map((index) => batchAt(index, 1));
+    await trainer.step(batches, { collectRouting: false });
+    const before = engine.memory().buffers;
+    await expect(trainer.step([...batches, { ...batchAt(3, 1), inputs: [1] }], { collectRouting: false })).rejects.toThrow();
+    expect(engine.memory().buffers).toBe(before);
+  });
 });
 
 it('the gradients of several ranks do not meet on a device', () => {
