@@ -90,9 +90,7 @@ export function createGradientSums(engine: Engine, specs: readonly ParameterSpec
       const terms = experts.size === 1 ? [values] : await exchangeParts(experts, values, partLength);
       for (const term of terms.slice(0, round.end - round.begin)) own.add(term);
     },
-    async endOwn(gradients) {
-      if (gradients) own.add(await flat.read(gradients));
-    },
+    endOwn: async (gradients) => void (gradients && own.add(await flat.read(gradients))),
     async finish(write) {
       const isParted = inOrder && experts.size > 1;
       const ofEngine = ownOfEngine?.result();
