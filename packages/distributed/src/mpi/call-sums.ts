@@ -4,7 +4,8 @@
 /** The operation, how many calls were before, kind of numbers, length, detail: what all ranks must have alike. */
 export type Call = readonly [operation: number, count: number, kind: number, length: number, detail: number];
 
-interface Counts {
+/** What each rank sends to each, of the calls in which that differs. */
+export interface Exchange {
   readonly sendCounts: Int32Array;
   readonly receiveCounts: Int32Array;
   /** Numbers that this rank sends. */
@@ -19,7 +20,7 @@ const ALIKE = 6;
 const [PAIRS, LENGTHS] = [2 * ALIKE, 2 * ALIKE + 1];
 
 /** What a rank brings to the reduction. Lengths are below 2^31. */
-export function callSums([operation, count, kind, length, detail]: Call, { rank, size }: { readonly rank: number; readonly size: number }, exchange?: Counts): Float64Array {
+export function callSums([operation, count, kind, length, detail]: Call, { rank, size }: { readonly rank: number; readonly size: number }, exchange?: Exchange): Float64Array {
   const alike = [operation, count & MASK, kind, length & MASK, length >>> BITS, detail];
   return Float64Array.of(...alike, ...alike.map((value) => value * value), exchange ? pairsOf(exchange, rank, size) : 0, exchange?.length ?? 0);
 }
@@ -40,7 +41,7 @@ export const lengthsOf = (sums: Float64Array): number => sums[LENGTHS]!;
  * What is sent minus what is expected, each count times an odd weight of its pair of ranks, modulo 2^32: over all ranks 0 where they are the same.
  * One that differs always shows, since an odd factor loses no bit; that several cancel out is one case in 2^32.
  */
-function pairsOf({ sendCounts, receiveCounts }: Counts, rank: number, size: number): number {
+function pairsOf({ sendCounts, receiveCounts }: Exchange, rank: number, size: number): number {
   let sum = 0;
   for (let other = 0; other < size; other++) {
     sum = (sum + Math.imul(sendCounts[other]!, weightOf(rank, other)) - Math.imul(receiveCounts[other]!, weightOf(other, rank))) | 0;

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { XMoEError } from '@xmoe/core';
 import { checkExchange, checkLength, checkParts, checkRoot, type Comm, type CommArray, type ReduceOperation } from '../comm.js';
 import { textFrom, type Handle, type MpiAbi, type MpiKind, type Transfer } from './abi.js';
-import { areAlike, callSums, lengthsOf, pairsDiffer, type Call } from './call-sums.js';
+import { areAlike, callSums, lengthsOf, pairsDiffer, type Call, type Exchange } from './call-sums.js';
 import type { Watchdog } from './watchdog.js';
 
 export const OPERATIONS = ['nothing', 'allReduce', 'reduceScatter', 'allGather', 'allToAllV', 'broadcast', 'barrier', 'split', 'close', 'allToAllVNow'] as const;
@@ -27,12 +27,6 @@ export interface MpiWorld {
 
 /** What all ranks of a call must have alike, beside its name and number. */
 type Details = readonly [kind: number, length: number, detail: number];
-/** What each rank sends to each, and how many numbers this one sends in all: of the calls in which that differs. */
-interface Exchange {
-  readonly sendCounts: Int32Array;
-  readonly receiveCounts: Int32Array;
-  readonly length: number;
-}
 
 const NO_CALL: Details = [0, 0, 0];
 const KINDS: readonly MpiKind[] = ['Float32Array', 'Float64Array', 'Int32Array', 'Uint8Array'];
