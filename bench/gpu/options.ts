@@ -4,7 +4,7 @@ import { namesOf, readToolFlags } from '@xmoe/testing/programs';
 
 /** In the order of what is wanted most, should the time run out. */
 export const PHASE_NAMES = [
-  'device', 'launches', 'step 323m float16', 'step 124m float16', 'products', 'torch', 'step tiny', 'step small', 'step 323m float32', 'conformance',
+  'device', 'launches', 'step 323m float16', 'torch', 'step 124m float16', 'conformance', 'products', 'step tiny', 'step small', 'step 124m float32', 'step 323m preset',
 ] as const;
 export type PhaseName = (typeof PHASE_NAMES)[number];
 
@@ -19,8 +19,8 @@ export interface GpuOptions {
 const FLAGS = { only: { type: 'string' }, phase: { type: 'string' }, small: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
 
 export const HELP = `npm run gpu -- [options]
-  --only LIST   phases, separated by commas (default: all): ${PHASE_NAMES.slice(0, 5).join(', ')},
-                ${PHASE_NAMES.slice(5).join(', ')}
+  --only LIST   phases, separated by commas (default: all): ${PHASE_NAMES.slice(0, 6).join(', ')},
+                ${PHASE_NAMES.slice(6).join(', ')}
   --small       shows that it runs, on any adapter: small shapes, and no step of a model of the paper
   --bundle DIR  put all it needs into a folder to carry to a machine with a GPU, and run nothing
   --help        this text

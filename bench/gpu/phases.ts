@@ -3,23 +3,37 @@ import { createWebGpuBackend, type WebGpuBackend } from '@xmoe/backend-webgpu';
 import { createEngine, type Operand } from '@xmoe/core';
 import { runConformance, type TestFramework } from '@xmoe/testing';
 import { loadLanguagePreset } from '@xmoe/models/presets';
+import type { LanguageConfig } from '@xmoe/models';
 import { openTorch, type TorchPeer } from '../peers/torch.js';
+import { torchModel } from '../peers/torch-model.js';
 import { createStepTrainer, vocabularyOf, zipfBatch } from '../train-step.js';
 import type { PhaseName } from './options.js';
 import { measureProducts, operandOf, type Say } from './products.js';
+
+/** What model_torch.py leaves out as well. */
+const BESIDE_TORCH = ['model.dropout=0', 'model.checkpointing=false'];
+
+/** Presets, and what is set in them, whose update is measured here and in PyTorch. */
+const STEPS = {
+  'step 323m float16': ['323m-xmoe-64x384', BESIDE_TORCH],
+  'step 124m float16': ['124m-dense', BESIDE_TORCH],
+  'step 124m float32': ['124m-dense', [...BESIDE_TORCH, 'train.precision=float32']],
+  'step small': ['small', []],
+  'step tiny': ['tiny', []],
+} as const satisfies Partial<Record<PhaseName, readonly [preset: string, set: readonly string[]]>>;
+
+/** Milliseconds after which a GPU that slept has its clock. */
+const WARM_MS = 1500;
 
 type Phase = (say: Say, small: boolean) => Promise<void>;
 
 export const PHASES: Record<PhaseName, Phase> = {
   device: describeDevice,
   launches: measureLaunchCost,
-  'step 323m float16': (say) => step(say, '323m-xmoe-64x384', ['train.precision=float16']),
-  'step 124m float16': (say) => step(say, '124m-dense', ['train.precision=float16']),
+  ...(Object.fromEntries(Object.entries(STEPS).map(([name, [preset, set]]): [string, Phase] => [name, (say) => step(say, preset, set)])) as Record<keyof typeof STEPS, Phase>),
   products: async (say, small) => withBackend((backend) => measureProducts(backend, say, small)),
   torch: compareTorch,
-  'step tiny': (say) => step(say, 'tiny', []),
-  'step small': (say) => step(say, 'small', []),
-  'step 323m float32': (say) => step(say, '323m-xmoe-64x384', ['train.precision=float32']),
+  'step 323m preset': (say) => step(say, '323m-xmoe-64x384', []),
   conformance: checkConformance,
 };
 
@@ -48,30 +62,36 @@ async function measureLaunchCost(say: Say, small: boolean): Promise<void> {
   await withBackend(async (backend) => {
     const make = (length: number): Operand => operandOf(backend, 'float32', [length]);
     const [a, b] = [make(1024), make(1024)];
+    let hostMs = 0;
     const time = async (launches: number, x: Operand, y: Operand): Promise<number> => {
       const began = performance.now();
       for (let i = 0; i < launches; i++) backend.kernels.unary({ x: i % 2 ? y : x }, { out: i % 2 ? x : y }, { op: 'negate' });
+      hostMs = performance.now() - began;
       await backend.read(a);
       return performance.now() - began;
     };
-    backend.kernels.fill({}, { out: a }, { value: 1 });
-    await time(2, a, b);
-    for (const launches of small ? [50] : [200, 2000]) {
-      const times = [await time(launches, a, b), await time(launches, a, b), await time(launches, a, b)];
-      say({ what: 'chain', launches, microsecondsPerLaunch: (1e3 * Math.min(...times)) / launches });
-    }
     const length = small ? 2 ** 18 : 2 ** 28;
     const [x, y] = [make(length), make(length)];
     backend.kernels.fill({}, { out: x }, { value: 1 });
-    await time(2, x, y);
-    const times = [await time(10, x, y), await time(10, x, y), await time(10, x, y)];
+    backend.kernels.fill({}, { out: a }, { value: 1 });
+    const times: number[] = [];
+    // Long enough for a GPU that slept to reach its clock.
+    for (const began = performance.now(); times.length < 3 || performance.now() - began < (small ? 0 : WARM_MS);) times.push(await time(10, x, y));
     say({ what: 'copy', gigabytesPerSecond: (10 * 8 * length) / Math.min(...times) / 1e6 });
+    await time(2, a, b);
+    for (const launches of small ? [50] : [200, 2000]) {
+      const chains: number[] = [];
+      for (let round = 0; round < 10; round++) chains.push(await time(launches, a, b));
+      say({ what: 'chain', launches, microsecondsPerLaunch: (1e3 * Math.min(...chains)) / launches, hostMicrosecondsPerLaunch: (1e3 * hostMs) / launches });
+    }
   });
 }
 
+const configOf = (preset: string, set: readonly string[]): LanguageConfig => loadLanguagePreset(preset, { set: ['train.accumulation=1', ...set] });
+
 /** Updates of a preset: wall clock of each, then kernels of one by time. */
 async function step(say: Say, preset: string, set: readonly string[]): Promise<void> {
-  const config = loadLanguagePreset(preset, { set: ['train.accumulation=1', ...set] });
+  const config = configOf(preset, set);
   await withBackend(async (backend) => {
     const engine = createEngine(backend);
     const began = performance.now();
@@ -80,11 +100,11 @@ async function step(say: Say, preset: string, set: readonly string[]): Promise<v
     say({ initializedMs: Math.round(performance.now() - began), tokens: config.train.batchSize * config.model.contextLength, vocabulary: vocabularyOf(config), precision: config.train.precision });
     const batches = [zipfBatch(config, 0)];
     const walls: number[] = [];
-    for (let update = 0; update < 8; update++) {
-      const start = performance.now();
+    for (const start = performance.now(); walls.length < 8 || performance.now() - start < WARM_MS;) {
+      const from = performance.now();
       const { loss, gradientNorm, skipped } = await trainer.step(batches, { collectRouting: false });
-      walls.push(performance.now() - start);
-      say({ update, wallMs: walls.at(-1), loss, gradientNorm, skipped });
+      walls.push(performance.now() - from);
+      if (walls.length <= 8) say({ update: walls.length, wallMs: walls.at(-1), loss, gradientNorm, skipped });
     }
     const { dispatches, submits } = backend.statistics;
     let kernels: object[] | undefined;
@@ -95,7 +115,7 @@ async function step(say: Say, preset: string, set: readonly string[]): Promise<v
     } else await trainer.step(batches, { collectRouting: false });
     const gpuMs = (kernels as { milliseconds: number }[] | undefined)?.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
     say({
-      fastestMs: Math.min(...walls), gpuMs, launches: backend.statistics.dispatches - dispatches, submits: backend.statistics.submits - submits,
+      updates: walls.length, fastestMs: Math.min(...walls), medianMs: [...walls].sort((a, b) => a - b)[walls.length >> 1], gpuMs, launches: backend.statistics.dispatches - dispatches, submits: backend.statistics.submits - submits,
       memoryGiB: backend.memory().bytes / 2 ** 30, programs: backend.programs, kernels,
     });
     trainer.dispose();
@@ -157,11 +177,11 @@ async function compareTorch(say: Say, small: boolean): Promise<void> {
     await torch.drop();
   }
   if (!small) {
-    const model = { layers: 12, width: 768, heads: 12, hidden: 3072, vocabulary: 50257, length: 1024, batch: 8, dtype: 'float16' } as const;
-    for (const [what, spec] of [['124m dense', model], ['323m experts', { ...model, experts: 64, expertHidden: 384, k: 8, every: 2 }]] as const) {
-      const contestant = await torch.prepareModel(spec);
-      await contestant.time!(3);
-      say({ what, milliseconds: Math.min(await contestant.time!(3), await contestant.time!(3)) / 3 });
+    for (const [name, [preset, set]] of Object.entries(STEPS)) {
+      const config = configOf(preset, set);
+      const contestant = await torch.prepareModel(torchModel(config, vocabularyOf(config)));
+      await contestant.time!(10);
+      say({ what: name, milliseconds: Math.min(await contestant.time!(10), await contestant.time!(10), await contestant.time!(10)) / 10 });
       await torch.drop();
     }
   }

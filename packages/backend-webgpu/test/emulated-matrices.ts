@@ -12,14 +12,19 @@ export const EMULATED_MATRICES: MatrixDialect = {
   declarations: () => '',
   zero: (result) => `var ${result}: array<f32, 64>;`,
   load(_side, name, array, offset, pitch, order) {
-    const place = order === 'row' ? `(e / 8u) * ${pitch}u + e % 8u` : `(e % 8u) * ${pitch}u + e / 8u`;
-    return `var ${name}: array<f32, 64>; for (var e = 0u; e < ${upTo(64)}; e++) { ${name}[e] = f32(${array}[${offset} + ${place}]); }`;
+    const [row, column] = order === 'row' ? ['e / 8u', 'e % 8u'] : ['e % 8u', 'e / 8u'];
+    // The number of a half, which is a part of a word of an element.
+    return `var ${name}: array<f32, 64>; for (var e = 0u; e < ${upTo(64)}; e++) {
+        let half = (${offset} + (${row}) * ${pitch}u) * 8u + ${column};
+        let both = unpack2x16float(${array}[half >> 3u][(half >> 1u) & 3u]);
+        ${name}[e] = select(both.x, both.y, (half & 1u) == 1u);
+      }`;
   },
   accumulate: (result, left, right) => `for (var e = 0u; e < ${upTo(512)}; e++) {
         ${result}[e / 8u] = fma(${left}[(e / 64u) * 8u + e % 8u], ${right}[(e % 8u) * 8u + (e / 8u) % 8u], ${result}[e / 8u]);
       }`,
   store: (array, offset, result, pitch) =>
-    `if (lane % SUBGROUP == 0u) { for (var e = 0u; e < ${upTo(64)}; e++) { ${array}[${offset} + (e / 8u) * ${pitch}u + e % 8u] = ${result}[e]; } }`,
+    `if (lane % SUBGROUP == 0u) { for (var e = 0u; e < ${upTo(64)}; e++) { ${array}[${offset} + (e / 8u) * ${pitch}u + (e % 8u) / 4u][e % 4u] = ${result}[e]; } }`,
 };
 
 /** Two by two subgroups of 8, two by one matrices each. */

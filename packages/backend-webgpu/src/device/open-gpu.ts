@@ -5,9 +5,11 @@ import { XMoEError } from '@xmoe/core';
  * Toggles of Dawn that cost speed or precision of timing and protect pages from each other: not needed in a process of one's own.
  * `disable_workgroup_init` is not among them and must not be: sorting, dispatch, top-k and the search for live rows count on workgroup
  * memory that begins as zeros, which WGSL promises.
+ * `vulkan_enable_f16_on_nvidia`: Dawn keeps float16, and with it subgroup matrices, from every NVIDIA GPU under Vulkan, for tests of conversions that
+ * fail there. What kernels need of it is asked of the device instead: `probe-half.ts`, `check-matrices.ts` and, on a GPU, the conformance suite.
  */
 const NODE_FLAGS = [
-  'enable-dawn-features=allow_unsafe_apis,disable_robustness,use_vulkan_memory_model',
+  'enable-dawn-features=allow_unsafe_apis,disable_robustness,use_vulkan_memory_model,vulkan_enable_f16_on_nvidia',
   'disable-dawn-features=timestamp_quantization',
 ];
 

@@ -1,18 +1,28 @@
 // Everything of WGSL's experimental subgroup matrices: this one file knows their syntax, which changed during 2026 and will again.
-// Written for Dawn as of npm webgpu 0.6.2, where it has been compiled; no adapter that runs it was at hand, so a backend uses it only
-// after it has compared its results with those of the plain kernels. The tile generator is tiles/matrix-tile-wgsl.ts.
+// Written for Dawn as of npm webgpu 0.6.2 and seen to be right on an H200; a backend uses it only after it has compared its results with
+// those of the plain kernels.
+//
+// Matrices in workgroup memory lie in arrays of 16-byte elements, and offsets and pitches count those: Vulkan wants matrices aligned to
+// 16 bytes, which an array of float16 is not once there is a variable of another size beside it.
 import type { SubgroupMatrixShape } from '../device/traits.js';
 
 /** The two ways that a matrix lies in an array: consecutive elements are of a row, or of a column. */
 export type MatrixOrder = 'row' | 'column';
 
-/** What a tile generator says about matrices, as WGSL. Left is M × K, right K × N, the result M × N. */
+/** Elements of float16, and of float32, in 16 bytes. */
+export const HALVES = 8;
+export const FLOATS = 4;
+
+/** What a generator says about matrices, as WGSL. Left is M × K, right K × N, the result M × N. */
 export interface MatrixDialect {
   readonly enable: readonly string[];
   readonly directives: readonly string[];
   /** WGSL outside of functions. */
   declarations(shape: SubgroupMatrixShape): string;
-  /** Statements: a result of zeros; a float16 matrix from workgroup memory; result += left · right; a result to workgroup memory in rows. */
+  /**
+   * Statements: a result of zeros; a float16 matrix from an array of `vec4<u32>` in workgroup memory; result += left · right; a result in
+   * rows to one of `vec4<f32>`.
+   */
   zero(result: string, shape: SubgroupMatrixShape): string;
   load(side: 'left' | 'right', name: string, array: string, offset: string, pitch: number, order: MatrixOrder, shape: SubgroupMatrixShape): string;
   accumulate(result: string, left: string, right: string): string;
