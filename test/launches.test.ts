@@ -26,15 +26,15 @@ describe('a training step on a large GPU', () => {
     for (const key of GROWS) expect(row[key], `${key}: if it is meant, UPDATE_LAUNCHES=1 npx vitest run test/launches.test.ts`).toBeLessThanOrEqual(expected[key]);
   });
 
-  it('submits no more than 64 launches or 20 GFLOP at once, a single launch apart', async () => {
+  it('submits no more than 64 launches or 100 GFLOP at once, a single launch apart', async () => {
     const { gpu } = await measureLaunches({ preset: '323m-xmoe-64x384', accumulation: 1 });
     for (const launches of gpu.submits) {
       expect(launches.length).toBeLessThanOrEqual(64);
       const flops = launches.map(flopsOf);
-      if (flops.filter((count) => count > 0).length > 1) expect(flops.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(20e9);
+      if (flops.filter((count) => count > 0).length > 1) expect(flops.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(1.1 * 100e9);
     }
     // Few of them are cut short: most are as large as they may be, or end where the host reads.
-    expect(gpu.submits.length).toBeLessThan(1.2 * (gpu.submits.flat().reduce((sum, launch) => sum + flopsOf(launch), 0) / 10e9 + gpu.submits.flat().length / 64));
+    expect(gpu.submits.length).toBeLessThan(1.2 * (gpu.submits.flat().reduce((sum, launch) => sum + flopsOf(launch), 0) / 50e9 + gpu.submits.flat().length / 64));
   });
 });
 

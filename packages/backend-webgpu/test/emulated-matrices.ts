@@ -29,5 +29,5 @@ export const EMULATED_MATRICES: MatrixDialect = {
 
 /** Two by two subgroups of 8, two by one matrices each. */
 export const EMULATED_TILE: MatrixTile = {
-  kind: 'matrix', tileM: 32, tileN: 16, tileK: 16, subgroupsM: 2, subgroupsN: 2, subgroupSize: 8, shape: { M: 8, N: 8, K: 8 }, dialect: EMULATED_MATRICES,
+  kind: 'matrix', tileM: 32, tileN: 16, tileK: 16, subgroupsM: 2, subgroupsN: 2, subgroupSize: 8, stages: 2, together: 1, shape: { M: 8, N: 8, K: 8 }, dialect: EMULATED_MATRICES,
 };

@@ -37,8 +37,8 @@ describe('programs of subgroup matrices on the null backend of Dawn', () => {
       const backend = await nullBackend(FEATURES);
       const large = { subgroupMatrix: [shape], subgroupMinSize: 32, subgroupMaxSize: 32, workgroupMemoryBytes: 49152, maxInvocations: 1024 };
       const tiles = matrixTiles({ ...backend.traits, ...large }, CHROMIUM_MATRICES);
-      expect(tiles.length).toBe(8);
-      const [a, b] = [{ buffer: 'a', element: 'f16', rows: 'outer', vector: true }, { buffer: 'b', element: 'f16', rows: 'inner', vector: false }] as const;
+      expect(tiles.length).toBe(12);
+      const [a, b] = [{ buffer: 'a', element: 'f16', rows: 'outer', width: 8 }, { buffer: 'b', element: 'f16', rows: 'inner', width: 1 }] as const;
       for (const tile of tiles) {
         const { source } = createProgram('tile', matrixTileProgram(denseProduct(a, b, 'f16', false, false), tile));
         const { messages } = await backend.device.createShaderModule({ code: source }).getCompilationInfo();
@@ -75,7 +75,7 @@ describe.skipIf(!available || !float16)(`the check of subgroup matrices on ${rea
   });
   afterAll(() => backend.dispose());
   const tileOf = (dialect: MatrixDialect): MatrixTile => ({
-    kind: 'matrix', tileM: 16, tileN: 8, tileK: 8, subgroupsM: 2, subgroupsN: 1, subgroupSize: 8, shape: { M: 8, N: 8, K: 8 }, dialect,
+    kind: 'matrix', tileM: 16, tileN: 8, tileK: 8, subgroupsM: 2, subgroupsN: 1, subgroupSize: 8, stages: 1, together: 1, shape: { M: 8, N: 8, K: 8 }, dialect,
   });
 
   it('does without where they compile but break the backend', async () => {

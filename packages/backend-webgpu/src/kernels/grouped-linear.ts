@@ -4,10 +4,10 @@ import type { Activation, Kernels, Operand } from '@xmoe/core';
 import { reads, writes, type BufferSpec, type ScalarType } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { activationWgsl } from './activation-wgsl.js';
-import type { TileOperand } from './tiles/operand-wgsl.js';
+import { readWidth, type TileOperand } from './tiles/operand-wgsl.js';
 import { floatElement, isVector, storeFunction, type Product } from './tiles/product.js';
 import { SEGMENT_ARGS, SEGMENT_WGSL, unitCount } from './tiles/segment-wgsl.js';
-import { tileName } from './tiles/tile-config.js';
+import { tileName, type Tile } from './tiles/tile-config.js';
 import { tileProgram } from './tiles/tile-program.js';
 import type { Tilings } from './tiles/tilings.js';
 import { NO_VIEW, rangesOf, rowsPerBinding, viewOf, type Range } from './tiles/windows.js';
@@ -58,7 +58,7 @@ function launch(runtime: Runtime, tilings: Tilings, call: Call, group: Range, ro
   const tile = tilings.pick({
     kind: 'linear', half: x.dtype === 'float16', layout: transposeW ? 'oo' : 'oi', M: Math.ceil(count / Math.max(1, G)), N: M, K, count: groups,
   });
-  const program = runtime.program(`${primitive} ${tileName(tile)} ${variantOf(call)}`, () => tileProgram(linearProduct(call), tile));
+  const program = runtime.program(`${primitive} ${tileName(tile)} ${variantOf(call, tile)}`, () => tileProgram(linearProduct(call, tile), tile));
   const [tilesM, tilesN] = [unitCount(count, tile.tileM, groups, tail), Math.ceil(M / tile.tileN)];
   const xRange = rows ? source : row;
   const views = {
@@ -78,20 +78,22 @@ function launch(runtime: Runtime, tilings: Tilings, call: Call, group: Range, ro
   }, runtime.fold(tilesM * tilesN), 2 * count * K * M);
 }
 
-function variantOf({ x, rows, bias, out, pre, transposeW, activation, w }: Call): string {
-  const [K, M] = [x.shape[1]!, out.shape[1]!];
+function variantOf({ x, rows, bias, out, pre, transposeW, activation, w }: Call, tile: Tile): string {
+  const [K, M] = [readWidth(tile, floatElement(x.dtype), x.shape[1]!), readWidth(tile, floatElement(w.dtype), out.shape[1]!)];
   const flags = [rows ? 'rows' : '', bias ? `bias ${bias.dtype}` : '', pre ? 'pre' : '', transposeW ? 'transposeW' : '', activation];
-  return [x.dtype, w.dtype, out.dtype, isVector(K) ? 'K4' : 'K1', isVector(M) ? 'M4' : 'M1', ...flags].filter(Boolean).join(' ');
+  return [x.dtype, w.dtype, out.dtype, `K${K}`, `M${M}`, ...flags].filter(Boolean).join(' ');
 }
 
 const ARGS = [
   'tiles', 'tilesM', 'tilesN', 'K', 'M', ...SEGMENT_ARGS, 'aBase', 'aPitch', 'aFirst', 'aLast', 'aIndices', 'sources', 'bBase', 'bPitch', 'outBase', 'preBase',
 ] as const;
 
-function linearProduct({ x, rows, w, bias, out, pre, transposeW, activation }: Call): Product {
-  const [wideK, wideM] = [isVector(x.shape[1]!), isVector(out.shape[1]!)];
-  const a: TileOperand = { buffer: 'x', element: floatElement(x.dtype), rows: 'outer', vector: wideK, ...(rows ? { indices: 'rows' } : {}) };
-  const b: TileOperand = { buffer: 'w', element: floatElement(w.dtype), rows: transposeW ? 'outer' : 'inner', vector: transposeW ? wideK : wideM };
+function linearProduct({ x, rows, w, bias, out, pre, transposeW, activation }: Call, tile: Tile): Product {
+  const [K, M] = [x.shape[1]!, out.shape[1]!];
+  const [xElement, wElement] = [floatElement(x.dtype), floatElement(w.dtype)];
+  const wideM = isVector(M);
+  const a: TileOperand = { buffer: 'x', element: xElement, rows: 'outer', width: readWidth(tile, xElement, K), ...(rows ? { indices: 'rows' } : {}) };
+  const b: TileOperand = { buffer: 'w', element: wElement, rows: transposeW ? 'outer' : 'inner', width: readWidth(tile, wElement, transposeW ? K : M) };
   const element = floatElement(out.dtype);
   const stored: BufferSpec = writes(wideM ? `vec4<${element}>` : element);
   return {

@@ -4,11 +4,11 @@
 import { sizeOf, type Kernels, type Operand } from '@xmoe/core';
 import { reads, wgslType, writes, type ScalarType } from '../runtime/program.js';
 import type { Runtime } from '../runtime/runtime.js';
-import type { TileOperand } from './tiles/operand-wgsl.js';
+import { readWidth, type ReadWidth, type TileOperand } from './tiles/operand-wgsl.js';
 import { floatElement, isVector, storeFunction, type Product } from './tiles/product.js';
 import { SEGMENT_ARGS, SEGMENT_WGSL, unitCount } from './tiles/segment-wgsl.js';
 import { narrow, segmentPartOf } from './tiles/split.js';
-import { tileName } from './tiles/tile-config.js';
+import { tileName, type Tile } from './tiles/tile-config.js';
 import { tileProgram } from './tiles/tile-program.js';
 import type { Tilings } from './tiles/tilings.js';
 import { fitsBinding, NO_VIEW, rangesOf, rowsPerBinding, viewOf, type Range } from './tiles/windows.js';
@@ -119,7 +119,7 @@ function launch(runtime: Runtime, tilings: Tilings, call: Call, piece: Piece): v
   const tile = tilings.pick({
     kind: 'weight-grad', half: x.dtype === 'float16', layout: 'ii', M: K, N: M, K: part > 0 ? part : Math.ceil(R / groups), count: units,
   });
-  const program = runtime.program(`${primitive} ${tileName(tile)} ${variantOf(call, piece)}`, () => tileProgram(gradProduct(call, piece), tile));
+  const program = runtime.program(`${primitive} ${tileName(tile)} ${variantOf(call, piece, tile)}`, () => tileProgram(gradProduct(call, piece, tile), tile));
   // Without columns of x there still are bias sums.
   const [tilesM, tilesN] = [Math.max(1, Math.ceil(K / tile.tileM)), Math.ceil(M / tile.tileN)];
   const tiles = tilesM * tilesN * units;
@@ -143,9 +143,10 @@ function launch(runtime: Runtime, tilings: Tilings, call: Call, piece: Piece): v
   }, runtime.fold(tiles), 2 * count * K * M);
 }
 
-function variantOf({ x, xRows, dy, dyRows, scale }: Call, { dw, dbias, part, add }: Piece): string {
+function variantOf({ x, xRows, dy, dyRows, scale }: Call, { dw, dbias, part, add }: Piece, tile: Tile): string {
+  const [K, M] = [readWidth(tile, floatElement(x.dtype), x.shape[1]!), readWidth(tile, floatElement(dy.dtype), dy.shape[1]!)];
   const flags = [xRows ? 'xRows' : '', dyRows ? 'dyRows' : '', scale ? 'scale' : '', dbias ? `dbias ${dbias.dtype}` : '', part > 0 ? 'parts' : '', add ? 'add' : ''];
-  return [x.dtype, dy.dtype, dw.dtype, isVector(x.shape[1]!) ? 'K4' : 'K1', isVector(dy.shape[1]!) ? 'M4' : 'M1', ...flags].filter(Boolean).join(' ');
+  return [x.dtype, dy.dtype, dw.dtype, `K${K}`, `M${M}`, ...flags].filter(Boolean).join(' ');
 }
 
 const ARGS = [
@@ -153,11 +154,12 @@ const ARGS = [
   'bBase', 'bPitch', 'bFirst', 'bLast', 'bIndices', 'bScales', 'outBase',
 ] as const;
 
-function gradProduct({ x, xRows, dy, dyRows, scale }: Call, { dw, dbias, part, add }: Piece): Product {
-  const [wideK, wideM] = [isVector(x.shape[1]!), isVector(dy.shape[1]!)];
-  const a: TileOperand = { buffer: 'x', element: floatElement(x.dtype), rows: 'inner', vector: wideK, ...(xRows ? { indices: 'xRows' } : {}) };
+function gradProduct({ x, xRows, dy, dyRows, scale }: Call, { dw, dbias, part, add }: Piece, tile: Tile): Product {
+  const wideM = isVector(dy.shape[1]!);
+  const width = ({ dtype, shape }: Operand): ReadWidth => readWidth(tile, floatElement(dtype), shape[1]!);
+  const a: TileOperand = { buffer: 'x', element: floatElement(x.dtype), rows: 'inner', width: width(x), ...(xRows ? { indices: 'xRows' } : {}) };
   const b: TileOperand = {
-    buffer: 'dy', element: floatElement(dy.dtype), rows: 'inner', vector: wideM, ...(dyRows ? { indices: 'dyRows' } : {}), ...(scale ? { scale: 'scale' } : {}),
+    buffer: 'dy', element: floatElement(dy.dtype), rows: 'inner', width: width(dy), ...(dyRows ? { indices: 'dyRows' } : {}), ...(scale ? { scale: 'scale' } : {}),
   };
   const element = floatElement(dw.dtype);
   return {

@@ -4,9 +4,10 @@
 //
 // A factor per row (TileOperand.scale) is applied before the rounding to float16.
 import type { ProgramSpec } from '../../runtime/program.js';
+import { FLOATS, HALVES } from '../subgroup-matrix-wgsl.js';
 import { NOWHERE, operandBuffer, operandFunctions, PLACE } from './operand-wgsl.js';
 import { tileEntry, type Product } from './product.js';
-import { blockCount, pitchOf, stageOf, type StageShape } from './stage-wgsl.js';
+import { blockCount, pitchOf, SCALED_HALVES_WGSL, stageOf, type StageShape } from './stage-wgsl.js';
 import { threadsOf, type MatrixTile } from './tile-config.js';
 
 export function matrixTileProgram(product: Product, tile: MatrixTile): ProgramSpec {
@@ -19,7 +20,7 @@ export function matrixTileProgram(product: Product, tile: MatrixTile): ProgramSp
     directives: dialect.directives,
     code: [
       constants(product, tile), dialect.declarations(shape), operandFunctions('a', a, 'f16'), operandFunctions('b', b, 'f16'),
-      product.declarations, mainFunction(product, tile),
+      ...(a.scale || b.scale ? [SCALED_HALVES_WGSL] : []), product.declarations, mainFunction(product, tile),
     ].join('\n'),
   };
 }
@@ -30,29 +31,38 @@ function areaOf({ tileM, tileN, subgroupsM, subgroupsN, shape }: MatrixTile) {
   return { areaM, areaN, down: range(areaM / shape.M), across: range(areaN / shape.N) };
 }
 
+/** Elements of 8 halves of a step of one operand. */
+function stepOf(operand: Product['a'], size: number, tileK: number): number {
+  return (operand.rows === 'outer' ? size : tileK) * pitchOf(operand, { tile: size, tileK });
+}
+
 function constants({ a, b }: Product, tile: MatrixTile): string {
-  const { tileM, tileN, tileK, subgroupsM, subgroupsN, shape } = tile;
-  const halves = (operand: Product['a'], size: number): number => (operand.rows === 'outer' ? size : tileK) * pitchOf(operand, { tile: size, tileK });
+  const { tileM, tileN, tileK, stages, together, subgroupsM, subgroupsN, shape } = tile;
   return `${NOWHERE}
 const TILE_M = ${tileM}u;
 const TILE_N = ${tileN}u;
 const TILE_K = ${tileK}u;
 const THREADS = ${threadsOf(tile)}u;
 const SUBGROUP = ${tile.subgroupSize}u;
-var<workgroup> aTile: array<f16, ${halves(a, tileM)}>;
-var<workgroup> bTile: array<f16, ${halves(b, tileN)}>;
-var<workgroup> results: array<f32, ${subgroupsM * subgroupsN * shape.M * shape.N}>;
+var<workgroup> aTile: array<vec4<u32>, ${stages * stepOf(a, tileM, tileK)}>;
+var<workgroup> bTile: array<vec4<u32>, ${stages * stepOf(b, tileN, tileK)}>;
+var<workgroup> results: array<vec4f, ${(together * subgroupsM * subgroupsN * shape.M * shape.N) / FLOATS}>;
 ${PLACE}`;
 }
 
 function mainFunction(product: Product, tile: MatrixTile): string {
-  const { tileM, tileN, tileK, dialect, shape } = tile;
+  const { tileM, tileN, tileK, stages, dialect, shape } = tile;
   const threads = threadsOf(tile);
   const { down, across } = areaOf(tile);
   const aShape: StageShape = { layout: 'stored', tile: tileM, tileK, threads, shift: 0, rolled: false };
   const aStage = stageOf('a', product.a, aShape);
   const bStage = stageOf('b', product.b, { ...aShape, tile: tileN, shift: blockCount('a', product.a, aShape) });
   const fetch = (k0: string): string => `${aStage.fetch(k0)}\n    ${bStage.fetch(k0)}`;
+  const stash = `${aStage.stash('k0', stages === 2 ? 'aNow' : undefined)}\n    ${bStage.stash('k0', stages === 2 ? 'bNow' : undefined)}`;
+  const compute = `for (var k = 0u; k < TILE_K; k += ${shape.K}u) {
+      ${multiply(product, tile)}
+    }
+    ${columnSumStep(product, tile)}`;
   return `
 ${tileEntry(product, threads)}
   let subgroup = lane / SUBGROUP;
@@ -62,67 +72,74 @@ ${tileEntry(product, threads)}
   ${bStage.prepare}
   ${down.flatMap((i) => across.map((j) => dialect.zero(`c${i}_${j}`, shape))).join(' ')}
   ${product.columnSums ? 'var columnSum = vec4f();' : ''}
+  ${stages === 2 ? 'var aNow = 0u; var bNow = 0u;' : ''}
   ${fetch('kBegin')}
+  ${stages === 2 ? `${stash}
+  workgroupBarrier();` : ''}
   for (var k0 = kBegin; k0 < kEnd; k0 += TILE_K) {
-    ${aStage.stash('k0')}
-    ${bStage.stash('k0')}
+    ${stages === 2 ? `${fetch('(k0 + TILE_K)')}
+    ${compute}
+    aNow = ${stepOf(product.a, tileM, tileK)}u - aNow; bNow = ${stepOf(product.b, tileN, tileK)}u - bNow;
+    ${stash}
+    workgroupBarrier();` : `${stash}
     workgroupBarrier();
     ${fetch('(k0 + TILE_K)')}
-    for (var k = 0u; k < TILE_K; k += ${shape.K}u) {
-      ${multiply(product, tile)}
-    }
-    ${columnSumStep(product, tile)}
-    workgroupBarrier();
+    ${compute}
+    workgroupBarrier();`}
   }
-  ${down.flatMap((i) => across.map((j) => finishMatrices(product, tile, i, j))).join('\n  ')}
+  ${down.flatMap((i) => range(across.length / tile.together).map((turn) => finishMatrices(product, tile, i, turn * tile.together))).join('\n  ')}
   ${finishColumnSums(product, tile)}
 }`.trim();
 }
 
 function multiply({ a, b }: Product, tile: MatrixTile): string {
-  const { tileM, tileN, tileK, dialect, shape } = tile;
+  const { tileM, tileN, tileK, stages, dialect, shape } = tile;
   const { areaM, areaN, down, across } = areaOf(tile);
   const [aPitch, bPitch] = [pitchOf(a, { tile: tileM, tileK }), pitchOf(b, { tile: tileN, tileK })];
+  const [aFirst, bFirst] = stages === 2 ? ['aNow + ', 'bNow + '] : ['', ''];
   const left = down.map((i) => {
     const row = `(subgroupRow * ${areaM}u + ${i * shape.M}u)`;
     return a.rows === 'outer'
-      ? dialect.load('left', `a${i}`, 'aTile', `${row} * ${aPitch}u + k`, aPitch, 'row', shape)
-      : dialect.load('left', `a${i}`, 'aTile', `k * ${aPitch}u + ${row}`, aPitch, 'column', shape);
+      ? dialect.load('left', `a${i}`, 'aTile', `${aFirst}${row} * ${aPitch}u + k / ${HALVES}u`, aPitch, 'row', shape)
+      : dialect.load('left', `a${i}`, 'aTile', `${aFirst}k * ${aPitch}u + ${row} / ${HALVES}u`, aPitch, 'column', shape);
   });
   const right = across.map((j) => {
     const column = `(subgroupColumn * ${areaN}u + ${j * shape.N}u)`;
     return b.rows === 'outer'
-      ? dialect.load('right', `b${j}`, 'bTile', `${column} * ${bPitch}u + k`, bPitch, 'column', shape)
-      : dialect.load('right', `b${j}`, 'bTile', `k * ${bPitch}u + ${column}`, bPitch, 'row', shape);
+      ? dialect.load('right', `b${j}`, 'bTile', `${bFirst}${column} * ${bPitch}u + k / ${HALVES}u`, bPitch, 'column', shape)
+      : dialect.load('right', `b${j}`, 'bTile', `${bFirst}k * ${bPitch}u + ${column} / ${HALVES}u`, bPitch, 'row', shape);
   });
   const products = down.flatMap((i) => across.map((j) => dialect.accumulate(`c${i}_${j}`, `a${i}`, `b${j}`)));
   return [...left, ...right, ...products].join('\n      ');
 }
 
-/** One matrix of every subgroup, through workgroup memory, to the threads. */
-function finishMatrices(product: Product, tile: MatrixTile, i: number, j: number): string {
-  const { subgroupsM, subgroupsN, dialect, shape: { M, N } } = tile;
+/** Matrices beside each other of every subgroup, from the `first` on, through workgroup memory to the threads. */
+function finishMatrices(product: Product, tile: MatrixTile, i: number, first: number): string {
+  const { subgroupsM, subgroupsN, together, dialect, shape: { M, N } } = tile;
   const { areaM, areaN } = areaOf(tile);
-  const quads = (M * N) / 4;
-  return `${dialect.store('results', `subgroup * ${M * N}u`, `c${i}_${j}`, N)}
+  const pitch = (together * N) / FLOATS;
+  const quads = M * pitch;
+  return `${range(together).map((j) => dialect.store('results', `subgroup * ${quads}u + ${(j * N) / FLOATS}u`, `c${i}_${first + j}`, pitch)).join(' ')}
   workgroupBarrier();
   for (var at = lane; at < ${subgroupsM * subgroupsN * quads}u; at += THREADS) {
     let owner = at / ${quads}u;
     let inside = at % ${quads}u;
-    let row = m0 + (owner / ${subgroupsN}u) * ${areaM}u + ${i * M}u + inside / ${N / 4}u;
-    let column = n0 + (owner % ${subgroupsN}u) * ${areaN}u + ${j * N}u + (inside % ${N / 4}u) * 4u;
-    let value = vec4f(${[0, 1, 2, 3].map((part) => `results[at * 4u + ${part}u]`).join(', ')});
+    let row = m0 + (owner / ${subgroupsN}u) * ${areaM}u + ${i * M}u + inside / ${pitch}u;
+    let column = n0 + (owner % ${subgroupsN}u) * ${areaN}u + ${first * N}u + (inside % ${pitch}u) * 4u;
+    let value = results[at];
     if (row < mEnd && column < nEnd) { ${product.finish('row', 'column', 'value')} }
   }
   workgroupBarrier();`;
 }
 
-function columnSumStep({ b, columnSums }: Product, { tileN, tileK }: MatrixTile): string {
+function columnSumStep({ b, columnSums }: Product, { tileN, tileK, stages }: MatrixTile): string {
   if (!columnSums) return '';
   const pitch = pitchOf(b, { tile: tileN, tileK });
-  const four = [0, 1, 2, 3].map((i) => `bTile[k * ${pitch}u + lane * 4u + ${i}u]`).join(', ');
   return `if (${columnSums.when} && lane < ${tileN / 4}u) {
-      for (var k = 0u; k < TILE_K; k++) { columnSum += vec4f(vec4h(${four})); }
+      for (var k = 0u; k < TILE_K; k++) {
+        let both = bTile[${stages === 2 ? 'bNow + ' : ''}k * ${pitch}u + lane / 2u];
+        columnSum += vec4f(bitcast<vec4h>(select(both.xy, both.zw, lane % 2u == 1u)));
+      }
     }`;
 }
 

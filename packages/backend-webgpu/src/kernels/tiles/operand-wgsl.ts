@@ -1,7 +1,8 @@
-// WGSL that reads the operands of a tiled product: plain or transposed, by index, with a factor per row, 4 elements at a time or
+// WGSL that reads the operands of a tiled product: plain or transposed, by index, with a factor per row, 8 or 4 elements at a time or
 // one by one. Where the elements go is the matter of the tile generators.
 import type { BufferSpec } from '../../runtime/program.js';
 import { reads } from '../../runtime/program.js';
+import type { Tile } from './tile-config.js';
 
 /** Which of the two: names of functions and arguments begin with it. */
 export type Side = 'a' | 'b';
@@ -15,25 +16,50 @@ export interface TileOperand {
   readonly buffer: string;
   readonly element: 'f32' | 'f16';
   readonly rows: 'outer' | 'inner';
-  /** Rows and row parts begin at multiples of 4 elements and end there. */
-  readonly vector: boolean;
+  readonly width: ReadWidth;
   /** Buffer of row indices (i32), bound from `<side>Indices` on: row r is storage row indices[r], zeros unless `<side>First` ≤ index < `<side>Last`. */
   readonly indices?: string;
   /** Buffer of factors (f32), one per row, bound from `<side>Scales` on. Only with rows `inner`. */
   readonly scale?: string;
 }
 
+/** Elements that are read at once. Rows and parts of rows begin and end at multiples of it. */
+export type ReadWidth = 1 | 4 | 8;
+
+/**
+ * As wide as the tile can use and the rows allow: they have `pitch` elements, and parts of them begin at multiples of those in `places`. 8 elements
+ * of float16 are 16 bytes.
+ */
+export function readWidth({ kind }: Tile, element: 'f32' | 'f16', pitch: number, ...places: readonly number[]): ReadWidth {
+  const multiple = (width: number): boolean => [pitch, ...places].every((place) => place % width === 0);
+  if (kind === 'matrix' && element === 'f16' && multiple(8)) return 8;
+  return multiple(4) ? 4 : 1;
+}
+
 /** The declaration of the operand's own buffer. */
-export function operandBuffer({ element, vector }: TileOperand): BufferSpec {
-  return reads(vector ? `vec4<${element}>` : element);
+export function operandBuffer({ element, width }: TileOperand): BufferSpec {
+  if (width === 8) return reads('vec4<u32>');
+  return reads(width === 4 ? `vec4<${element}>` : element);
 }
 
 /**
  * `<side>At(row, end, base)`: where storage row of `row` begins, NOWHERE from `end` on and for an index outside.
- * `<side>Load(at, column, end)`: 4 elements from `column` on, zeros from `end` on. With `staged` f16 they are not widened.
+ * `<side>Load(at, column, end)`: elements from `column` on, zeros from `end` on: 4 as a vec4 of `staged` f32, or 8 of f16 in a vec4<u32>.
  */
 export function operandFunctions(side: Side, operand: TileOperand, staged: 'f32' | 'f16'): string {
-  return [atFunction(side, operand), operand.vector ? vectorLoad(side, operand, staged) : scalarLoad(side, operand, staged)].join('\n');
+  return [atFunction(side, operand), staged === 'f16' ? halvesLoad(side, operand) : fourLoad(`${side}Load`, operand, staged)].join('\n');
+}
+
+function fourLoad(name: string, operand: TileOperand, staged: 'f32' | 'f16'): string {
+  return operand.width === 1 ? scalarLoad(name, operand, staged) : vectorLoad(name, operand, staged);
+}
+
+function halvesLoad(side: Side, operand: TileOperand): string {
+  if (operand.width === 8) return vectorLoad(`${side}Load`, operand, 'u32');
+  return `${fourLoad(`${side}Four`, operand, 'f16')}
+fn ${side}Load(at: u32, column: u32, end: u32) -> vec4<u32> {
+  return vec4<u32>(bitcast<vec2<u32>>(${side}Four(at, column, end)), bitcast<vec2<u32>>(${side}Four(at, column + 4u, end)));
+}`;
 }
 
 function atFunction(side: Side, { indices }: TileOperand): string {
@@ -50,16 +76,16 @@ function atFunction(side: Side, { indices }: TileOperand): string {
 
 // Without branches: what is outside reads element 0 and is replaced by zeros.
 
-function vectorLoad(side: Side, { buffer }: TileOperand, staged: string): string {
-  return `fn ${side}Load(at: u32, column: u32, end: u32) -> vec4<${staged}> {
+function vectorLoad(name: string, { buffer, width }: TileOperand, staged: string): string {
+  return `fn ${name}(at: u32, column: u32, end: u32) -> vec4<${staged}> {
   let inside = at != NOWHERE && column < end;
-  let v = ${buffer}[select(0u, (at + column) >> 2u, inside)];
+  let v = ${buffer}[select(0u, (at + column) >> ${width === 8 ? 3 : 2}u, inside)];
   return select(vec4<${staged}>(), vec4<${staged}>(v), inside);
 }`;
 }
 
-function scalarLoad(side: Side, { buffer }: TileOperand, staged: string): string {
-  return `fn ${side}Load(at: u32, column: u32, end: u32) -> vec4<${staged}> {
+function scalarLoad(name: string, { buffer }: TileOperand, staged: string): string {
+  return `fn ${name}(at: u32, column: u32, end: u32) -> vec4<${staged}> {
   let inside = at != NOWHERE && column < end;
   let count = select(0u, end - column, inside);
   let first = select(0u, at + column, inside);

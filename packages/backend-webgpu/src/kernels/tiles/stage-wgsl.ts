@@ -1,7 +1,9 @@
 // WGSL that moves one operand of a tile from storage to workgroup memory. `columns`: [tileK][tile] in vec4f, so 4×4 blocks of a matrix
-// whose rows are outer are transposed on the way. `stored`: as it lies in storage, in float16. Pieces of the tile generators' mains.
+// whose rows are outer are transposed on the way. `stored`: as it lies in storage, in float16, 8 elements in a vec4<u32>. Pieces of the tile
+// generators' mains.
 import type { Side, TileOperand } from './operand-wgsl.js';
-import { HALF_PADDING, PADDING } from './tile-config.js';
+import { HALVES } from '../subgroup-matrix-wgsl.js';
+import { PADDING } from './tile-config.js';
 
 /** Code in the scope of main, where m0, n0, mEnd, nEnd, kEnd and the bases are. */
 export interface Stage {
@@ -9,8 +11,8 @@ export interface Stage {
   readonly prepare: string;
   /** Storage to registers, for the step that begins at `k0`. Nothing where the stash does it all. */
   fetch(k0: string): string;
-  /** To workgroup memory. */
-  stash(k0: string): string;
+  /** To workgroup memory; `first`: the element that the step begins at, where several are kept. */
+  stash(k0: string, first?: string): string;
 }
 
 export interface StageShape {
@@ -29,11 +31,11 @@ export interface StageShape {
 interface Block {
   /** Blocks of one step. */
   readonly count: number;
-  readonly type: 'vec4f' | 'vec4h';
+  readonly type: 'vec4f' | 'vec4<u32>';
   prepare(at: string, id: string): string;
   registers(id: string): readonly string[];
   fetch(at: string, id: string, k0: string): string;
-  stash(at: string, id: string): string;
+  stash(at: string, id: string, first: string): string;
 }
 
 export function stageOf(side: Side, operand: TileOperand, shape: StageShape): Stage {
@@ -47,15 +49,22 @@ export function blockCount(side: Side, operand: TileOperand, shape: StageShape):
 }
 
 function blockOf(side: Side, operand: TileOperand, shape: StageShape): Block {
-  if (shape.layout === 'stored') return operand.rows === 'outer' ? storedOuter(side, shape) : inner(side, operand, shape, stashHalves(side, pitchOf(operand, shape)));
-  if (operand.rows === 'outer') return transposedOuter(side, shape);
-  return inner(side, operand, shape, (row, down, across) => `${side}Tile[${down} * ${shape.tile / 4 + PADDING}u + ${across}] = ${row};`);
+  if (operand.rows === 'inner') return inner(side, operand, shape);
+  return shape.layout === 'stored' ? storedOuter(side, operand, shape) : transposedOuter(side, shape);
 }
 
-/** Elements from row to row of an operand that is staged as it is stored. */
+/** Elements of 8 halves from row to row of an operand that is staged as it is stored. One is left over: rows then begin in different memory banks. */
 export function pitchOf({ rows }: TileOperand, { tile, tileK }: Pick<StageShape, 'tile' | 'tileK'>): number {
-  return (rows === 'outer' ? tileK : tile) + HALF_PADDING;
+  return (rows === 'outer' ? tileK : tile) / HALVES + 1;
 }
+
+/** A factor on 8 halves, rounded to float16 once. */
+export const SCALED_HALVES_WGSL = `
+fn scaledHalves(v: vec4<u32>, factor: f32) -> vec4<u32> {
+  let first = vec4h(vec4f(bitcast<vec4h>(v.xy)) * factor);
+  let second = vec4h(vec4f(bitcast<vec4h>(v.zw)) * factor);
+  return vec4<u32>(bitcast<vec2<u32>>(first), bitcast<vec2<u32>>(second));
+}`.trim();
 
 /** The rows that follow the outer axis, and where they end. */
 const outerAxis = (side: Side): readonly [string, string] => (side === 'a' ? ['m0', 'mEnd'] : ['n0', 'nEnd']);
@@ -73,52 +82,52 @@ function transposedOuter(side: Side, { tile, tileK }: StageShape): Block {
     prepare: (at, id) => four.map((j) => `let ${place(id, j)} = ${side}At(${origin} + ${down(at)} * 4u + ${j}u, ${end}, ${side}Base);`).join(' '),
     registers: (id) => four.map((j) => row(id, j)),
     fetch: (at, id, k0) => four.map((j) => `${row(id, j)} = ${side}Load(${place(id, j)}, ${k0} + ${across(at)} * 4u, kEnd);`).join(' '),
-    stash: (at, id) => four.map((k) => {
+    stash: (at, id, first) => four.map((k) => {
       const column = four.map((j) => `${row(id, j)}.${'xyzw'[k]}`).join(', ');
-      return `${side}Tile[(${across(at)} * 4u + ${k}u) * ${tile / 4 + PADDING}u + ${down(at)}] = vec4f(${column});`;
+      return `${side}Tile[${first}(${across(at)} * 4u + ${k}u) * ${tile / 4 + PADDING}u + ${down(at)}] = vec4f(${column});`;
     }).join(' '),
   };
 }
 
-function storedOuter(side: Side, { tile, tileK }: StageShape): Block {
+function storedOuter(side: Side, operand: TileOperand, { tile, tileK }: StageShape): Block {
   const [origin, end] = outerAxis(side);
-  const across = (at: string): string => `(${at} % ${tileK / 4}u)`;
-  const down = (at: string): string => `(${at} / ${tileK / 4}u)`;
+  const across = (at: string): string => `(${at} % ${tileK / HALVES}u)`;
+  const down = (at: string): string => `(${at} / ${tileK / HALVES}u)`;
   const [row, place] = [(id: string): string => `${side}Row${id}`, (id: string): string => `${side}Place${id}`];
   return {
-    count: tile * (tileK / 4),
-    type: 'vec4h',
+    count: tile * (tileK / HALVES),
+    type: 'vec4<u32>',
     prepare: (at, id) => `let ${place(id)} = ${side}At(${origin} + ${down(at)}, ${end}, ${side}Base);`,
     registers: (id) => [row(id)],
-    fetch: (at, id, k0) => `${row(id)} = ${side}Load(${place(id)}, ${k0} + ${across(at)} * 4u, kEnd);`,
-    stash: (at, id) => stashHalves(side, tileK + HALF_PADDING)(row(id), down(at), across(at)),
+    fetch: (at, id, k0) => `${row(id)} = ${side}Load(${place(id)}, ${k0} + ${across(at)} * ${HALVES}u, kEnd);`,
+    stash: (at, id, first) => `${side}Tile[${first}${down(at)} * ${pitchOf(operand, { tile, tileK })}u + ${across(at)}] = ${row(id)};`,
   };
 }
 
-function stashHalves(side: Side, pitch: number) {
-  return (row: string, down: string, across: string): string =>
-    [0, 1, 2, 3].map((i) => `${side}Tile[${down} * ${pitch}u + ${across} * 4u + ${i}u] = ${row}.${'xyzw'[i]};`).join(' ');
-}
-
-function inner(side: Side, { scale }: TileOperand, { tile, tileK, layout }: StageShape, stash: (row: string, down: string, across: string) => string): Block {
+function inner(side: Side, operand: TileOperand, { tile, tileK, layout }: StageShape): Block {
+  const { scale } = operand;
   const [origin, end] = outerAxis(side);
-  const type = layout === 'stored' ? 'vec4h' : 'vec4f';
-  const across = (at: string): string => `(${at} % ${tile / 4}u)`;
-  const down = (at: string): string => `(${at} / ${tile / 4}u)`;
+  const stored = layout === 'stored';
+  const [width, pitch] = stored ? [HALVES, pitchOf(operand, { tile, tileK })] : [4, tile / 4 + PADDING];
+  const across = (at: string): string => `(${at} % ${tile / width}u)`;
+  const down = (at: string): string => `(${at} / ${tile / width}u)`;
   const row = (id: string): string => `${side}Row${id}`;
+  const scaled = (id: string): string => (stored ? `scaledHalves(${row(id)}, ${scale}[k + args.${side}Scales])` : `${row(id)} * ${scale}[k + args.${side}Scales]`);
   return {
-    count: tileK * (tile / 4),
-    type,
+    count: tileK * (tile / width),
+    type: stored ? 'vec4<u32>' : 'vec4f',
     prepare: () => '',
     registers: (id) => [row(id)],
     fetch: (at, id, k0) => `{
       let k = ${k0} + ${down(at)};
-      ${row(id)} = ${side}Load(${side}At(k, kEnd, ${side}Base), ${origin} + ${across(at)} * 4u, ${end});
-      ${scale ? `if (k < kEnd) { ${row(id)} = ${type}(vec4f(${row(id)}) * ${scale}[k + args.${side}Scales]); }` : ''}
+      ${row(id)} = ${side}Load(${side}At(k, kEnd, ${side}Base), ${origin} + ${across(at)} * ${width}u, ${end});
+      ${scale ? `if (k < kEnd) { ${row(id)} = ${scaled(id)}; }` : ''}
     }`,
-    stash: (at, id) => stash(row(id), down(at), across(at)),
+    stash: (at, id, first) => `${side}Tile[${first}${down(at)} * ${pitch}u + ${across(at)}] = ${row(id)};`,
   };
 }
+
+const offsetOf = (first: string | undefined): string => (first === undefined ? '' : `${first} + `);
 
 const declared = ({ type, registers }: Block, id: string): string => registers(id).map((name) => `var ${name} = ${type}();`).join(' ');
 
@@ -133,7 +142,7 @@ function unrolledStage(side: Side, { threads, shift }: StageShape, block: Block)
   return {
     prepare: [`let ${side}Lane = ${first};`, ...slots.map(({ id, at }) => `${block.prepare(at, id)} ${declared(block, id)}`)].join('\n  '),
     fetch: (k0) => each((at, id) => block.fetch(at, id, k0)),
-    stash: () => each(block.stash),
+    stash: (_k0, first) => each((at, id) => block.stash(at, id, offsetOf(first))),
   };
 }
 
@@ -141,11 +150,11 @@ function rolledStage(block: Block): Stage {
   return {
     prepare: '',
     fetch: () => '',
-    stash: (k0) => `for (var at = lane; at < ${block.count}u; at += THREADS) {
+    stash: (k0, first) => `for (var at = lane; at < ${block.count}u; at += THREADS) {
       ${block.prepare('at', '')}
       ${declared(block, '')}
       ${block.fetch('at', '', k0)}
-      ${block.stash('at', '')}
+      ${block.stash('at', '', offsetOf(first))}
     }`,
   };
 }

@@ -1,6 +1,6 @@
 // Tile sizes of the matrix products, as data: what there is and which of it a device can run. Not which is best where.
 import type { DeviceTraits, SubgroupMatrixShape } from '../../device/traits.js';
-import type { MatrixDialect } from '../subgroup-matrix-wgsl.js';
+import { HALVES, type MatrixDialect } from '../subgroup-matrix-wgsl.js';
 
 /** A workgroup computes tileM × tileN of the product and goes through the reduction in steps of tileK. All are multiples of 4. */
 interface TileSize {
@@ -23,6 +23,10 @@ export interface PlainTile extends TileSize {
 /** subgroupsM × subgroupsN subgroups multiply float16 matrices of one shape, into float32. */
 export interface MatrixTile extends TileSize {
   readonly kind: 'matrix';
+  /** Steps in workgroup memory: with two, the next is put there while this one is computed. */
+  readonly stages: 1 | 2;
+  /** Matrices beside each other that a subgroup hands over at once when it has finished them; a divisor of all that it has beside each other. */
+  readonly together: number;
   readonly subgroupsM: number;
   readonly subgroupsN: number;
   readonly subgroupSize: number;
@@ -60,16 +64,20 @@ const PLAIN: readonly PlainTile[] = [
   plain(256, 4, 16, 4, 4),
 ];
 
-/** tileM, tileN, tileK, subgroupsM, subgroupsN. */
+/** tileM, tileN, tileK, subgroupsM, subgroupsN, stages. */
 const MATRIX = [
-  [128, 128, 32, 4, 2],
-  [128, 128, 32, 2, 2],
-  [128, 64, 32, 2, 2],
-  [64, 128, 32, 2, 2],
-  [64, 64, 32, 2, 2],
-  [64, 32, 32, 2, 1],
-  [32, 64, 32, 1, 2],
-  [32, 32, 32, 1, 1],
+  [256, 128, 32, 4, 2, 1],
+  [128, 256, 32, 2, 4, 1],
+  [128, 128, 64, 2, 2, 1],
+  [128, 128, 32, 2, 2, 2],
+  [128, 128, 32, 2, 2, 1],
+  [128, 128, 32, 4, 2, 1],
+  [128, 64, 32, 2, 2, 2],
+  [64, 128, 32, 2, 2, 2],
+  [64, 64, 32, 2, 2, 2],
+  [64, 32, 32, 2, 1, 1],
+  [32, 64, 32, 1, 2, 1],
+  [32, 32, 32, 1, 1, 1],
 ] as const;
 
 /** Tells tiles apart, in names of programs and in the file of measured choices. */
@@ -77,7 +85,7 @@ export function tileName(tile: Tile): string {
   const size = `${tile.tileM}x${tile.tileN}x${tile.tileK}`;
   if (tile.kind === 'plain') return `${size}/${tile.threadM}x${tile.threadN}${tile.prefetch ? '+' : ''}${tile.rolled ? '~' : ''}`;
   const { subgroupsM, subgroupsN, shape: { M, N, K } } = tile;
-  return `${size}/${subgroupsM}x${subgroupsN} of ${M}x${N}x${K}`;
+  return `${size}/${subgroupsM}x${subgroupsN}${tile.stages === 2 ? '+' : ''} of ${M}x${N}x${K}`;
 }
 
 export function threadsOf(tile: Tile): number {
@@ -87,15 +95,22 @@ export function threadsOf(tile: Tile): number {
 
 /** vec4s after each row of an operand staged in columns: transposing writes then meet fewer banks twice. */
 export const PADDING = 1;
-/** The same for float16 rows, which must begin at multiples of 16 bytes. */
-export const HALF_PADDING = 8;
 
-/** Workgroup memory: both operands of one step, one matrix of results per subgroup, and a few words for finding the tile's place. */
+/** Workgroup memory besides what is staged: a few words for finding the tile's place. */
+const FOUND_BYTES = 64;
+
+/** Workgroup memory of the operands of the steps that are staged at once, at most. */
+function stagedBytes({ tileM, tileN, tileK, stages }: Omit<MatrixTile, 'together'>): number {
+  const longest = (size: number): number => Math.max(size * (tileK + HALVES), tileK * (size + HALVES));
+  return 2 * stages * (longest(tileM) + longest(tileN));
+}
+
+/** Workgroup memory of one matrix of results of every subgroup. */
+const resultBytes = ({ subgroupsM, subgroupsN, shape: { M, N } }: Omit<MatrixTile, 'together'>): number => 4 * subgroupsM * subgroupsN * M * N;
+
 function tileBytes(tile: Tile): number {
-  const { tileM, tileN, tileK } = tile;
-  if (tile.kind === 'plain') return tileK * (tileM / 4 + tileN / 4 + 2 * PADDING) * 16 + 64;
-  const longest = (size: number): number => Math.max(size * (tileK + HALF_PADDING), tileK * (size + HALF_PADDING));
-  return 2 * (longest(tileM) + longest(tileN)) + 4 * tile.subgroupsM * tile.subgroupsN * tile.shape.M * tile.shape.N + 64;
+  if (tile.kind === 'plain') return tile.tileK * (tile.tileM / 4 + tile.tileN / 4 + 2 * PADDING) * 16 + FOUND_BYTES;
+  return stagedBytes(tile) + tile.together * resultBytes(tile) + FOUND_BYTES;
 }
 
 const fits = (tile: Tile, traits: DeviceTraits): boolean => threadsOf(tile) <= traits.maxInvocations && tileBytes(tile) <= traits.workgroupMemoryBytes;
@@ -113,11 +128,19 @@ export function plainTiles(traits: DeviceTraits): readonly PlainTile[] {
 export function matrixTiles(traits: DeviceTraits, dialect: MatrixDialect): readonly MatrixTile[] {
   const { subgroupMinSize, subgroupMaxSize: subgroupSize, subgroupMatrix: [shape] } = traits;
   if (!shape || !traits.float16 || subgroupMinSize !== subgroupSize) return [];
-  const all = MATRIX.map(([tileM, tileN, tileK, subgroupsM, subgroupsN]): MatrixTile =>
-    ({ kind: 'matrix', tileM, tileN, tileK, subgroupsM, subgroupsN, subgroupSize, shape, dialect }));
-  return all.filter((tile) => fits(tile, traits) && isWhole(tile));
+  const whole = MATRIX.map(([tileM, tileN, tileK, subgroupsM, subgroupsN, stages]) => ({ kind: 'matrix', tileM, tileN, tileK, subgroupsM, subgroupsN, stages, subgroupSize, shape, dialect } as const))
+    .filter(isWhole);
+  return whole.map((tile): MatrixTile => ({ ...tile, together: togetherOf(tile, traits) })).filter((tile) => fits(tile, traits));
 }
 
-function isWhole({ tileM, tileN, tileK, subgroupsM, subgroupsN, shape: { M, N, K } }: MatrixTile): boolean {
+/** As many as there is memory for: every turn costs two barriers. */
+function togetherOf(tile: Omit<MatrixTile, 'together'>, { workgroupMemoryBytes }: DeviceTraits): number {
+  const across = tile.tileN / tile.subgroupsN / tile.shape.N;
+  const most = (workgroupMemoryBytes - stagedBytes(tile) - FOUND_BYTES) / resultBytes(tile);
+  for (let count = across; count > 1; count--) if (across % count === 0 && count <= most) return count;
+  return 1;
+}
+
+function isWhole({ tileM, tileN, tileK, subgroupsM, subgroupsN, shape: { M, N, K } }: Omit<MatrixTile, 'together'>): boolean {
   return tileM % (subgroupsM * M) === 0 && tileN % (subgroupsN * N) === 0 && tileK % K === 0;
 }
