@@ -77,7 +77,7 @@ async function open({ traits: overrides, tuning: mode = 'auto', ...options }: We
     get description() {
       return describe(traits, notes);
     },
-    capabilities: { float16: traits.float16, maxBufferBytes: largestBuffer(traits.bufferBytes), skipsEmptyRows: 'linear' },
+    capabilities: { float16: traits.float16, maxBufferBytes: largestBuffer(traits.bufferBytes), skipsEmptyRows: 'linear', ...logitsAtOnce(traits) },
     kernels: withCalls(createKernels(runtime, tilings), runtime, failures),
     device,
     traits,
@@ -189,6 +189,11 @@ function transfersOf({ device, failures, stream, recorder }: Parts): Pick<Backen
       return decode(operand.dtype, await stream.download(block, bytes), length);
     },
   };
+}
+
+/** 256 MiB on a GPU, within one binding: chunks of 2²³ leave most of a large one idle. */
+function logitsAtOnce({ software, bindingBytes }: DeviceTraits): { readonly logitsAtOnce?: number } {
+  return software ? {} : { logitsAtOnce: Math.min(2 ** 26, Math.floor(bindingBytes / DEVICE_BYTES.float32)) };
 }
 
 function describe({ label, software, float16, subgroups }: DeviceTraits, notes: readonly string[]): string {

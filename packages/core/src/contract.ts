@@ -292,6 +292,8 @@ export interface BackendCapabilities {
    * only the former's (`linear`). Default `none`: empty rows are multiplied as zeros.
    */
   readonly skipsEmptyRows?: 'all' | 'linear' | 'none';
+  /** Elements of the logits that `linearCrossEntropy` makes at once, float32: as many as keep the device busy. Default 2²³. */
+  readonly logitsAtOnce?: number;
 }
 
 /** Launches that were recorded once and run again without their host code. */

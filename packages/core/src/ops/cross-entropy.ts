@@ -15,7 +15,10 @@ export interface CrossEntropyOptions {
 }
 
 export interface LinearCrossEntropyOptions extends CrossEntropyOptions {
-  /** Columns of the vocabulary handled at once; by default all where there are at most 2²⁴ logits, else as many as keep [R, chunk] at 2²³. */
+  /**
+   * Columns of the vocabulary handled at once; by default all where there are at most 2²⁴ logits, else as many as keep [R, chunk] at 2²³, or
+   * at what the backend says (`capabilities.logitsAtOnce`) where that is more.
+   */
   readonly chunk?: number;
 }
 
@@ -23,8 +26,8 @@ export interface LinearCrossEntropyOptions extends CrossEntropyOptions {
 const KEPT_LOGITS = 2 ** 24;
 const CHUNK_LOGITS = 2 ** 23;
 
-function defaultChunk(rows: number, vocabulary: number): number {
-  return rows * vocabulary <= KEPT_LOGITS ? Math.max(1, vocabulary) : Math.max(256, Math.floor(CHUNK_LOGITS / rows));
+function defaultChunk(rows: number, vocabulary: number, atOnce = CHUNK_LOGITS): number {
+  return rows * vocabulary <= Math.max(KEPT_LOGITS, atOnce) ? Math.max(1, vocabulary) : Math.max(256, Math.floor(atOnce / rows));
 }
 
 /**
@@ -72,7 +75,7 @@ export function linearCrossEntropy(h: Tensor, w: Tensor, targets: Tensor, option
   const vocabulary = w.shape[0]!;
   requireOptions(op, options);
   const labelSmoothing = checkSmoothing(op, options);
-  const chunk = options.chunk ?? defaultChunk(h.shape[0]!, vocabulary);
+  const chunk = options.chunk ?? defaultChunk(h.shape[0]!, vocabulary, h.engine.backend.capabilities.logitsAtOnce);
   if (!Number.isInteger(chunk) || chunk < 1) {
     throw new XMoEError('value', `chunk is ${chunk}`, { op, hint: 'pass a whole number of columns, 1 or more' });
   }

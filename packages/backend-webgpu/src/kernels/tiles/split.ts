@@ -4,11 +4,11 @@ import { sizeOf, type Operand } from '@xmoe/core';
 import { reads, wgslType, writes } from '../../runtime/program.js';
 import type { Runtime } from '../../runtime/runtime.js';
 
-/** Workgroups below which a reduction is cut, and the shortest part. */
-const ENOUGH_GROUPS = 128;
+/** Workgroups below which a reduction is cut, and the shortest part. A large GPU runs 264 at once. */
+const ENOUGH_GROUPS = 264;
 const SHORTEST_PART = 256;
-/** A result is counted in tiles of this edge. */
-const EDGE = 64;
+/** A result is counted in tiles of this edge, that of the fastest. */
+const EDGE = 128;
 
 /** The length of a part, a multiple of 64, and how many there are. */
 export interface Split {
