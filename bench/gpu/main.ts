@@ -8,7 +8,7 @@ import { PHASES } from './phases.js';
 /** Milliseconds. Compiling comes on top of computing: a driver takes seconds over a model. */
 const DEADLINES: Record<PhaseName, number> = {
   device: 60_000, launches: 60_000, products: 240_000, 'step 323m float16': 180_000, 'step 124m float16': 120_000, 'step 124m float32': 120_000, 'step 323m preset': 180_000, 'step small': 60_000,
-  'step tiny': 60_000, conformance: 180_000, torch: 180_000,
+  'step tiny': 60_000, conformance: 180_000, torch: 180_000, layers: 180_000,
 };
 
 /** Exit code of a phase that has said itself what went wrong. */

@@ -4,7 +4,7 @@ import { namesOf, readToolFlags } from '@xmoe/testing/programs';
 
 /** In the order of what is wanted most, should the time run out. */
 export const PHASE_NAMES = [
-  'device', 'launches', 'step 323m float16', 'torch', 'step 124m float16', 'conformance', 'products', 'step tiny', 'step small', 'step 124m float32', 'step 323m preset',
+  'device', 'launches', 'step 323m float16', 'torch', 'step 124m float16', 'conformance', 'products', 'layers', 'step tiny', 'step small', 'step 124m float32', 'step 323m preset',
 ] as const;
 export type PhaseName = (typeof PHASE_NAMES)[number];
 

@@ -8,6 +8,8 @@ import { openTorch, type TorchPeer } from '../peers/torch.js';
 import { torchModel } from '../peers/torch-model.js';
 import { createStepTrainer, vocabularyOf, zipfBatch } from '../train-step.js';
 import type { PhaseName } from './options.js';
+import { compareWebGpuLayers } from '../webgpu-peers/sections.js';
+import { LAYERS } from '../webgpu-peers/shapes.js';
 import { measureProducts, operandOf, type Say } from './products.js';
 
 /** What model_torch.py leaves out as well. */
@@ -33,6 +35,7 @@ export const PHASES: Record<PhaseName, Phase> = {
   ...(Object.fromEntries(Object.entries(STEPS).map(([name, [preset, set]]): [string, Phase] => [name, (say) => step(say, preset, set)])) as Record<keyof typeof STEPS, Phase>),
   products: async (say, small) => withBackend((backend) => measureProducts(backend, say, small)),
   torch: compareTorch,
+  layers: measureLayers,
   'step 323m preset': (say) => step(say, '323m-xmoe-64x384', []),
   conformance: checkConformance,
 };
@@ -162,14 +165,32 @@ async function checkConformance(say: Say, small: boolean): Promise<void> {
   if (passed < tests.length) throw new Error(`${tests.length - passed} of ${tests.length} cases of the conformance suite fail`);
 }
 
-/** The same dense product and model in PyTorch on the same GPU, where a Python here has it. */
-async function compareTorch(say: Say, small: boolean): Promise<void> {
-  let torch: TorchPeer;
+/** PyTorch on the same GPU, where a Python here has it. */
+async function torchHere(say: Say, small: boolean): Promise<TorchPeer | null> {
   try {
-    torch = await openTorch(small ? 'cpu' : 'cuda');
+    return await openTorch(small ? 'cpu' : 'cuda');
   } catch (error) {
-    return say({ skipped: error instanceof Error ? error.message : String(error) });
+    say({ skipped: error instanceof Error ? error.message : String(error) });
+    return null;
   }
+}
+
+/** MoE layers, forward and backward, beside the dense layer of the same FLOPs and PyTorch's layers. */
+async function measureLayers(say: Say, small: boolean): Promise<void> {
+  const torch = await torchHere(say, small);
+  await withBackend(async (backend) => {
+    const ours = { name: 'webgpu', engine: createEngine(backend) };
+    const dtype = backend.traits.float16 && !small ? 'float16' : 'float32';
+    const tables = await compareWebGpuLayers(ours, torch, { shape: LAYERS[small ? 'quick' : 'gpu'][0]!, dtype }, { repeat: small ? 2 : 3, sampleMs: small ? 0 : 50 });
+    for (const { title, note, columns, rows } of tables) say({ title, note, columns: columns.map(({ key, label }) => `${key}: ${label}`), rows });
+  }, 'auto');
+  await torch?.close();
+}
+
+/** The same dense product and models in PyTorch. */
+async function compareTorch(say: Say, small: boolean): Promise<void> {
+  const torch = await torchHere(say, small);
+  if (!torch) return;
   say({ description: torch.description });
   const scale = small ? 16 : 1;
   for (const dtype of small ? (['float32'] as const) : (['float16', 'float32'] as const)) {

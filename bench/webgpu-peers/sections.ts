@@ -1,9 +1,10 @@
 // The sections of `pnpm bench --peers --backend webgpu`, in order. What is measured is in the file of each.
-import { queuedPass } from '../forward-backward.js';
+import { queuedPass, type Device } from '../forward-backward.js';
 import type { MeasureOptions } from '../measure.js';
 import type { WebGpuPeerSection } from '../options.js';
-import { compareLayers } from '../peers/layer.js';
+import { compareLayers, type LayerComparison } from '../peers/layer.js';
 import { withoutVerdicts } from '../peers/target.js';
+import type { TorchPeer } from '../peers/torch.js';
 import type { Table } from '../table.js';
 import { benchWebGpuGemm } from './gemm.js';
 import { benchWebGpuModels } from './models.js';
@@ -32,15 +33,18 @@ async function measure(section: WebGpuPeerSection, peers: WebGpuPeers, scale: We
 async function benchLayers({ ours, torch, dtypes }: WebGpuPeers, scale: WebGpuScale, options: MeasureOptions): Promise<Table[]> {
   const tables: Table[] = [];
   for (const shape of LAYERS[scale]) {
-    for (const dtype of dtypes) {
-      tables.push(...(await compareLayers({
-        ours, shape, dtype, agreement: AGREEMENT,
-        // PyTorch's half products on a CPU are missing or emulated.
-        torch: dtype === 'float32' || torch?.device === 'cuda' ? torch : null,
-        paths: ['padded', 'grouped', 'budget'], theirs: ['sorted', 'grouped', 'einsum'], targets: WEBGPU_TARGETS,
-        pass: (engine, work) => queuedPass('layer', engine, work), label: `${dtype}, T = ${shape.tokens}`,
-      }, options)));
-    }
+    for (const dtype of dtypes) tables.push(...(await compareWebGpuLayers(ours, torch, { shape, dtype }, options)));
   }
   return tables;
+}
+
+/** Our MoE layers on WebGPU beside our dense one and PyTorch's. */
+export function compareWebGpuLayers(ours: Device, torch: TorchPeer | null, { shape, dtype }: Pick<LayerComparison, 'shape' | 'dtype'>, options: MeasureOptions): Promise<Table[]> {
+  return compareLayers({
+    ours, shape, dtype, agreement: AGREEMENT,
+    // PyTorch's half products on a CPU are missing or emulated.
+    torch: dtype === 'float32' || torch?.device === 'cuda' ? torch : null,
+    paths: ['padded', 'grouped', 'budget'], theirs: ['sorted', 'grouped', 'einsum'], targets: WEBGPU_TARGETS,
+    pass: (engine, work) => queuedPass('layer', engine, work), label: `${dtype}, T = ${shape.tokens}`,
+  }, options);
 }
