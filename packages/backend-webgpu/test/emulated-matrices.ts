@@ -10,7 +10,7 @@ export const EMULATED_MATRICES: MatrixDialect = {
   enable: ['f16'],
   directives: [],
   declarations: () => '',
-  zero: (result) => `var ${result}: array<f32, 64>;`,
+  zero: (result) => `var ${result} = array<f32, 64>();`,
   load(_side, name, array, offset, pitch, order) {
     const [row, column] = order === 'row' ? ['e / 8u', 'e % 8u'] : ['e % 8u', 'e / 8u'];
     // The number of a half, which is a part of a word of an element.

@@ -233,7 +233,7 @@ export function dropoutWgsl({ parts, batch, block, rows }: HeadTiling, used: boo
 }
 
 /** Needs \`randomKey()\`. */
-const KEPT = `
+export const KEPT = `
 ${RANDOM_BITS_WGSL}
 ${WIDE_WGSL}
 fn keptOf(bits: vec2u) -> vec2f { return select(vec2f(args.boost), vec2f(), bits < vec2u(args.dropBelow)); }

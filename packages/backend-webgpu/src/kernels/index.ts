@@ -48,7 +48,7 @@ export function createKernels(runtime: Runtime, tilings: Tilings = createTilings
     ...normalizationKernels(runtime),
     ...activationKernels(runtime),
     ...dispatchKernels(runtime),
-    ...attentionKernels(runtime),
+    ...attentionKernels(runtime, tilings),
     ...combineKernels(runtime),
     ...expertsGradKernel(runtime),
   };

@@ -100,6 +100,6 @@ function prepareTrials(backend: CheckedBackend): Trial[] {
 }
 
 /** Numbers in −1 … 1 that do not repeat with any small period. */
-function wave(length: number, salt: number): number[] {
+export function wave(length: number, salt: number): number[] {
   return Array.from({ length }, (_, i) => Math.sin(i * salt * 0.618 + salt));
 }

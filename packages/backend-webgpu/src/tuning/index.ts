@@ -1,7 +1,9 @@
 // What a backend does about its matrix products when it is made and on request: check, remember, measure. Not the kernels' matter.
 import type { TuneReport } from '@xmoe/core';
+import { attentionMatrices } from '../kernels/attention-matrix-wgsl.js';
 import { CHROMIUM_MATRICES } from '../kernels/subgroup-matrix-wgsl.js';
 import { matrixTiles } from '../kernels/tiles/tile-config.js';
+import { checkAttention } from './check-attention.js';
 import { checkMatrices, type CheckedBackend } from './check-matrices.js';
 import { createChoiceStore } from './choice-store.js';
 import { startShapes } from './start-shapes.js';
@@ -38,6 +40,7 @@ export function createTuning(backend: TunedBackend & CheckedBackend, mode: Tunin
     active,
     async start() {
       const notes = traits.subgroupMatrix.length > 0 ? [await checkMatrices(backend, matrixTiles(traits, CHROMIUM_MATRICES))] : [];
+      if (tilings.matrices.length > 0) notes.push(await checkAttention(backend, attentionMatrices(traits, CHROMIUM_MATRICES)));
       if (active) {
         for (const [key, name] of Object.entries(await store.load())) tilings.chosen.set(key, name);
         await measure(startShapes(traits), START_MILLISECONDS);

@@ -1,5 +1,6 @@
 // Which tile a product gets: what was measured for its class of shapes, else a guess from its sizes. Measuring is elsewhere.
 import type { DeviceTraits } from '../../device/traits.js';
+import type { AttentionMatrices } from '../attention-matrix-wgsl.js';
 import { plainTiles, tileName, threadsOf, type MatrixTile, type Tile } from './tile-config.js';
 
 /** What a choice depends on. `count` products of M × N over K each; for ragged segments K or M is their mean. */
@@ -24,6 +25,8 @@ export interface Tilings {
   readonly wanted: Map<string, ProductShape>;
   /** Tiles of subgroup matrices, once they are known to be right; for float16. */
   matrices: readonly MatrixTile[];
+  /** Matrices for attention in float16, once its kernels are known to be right with them. */
+  attention: AttentionMatrices | undefined;
   /** Every product that it is for gets this one until it is undefined again. */
   forced: Tile | undefined;
   /** Whether there is a measured choice for a product, of a tile that it can have. */
@@ -42,6 +45,7 @@ export function createTilings(traits: DeviceTraits): Tilings {
     chosen: new Map(),
     wanted: new Map(),
     matrices: [],
+    attention: undefined,
     forced: undefined,
     isMeasured: (shape) => named(tilings.candidates(shape), tilings.chosen.get(classOf(shape))) !== undefined,
     candidates({ half, M, N }) {
