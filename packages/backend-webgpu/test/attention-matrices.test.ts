@@ -2,16 +2,18 @@
 // and the plain kernels compute.
 import type { DType, Operand } from '@xmoe/core';
 import { runConformance } from '@xmoe/testing';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { DeviceTraits } from '../src/device/traits.js';
 import { createWebGpuBackend, type WebGpuBackend } from '../src/index.js';
 import { attentionMatrices, matrixHeads, type AttentionMatrices } from '../src/kernels/attention-matrix-wgsl.js';
-import { CHROMIUM_MATRICES } from '../src/kernels/subgroup-matrix-wgsl.js';
+import { CHROMIUM_MATRICES, type MatrixDialect } from '../src/kernels/subgroup-matrix-wgsl.js';
 import { checkAttention } from '../src/tuning/check-attention.js';
 import { webGpuAdapter } from './adapter.js';
 import { EMULATED_MATRICES } from './emulated-matrices.js';
 import { nullBackend } from './every-product.js';
 
+/** Less memory, smaller blocks, programs that compile sooner. */
+const SMALL = { workgroupMemoryBytes: 7168 };
 const EMULATED: AttentionMatrices = { side: 8, subgroupSize: 8, dialect: EMULATED_MATRICES };
 
 /** Attention and its gradient on operands of whatever is in memory; [1, T, D]. */
@@ -66,25 +68,40 @@ const { available, reason, float16 } = await webGpuAdapter();
 
 describe.skipIf(!available || !float16)(`on ${reason}`, () => {
   runConformance({ describe, it, expect }, 'emulated subgroup matrices', async () => {
-    const backend = await createWebGpuBackend();
+    const backend = await createWebGpuBackend({ traits: SMALL });
     backend.tilings.attention = EMULATED;
     return backend;
   }, {
     primitives: ['attention', 'attentionGrad'],
     variants: 'native',
-    skip: ({ dtype, operands: { q } }) => (dtype !== 'float16' || q!.shape[2]! % 8 !== 0 ? 'not by matrices' : undefined),
+    skip: ({ dtype, label, operands: { q } }) => (dtype !== 'float16' || q!.shape[2]! % 8 !== 0 ? 'not by matrices' : label.includes('everything') ? undefined : 'like another'),
   });
 
   describe('the check', () => {
     let backend: WebGpuBackend;
-    beforeAll(async () => {
-      // Less memory, smaller blocks, programs that compile sooner.
-      backend = await createWebGpuBackend({ traits: { workgroupMemoryBytes: 12288 } });
+    beforeEach(async () => {
+      backend = await createWebGpuBackend({ traits: SMALL });
     });
-    afterAll(() => backend.dispose());
+    afterEach(() => backend.dispose());
     it('passes right ones', async () => {
-      expect(await checkAttention(backend, EMULATED, 8)).toBe('also in attention');
+      expect(await checkAttention(backend, EMULATED, 16)).toBe('also in attention');
       expect(backend.tilings.attention).toBe(EMULATED);
+    });
+
+    it('refuses those that do not compile, and goes on with the plain kernels', async () => {
+      const misspelt = { ...EMULATED, dialect: { ...EMULATED_MATRICES, zero: () => 'var nothing;' } };
+      expect(await checkAttention(backend, misspelt, 8)).toMatch(/^none in attention: it does not compile/);
+      expect(backend.tilings.attention).toBeUndefined();
+    });
+
+    it('refuses those whose gradient does not make the same bits of a score, and says so', async () => {
+      // Only the last kernel keeps keys, and has its scores below each other.
+      const store: MatrixDialect['store'] = (array, offset, result, pitch) => {
+        const astray = array === 'scores' && offset.includes('t * SIDE * SCORE_PITCH') ? `for (var e = 0u; e < 64u; e++) { ${result}[e] *= 1.0000002; }` : '';
+        return `${astray} ${EMULATED_MATRICES.store(array, offset, result, pitch)}`;
+      };
+      expect(await checkAttention(backend, { ...EMULATED, dialect: { ...EMULATED_MATRICES, store } }, 8)).toMatch(/^none in attention: it computes .* in dv$/);
+      expect(backend.tilings.attention).toBeUndefined();
     });
   });
 });

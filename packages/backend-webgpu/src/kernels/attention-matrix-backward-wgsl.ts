@@ -11,7 +11,11 @@ import { times } from './attention-wgsl.js';
 const NUMBERS = `
 fn numbersOf(head: u32, query: u32) -> vec4u { return numbers[head * (args.queries + 1u) + 1u + query]; }
 fn randomKey() -> vec2u { return numbers[0].xy; }
-fn halvesOf(low: vec4f, high: vec4f) -> vec4u { return vec4u(bitcast<vec2u>(vec4<f16>(low)), bitcast<vec2u>(vec4<f16>(high))); }`.trim();
+fn halvesOf(low: vec4f, high: vec4f) -> vec4u { return vec4u(bitcast<vec2u>(vec4<f16>(low)), bitcast<vec2u>(vec4<f16>(high))); }
+// For what is within the range of float16.
+fn packedOf(low: vec4f, high: vec4f) -> vec4u {
+  return vec4u(pack2x16float(low.xy), pack2x16float(low.zw), pack2x16float(high.xy), pack2x16float(high.zw));
+}`.trim();
 
 /** dq of the queries of a workgroup. */
 export function matrixQueryGradCode(head: MatrixHead, variant: AttentionVariant): string {
@@ -102,7 +106,8 @@ ${MATRIX_PLACE}
 /** From scores to what goes into the sums of keys and values, octets of keys in rows of queries. */
 function keyBlock(variant: AttentionVariant): string {
   return `
-    for (var u = place; u < BLOCK * SIDE / 8u; u += SUBGROUP) {
+    for (var i = 0u; i < BLOCK * SIDE / 8u / SUBGROUP; i++) {
+      let u = place + i * SUBGROUP;
       let row = u % BLOCK;
       let octet = u / BLOCK;
       let own = bitcast<vec4f>(numbersTile[row]);
@@ -113,7 +118,7 @@ function keyBlock(variant: AttentionVariant): string {
       let seen${n} = seenKeys(firstKey + inside + ${4 * n}u, limit)${andShown(variant, `inside + ${4 * n}u`)};
       ${pairGradient(variant, n, '(area + row) * SCORE_PITCH + octet * 2u', 'own', 'flat', 'firstKey + inside')}`, '')}
       changes[(area + row) * HALF_PITCH + octet] = halvesOf(change0, change1);
-      factors[(area + row) * HALF_PITCH + octet] = halvesOf(factor0, factor1);
+      factors[(area + row) * HALF_PITCH + octet] = packedOf(factor0, factor1);
     }`;
 }
 

@@ -24,6 +24,7 @@ const VARIANTS: readonly Variant[] = [
   { note: 'causal', B: 2, heads: 2, Tq: 37, Tk: 37, D: 8, causal: true },
   { note: 'padded', B: 3, heads: 2, Tq: 5, Tk: 7, D: 4, masked: true },
   { note: 'causal with dropout', B: 1, heads: 2, Tq: 35, Tk: 35, D: 4, causal: true, dropoutRate: 0.3 },
+  { note: 'more queries than keys, everything', B: 2, heads: 2, Tq: 37, Tk: 34, D: 16, causal: true, masked: true, dropoutRate: 0.2 },
 ];
 
 const MORE: readonly Variant[] = [
