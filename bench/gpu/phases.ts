@@ -1,5 +1,5 @@
 // The phases of bench/gpu/main.ts: what the device is, what its parts reach, where a step's time goes, whether it computes right.
-import { createWebGpuBackend, type WebGpuBackend, type WebGpuBackendOptions } from '@xmoe/backend-webgpu';
+import { createWebGpuBackend, type WebGpuBackend } from '@xmoe/backend-webgpu';
 import { createEngine, type Operand } from '@xmoe/core';
 import { runConformance, type TestFramework } from '@xmoe/testing';
 import { loadLanguagePreset } from '@xmoe/models/presets';
@@ -40,8 +40,9 @@ export const PHASES: Record<PhaseName, Phase> = {
   conformance: checkConformance,
 };
 
-async function withBackend(work: (backend: WebGpuBackend) => Promise<void>, tuning: WebGpuBackendOptions['tuning'] = 'off'): Promise<void> {
-  const backend = await createWebGpuBackend({ tuning });
+/** As users have it: what is measured and checked is remembered for the next phase. */
+async function withBackend(work: (backend: WebGpuBackend) => Promise<void>): Promise<void> {
+  const backend = await createWebGpuBackend();
   try {
     await work(backend);
   } finally {
@@ -125,7 +126,7 @@ async function step(say: Say, preset: string, set: readonly string[]): Promise<v
       memoryGiB: backend.memory().bytes / 2 ** 30, programs: backend.programs, tiles: Object.fromEntries(backend.tilings.chosen), kernels,
     });
     trainer.dispose();
-  }, 'auto');
+  });
 }
 
 const CHECKED = [
@@ -151,7 +152,7 @@ async function checkConformance(say: Say, small: boolean): Promise<void> {
       },
     }),
   };
-  runConformance(framework, 'webgpu', () => createWebGpuBackend({ tuning: 'off' }), { primitives: small ? ['layerNorm', 'reduce'] : CHECKED, variants: 'native', maxElements: small ? 2000 : Infinity });
+  runConformance(framework, 'webgpu', () => createWebGpuBackend(), { primitives: small ? ['layerNorm', 'reduce'] : CHECKED, variants: 'native', maxElements: small ? 2000 : Infinity });
   let passed = 0;
   for (const { name, body } of tests) {
     try {
@@ -183,7 +184,7 @@ async function measureLayers(say: Say, small: boolean): Promise<void> {
     const dtype = backend.traits.float16 && !small ? 'float16' : 'float32';
     const tables = await compareWebGpuLayers(ours, torch, { shape: LAYERS[small ? 'quick' : 'gpu'][0]!, dtype }, { repeat: small ? 2 : 3, sampleMs: small ? 0 : 50 });
     for (const { title, note, columns, rows } of tables) say({ title, note, columns: columns.map(({ key, label }) => `${key}: ${label}`), rows });
-  }, 'auto');
+  });
   await torch?.close();
 }
 

@@ -1,5 +1,6 @@
 // Subgroup matrices where no adapter has them: their programs compile in Dawn, and a backend uses them only if they compute what the plain
 // tiles compute. Whether real ones do can only be seen on a device that has them.
+import { sizeOf } from '@xmoe/core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createWebGpuBackend, openGpuDevice, type WebGpuBackend } from '../src/index.js';
 import { CHROMIUM_MATRICES, type MatrixDialect } from '../src/kernels/subgroup-matrix-wgsl.js';
@@ -8,6 +9,7 @@ import { matrixTileProgram } from '../src/kernels/tiles/matrix-tile-wgsl.js';
 import { matrixTiles, tileName, type MatrixTile } from '../src/kernels/tiles/tile-config.js';
 import { createProgram } from '../src/runtime/program.js';
 import { checkMatrices } from '../src/tuning/check-matrices.js';
+import { TRUST_ENTRY, trustMatrices } from '../src/tuning/trust.js';
 import { webGpuAdapter } from './adapter.js';
 import { EMULATED_MATRICES } from './emulated-matrices.js';
 import { nullBackend, runEveryProduct } from './every-product.js';
@@ -60,6 +62,33 @@ describe('programs of subgroup matrices on the null backend of Dawn', () => {
     expect(backend.tilings.matrices).toEqual([]);
     // These do, and compute whatever lies in the memory of a device that computes nothing.
     expect(await check(CHROMIUM_MATRICES)).not.toMatch(/compile|fails/);
+    backend.dispose();
+  });
+
+  it('are checked once for a device, its driver and the programs, and a refusal is not remembered', async () => {
+    const backend = await nullBackend(FEATURES, { tuning: 'off', traits: { ...NULL_TRAITS, subgroupMatrix: SHAPES } });
+    const compile = vi.spyOn(backend, 'compile');
+    // What a device that computes nothing has in its memory is not the question here.
+    vi.spyOn(backend, 'read').mockImplementation(({ shape }) => Promise.resolve(new Float32Array(sizeOf(shape))));
+    let kept: Record<string, string> = {};
+    const store = { load: async () => kept, save: async (choices: Record<string, string>) => void (kept = { ...kept, ...choices }) };
+    const trust = async () => {
+      compile.mockClear();
+      backend.tilings.matrices = [];
+      const notes = await trustMatrices(backend, store);
+      return { notes, tiles: backend.tilings.matrices.map(tileName), compiled: compile.mock.calls.length };
+    };
+    const first = await trust();
+    expect(first.notes[0]).toBe('subgroup matrices');
+    expect(first.compiled).toBeGreaterThanOrEqual(3);
+    expect(await trust()).toEqual({ ...first, notes: [...first.notes, 'checked before'], compiled: 0 });
+    // Written by other programs.
+    kept = { [TRUST_ENTRY]: kept[TRUST_ENTRY]!.replace(/^\w+/, '0') };
+    expect((await trust()).compiled).toBe(first.compiled);
+    kept = {};
+    compile.mockResolvedValue('no');
+    expect((await trust()).notes[0]).toMatch(/does not compile/);
+    expect(kept).toEqual({});
     backend.dispose();
   });
 

@@ -1,12 +1,9 @@
 // What a backend does about its matrix products when it is made and on request: check, remember, measure. Not the kernels' matter.
 import type { TuneReport } from '@xmoe/core';
-import { attentionMatrices } from '../kernels/attention-matrix-wgsl.js';
-import { CHROMIUM_MATRICES } from '../kernels/subgroup-matrix-wgsl.js';
-import { matrixTiles } from '../kernels/tiles/tile-config.js';
-import { checkAttention } from './check-attention.js';
-import { checkMatrices, type CheckedBackend } from './check-matrices.js';
+import type { CheckedBackend } from './check-matrices.js';
 import { createChoiceStore } from './choice-store.js';
 import { startShapes } from './start-shapes.js';
+import { TRUST_ENTRY, trustMatrices } from './trust.js';
 import { tune, type TunedBackend } from './tune.js';
 
 /** `auto`: on hardware adapters. `off`: nothing is measured nor remembered. `force`: on software adapters too. */
@@ -18,7 +15,7 @@ const START_MILLISECONDS = 1000;
 export interface Tuning {
   /** Whether anything is measured. */
   readonly active: boolean;
-  /** Checks subgroup matrices, then reads what is known about the adapter and measures for a second what is not. What to say about it. */
+  /** Checks subgroup matrices unless that was done before, then reads what is known about the adapter and measures for a second what is not. What to say about it. */
   start(): Promise<readonly string[]>;
   /** Measures the classes of products that kernels have asked for so far, until the time is over, and remembers the choices. Where the mode says so. */
   tuneWanted(milliseconds: number): Promise<TuneReport>;
@@ -39,10 +36,10 @@ export function createTuning(backend: TunedBackend & CheckedBackend, mode: Tunin
   return {
     active,
     async start() {
-      const notes = traits.subgroupMatrix.length > 0 ? [await checkMatrices(backend, matrixTiles(traits, CHROMIUM_MATRICES))] : [];
-      if (tilings.matrices.length > 0) notes.push(await checkAttention(backend, attentionMatrices(traits, CHROMIUM_MATRICES)));
+      const notes = await trustMatrices(backend, active ? store : null);
       if (active) {
-        for (const [key, name] of Object.entries(await store.load())) tilings.chosen.set(key, name);
+        const { [TRUST_ENTRY]: _trust, ...choices } = await store.load();
+        for (const [key, name] of Object.entries(choices)) tilings.chosen.set(key, name);
         await measure(startShapes(traits), START_MILLISECONDS);
         tilings.wanted.clear();
       }
