@@ -2,7 +2,9 @@
 // driver seconds. What is remembered is what compiled and was right, with the driver's version and what the programs say; a refusal never is.
 import { hashName } from '@xmoe/core';
 import type { DeviceTraits } from '../device/traits.js';
-import { attentionMatrices } from '../kernels/attention-matrix-wgsl.js';
+import { matrixKeyGradCode, matrixQueryGradCode } from '../kernels/attention-matrix-backward-wgsl.js';
+import { matrixAttentionCode } from '../kernels/attention-matrix-forward-wgsl.js';
+import { attentionMatrices, matrixHeads, type AttentionMatrices } from '../kernels/attention-matrix-wgsl.js';
 import { denseProduct } from '../kernels/matmul.js';
 import { CHROMIUM_MATRICES } from '../kernels/subgroup-matrix-wgsl.js';
 import { matrixTileProgram } from '../kernels/tiles/matrix-tile-wgsl.js';
@@ -22,7 +24,7 @@ export async function trustMatrices(backend: CheckedBackend & { readonly traits:
   if (traits.subgroupMatrix.length === 0) return [];
   const tiles = matrixTiles(traits, CHROMIUM_MATRICES);
   const attention = attentionMatrices(traits, CHROMIUM_MATRICES);
-  const print = fingerprint(tiles);
+  const print = fingerprint(tiles, attention, traits);
   const known = (await store?.load())?.[TRUST_ENTRY]?.split(' | ');
   if (known?.[0] === print) {
     tilings.matrices = tiles.filter((tile) => known.includes(tileName(tile)));
@@ -37,9 +39,12 @@ export async function trustMatrices(backend: CheckedBackend & { readonly traits:
   return notes;
 }
 
-/** Of the programs of one product: other tiles or other WGSL are checked anew. */
-function fingerprint(tiles: readonly MatrixTile[]): string {
+/** Of the programs of one product and one head: other tiles or other WGSL are checked anew. */
+function fingerprint(tiles: readonly MatrixTile[], attention: AttentionMatrices | undefined, traits: DeviceTraits): string {
   const [a, b]: TileOperand[] = [{ buffer: 'a', element: 'f16', rows: 'outer', width: 8 }, { buffer: 'b', element: 'f16', rows: 'inner', width: 8 }];
-  const code = tiles.map((tile) => matrixTileProgram(denseProduct(a!, b!, 'f16', true, false), tile).code).join('\n');
-  return hashName(code).toString(16);
+  const products = tiles.map((tile) => matrixTileProgram(denseProduct(a!, b!, 'f16', true, false), tile).code);
+  const heads = attention && matrixHeads(attention, 64, traits);
+  const variant = { dtype: 'float16', masked: true, dropout: true, evenKeys: true } as const;
+  const passes = heads ? [matrixAttentionCode(heads.forward, variant), matrixQueryGradCode(heads.queries, variant), matrixKeyGradCode(heads.keys, variant)] : [];
+  return hashName([...products, ...passes].join('\n')).toString(16);
 }
