@@ -50,6 +50,8 @@ export interface ProgressOptions {
 const REDRAW_MS = 100;
 const CLEAR_LINE = '\r\u001b[2K';
 const LOSS_DECAY = 0.9;
+/** Steps that say nothing about the time left: they compile, measure tiles and record. */
+const SETTLING_STEPS = 3;
 
 /** Writes control characters of the program's own. */
 export function drawOn(stream: ProgressStream, text: string): void {
@@ -64,13 +66,12 @@ export function createProgress(options: ProgressOptions): Progress {
   const live = stream.isTTY === true && environment.TERM !== 'dumb';
   const color = live && !environment.NO_COLOR;
   const smooth = createSmoother(LOSS_DECAY);
-  const start = now();
+  let settled: { readonly step: number; readonly at: number } | undefined;
   let latest: (ProgressUpdate & { smoothLoss: number }) | undefined;
   let drawnAt = -Infinity;
   let drawnStep = -1;
 
-  const secondsLeft = (step: number) =>
-    step > firstStep ? ((now() - start) / 1000 / (step - firstStep)) * (totalSteps - step) : Number.NaN;
+  const secondsLeft = (step: number) => (settled && step > settled.step ? ((now() - settled.at) / 1000 / (step - settled.step)) * (totalSteps - step) : undefined);
   const draw = () => {
     if (!latest) return;
     drawnAt = now();
@@ -83,6 +84,7 @@ export function createProgress(options: ProgressOptions): Progress {
   return {
     update(update) {
       latest = { ...update, smoothLoss: smooth(update.loss) };
+      if (update.step >= firstStep + SETTLING_STEPS) settled ??= { step: update.step, at: now() };
       const wait = live ? REDRAW_MS : plainIntervalSeconds * 1000;
       if (now() - drawnAt >= wait || (live && update.step >= totalSteps)) draw();
     },
@@ -99,14 +101,14 @@ export function createProgress(options: ProgressOptions): Progress {
 }
 
 /** The parts of the line, the most important first. */
-function describe(update: ProgressUpdate & { smoothLoss: number }, left: number, total: number): string[] {
+function describe(update: ProgressUpdate & { smoothLoss: number }, left: number | undefined, total: number): string[] {
   const { step, loss, smoothLoss, tokensPerSecond, expertsPerToken, dropRate, skippedUpdates = 0 } = update;
   const shown = Number.isFinite(loss) ? smoothLoss.toFixed(3) : String(loss);
   return [
     `step ${step}/${total}`,
     `loss ${shown}`,
     ...(skippedUpdates > 0 ? [`${skippedUpdates} skipped`] : []),
-    step >= total ? 'done' : `${formatDuration(left)} left`,
+    ...(step >= total ? ['done'] : left === undefined ? [] : [`${formatDuration(left)} left`]),
     ...(tokensPerSecond === undefined ? [] : [`${formatCompact(Math.round(tokensPerSecond))} tok/s`]),
     ...(expertsPerToken === undefined ? [] : [`${expertsPerToken.toFixed(2)} experts/tok`]),
     ...(dropRate === undefined ? [] : [`${formatShare(dropRate)} dropped`]),

@@ -30,6 +30,15 @@ describe('createProgress on a terminal', () => {
     expect(written.at(-1)).toBe('\n');
   });
 
+  it('does not take the first steps, which compile and record, for the pace of the others', () => {
+    const { clock, written, progress } = display({ firstStep: 10 });
+    for (const [step, ms] of [[11, 20_000], [12, 21_000], [13, 22_000], [14, 22_500]] as const) {
+      clock.ms = ms;
+      progress.update(update(step));
+    }
+    expect(written.map((line) => /(\S+) left/.exec(line)?.[1])).toEqual([undefined, undefined, undefined, '43s']);
+  });
+
   it('counts the updates that were skipped', () => {
     const { written, progress } = display();
     progress.update({ ...update(25), skippedUpdates: 3 });
@@ -93,9 +102,11 @@ describe('createProgress on a terminal', () => {
 
   it('counts the time left from where this process began', () => {
     const { clock, written, progress } = display({ firstStep: 50 });
-    clock.ms = 30_000;
-    progress.update(update(60));
-    expect(written[0]).toContain('2m 00s left');
+    for (const step of [55, 60]) {
+      clock.ms += 15_000;
+      progress.update(update(step));
+    }
+    expect(written[1]).toContain('2m 00s left');
   });
 
   it('shows a diverged loss as it is', () => {
@@ -115,7 +126,8 @@ describe('createProgress elsewhere', () => {
     progress.message('saved');
     progress.finish();
     expect(written).toHaveLength(7);
-    expect(written[0]).toBe('step 1/100  loss 2.000  50s left  12.3k tok/s  1.50 experts/tok  3.1% dropped\n');
+    expect(written[0]).toBe('step 1/100  loss 2.000  12.3k tok/s  1.50 experts/tok  3.1% dropped\n');
+    expect(written[1]).toBe('step 21/100  loss 2.000  40s left  12.3k tok/s  1.50 experts/tok  3.1% dropped\n');
     expect(written[5]).toBe('saved\n');
     expect(written[6]).toMatch(/^step 100\/100 .* done/);
     expect(written.join('')).not.toContain('\u001b');
