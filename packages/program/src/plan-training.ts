@@ -19,6 +19,8 @@ export interface TrainOptions extends ConfigOptions {
   dryRun?: boolean;
   debug: DebugLevel;
   profile?: boolean;
+  /** A line about the preset, before a new run of it trains. */
+  about?: string;
 }
 
 export interface TrainingPlan<Config> {

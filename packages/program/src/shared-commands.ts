@@ -13,6 +13,15 @@ import { alignedFacts, type Terminal } from './terminal.js';
 import { wrapText } from './wrap-text.js';
 import { trainCommand } from './train-command.js';
 
+export interface FirstCommand {
+  readonly name: string;
+  readonly description: string;
+  /** The preset where none is named. Default: that of all commands. */
+  readonly preset?: string;
+  /** A line about that preset, before it trains. */
+  readonly about?: string;
+}
+
 /** A program with a task. */
 export interface TaskProgram<Config extends TaskConfig, Data extends TaskData, Model extends TaskModel<Host>, Host> {
   readonly version: string;
@@ -22,7 +31,7 @@ export interface TaskProgram<Config extends TaskConfig, Data extends TaskData, M
   /** Where --backend is not given. */
   readonly defaultBackend: string;
   /** The command for a first run, which is `train` with a name of its own. */
-  readonly first: { readonly name: string; readonly description: string };
+  readonly first: FirstCommand;
   /** The preset where none is named. */
   readonly preset: string;
   /** Describes --data. */
@@ -42,12 +51,13 @@ export function addTrainingCommands<Config extends TaskConfig, Data extends Task
   terminal: Terminal,
   { task, openBackend, backendNames, defaultBackend, first, preset, dataHelp, initialSources = 'a run or a checkpoint', flagExamples }: TaskProgram<Config, Data, Model, Host>,
 ): void {
-  for (const { name, description } of [first, { name: 'train', description: 'train a preset' }]) {
-    const training = forRanks(withTrainOptions(withConfigOptions(program.command(name).description(description), { preset, dataHelp }), backendOption(backendNames, defaultBackend)));
+  const commands: readonly FirstCommand[] = [first, { name: 'train', description: 'train a preset' }];
+  for (const { name, description, preset: own = preset, about } of commands) {
+    const training = forRanks(withTrainOptions(withConfigOptions(program.command(name).description(description), { preset: own, dataHelp }), backendOption(backendNames, defaultBackend)));
     if (task.configuration.readInitial) training.option('--init-from <path>', `begin with the weights of ${initialSources}`);
     training
       .addHelpText('after', moreFlagsText(flagExamples))
-      .action((options, command) => trainCommand(task, openBackend, terminal, options, command));
+      .action((options, command) => trainCommand(task, openBackend, terminal, { ...options, ...(about && options.preset === own ? { about } : {}) }, command));
   }
 }
 

@@ -28,7 +28,8 @@ export async function trainCommand<Config extends TaskConfig, Data extends TaskD
   const ranks = openRanks();
   const { comm } = ranks;
   const stream = comm.rank === 0 ? terminal.messages : SILENT;
-  stream.write(`${plan.preset}: ${task.describe.headline(plan.config)}\n${begins}${ranks.launched ? `Ranks: ${ranks.description}\n` : ''}`);
+  const about = options.about && !plan.resumed ? `${options.about}\n` : '';
+  stream.write(`${plan.preset}: ${task.describe.headline(plan.config)}\n${about}${begins}${ranks.launched ? `Ranks: ${ranks.description}\n` : ''}`);
   terminal.outliveReaders(); // metrics and checkpoints are the record
   const ended = await trainOnRanks(await planOnRanks(plan, ranks), task, { openBackend, stream, comm });
   terminal.exitCode = ended.exitCode;

@@ -25,6 +25,8 @@ import m556Xmoe64x512 from '../../presets/language/556m-xmoe-64x512.json' with {
 import m556Xmoe8x4096 from '../../presets/language/556m-xmoe-8x4096.json' with { type: 'json' };
 import small from '../../presets/language/small.json' with { type: 'json' };
 import tiny from '../../presets/language/tiny.json' with { type: 'json' };
+import tinyControlled32x64 from '../../presets/language/tiny-controlled-32x64.json' with { type: 'json' };
+import tinyTopk32x64 from '../../presets/language/tiny-topk-32x64.json' with { type: 'json' };
 import wikitext124mDense from '../../presets/language/wikitext-124m-dense.json' with { type: 'json' };
 import wikitext323mSwitch8x3072 from '../../presets/language/wikitext-323m-switch-8x3072.json' with { type: 'json' };
 import wikitext323mXmoe64x384 from '../../presets/language/wikitext-323m-xmoe-64x384.json' with { type: 'json' };
@@ -56,6 +58,8 @@ export const languagePresets: Readonly<Record<string, JsonObject>> = {
   '556m-xmoe-8x4096': m556Xmoe8x4096,
   small,
   tiny,
+  'tiny-controlled-32x64': tinyControlled32x64,
+  'tiny-topk-32x64': tinyTopk32x64,
   'wikitext-124m-dense': wikitext124mDense,
   'wikitext-323m-switch-8x3072': wikitext323mSwitch8x3072,
   'wikitext-323m-xmoe-64x384': wikitext323mXmoe64x384,

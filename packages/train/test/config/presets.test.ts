@@ -11,6 +11,12 @@ const presets = {
 };
 
 describe('loadPreset', () => {
+  it('replaces an object of another type, whose keys mean nothing to the new one', () => {
+    const base = { router: { type: 'threshold', threshold: 0.9 }, data: { type: 'bpe', size: 512 } };
+    expect(mergeJson(base, { router: { type: 'topk', k: 4 }, data: { size: 64 } })).toEqual({ router: { type: 'topk', k: 4 }, data: { type: 'bpe', size: 64 } });
+    expect(mergeJson(base, { router: { type: 'threshold', renormalize: true } }).router).toEqual({ type: 'threshold', threshold: 0.9, renormalize: true });
+  });
+
   it('merges a preset over what it extends', () => {
     expect(loadPreset(presets, 'tiny')).toEqual({ model: { width: 64, sizes: [3] }, steps: 10, name: 'tiny' });
     expect(loadPreset(presets, 'base')).not.toBe(presets.base);
