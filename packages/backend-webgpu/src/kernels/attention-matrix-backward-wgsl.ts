@@ -2,7 +2,7 @@
 // keys and values over blocks of queries, from what the plain kernels' first program makes of every query. Probabilities and the
 // gradients of scores are float16 on their way into products: beyond its range they are infinite, which loss scaling looks for.
 import {
-  andShown, headSteps, keepRows, loadShown, MATRIX_PLACE, matrixHeadWgsl, multiplyBlock, shownTile, stageRows, type MatrixHead,
+  andShown, headSteps, keepRows, loadShown, MATRIX_PLACE, matrixHeadWgsl, shownTile, stageKeys, stageRows, sweepBlocks, type MatrixHead,
 } from './attention-matrix-wgsl.js';
 import { matrixQueryPlace } from './attention-matrix-forward-wgsl.js';
 import type { AttentionVariant } from './attention-forward-wgsl.js';
@@ -19,8 +19,7 @@ fn packedOf(low: vec4f, high: vec4f) -> vec4u {
 
 /** dq of the queries of a workgroup. */
 export function matrixQueryGradCode(head: MatrixHead, variant: AttentionVariant): string {
-  const { side, block, dialect, shape, pitch, scorePitch, halfPitch } = head;
-  const staging = stageRows(head, ['k', 'v'], 'head * args.keys', `other < end${variant.masked ? ' && keySeen(args.first + head, other)' : ''}`);
+  const { dialect, shape, scorePitch } = head;
   const present = 'firstQuery + row < args.queries';
   const columns = headSteps(head);
   return `
@@ -33,37 +32,38 @@ ${matrixQueryPlace(variant)}
   ${keepRows(head, 'dout', 'left', 'head * args.queries + firstQuery', present)}
   let own = bitcast<vec4f>(numbersOf(head, query));
   ${times(columns, (i) => dialect.zero(`sum${i}`, shape), ' ')}
-  ${staging.declare}
-  ${staging.fetch('0u')}
-  for (var start = 0u; start < end; start += BLOCK) {
+  ${sweepBlocks(head, stageKeys(head, variant), {
+    from: '0u', to: 'end', besides: loadShown(variant, 'start', 'BLOCK'), kept: 'left', products: [['scores', 'q', 0], ['flows', 'dout', 1]],
+    visit: `${queryBlock(variant)}
     workgroupBarrier();
-    ${staging.stash}
-    ${loadShown(variant, 'start', 'BLOCK')}
-    workgroupBarrier();
-    ${staging.fetch('(start + BLOCK)')}
-    ${multiplyBlock(head, 'left', [['scores', 'q', 0], ['flows', 'dout', 1]])}
-    workgroupBarrier();
-    for (var i = 0u; i < BLOCK / 8u / PARTS; i++) {
+    ${addToQueries(head, columns)}`,
+  })}
+  ${times(columns, (i) => writeMatrix(head, `sum${i}`, i, 'dq', 'head * args.queries + firstQuery', 'args.queries - firstQuery', ' * args.scale', scorePitch), '\n  ')}
+}`.trim();
+}
+
+/** From scores to their gradients, octets of keys in rows of queries. */
+function queryBlock(variant: AttentionVariant): string {
+  return `for (var i = 0u; i < BLOCK / 8u / PARTS; i++) {
       let octet = i * PARTS + part;
       ${times(2, (n) => `
       let seen${n} = seenKeys(start + octet * 8u + ${4 * n}u, limit)${andShown(variant, `octet * 8u + ${4 * n}u`)};
       ${pairGradient(variant, n, '(area + row) * SCORE_PITCH + octet * 2u', 'own', 'flat', 'start + octet * 8u')}`, '')}
       changes[(area + row) * HALF_PITCH + octet] = halvesOf(change0, change1);
-    }
-    workgroupBarrier();
-    for (var t = 0u; t < ${block / side}u; t++) {
+    }`;
+}
+
+/** Gradients of scores times keys. */
+function addToQueries({ side, block, dialect, shape, pitch, halfPitch }: MatrixHead, columns: number): string {
+  return `for (var t = 0u; t < ${block / side}u; t++) {
       ${dialect.load('left', 'change', 'changes', 'area * HALF_PITCH + t * SIDE / 8u', halfPitch, 'row', shape)}
       ${times(columns, (i) => `${dialect.load('right', `key${i}`, 'tiles', `t * SIDE * PITCH + ${i}u * SIDE / 8u`, pitch, 'row', shape)} ${dialect.accumulate(`sum${i}`, 'change', `key${i}`)}`, '\n      ')}
-    }
-  }
-  ${times(columns, (i) => writeMatrix(head, `sum${i}`, i, 'dq', 'head * args.queries + firstQuery', 'args.queries - firstQuery', ' * args.scale', scorePitch), '\n  ')}
-}`.trim();
+    }`;
 }
 
 /** dk and dv of the keys of a workgroup. */
 export function matrixKeyGradCode(head: MatrixHead, variant: AttentionVariant): string {
   const { dialect, shape, scorePitch } = head;
-  const staging = stageRows(head, ['q', 'dout'], 'head * args.queries', 'other < args.queries');
   const present = variant.masked ? 'keySeen(args.first + head, firstKey + row)' : 'firstKey + row < args.keys';
   const columns = headSteps(head);
   const each = (code: (name: string, i: number) => string, separator: string): string => ['key', 'value'].map((name) => times(columns, (i) => code(name, i), separator)).join(separator);
@@ -81,27 +81,21 @@ ${MATRIX_PLACE}
   ${each((name, i) => dialect.zero(`${name}Sum${i}`, shape), ' ')}
   // Queries before the first that sees the first key of the workgroup see none of its keys.
   let begin = u32(max(0, i32(firstKey) - args.reach));
-  ${staging.declare}
-  ${staging.fetch('begin')}
-  for (var start = begin; start < args.queries; start += BLOCK) {
+  ${sweepBlocks(head, stageRows(head, ['q', 'dout'], 'head * args.queries', 'other < args.queries'), {
+    from: 'begin', to: 'args.queries', besides: LOAD_NUMBERS, kept: 'right', products: [['scores', 'k', 0], ['flows', 'v', 1]],
+    visit: `${keyBlock(variant)}
     workgroupBarrier();
-    ${staging.stash}
-    // Beside a query's numbers, how many keys it sees.
-    if (lane < BLOCK) {
-      let query = min(start + lane, args.queries - 1u);
-      numbersTile[lane] = vec4u(numbersOf(head, query).xyz, select(0u, visibleKeys(query), start + lane < args.queries));
-    }
-    workgroupBarrier();
-    ${staging.fetch('(start + BLOCK)')}
-    ${multiplyBlock(head, 'right', [['scores', 'k', 0], ['flows', 'v', 1]])}
-    workgroupBarrier();
-    ${keyBlock(variant)}
-    workgroupBarrier();
-    ${addToKeys(head, columns)}
-  }
+    ${addToKeys(head, columns)}`,
+  })}
   ${each((name, i) => writeMatrix(head, `${name}Sum${i}`, i, name === 'key' ? 'dk' : 'dv', 'head * args.keys + firstKey', 'args.keys - firstKey', name === 'key' ? ' * args.scale' : '', scorePitch), '\n  ')}
 }`.trim();
 }
+
+const LOAD_NUMBERS = `// Beside a query's numbers, how many keys it sees.
+    if (lane < BLOCK) {
+      let query = min(start + lane, args.queries - 1u);
+      numbersTile[lane] = vec4u(numbersOf(head, query).xyz, select(0u, visibleKeys(query), start + lane < args.queries));
+    }`;
 
 /** From scores to what goes into the sums of keys and values, octets of keys in rows of queries. */
 function keyBlock(variant: AttentionVariant): string {

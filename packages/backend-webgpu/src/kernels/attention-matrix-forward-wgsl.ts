@@ -1,7 +1,7 @@
 // WGSL of attention by subgroup matrices (Dao et al. 2022, Algorithm 1). Sums are of a block only while they are in matrices: lanes add
 // them to those of the blocks before, which they have in registers and shrink when the maximum grows.
 import {
-  andShown, keepRows, loadShown, MATRIX_PLACE, matrixHeadWgsl, multiplyBlock, shownTile, stageRows, type MatrixHead,
+  andShown, keepRows, loadShown, MATRIX_PLACE, matrixHeadWgsl, shownTile, stageKeys, sweepBlocks, type MatrixHead,
 } from './attention-matrix-wgsl.js';
 import type { AttentionVariant } from './attention-forward-wgsl.js';
 import { times } from './attention-wgsl.js';
@@ -9,7 +9,6 @@ import { LOWEST } from './rows-wgsl.js';
 import { FLOATS } from './subgroup-matrix-wgsl.js';
 
 export function matrixAttentionCode(head: MatrixHead, variant: AttentionVariant): string {
-  const staging = stageRows(head, ['k', 'v'], 'head * args.keys', `other < end${variant.masked ? ' && keySeen(args.first + head, other)' : ''}`);
   const quads = head.D / FLOATS / head.parts;
   return `
 ${matrixHeadWgsl(head, variant, ['scores'], ['halves'])}
@@ -22,20 +21,12 @@ ${matrixQueryPlace(variant)}
   var peak = ${LOWEST};
   var weight = 0.0;
   ${times(quads, (i) => `var sum${i} = vec4f();`, ' ')}
-  ${staging.declare}
-  ${staging.fetch('0u')}
-  for (var start = 0u; start < end; start += BLOCK) {
+  ${sweepBlocks(head, stageKeys(head, variant), {
+    from: '0u', to: 'end', besides: loadShown(variant, 'start', 'BLOCK'), kept: 'left', products: [['scores', 'q', 0]],
+    visit: `${softmaxBlock(variant, quads)}
     workgroupBarrier();
-    ${staging.stash}
-    ${loadShown(variant, 'start', 'BLOCK')}
-    workgroupBarrier();
-    ${staging.fetch('(start + BLOCK)')}
-    ${multiplyBlock(head, 'left', [['scores', 'q', 0]])}
-    workgroupBarrier();
-    ${softmaxBlock(variant, quads)}
-    workgroupBarrier();
-    ${addValues(head)}
-  }
+    ${addValues(head)}`,
+  })}
   weights[lane] = weight;
   workgroupBarrier();
   var total = 0.0;

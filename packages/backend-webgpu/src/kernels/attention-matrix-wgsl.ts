@@ -202,15 +202,50 @@ export function stageRows({ block, D, subgroups, subgroupSize }: MatrixHead, nam
   };
 }
 
+/** Blocks of keys and values of a workgroup of queries: those that the last of them sees, and the mask shows. */
+export const stageKeys = (head: MatrixHead, { masked }: AttentionVariant): Staging =>
+  stageRows(head, ['k', 'v'], 'head * args.keys', `other < end${masked ? ' && keySeen(args.first + head, other)' : ''}`);
+
+export interface BlockSweep {
+  /** WGSL: the first row of the other side, and where it ends. */
+  readonly from: string;
+  readonly to: string;
+  /** WGSL that stages what is wanted of the block besides its rows. */
+  readonly besides: string;
+  /** See multiplyBlock. */
+  readonly kept: 'left' | 'right';
+  readonly products: readonly MatrixProduct[];
+  /** WGSL of what becomes of the scores, which all lanes see. */
+  readonly visit: string;
+}
+
+/** Takes the workgroup past the blocks of the other side: each is staged while the one before is computed, and multiplied with what is kept. */
+export function sweepBlocks(head: MatrixHead, staging: Staging, { from, to, besides, kept, products, visit }: BlockSweep): string {
+  return `${staging.declare}
+  ${staging.fetch(from)}
+  for (var start = ${from}; start < ${to}; start += BLOCK) {
+    workgroupBarrier();
+    ${staging.stash}
+    ${besides}
+    workgroupBarrier();
+    ${staging.fetch('(start + BLOCK)')}
+    ${multiplyBlock(head, kept, products)}
+    workgroupBarrier();
+    ${visit}
+  }`;
+}
+
+type MatrixProduct = readonly [scores: string, own: string, tile: number];
+
 /**
  * Scores of all the block as they leave the matrices: per entry the array, the rows that a subgroup keeps, and whether the tile is the first or the second
  * operand of the block. Queries are on the left.
  */
-export function multiplyBlock(head: MatrixHead, kept: 'left' | 'right', products: readonly (readonly [scores: string, own: string, tile: number])[]): string {
+function multiplyBlock(head: MatrixHead, kept: 'left' | 'right', products: readonly MatrixProduct[]): string {
   const { dialect, shape, pitch, scorePitch } = head;
   const [side, order] = kept === 'left' ? (['right', 'column'] as const) : (['left', 'row'] as const);
   const to = kept === 'left' ? 't * SIDE / 4u' : 't * SIDE * SCORE_PITCH';
-  const product = ([scores, own, tile]: readonly [string, string, number]): string => `
+  const product = ([scores, own, tile]: MatrixProduct): string => `
       ${dialect.zero(`${scores}Matrix`, shape)}
       ${times(headSteps(head), (step) => `${dialect.load(side, `${scores}Other${step}`, 'tiles', `(${tile}u * BLOCK + t * SIDE) * PITCH + ${step}u * SIDE / 8u`, pitch, order, shape)}
       ${kept === 'left' ? dialect.accumulate(`${scores}Matrix`, `${own}Own${step}`, `${scores}Other${step}`) : dialect.accumulate(`${scores}Matrix`, `${scores}Other${step}`, `${own}Own${step}`)}`, '\n      ')}
