@@ -1,5 +1,5 @@
 // What the scripts of package.json answer to --help, to an unknown flag, to a flag without its value and to an unknown name: help, or one line
-// and exit code 2, and no stack. The two programs' own commands are in their tests: start and nmt:demo only start them.
+// and exit code 2, and no stack. The two programs' own commands are in their tests: start, nmt:demo and reproduce only start them.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -46,7 +46,7 @@ const SCRIPTS: Readonly<Record<string, readonly Row[]>> = {
 };
 
 /** Those that only start a program, and tools of others. */
-const ELSEWHERE = ['start', 'nmt:demo', 'build', 'typecheck', 'lint', 'vitest', 'changeset'];
+const ELSEWHERE = ['start', 'nmt:demo', 'reproduce', 'build', 'typecheck', 'lint', 'vitest', 'changeset'];
 
 const ROWS = Object.values(SCRIPTS).flat();
 

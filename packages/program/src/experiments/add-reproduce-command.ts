@@ -23,6 +23,7 @@ export function addReproduceCommand(program: Command, terminal: Terminal, suite:
     .option('--max-steps <count>', 'steps of every run, instead of those of the scale', countFromOne)
     .option('--data-root <dir>', 'where prepared data is kept', 'runs/data')
     .option('--out <dir>', `folder of runs and report (default: runs/${suite.program}-SCALE)`)
+    .option('--results <file...>', 'results.jsonl of other folders: runs whose figures are there are not made again')
     .option('--dry-run', 'print the plan and its cost, and do nothing')
     .option('--report-only', 'report what is finished, and train nothing')
     .action((what: string[], options) => reproduceCommand(terminal, suite, what, options));

@@ -2,27 +2,18 @@
 import { formatCompact } from '@xmoe/train';
 import { alignedFacts } from '../terminal.js';
 import { wrapText } from '../wrap-text.js';
-import type { Experiment } from './experiment.js';
 import type { PlannedRun } from './plan-runs.js';
-import { isDone } from './run-plan.js';
-import type { ExperimentSuite, ReproduceOptions } from './suite.js';
-
-/** What a call of `reproduce` is to do. */
-export interface Work {
-  readonly suite: ExperimentSuite;
-  readonly experiments: readonly Experiment[];
-  readonly plan: readonly PlannedRun[];
-  readonly seeds: readonly number[];
-  readonly folder: string;
-  readonly options: ReproduceOptions;
-}
+import type { ExperimentSuite } from './suite.js';
+import { isKnown, type Work } from './work.js';
 
 export function flopsOfRuns(suite: Pick<ExperimentSuite, 'flopsOf'>, runs: readonly PlannedRun[]): number {
   return runs.reduce((sum, { config }) => sum + suite.flopsOf(config), 0);
 }
 
-export function planText({ suite, experiments, plan, seeds, folder, options }: Work): string {
-  const done = plan.filter((run) => isDone(folder, run));
+export function planText(work: Work): string {
+  const { suite, experiments, plan, seeds, folder, elsewhere, options } = work;
+  const done = plan.filter((run) => isKnown(work, run));
+  const used = plan.filter((run) => elsewhere.has(run.key)).length;
   const flops = (runs: readonly PlannedRun[]): number => flopsOfRuns(suite, runs);
   const rows = experiments.map(({ name, title, measurement }) => {
     const own = plan.filter(({ wantedBy }) => wantedBy.includes(name));
@@ -38,6 +29,7 @@ export function planText({ suite, experiments, plan, seeds, folder, options }: W
       ['seeds', seeds.length === 1 ? '1, which says nothing of the spread' : String(seeds.length)],
       ['runs', `${plan.length} distinct, ${done.length} finished${done.length < plan.length ? `, ${options.jobs} at a time` : ''}`],
       ['FLOPs', `${formatCompact(flops(plan))}, ${formatCompact(flops(plan) - flops(done))} of them to do`],
+      ...(options.results ? [['results', `${used} of the plan’s runs in ${options.results.join(', ')}${used < elsewhere.size ? `; ${elsewhere.size - used} there are of other plans` : ''}`] as const] : []),
       ['folder', folder],
     ]),
     ...suite.notes(options.scale, options).map((note) => wrapText(note, 100).replace(/^/gm, '  ')),

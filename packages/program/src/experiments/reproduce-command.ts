@@ -12,8 +12,10 @@ import { makeRuns } from './make-runs.js';
 import { checkFolder } from './check-folder.js';
 import { planRuns } from './plan-runs.js';
 import { flopsOfRuns, planText } from './plan-text.js';
+import { readResults } from './results-file.js';
 import { EXPERIMENT_FILES } from './run-files.js';
 import type { ExperimentSuite, ReproduceOptions } from './suite.js';
+import { runsToMake } from './work.js';
 import { writeReport } from './write-report.js';
 
 /** The names that the command takes. */
@@ -26,13 +28,14 @@ export async function reproduceCommand(terminal: Terminal, suite: ExperimentSuit
   const seeds = Array.from({ length: options.seeds }, (_, index) => index + 1);
   const folder = options.out ?? join('runs', `${suite.program}-${scale}`);
   const plan = planRuns(experiments, seeds, suite);
-  const text = planText({ suite, experiments, plan, seeds, folder, options });
+  const elsewhere = readResults(options.results ?? []);
+  const work = { suite, experiments, plan, seeds, folder, elsewhere, options };
+  const text = planText(work);
   if (options.dryRun) return terminal.result({ folder, scale, seeds, experiments: experiments.map(({ name }) => name), runs: plan.map(({ key, wantedBy }) => ({ key, wantedBy })), flops: flopsOfRuns(suite, plan) }, text);
   terminal.output.write(text);
   const identity: JsonObject = { program: suite.program, scale, data: data ? [...data] : null };
   await checkFolder(folder, identity);
   terminal.outliveReaders(); // what counts is in files
-  const work = { suite, experiments, plan, seeds, folder, options };
   if (options.reportOnly && !existsSync(folder)) throw new XMoEError('config', `there is no folder ${folder} to report on`, { hint: 'leave --report-only out to begin, or name the --out of experiments that were begun' });
   // Also beside a call that is training: both files are replaced as wholes.
   if (options.reportOnly) return writeReport(terminal, work, null);
@@ -40,7 +43,7 @@ export async function reproduceCommand(terminal: Terminal, suite: ExperimentSuit
   try {
     await replaceFile(join(folder, EXPERIMENT_FILES.plan), `${JSON.stringify(identity)}\n`);
     const measurements = experiments.flatMap(({ name, measurement }) => (measurement ? [{ name, measurement }] : []));
-    const runs = { plan, folder, measurements, backend: options.backend ?? suite.backendOf(scale), dataRoot: options.dataRoot, jobs: options.jobs, flopsOf: (config: JsonObject) => suite.flopsOf(config) };
+    const runs = { plan: runsToMake(work), folder, measurements, backend: options.backend ?? suite.backendOf(scale), dataRoot: options.dataRoot, jobs: options.jobs, flopsOf: (config: JsonObject) => suite.flopsOf(config) };
     const seconds = await makeRuns(terminal, runs).finally(() => writeReport(terminal, work, null).catch(() => undefined));
     await writeReport(terminal, work, seconds);
   } finally {

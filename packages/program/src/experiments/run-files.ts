@@ -11,7 +11,7 @@ import { canonical } from './plan-runs.js';
 import type { Figures, Point } from './experiment.js';
 
 /** Names in a folder of experiments. */
-export const EXPERIMENT_FILES = { runs: 'runs', measurements: 'measurements', report: 'report.html', json: 'report.json', plan: 'plan.json' } as const;
+export const EXPERIMENT_FILES = { runs: 'runs', measurements: 'measurements', report: 'report.html', json: 'report.json', results: 'results.jsonl', plan: 'plan.json' } as const;
 
 const POINTS = 'points.json';
 const FAILURE = 'failed.json';

@@ -44,6 +44,8 @@ export interface ReproduceOptions extends ScaleChange {
   readonly dataRoot: string;
   /** Default: runs/PROGRAM-SCALE. */
   readonly out?: string;
+  /** Files of figures of runs that were made elsewhere. */
+  readonly results?: readonly string[];
   readonly dryRun?: boolean;
   readonly reportOnly?: boolean;
 }

@@ -6,8 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { collectResults } from '../../src/experiments/collect-results.js';
 import { canonical, planRuns, runKey } from '../../src/experiments/plan-runs.js';
 import { createPlanRunner, isDone } from '../../src/experiments/run-plan.js';
-import { reproduceCommand } from '../../src/experiments/reproduce-command.js';
-import { arm, standIn, toyExperiments, toySuite } from './toy-suite.js';
+import { arm, finishToys, reproduceToys, standIn, toyExperiments } from './toy-suite.js';
 
 const path = temporaryFolder(afterAll);
 
@@ -86,17 +85,7 @@ describe('createPlanRunner', () => {
 });
 
 describe('reproduceCommand', () => {
-  const call = async (names: string[], options: object) => {
-    let text = '';
-    const stream = { write: (part: string) => void (text += part) };
-    const nothing = (): void => undefined;
-    const terminal = { output: stream, messages: stream, exitCode: 0, json: false, outliveReaders: nothing, resultElsewhere: nothing, result: (_: object, shown: string) => stream.write(shown) };
-    await reproduceCommand(terminal, toySuite, names, { scale: 'tiny', seeds: 3, jobs: 1, dataRoot: path('data'), ...options });
-    return text;
-  };
-  const finish = async (folder: string, seeds: number[]) => createPlanRunner({
-    folder, jobs: 1, threads: 1, trainFlags: [], sweepFlags: [], stop: { requested: false }, start: standIn([]), onRun: () => undefined,
-  }).run(planRuns(toyExperiments().slice(0, 1), seeds));
+  const call = (names: string[], options: object) => reproduceToys(names, { dataRoot: path('data'), ...options });
 
   it('prints the plan and writes nothing with --dry-run', async () => {
     const text = await call(['all'], { out: path('dry'), dryRun: true });
@@ -107,9 +96,7 @@ describe('reproduceCommand', () => {
 
   it('reports what is there, and says what is not', async () => {
     const folder = path('partial');
-    mkdirSync(folder);
-    await finish(folder, [1, 2]);
-    writeFileSync(join(folder, 'plan.json'), '{"program":"toy","scale":"tiny","data":null}');
+    await finishToys(folder, planRuns(toyExperiments().slice(0, 1), [1, 2]));
     const text = await call(['all'], { out: folder, reportOnly: true });
     expect(text).toContain('This report is not whole: 7 of 9 runs are missing (one 2 of 6, two 7 of 9)');
     expect(text).toContain('Not decided, 3 seeds at least are needed: B against A: −1.000 ± 0.000 nats, 2 seeds of 3.');

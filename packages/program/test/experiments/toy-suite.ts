@@ -1,11 +1,13 @@
 // A suite of two tables over four arms, for tests: its runs are files that a stand-in for the program writes.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readFileSync } from 'node:fs';
 import type { JsonObject } from '@xmoe/files';
 import type { Arm, Experiment, Quality } from '../../src/experiments/experiment.js';
 import type { ChildProgram } from '../../src/experiments/child-program.js';
-import type { ExperimentSuite } from '../../src/experiments/suite.js';
+import type { PlannedRun } from '../../src/experiments/plan-runs.js';
+import { reproduceCommand } from '../../src/experiments/reproduce-command.js';
+import { createPlanRunner } from '../../src/experiments/run-plan.js';
+import type { ExperimentSuite, ReproduceOptions } from '../../src/experiments/suite.js';
 
 export const arm = (name: string, value: number): Arm => ({ name, config: { train: { steps: 10 }, value } });
 
@@ -47,4 +49,21 @@ export function standIn(told: string[], endsWith: (args: readonly string[]) => n
     }
     return { ended: Promise.resolve({ code, output, messages: code === 0 ? '' : `step 1\nerror: it ended badly\n  do this` }), stop: () => undefined };
   };
+}
+
+/** Makes the runs of a plan by the stand-in, in a folder that is then one of the toy suite; tells of every command. */
+export async function finishToys(folder: string, plan: readonly PlannedRun[], told: string[] = []): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'plan.json'), '{"program":"toy","scale":"tiny","data":null}');
+  await createPlanRunner({ folder, jobs: 1, threads: 1, trainFlags: [], sweepFlags: [], stop: { requested: false }, start: standIn(told), onRun: () => undefined }).run(plan);
+}
+
+/** reproduce of the toy suite; resolves to all that it says. */
+export async function reproduceToys(names: readonly string[], options: Partial<ReproduceOptions> & { readonly dataRoot: string }, suite: ExperimentSuite = toySuite): Promise<string> {
+  let text = '';
+  const stream = { write: (part: string) => void (text += part) };
+  const nothing = (): void => undefined;
+  const terminal = { output: stream, messages: stream, exitCode: 0, json: false, outliveReaders: nothing, resultElsewhere: nothing, result: (_: object, shown: string) => stream.write(shown) };
+  await reproduceCommand(terminal, suite, names, { scale: 'tiny', seeds: 3, jobs: 1, ...options });
+  return text;
 }
