@@ -4,6 +4,8 @@
 import { GELU_ERF, GELU_TANH, RELU, activateRows } from './activation';
 import { slopeErf, slopeNone, slopeRelu, slopeTanh } from './experts';
 import { multiplyBlock } from './gemm-block';
+import { NARROW, multiplyPickedNarrow } from './gemm-narrow';
+import { multiplyOuterNarrow } from './gemm-narrow-outer';
 import { multiplyOuter, multiplyPicked } from './gemm-pick';
 import { addRun, dotRun, scaleRun } from './lanes';
 import { hasLibrary } from './library';
@@ -15,22 +17,45 @@ import { threadIndex } from './thread';
 /** Sides of the blocks of the compiled products, see gemm-block.ts. */
 const MOST_COLUMNS: i32 = 256;
 
-/** How many columns go to one product: all to a library. */
+/** Whether a library multiplies the rows of experts of S hidden units: it gains nothing where they are narrow. */
 @inline
-function columnsAtOnce(columns: i32): i32 {
-  return hasLibrary() ? max(1, columns) : MOST_COLUMNS;
+function librarySuits(S: i32): bool {
+  return hasLibrary() && S > NARROW;
 }
 
-/** As multiplyBlock, of any number of columns. */
-function multiplyAll(
-  rows: i32, columns: i32, K: i32, a: usize, strideA: usize, b: usize, strideB: usize, transposeB: bool, out: usize, strideOut: usize, accumulate: bool,
+/** How many columns go to one product: all to a library. */
+@inline
+function columnsAtOnce(columns: i32, library: bool): i32 {
+  return library ? max(1, columns) : MOST_COLUMNS;
+}
+
+/** multiplyPicked, or what is quicker for experts of S hidden units. */
+function multiplyRows(
+  S: i32, rows: i32, columns: i32, K: i32, a: usize, strideA: usize, indices: usize, first: i32, limit: i32, zeros: usize,
+  b: usize, strideB: usize, transposeB: bool, out: usize, strideOut: usize,
 ): void {
-  const most = rows === 1 ? MOST_COLUMNS : columnsAtOnce(columns); // no library adds a single row
+  if (S <= NARROW) multiplyPickedNarrow(rows, columns, K, a, strideA, indices, first, limit, zeros, b, strideB, transposeB, out, strideOut);
+  else multiplyPicked(rows, columns, K, a, strideA, indices, first, limit, zeros, b, strideB, transposeB, out, strideOut);
+}
+
+/** multiplyOuter, or what is quicker for experts of S hidden units. */
+function sumOuter(
+  S: i32, lines: i32, columns: i32, count: i32, first: i32, zeros: usize, a: usize, strideA: usize, indicesA: usize, limitA: i32,
+  b: usize, strideB: usize, indicesB: usize, limitB: i32, scales: usize, out: usize, strideOut: usize, sums: usize, accumulate: bool,
+): void {
+  if (S <= NARROW) multiplyOuterNarrow(lines, columns, count, first, zeros, a, strideA, indicesA, limitA, b, strideB, indicesB, limitB, scales, out, strideOut, sums, accumulate);
+  else multiplyOuter(lines, columns, count, first, zeros, a, strideA, indicesA, limitA, b, strideB, indicesB, limitB, scales, out, strideOut, sums, accumulate);
+}
+
+/** As multiplyBlock, of any number of columns and dense rows of A. */
+function multiplyAll(
+  S: i32, rows: i32, columns: i32, K: i32, a: usize, strideA: usize, b: usize, strideB: usize, transposeB: bool, out: usize, strideOut: usize, accumulate: bool,
+): void {
+  const most = columnsAtOnce(columns, librarySuits(S) && rows > 1); // no library adds a single row
   for (let j = 0; j < columns; j += most) {
-    multiplyBlock(
-      rows, min(most, columns - j), K, a, strideA, false, b + (transposeB ? <usize>j * strideB : <usize>j << 2), strideB, transposeB,
-      out + (<usize>j << 2), strideOut, accumulate,
-    );
+    const width = min(most, columns - j), from = b + (transposeB ? <usize>j * strideB : <usize>j << 2), to = out + (<usize>j << 2);
+    if (S <= NARROW) multiplyPickedNarrow(rows, width, K, a, strideA, 0, 0, rows, 0, from, strideB, transposeB, to, strideOut); // never accumulated: all units are one block
+    else multiplyBlock(rows, width, K, a, strideA, false, from, strideB, transposeB, to, strideOut, accumulate);
   }
 }
 
@@ -50,7 +75,7 @@ export function expertsForward(
     const entry = blocks + <usize>item * 12;
     const group = <usize>load<i32>(entry), first = load<i32>(entry, 4), rows = load<i32>(entry, 8);
     let from = x, indices = rowToken, start = first, limit = T;
-    if (hasLibrary()) {
+    if (librarySuits(S)) {
       gather(gathered, rows, D, x, strideD, 0, rowToken, first, T, 0);
       from = gathered;
       indices = 0;
@@ -64,10 +89,10 @@ export function expertsForward(
     for (let s = 0; s < S; s += most) {
       const width = min(most, S - s);
       const column = <usize>s << 2, stride = <usize>width << 2, place = <usize>first * strideS + column;
-      multiplyPicked(rows, width, D, from, strideD, indices, start, limit, zeros, w1 + group * matrix + column, strideS, false, units, stride);
+      multiplyRows(S, rows, width, D, from, strideD, indices, start, limit, zeros, w1 + group * matrix + column, strideS, false, units, stride);
       activateRows(kind, rows, width, picked, T, b1 + group * strideS + column, units, stride, pre == 0 ? 0 : pre + place, strideS);
       if (hidden !== 0) for (let i: usize = 0; i < <usize>rows; i++) copyBytes(hidden + place + i * strideS, units + i * stride, <i32>stride);
-      multiplyAll(rows, D, width, units, stride, w2 + group * matrix + <usize>s * strideD, strideD, false, to, strideD, s > 0);
+      multiplyAll(S, rows, D, width, units, stride, w2 + group * matrix + <usize>s * strideD, strideD, false, to, strideD, s > 0);
     }
     activateRows(0, rows, D, picked, T, b2 + group * strideD, to, strideD, 0, 0);
   }
@@ -129,7 +154,7 @@ function backwardBlock(
   listFactors(claims, rows, weights, factors, ones);
   memory.fill(dots, 0, <usize>rows << 2);
   // A library gets hidden units and slopes that have the weights in them; the compiled products put them in as they pack the other side.
-  const own = hasLibrary();
+  const own = librarySuits(S);
   let fromDy = dy, fromX = x, indices = rowToken, start = first, limit = T;
   const scales: usize = own ? 0 : factors - (<usize>first << 2);
   if (own) {
@@ -141,13 +166,13 @@ function backwardBlock(
     start = 0;
     limit = rows;
   }
-  const most = columnsAtOnce(D);
+  const most = columnsAtOnce(D, own);
   for (let s = 0; s < S; s += unitBlock) {
     const width = min(unitBlock, S - s), stride = <usize>width << 2, unit = <usize>s << 2;
-    multiplyPicked(rows, width, D, fromDy, strideD, indices, start, limit, zeros, w2 + <usize>s * strideD, strideD, true, u, stride);
+    multiplyRows(S, rows, width, D, fromDy, strideD, indices, start, limit, zeros, w2 + <usize>s * strideD, strideD, true, u, stride);
     slopeAny(kind, rows, width, pre + <usize>first * strideS + unit, strideS, u, hidden, claims, own ? factors : ones, dots);
     if (rowGradients !== 0) {
-      multiplyAll(rows, D, width, u, stride, w1 + unit, strideS, true, rowGradients + <usize>first * strideD, strideD, s > 0);
+      multiplyAll(S, rows, D, width, u, stride, w1 + unit, strideS, true, rowGradients + <usize>first * strideD, strideD, s > 0);
     }
     if (own && (dw1 !== 0 || db1 !== 0)) scaleRows(rows, width, u, factors, db1 == 0 ? 0 : db1 + unit);
     // The picked rows count from `start`, those in scratch too.
@@ -155,14 +180,14 @@ function backwardBlock(
     for (let j = 0; j < D; j += most) {
       const columns = min(most, D - j), column = <usize>j << 2;
       if (dw2 !== 0) {
-        multiplyOuter(
-          width, columns, rows, start, zeros, ofUnits, stride, 0, start + rows, fromDy + column, strideD, indices, limit, scales,
+        sumOuter(
+          S, width, columns, rows, start, zeros, ofUnits, stride, 0, start + rows, fromDy + column, strideD, indices, limit, scales,
           dw2 + <usize>s * strideD + column, strideD, own || db2 == 0 || s > 0 ? 0 : db2 + column, accumulate,
         );
       }
       if (dw1 !== 0) {
-        multiplyOuter(
-          columns, width, rows, start, zeros, fromX + column, strideD, indices, limit, ofSlopes, stride, 0, start + rows, scales,
+        sumOuter(
+          S, columns, width, rows, start, zeros, fromX + column, strideD, indices, limit, ofSlopes, stride, 0, start + rows, scales,
           dw1 + <usize>j * strideS + unit, strideS, own || db1 == 0 || j > 0 ? 0 : db1 + unit, accumulate,
         );
       }

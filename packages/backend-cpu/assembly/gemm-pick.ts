@@ -9,11 +9,11 @@ import { byLibrary, rowsByLibrary } from './library';
 import { multiplyGathered, multiplyOuterGathered } from './library-pick';
 
 /** A table of addresses, or of factors, for every step of K or every row of a block. */
-const TABLE_BYTES: usize = <usize>(DEPTH + 4) << 2;
+export const TABLE_BYTES: usize = <usize>(DEPTH + 4) << 2;
 
 /** Behind both packed parts; three tables. */
 @inline
-function tables(): usize {
+export function tables(): usize {
   return scratchOfA(DEPTH) + panelBytes(DEPTH, TILE_ROWS) * 64;
 }
 
@@ -21,7 +21,7 @@ function tables(): usize {
  * The addresses of `count` rows and, up to a multiple of four, of `zeros`: row `first` + i, or the one that indices[first + i]
  * names, of the `limit` rows that lie `stride` bytes apart from `base` on.
  */
-function pickRows(table: usize, count: i32, base: usize, stride: usize, indices: usize, first: i32, limit: i32, zeros: usize): void {
+export function pickRows(table: usize, count: i32, base: usize, stride: usize, indices: usize, first: i32, limit: i32, zeros: usize): void {
   for (let i = 0; i < count; i++) {
     const row = indices == 0 ? first + i : load<i32>(indices + (<usize>(first + i) << 2));
     store<usize>(table + (<usize>i << 2), <u32>row < <u32>limit ? base + <usize>row * stride : zeros);
@@ -30,7 +30,7 @@ function pickRows(table: usize, count: i32, base: usize, stride: usize, indices:
 }
 
 /** The factor of each picked row: scales[first + i], or 1 without; 0 for a row of zeros. */
-function pickScales(factors: usize, count: i32, table: usize, scales: usize, first: i32, zeros: usize): void {
+export function pickScales(factors: usize, count: i32, table: usize, scales: usize, first: i32, zeros: usize): void {
   for (let i = 0; i < count; i++) {
     const isThere = load<usize>(table + (<usize>i << 2)) !== zeros;
     const factor: f32 = scales == 0 ? 1 : load<f32>(scales + (<usize>(first + i) << 2));

@@ -1,6 +1,8 @@
 // The products of rows that belong to segments with a matrix each, as the host calls them: gather on load, bias and activation
 // in the epilogue. Which block a work item is; the arithmetic is in gemm-pick.ts.
 import { activateRows } from './activation';
+import { NARROW, multiplyPickedNarrow } from './gemm-narrow';
+import { multiplyOuterNarrow } from './gemm-narrow-outer';
 import { multiplyOuter, multiplyPicked } from './gemm-pick';
 
 /**
@@ -21,10 +23,9 @@ export function groupedLinear(
     const j = (item % columnBlocks) * blockColumns;
     const columns = min(blockColumns, M - j);
     const at = <usize>first * strideOut + (<usize>j << 2);
-    multiplyPicked(
-      height, columns, K, x, strideX, rows, first, limit, zeros,
-      w + group * matrix + (transposeW ? <usize>j * strideW : <usize>j << 2), strideW, transposeW, out + at, strideOut,
-    );
+    const from = w + group * matrix + (transposeW ? <usize>j * strideW : <usize>j << 2);
+    if (min(K, M) <= NARROW) multiplyPickedNarrow(height, columns, K, x, strideX, rows, first, limit, zeros, from, strideW, transposeW, out + at, strideOut);
+    else multiplyPicked(height, columns, K, x, strideX, rows, first, limit, zeros, from, strideW, transposeW, out + at, strideOut);
     activateRows(
       kind, height, columns, rows == 0 ? 0 : rows + (<usize>first << 2), limit,
       bias == 0 ? 0 : bias + group * strideOut + (<usize>j << 2), out + at, strideOut, pre == 0 ? 0 : pre + at, strideOut,
@@ -50,11 +51,13 @@ export function groupedLinearWeightGrad(
     const segment = bounds + (<usize>group << 3);
     const first = load<i32>(segment);
     const column = <usize>j << 2;
-    multiplyOuter(
-      min(blockRows, K - i), min(blockColumns, M - j), load<i32>(segment, 4) - first, first, zeros,
-      x + (<usize>i << 2), strideX, xRows, limitX, dy + column, strideOut, dyRows, limitDy, scale,
-      dw + <usize>group * <usize>K * strideOut + <usize>i * strideOut + column, strideOut,
-      dbias == 0 || i > 0 ? 0 : dbias + <usize>group * strideOut + column, false,
-    );
+    const lines = min(blockRows, K - i), columns = min(blockColumns, M - j), count = load<i32>(segment, 4) - first;
+    const a = x + (<usize>i << 2), b = dy + column, to = dw + <usize>group * <usize>K * strideOut + <usize>i * strideOut + column;
+    const sums = dbias == 0 || i > 0 ? 0 : dbias + <usize>group * strideOut + column;
+    if (min(K, M) <= NARROW) {
+      multiplyOuterNarrow(lines, columns, count, first, zeros, a, strideX, xRows, limitX, b, strideOut, dyRows, limitDy, scale, to, strideOut, sums, false);
+    } else {
+      multiplyOuter(lines, columns, count, first, zeros, a, strideX, xRows, limitX, b, strideOut, dyRows, limitDy, scale, to, strideOut, sums, false);
+    }
   }
 }

@@ -67,7 +67,7 @@ const sumOf = (runs: readonly PlannedRun[], costOf: RunCost): number => runs.red
 
 function estimateText(jobs: number, todo: readonly PlannedRun[], secondsOfRun: RunCost): string {
   const seconds = sumOf(todo, secondsOfRun) / Math.min(jobs, todo.length);
-  return `About ${formatDuration(seconds)} by a short probe, if ${jobs === 1 ? 'the machine' : `${jobs} cores`} stay as free as now\n`;
+  return `About ${formatDuration(seconds)} by a short probe, if ${jobs === 1 ? 'the machine stays' : `${jobs} cores stay`} as free as now\n`;
 }
 
 interface RunLines {
