@@ -98,7 +98,7 @@ describe.runIf('file' in library)('with a library', async () => {
     });
   });
 
-  it.each([[600, 200, 520], [900, 768, 96], [40, 33, 700]])('experts of %i rows, %i → %i, gathered and not, and their gradients', (R, K, M) => {
+  it.each([[600, 200, 520], [900, 768, 96], [40, 33, 700], [700, 300, 3], [700, 4, 260]])('experts of %i rows, %i → %i, gathered and not, and their gradients', (R, K, M) => {
     const tokens = 128;
     const picks = Array.from(randoms(R, 5), (pick) => Math.floor((pick + 1) * 0.5 * (tokens + 1)) - 1);
     const offsets = [0, Math.floor(R / 7), Math.floor(R / 7), R - 3];
