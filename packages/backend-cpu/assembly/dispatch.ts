@@ -1,5 +1,6 @@
-// dispatchClaims in steps of linear time, each on one thread: count, collect, order by rank, place by expert. Only the order by
-// score between them is a sort (sorting.ts). A claim is t·K + j; it is used where its id is one of 0 … N − 1.
+// dispatchClaims in steps of linear time: count, collect, order by rank, place by expert, each on one thread. Only the order by
+// score between them is a sort (sorting.ts). Where every claim has a row there is no order but theirs, and chunks of tokens are counted and
+// placed on all threads. A claim is t·K + j; it is used where its id is one of 0 … N − 1.
 
 /** Whether the four ids at `at` are all negative. */
 @inline
@@ -29,6 +30,61 @@ function increment(counts: usize, index: i32): i32 {
   const count = load<i32>(slot);
   store<i32>(slot, count + 1);
   return count;
+}
+
+/** Items are chunks of `size` tokens: how many claims of each have each expert, counts [chunks, N]. */
+export function countChunks(begin: i32, end: i32, ids: usize, T: i32, K: i32, N: i32, size: i32, counts: usize): void {
+  for (let chunk = begin; chunk < end; chunk++) {
+    const own = counts + <usize>chunk * (<usize>N << 2), last = min(T, (chunk + 1) * size) * K;
+    memory.fill(own, 0, <usize>N << 2);
+    for (let claim = chunk * size * K; claim < last; claim++) {
+      while (claim + 4 <= last && noneOfFour(ids + (<usize>claim << 2))) claim += 4;
+      if (claim >= last) break;
+      const id = load<i32>(ids + (<usize>claim << 2));
+      if (<u32>id < <u32>N) increment(own, id);
+    }
+  }
+}
+
+/** Counts of chunks → the row where each chunk's claims of an expert begin; offsets [N + 1], and how many each expert has: wanted and kept [N]. */
+export function startsOfChunks(counts: usize, chunks: i32, N: i32, offsets: usize, wanted: usize, kept: usize): void {
+  let row = 0;
+  for (let expert: usize = 0; expert < <usize>N << 2; expert += 4) {
+    const first = row;
+    store<i32>(offsets + expert, first);
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      const slot = counts + <usize>chunk * (<usize>N << 2) + expert;
+      const count = load<i32>(slot);
+      store<i32>(slot, row);
+      row += count;
+    }
+    store<i32>(wanted + expert, row - first);
+    store<i32>(kept + expert, row - first);
+  }
+  store<i32>(offsets + (<usize>N << 2), row);
+}
+
+/** Items are chunks of `size` tokens: gives each claim the next row of its expert. `starts` [chunks, N] is used up. claimRow [T, K] is written whole. */
+export function placeChunks(
+  begin: i32, end: i32, ids: usize, T: i32, K: i32, N: i32, size: i32, starts: usize, rowClaim: usize, rowToken: usize, claimRow: usize,
+): void {
+  for (let chunk = begin; chunk < end; chunk++) {
+    const own = starts + <usize>chunk * (<usize>N << 2), first = chunk * size, last = min(T, first + size);
+    memory.fill(claimRow + (<usize>(first * K) << 2), 0xff, <usize>((last - first) * K) << 2);
+    for (let token = first; token < last; token++) {
+      const past = (token + 1) * K;
+      for (let claim = token * K; claim < past; claim++) {
+        while (claim + 4 <= past && noneOfFour(ids + (<usize>claim << 2))) claim += 4;
+        if (claim >= past) break;
+        const id = load<i32>(ids + (<usize>claim << 2));
+        if (<u32>id >= <u32>N) continue;
+        const row = increment(own, id);
+        store<i32>(rowClaim + (<usize>row << 2), claim);
+        store<i32>(rowToken + (<usize>row << 2), token);
+        store<i32>(claimRow + (<usize>claim << 2), row);
+      }
+    }
+  }
 }
 
 /** A word that orders scores from large to small, NaN last; −0 is +0. */

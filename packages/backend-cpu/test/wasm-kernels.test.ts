@@ -229,6 +229,17 @@ describe('routing', () => {
     }), { numRuns: 300 });
   });
 
+  it.each([[20_000, 4, 7], [9001, 1, 1], [300, 200, 4096]])('dispatchClaims of all claims of %i tokens is cut among threads, and does not show it', (T, K, N) => {
+    const ids = Array.from(randoms(T * K, T), (id) => Math.floor((id + 1) * 0.5 * (N + 3)) - 2);
+    const given = {
+      ids: input([T, K], ids, 'int32'), scores: input([T, K], 2), rowClaim: output([T * K + 3], 'int32'), rowToken: output([T * K + 3], 'int32'),
+      claimRow: output([T, K], 'int32'), offsets: output([N + 1], 'int32'), wanted: output([N], 'int32'), load: output([N], 'int32'),
+    };
+    const plan: Parameters<typeof rig.error<keyof typeof given>>[1] = (kernels, { ids: expertIds, scores, ...outputs }) => kernels.dispatchClaims({ expertIds, scores }, outputs, { dispatch: 'grouped', rankOnly: false });
+    expect(rig.error(given, plan)).toBe(0);
+    expect(rig.ignoresThreads(given, plan)).toBe(true);
+  });
+
   it('topK and thresholdSelect of many columns, ties and NaN included', () => {
     for (const [C, k] of [[257, 17], [257, 257], [1001, 40], [4096, 512]] as const) {
       const odd = [NaN, -0, 0, Infinity, -Infinity, 0.25];
