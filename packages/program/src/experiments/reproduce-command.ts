@@ -1,6 +1,7 @@
 // reproduce of every program: from the names of experiments to their runs, and to one report and one JSON about what there is. What the
 // experiments are is the program's.
 import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { unknownName, XMoEError } from '@xmoe/core';
 import type { JsonObject } from '@xmoe/files';
@@ -36,12 +37,19 @@ export async function reproduceCommand(terminal: Terminal, suite: ExperimentSuit
   const identity: JsonObject = { program: suite.program, scale, data: data ? [...data] : null };
   await checkFolder(folder, identity);
   terminal.outliveReaders(); // what counts is in files
-  if (options.reportOnly && !existsSync(folder)) throw new XMoEError('config', `there is no folder ${folder} to report on`, { hint: 'leave --report-only out to begin, or name the --out of experiments that were begun' });
-  // Also beside a call that is training: both files are replaced as wholes.
-  if (options.reportOnly) return writeReport(terminal, work, null);
+  const identify = (): Promise<void> => replaceFile(join(folder, EXPERIMENT_FILES.plan), `${JSON.stringify(identity)}\n`);
+  if (options.reportOnly) {
+    if (!existsSync(folder)) {
+      if (!options.results) throw new XMoEError('config', `there is no folder ${folder} to report on`, { hint: 'leave --report-only out to begin, or name the --out of experiments that were begun, or the --results of others' });
+      await mkdir(folder, { recursive: true });
+      await identify();
+    }
+    // Also beside a call that is training: all files are replaced as wholes.
+    return writeReport(terminal, work, null);
+  }
   const lock = await lockRunDirectory(folder);
   try {
-    await replaceFile(join(folder, EXPERIMENT_FILES.plan), `${JSON.stringify(identity)}\n`);
+    await identify();
     const measurements = experiments.flatMap(({ name, measurement }) => (measurement ? [{ name, measurement }] : []));
     const runs = { plan: runsToMake(work), folder, measurements, backend: options.backend ?? suite.backendOf(scale), dataRoot: options.dataRoot, jobs: options.jobs, flopsOf: (config: JsonObject) => suite.flopsOf(config) };
     const seconds = await makeRuns(terminal, runs).finally(() => writeReport(terminal, work, null).catch(() => undefined));

@@ -40,6 +40,15 @@ describe('results of another folder', () => {
     expect(existsSync(join(to, 'runs', linesOf(results)[0]!.key))).toBe(false);
   });
 
+  it('are reported on without a folder, and the runs that are not there are made later', async () => {
+    const results = await finished(path('some'), [1]);
+    const text = await call(['one'], { out: path('report'), results: [results], reportOnly: true });
+    expect(text).toContain('This report is not whole: 4 of 6 runs are missing');
+    expect(await call(['one'], { out: path('report'), dryRun: true })).toContain('6 distinct, 0 finished');
+    expect(await call(['one'], { out: path('report'), dryRun: true, results: [join(path('report'), 'results.jsonl')] })).toContain('6 distinct, 2 finished');
+    await expect(call(['one'], { out: path('another'), reportOnly: true })).rejects.toThrow(/there is no folder/);
+  });
+
   it('leave to be made what they do not know, and the sources of its weights', () => {
     const [source, next] = [arm('a', 1), { ...arm('b', 2), from: arm('a', 1) }];
     const experiment = (point: object) => ({ ...toyExperiments()[0]!, groups: [{ title: 'g', rows: [{ label: 'x', arm: next, point }, { label: 'y', arm: arm('c', 3), point: {} }] }], claims: [] });
