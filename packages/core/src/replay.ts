@@ -14,7 +14,7 @@ export interface Replay {
   /**
    * Runs `body`, whose device work is in segments. From the third time on with one signature, segments are replayed: `fn` is not
    * called, and the results are those tensors of the second time, with new contents. They are the caller's to dispose, as ever,
-   * and hold their contents until the next replay.
+   * and hold their contents until the next replay. `body` may be asynchronous: then one at a time.
    */
   run<R>(signature: string, body: (segment: Segment) => R): R;
   /** How runs of this signature go now. `refused` has the reason: the host wrote or read a tensor inside a segment. */
@@ -66,16 +66,14 @@ class SegmentReplay implements Replay {
   #runWarmUp<R>(signature: string, body: (segment: Segment) => R): R {
     const recordings: CommandRecording[] = [];
     this.#entries.set(signature, 'seen');
-    try {
-      return body((fn) => {
-        let made: unknown;
-        const recording = this.#engine.backend.record!(() => (made = this.#engine.scope(fn)));
-        if (!('refused' in recording)) recordings.push(recording);
-        return made as ReturnType<typeof fn>;
-      });
-    } finally {
+    return whenDone(() => body((fn) => {
+      let made: unknown;
+      const recording = this.#engine.backend.record!(() => (made = this.#engine.scope(fn)));
+      if (!('refused' in recording)) recordings.push(recording);
+      return made as ReturnType<typeof fn>;
+    }), () => {
       for (const recording of recordings) recording.dispose();
-    }
+    });
   }
 
   #runRecording<R>(signature: string, body: (segment: Segment) => R): R {
@@ -90,14 +88,10 @@ class SegmentReplay implements Replay {
       else segments.push({ recording, results: mapTensors(made, (tensor) => engine.retain(tensor)) });
       return made as ReturnType<typeof fn>;
     };
-    try {
-      const result = body(recordSegment);
-      if (refused === undefined) this.#entries.set(signature, { segments: segments.splice(0) });
-      else this.#entries.set(signature, { refused });
-      return result;
-    } finally {
-      free(segments); // those that were not kept
-    }
+    return whenDone(() => body(recordSegment), (isWhole) => {
+      if (isWhole) this.#entries.set(signature, refused === undefined ? { segments: segments.splice(0) } : { refused });
+      free(segments); // those that are not kept
+    });
   }
 
   #runReplaying<R>(segments: readonly RecordedSegment[], body: (segment: Segment) => R): R {
@@ -120,6 +114,28 @@ class SegmentReplay implements Replay {
     for (const entry of this.#entries.values()) if (typeof entry === 'object' && 'segments' in entry) free(entry.segments);
     this.#entries.clear();
   }
+}
+
+/** What `make` returns, a promise too; `end` is called when it is done, and told whether it succeeded. */
+function whenDone<R>(make: () => R, end: (isWhole: boolean) => void): R {
+  let made: R;
+  try {
+    made = make();
+  } catch (error) {
+    end(false);
+    throw error;
+  }
+  if (!(made instanceof Promise)) {
+    end(true);
+    return made;
+  }
+  return made.then((value: unknown) => {
+    end(true);
+    return value;
+  }, (error: unknown) => {
+    end(false);
+    throw error;
+  }) as R;
 }
 
 function free(segments: readonly RecordedSegment[]): void {

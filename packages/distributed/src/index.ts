@@ -2,6 +2,6 @@
 export type { Comm, CommArray, ReduceOperation } from './comm.js';
 export { anyNow, byFirst, fromFirst, gatherValues, requireSame } from './gather.js';
 export { groupRanks, oneGroup, type RankGroups } from './rank-groups.js';
-export { addTo, checkTreeRanks, createSumByHalves, reduceInOrder, shareOf, sumByHalves, type RunningSum, type Span } from './reduce-in-order.js';
+export { BUCKET, addTo, checkTreeRanks, createSumByHalves, reduceInOrder, reducePart, reducePartInOrder, shareOf, sumByHalves, type RunningSum, type Span } from './reduce-in-order.js';
 export { shareOut, type ShareOptions } from './share-out.js';
 export { SoloComm } from './solo-comm.js';

@@ -82,7 +82,16 @@ export async function sumByHalves(span: Span, make: (term: number) => Promise<Fl
 }
 
 /** Numbers that are exchanged at once. */
-const BUCKET = 2 ** 22;
+export const BUCKET = 2 ** 22;
+
+/** Which ranks have terms at all. */
+function holdersOf(comm: Comm, terms: number): boolean[] {
+  checkTreeRanks(comm.size);
+  return Array.from({ length: comm.size }, (_, rank) => {
+    const { begin, end } = shareOf(terms, comm.size, rank);
+    return end > begin;
+  });
+}
 
 /**
  * Replaces `values` on all ranks by the sum over all terms. Before, they hold the sum by halves of this rank's `shareOf` terms; they are not
@@ -90,25 +99,16 @@ const BUCKET = 2 ** 22;
  * reduction by MPI sends, and the same bits for 1, 2, 4, 8, … ranks and for every MPI.
  */
 export async function reduceInOrder(comm: Comm, values: Float32Array, terms: number, bucket = BUCKET): Promise<void> {
-  checkTreeRanks(comm.size);
+  const isHeld = holdersOf(comm, terms);
   if (comm.size === 1) return;
-  const isHeld = Array.from({ length: comm.size }, (_, rank) => {
-    const { begin, end } = shareOf(terms, comm.size, rank);
-    return end > begin;
-  });
   if (!isHeld[comm.rank]) values.fill(0);
   for (let from = 0; from < values.length; from += bucket) await reduceBucket(comm, values.subarray(from, from + bucket), isHeld);
 }
 
 async function reduceBucket(comm: Comm, values: Float32Array, isHeld: readonly boolean[]): Promise<void> {
-  const { rank, size } = comm;
+  const { size } = comm;
   const partLength = Math.ceil(values.length / size);
-  const counts = Int32Array.from({ length: size }, (_, part) => Math.max(0, Math.min(partLength, values.length - part * partLength)));
-  const own = counts[rank];
-  const received = new Float32Array(own * size);
-  await comm.allToAllV(values, counts, received, new Int32Array(size).fill(own));
-  const parts = isHeld.map((held, from) => (held ? received.subarray(from * own, (from + 1) * own) : null));
-  const sum = sumParts(parts);
+  const sum = await sumOfPart(comm, values, Int32Array.from({ length: size }, (_, part) => Math.max(0, Math.min(partLength, values.length - part * partLength))), isHeld);
   if (sum !== null && partLength * size === values.length) return comm.allGather(sum, values);
   // Parts of one length for all.
   const padded = new Float32Array(partLength);
@@ -116,6 +116,66 @@ async function reduceBucket(comm: Comm, values: Float32Array, isHeld: readonly b
   const all = new Float32Array(partLength * size);
   await comm.allGather(padded, all);
   values.set(all.subarray(0, values.length));
+}
+
+/** Of numbers whose parts are `counts` long, the sum of this rank's part; null where no rank has terms. */
+async function sumOfPart(comm: Comm, values: Float32Array, counts: Int32Array, isHeld: readonly boolean[]): Promise<Float32Array | null> {
+  const own = counts[comm.rank]!;
+  const received = new Float32Array(own * comm.size);
+  await comm.allToAllV(values, counts, received, new Int32Array(comm.size).fill(own));
+  return sumParts(isHeld.map((held, from) => (held ? received.subarray(from * own, (from + 1) * own) : null)));
+}
+
+/**
+ * The sum over all terms of part `comm.rank` of `values`, of which `lengths[r]` are that of rank r, one part behind the other: the first half of
+ * `reduceInOrder`, with its bits and half of its bytes. `values` are not read where this rank has no terms, and may be what is returned.
+ */
+export async function reducePartInOrder(comm: Comm, values: Float32Array, lengths: readonly number[], terms: number, bucket = BUCKET): Promise<Float32Array> {
+  const isHeld = holdersOf(comm, terms);
+  if (comm.size === 1) return values;
+  if (!isHeld[comm.rank]) values.fill(0);
+  return partByBuckets(comm, values, lengths, bucket, (sent, counts) => sumOfPart(comm, sent, counts, isHeld));
+}
+
+/** The same by MPI's own reduction, whose bits depend on the number of ranks. */
+export async function reducePart(comm: Comm, values: Float32Array, lengths: readonly number[], bucket = BUCKET): Promise<Float32Array> {
+  const { rank, size } = comm;
+  if (size === 1) return values;
+  return partByBuckets(comm, values, lengths, bucket, async (sent, counts) => {
+    const longest = Math.max(...counts);
+    const padded = new Float32Array(longest * size);
+    for (const [part, begin] of beginsOf(counts).entries()) padded.set(sent.subarray(begin, begin + counts[part]!), part * longest);
+    const sum = new Float32Array(longest);
+    await comm.reduceScatter(padded, sum, 'sum');
+    return sum.subarray(0, counts[rank]);
+  });
+}
+
+const beginsOf = (lengths: ArrayLike<number>): number[] => Array.from({ length: lengths.length }, (_, part) => Array.from(lengths).slice(0, part).reduce((sum, length) => sum + length, 0));
+
+/** `sum` of pieces of all parts, about `bucket` numbers at once. */
+async function partByBuckets(
+  { rank, size }: Comm, values: Float32Array, lengths: readonly number[], bucket: number, sum: (sent: Float32Array, counts: Int32Array) => Promise<Float32Array | null>,
+): Promise<Float32Array> {
+  const [longest, step] = [Math.max(...lengths), Math.ceil(bucket / size)];
+  const own = new Float32Array(lengths[rank]!);
+  const begins = beginsOf(lengths);
+  for (let from = 0; from < longest; from += step) {
+    const counts = Int32Array.from(lengths, (length) => Math.max(0, Math.min(step, length - from)));
+    const pieces = begins.map((begin, part) => values.subarray(begin + from, begin + from + counts[part]!));
+    own.set((await sum(longest <= step ? values : joined(pieces), counts)) ?? [], Math.min(from, own.length));
+  }
+  return own;
+}
+
+function joined(pieces: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    out.set(piece, at);
+    at += piece.length;
+  }
+  return out;
 }
 
 /** Neighbours first, as the halves of the tree lie: a power of two of them. */

@@ -105,6 +105,34 @@ describe('createReplay', () => {
     expect(engine.memory().buffers).toBe(1); // x
   });
 
+  it('waits for a body between its segments, and keeps nothing of one that fails', async () => {
+    const backend = createRecordingBackend(createCpuBackend());
+    const engine = createEngine(backend);
+    const replay = createReplay(engine);
+    const x = engine.tensor([1, 2]);
+    const between = engine.tensor([0, 0]);
+    const run = (fails = false): Promise<number[]> => replay.run('', async (segment) => {
+      const doubled = segment(() => add(x, x));
+      between.write((await doubled.data()).map((value) => value + 1));
+      doubled.dispose();
+      if (fails) throw new Error('in the middle');
+      const out = segment(() => multiply(between, between));
+      const data = Array.from(await out.data());
+      out.dispose();
+      return data;
+    });
+    expect(await run()).toEqual([9, 25]);
+    await expect(run(true)).rejects.toThrow('in the middle');
+    expect(replay.status('')).toBe('seen');
+    expect(await run()).toEqual([9, 25]);
+    const { host } = backend.calls;
+    x.write([3, 5]);
+    expect(await run()).toEqual([49, 121]);
+    expect(backend.calls.host).toBe(host);
+    replay.dispose();
+    expect(engine.memory().buffers).toBe(2);
+  });
+
   it('says why it cannot, and then runs as usual', async () => {
     const engine = createEngine(createRecordingBackend(createCpuBackend()));
     const replay = createReplay(engine);

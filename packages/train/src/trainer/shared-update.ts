@@ -1,14 +1,16 @@
-// One optimiser update whose micro-batches are shared out among the ranks of a run: each makes the gradients of its own, all get the sum of what
-// they hold, and each changes its own copy of the weights in the same way. The update of one process is update.ts; what ranks are is
-// @xmoe/distributed, who has which micro-batch is micro-batch-share.ts, and how gradients become one is gradient-sums.ts.
-import { collectTensors, type Tensor } from '@xmoe/core';
+// One optimiser update whose micro-batches are shared out among the ranks of a run: each makes the gradients of its own, all get the sums of what
+// they change, and each changes its weights in the same way. The update of one process is update.ts; what ranks are is
+// @xmoe/distributed, who has which micro-batch is micro-batch-share.ts, and how gradients become one is sums-over-ranks.ts.
+import { collectTensors, createReplay, type Parameters, type Segment, type Tensor } from '@xmoe/core';
 import type { RankGroups } from '@xmoe/distributed';
-import { createGradientSums, type GradientSums } from './gradient-sums.js';
-import { orderOfRanks, roundsOf } from './micro-batch-share.js';
+import { createHandOver, createStagedHandOver } from './hand-over.js';
+import { orderOfRanks } from './micro-batch-share.js';
 import type { OptimizerShards } from './optimizer-shards.js';
+import { createGradientsInRounds, createGradientsOnDevice } from './own-gradients.js';
 import type { Reduction } from './reduction.js';
-import { createStateSums, type StateSums } from './state-sums.js';
-import { createBackward, finishUpdate, type Backward, type Carried, type Update, type UpdateOptions, type UpdateRequest, type UpdateResult } from './update.js';
+import { createStateSums } from './state-sums.js';
+import { createSumsOverRanks } from './sums-over-ranks.js';
+import { finishUpdate, type Update, type UpdateOptions, type UpdateRequest, type UpdateResult } from './update.js';
 
 export interface SharedUpdateOptions<Host, Device, Trace> extends UpdateOptions<Host, Device, Trace> {
   readonly ranks: RankGroups;
@@ -20,87 +22,70 @@ export interface SharedUpdateOptions<Host, Device, Trace> extends UpdateOptions<
 
 /** `parts` of what `run` returns are those of this rank's micro-batches; the norm is that of the whole update, the same on all ranks. */
 export function createSharedUpdate<Host, Device, Trace>(options: SharedUpdateOptions<Host, Device, Trace>): Update<Host, Trace> {
-  const { engine, optimizer, parameters, ranks, shards, reduction } = options;
-  const sums = createGradientSums(engine, options.specs, ranks, reduction, options.isSharded);
-  const backward = createBackward({ ...options, ...(sums.takeGradient ? { takeGradient: sums.takeGradient } : {}) });
-  const computeOwn = createOwnGradients(options, backward, sums);
+  const { engine, optimizer, parameters, ranks, shards, reduction, isSharded } = options;
   const summed: Record<string, Tensor> = Object.fromEntries(shards.specs.map(({ name, shape }) => [name, engine.zeros(shape).keep()]));
+  const overRanks = createSumsOverRanks(options.specs, ranks, reduction, isSharded);
+  // Where the memory is the host's, the engine adds as the host does, denormal numbers too, and on all its threads.
+  const isOnDevice = ranks.experts.size === 1 && (reduction === 'fast' || engine.backend.readSync !== undefined);
+  const own = !isOnDevice ? createGradientsInRounds(options, overRanks.order)
+    : createGradientsOnDevice(options, isSharded ? createStagedHandOver(engine, overRanks.chunks) : createHandOver(summed));
+  const states = createStateSums(engine, ranks.world);
+  const step = createStep(options, summed);
+  const replay = createReplay(engine);
   const shapes = new Set<string>();
 
+  /** What a backend may record is in segments; sums over ranks and what the host does with them is between. */
+  const compute = async (request: UpdateRequest<Host>, segment: Segment, parts: UpdateResult<Trace>['parts']): Promise<Tensor> => {
+    const { batches } = request;
+    states.begin();
+    const sums = await own.run(request, { parts, states }, segment);
+    const norm = await overRanks.finish(batches.length, sums, (name, values) => summed[name]!.write(values));
+    const moved = (options.states ?? []).length > 0 ? await states.overRanks() : null;
+    const { applied, changed } = step.run(segment, norm, moved);
+    await shards.gather(parameters, changed);
+    for (const tensor of Object.values(changed)) tensor.dispose();
+    return applied;
+  };
   return {
     async run(request) {
-      const { batches, adamStep, learningRate, lossScale, step } = request;
-      ranks.world.note(`step ${step + 1}`);
-      backward.prepare(request);
+      const { batches, adamStep, learningRate, lossScale } = request;
+      ranks.world.note(`step ${request.step + 1}`);
+      own.prepare(request);
       optimizer.prepare({ learningRate, step: adamStep, lossScale });
-      const parts: Parts<Trace> = [];
+      const parts: UpdateResult<Trace>['parts'] = [];
+      const known = shapes.size;
+      for (const batch of batches) shapes.add(options.shapeOf?.(batch) ?? '');
       try {
-        const states = createStateSums(engine, ranks.world);
-        await computeOwn(request, parts, states);
-        const norm = await sums.finish((name, values) => {
-          const own = shards.cut(name, values);
-          if (own) summed[name]!.write(own);
-        });
-        const moved = (options.states ?? []).length > 0 ? await states.overRanks() : null;
-        const known = shapes.size;
-        for (const batch of batches) shapes.add(options.shapeOf?.(batch) ?? '');
-        const { applied, changed } = engine.scope(() => {
-          const own = shards.take(parameters);
-          return { changed: own, applied: finishUpdate(options, { gradients: summed, sums: moved && moved() }, { norm: norm === null ? undefined : engine.tensor([norm]), own }) };
-        });
-        await shards.gather(parameters, changed);
-        for (const [name, tensor] of Object.entries(changed)) if (tensor !== parameters[name]) tensor.dispose();
-        return { parts, order: orderOfRanks(ranks, batches.length, reduction), norm: applied, warmUp: shapes.size > known };
+        const norm = await replay.run(own.signature(request), (segment) => compute(request, (fn) => segment(() => engine.scope(fn)), parts));
+        return { parts, order: orderOfRanks(ranks, batches.length, reduction), norm, warmUp: shapes.size > known };
       } catch (error) {
         for (const tensor of collectTensors(parts)) tensor.dispose();
-        sums.abandon();
         throw error;
+      } finally {
+        own.drop();
       }
     },
     dispose() {
-      backward.dispose();
+      for (const part of [replay, own, states, step]) part.dispose();
       for (const tensor of Object.values(summed)) tensor.dispose();
     },
   };
 }
 
-type Parts<Trace> = UpdateResult<Trace>['parts'];
-
-/** Runs the rounds of this rank's group: in each a micro-batch of every rank of it, whose experts are computed together. */
-function createOwnGradients<Host, Device, Trace>(
-  { engine, ranks, reduction }: SharedUpdateOptions<Host, Device, Trace>, backward: Backward<Host, Device, Trace>, gradients: GradientSums,
-) {
-  /** Of micro-batch `index`, all kept: what is carried on, and the rest. Sums for states are added by `StateSums`, not onto those before. */
-  const backwardOf = (request: UpdateRequest<Host>, index: number, before?: Carried): { part: Parts<Trace>[number]; carried: Carried } => {
-    const device = backward.upload(request, index);
-    return engine.scope(() => {
-      const made = backward.run(device, request, before && { ...before, sums: null });
-      for (const tensor of collectTensors(made)) tensor.keep();
-      return made;
-    });
-  };
-  return async (request: UpdateRequest<Host>, parts: Parts<Trace>, states: StateSums): Promise<void> => {
-    gradients.begin(request.batches.length);
-    let carried: Carried | undefined;
-    for (const { own, terms } of roundsOf(ranks, request.batches.length, reduction)) {
-      // A rank without a micro-batch of its own computes the round's last once more, for its experts have work.
-      const isIdle = own === null;
-      gradients.beginRound(terms);
-      const { part, carried: now } = backwardOf(request, own ?? terms.end - 1, isIdle ? undefined : carried);
-      if (isIdle) {
-        for (const tensor of collectTensors([part, now])) tensor.dispose();
-        await gradients.endRound(null);
-        continue;
-      }
-      parts.push(part);
-      await states.add(now.sums);
-      carried = { gradients: now.gradients, sums: null };
-      if (reduction === 'fast') await gradients.endRound(null);
-      else {
-        await gradients.endRound(carried.gradients);
-        carried = undefined;
-      }
-    }
-    await gradients.endOwn(carried?.gradients ?? null);
+/** The end of an update from the sums in `gradients`, a segment. */
+function createStep<Host, Device, Trace>(options: SharedUpdateOptions<Host, Device, Trace>, gradients: Record<string, Tensor>) {
+  const { engine, parameters, shards } = options;
+  const onDevice = engine.zeros([1]).keep();
+  return {
+    /** `norm` of all gradients, where the host made it; what states move by, in the same tensors each time. What it returns is the caller's to dispose. */
+    run(segment: Segment, norm: number | null, sums: Parameters | null): { applied: Tensor; changed: Parameters } {
+      if (norm !== null) onDevice.write([norm]);
+      return segment(() => {
+        const own = shards.take(parameters);
+        const applied = finishUpdate(options, { gradients, sums }, { norm: norm === null ? undefined : onDevice, own });
+        return { applied, changed: Object.fromEntries(Object.entries(own).filter(([name, tensor]) => tensor !== parameters[name])) };
+      });
+    },
+    dispose: () => onDevice.dispose(),
   };
 }

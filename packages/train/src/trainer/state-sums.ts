@@ -2,12 +2,14 @@
 import { collectTensors, type Engine, type Parameters, type Shape, type Tensor } from '@xmoe/core';
 import { fromFirst, type Comm } from '@xmoe/distributed';
 
-/** Sums of one update. */
 export interface StateSums {
-  /** Adds those of a micro-batch, and disposes them. */
+  /** Of a new update. */
+  begin(): void;
+  /** Adds those of one micro-batch or several, and disposes them. */
   add(sums: Parameters | null): Promise<void>;
-  /** The sums over all ranks: a function that puts them on the device, within a scope. Called once, by all ranks. */
-  overRanks(): Promise<() => Record<string, Tensor>>;
+  /** The sums over all ranks, in the same tensors each time. Called once in an update, by all ranks. */
+  overRanks(): Promise<Parameters>;
+  dispose(): void;
 }
 
 interface Sum {
@@ -18,7 +20,10 @@ interface Sum {
 
 export function createStateSums(engine: Engine, comm: Comm): StateSums {
   const own = new Map<string, Sum>();
+  // Rewritten for each update: a recorded step stays valid.
+  const onDevice: Record<string, Tensor> = {};
   return {
+    begin: () => own.clear(),
     async add(sums) {
       try {
         for (const [name, tensor] of Object.entries(sums ?? {})) {
@@ -34,13 +39,15 @@ export function createStateSums(engine: Engine, comm: Comm): StateSums {
     async overRanks() {
       // A rank without micro-batches knows no names; the first has one in every update.
       const wanted = await fromFirst(comm, [...own.values()].map(({ name, shape, values }) => ({ name, shape, length: values.length })));
-      const all: Sum[] = [];
       for (const { name, shape, length } of wanted) {
         const values = own.get(name)?.values ?? new Int32Array(length);
         await comm.allReduce(values, 'sum');
-        all.push({ name, shape, values });
+        (onDevice[name] ??= engine.zeros(shape, 'int32').keep()).write(values);
       }
-      return () => Object.fromEntries(all.map(({ name, shape, values }) => [name, engine.tensor(values, shape, 'int32')]));
+      return onDevice;
+    },
+    dispose() {
+      for (const tensor of Object.values(onDevice)) tensor.dispose();
     },
   };
 }

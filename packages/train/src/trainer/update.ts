@@ -2,10 +2,10 @@
 // nothing back; the numbers and the counters are trainer.ts.
 import {
   addSums, collectTensors, createReplay, foldIn, isTrained, parameter, randomKey, valueAndGrad,
-  type Engine, type FloatDType, type ForwardContext, type LayerState, type ParameterSpec, type Parameters, type RandomKey, type Segment,
-  type Tensor,
+  type Engine, type FloatDType, type ForwardContext, type LayerState, type ParameterSpec, type Parameters, type RandomKey, type Tensor,
 } from '@xmoe/core';
 import type { AdamW, LayerTrace } from '@xmoe/nn';
+import { runMicroBatches } from './micro-batches.js';
 import { updateStates } from './update-states.js';
 
 /** What a loss function returns; the models of @xmoe/nn do. */
@@ -73,32 +73,34 @@ export interface Update<Host, Trace> {
   dispose(): void;
 }
 
-/** What one micro-batch leaves beside the sums of gradients; the last one also the norm of all. */
-interface Segmented<Trace> {
-  part: Omit<LossParts<Trace>, 'sums'>;
-  norm: Tensor | null;
-}
-
 export function createUpdate<Host, Device, Trace>(options: UpdateOptions<Host, Device, Trace>): Update<Host, Trace> {
   const { engine, optimizer } = options;
   const backward = createBackward(options);
   const replay = createReplay(engine);
-  const accumulate = createAccumulation(options, backward);
 
   return {
     run(request) {
-      const { batches, adamStep, learningRate, lossScale, collectRouting } = request;
+      const { batches, adamStep, learningRate, lossScale } = request;
       backward.prepare(request);
       optimizer.prepare({ learningRate, step: adamStep, lossScale });
-      const signature = `${collectRouting} ${batches.map((batch) => options.shapeOf?.(batch) ?? '').join()}`;
+      const signature = signatureOf(options, request);
       const warmUp = replay.status(signature) === 'new';
-      return engine.scope(() => replay.run(signature, (segment) => ({ ...accumulate(segment, request), warmUp })));
+      const parts: UpdateResult<Trace>['parts'] = [];
+      const end = (sums: Carried): Tensor => finishUpdate(options, sums);
+      return engine.scope(() => replay.run(signature, (segment) => (
+        { norm: runMicroBatches(segment, backward, { request, span: { begin: 0, end: batches.length }, parts, end }), parts, warmUp }
+      )));
     },
     dispose() {
       replay.dispose();
       backward.dispose();
     },
   };
+}
+
+/** What tells updates apart whose device work differs, where a process computes `own` of the batches; default: all. */
+export function signatureOf<Host>({ shapeOf }: Pick<LossFunction<Host, unknown, unknown>, 'shapeOf'>, { batches, collectRouting }: Pick<UpdateRequest<Host>, 'batches' | 'collectRouting'>, own: readonly Host[] = batches): string {
+  return `${collectRouting} ${batches.length} ${own.map((batch) => shapeOf?.(batch) ?? '').join()}`;
 }
 
 /** Whether the tape has the gradient: that of a part comes from other ranks' micro-batches too. */
@@ -111,7 +113,7 @@ export interface Backward<Host, Device, Trace> {
   /** Puts micro-batch `index` of the whole update on the device, and its random key. */
   upload(request: Pick<UpdateRequest<Host>, 'batches' | 'step'>, index: number): Device;
   /** What an uploaded micro-batch leaves, its gradients and what states move by added to `before`, whose gradients are taken over. In a scope. */
-  run(device: Device, request: Pick<UpdateRequest<Host>, 'batches' | 'collectRouting'>, before?: Carried): { part: Segmented<Trace>['part']; carried: Carried };
+  run(device: Device, request: Pick<UpdateRequest<Host>, 'batches' | 'collectRouting'>, before?: Partial<Carried>): { part: UpdateResult<Trace>['parts'][number]; carried: Carried };
   dispose(): void;
 }
 
@@ -150,7 +152,7 @@ export function createBackward<Host, Device, Trace>(options: UpdateOptions<Host,
         const { loss, ...aux } = options.loss({ ...others, ...weights }, device, context, { normalizer, auxScale: 1 / batches.length });
         return { loss, aux };
       };
-      const { loss, aux: { sums: own, ...rest }, gradients } = valueAndGrad(engine, lossOf, trained, { seed: lossSeed, ...(before ? { onto: before.gradients } : {}) });
+      const { loss, aux: { sums: own, ...rest }, gradients } = valueAndGrad(engine, lossOf, trained, { seed: lossSeed, ...(before?.gradients ? { onto: before.gradients } : {}) });
       const sums = addSums(before?.sums, own);
       for (const tensor of collectTensors(before?.sums)) tensor.dispose();
       return { part: { loss, ...rest }, carried: { gradients, sums } };
@@ -158,39 +160,6 @@ export function createBackward<Host, Device, Trace>(options: UpdateOptions<Host,
     dispose() {
       for (const tensor of [key, normalizer, lossSeed]) tensor.dispose();
     },
-  };
-}
-
-/**
- * Forward and backward of all micro-batches, each a segment. The sums of gradients, and of what states move by, go from one to the next
- * beside the results of segments: a recording would hold those of every micro-batch as long as it lives.
- */
-function createAccumulation<Host, Device, Trace>(
-  options: UpdateOptions<Host, Device, Trace>, backward: Backward<Host, Device, Trace>,
-): (segment: Segment, request: UpdateRequest<Host>) => Omit<UpdateResult<Trace>, 'warmUp'> {
-  return (segment, request) => {
-    const last = request.batches.length - 1;
-    const parts: Segmented<Trace>['part'][] = [];
-    let carried: Carried | undefined;
-    let norm: Tensor | null = null;
-    try {
-      request.batches.forEach((_, index) => {
-        const device = backward.upload(request, index);
-        const done = segment((): Segmented<Trace> => {
-          const { part, carried: now } = backward.run(device, request, carried);
-          carried = undefined;
-          if (index === last) return { part, norm: finishUpdate(options, now) };
-          carried = now;
-          for (const tensor of collectTensors(carried)) tensor.keep();
-          return { part, norm: null };
-        });
-        parts.push(done.part);
-        norm = done.norm;
-      });
-      return { parts, norm: norm! };
-    } finally {
-      for (const tensor of collectTensors(carried)) tensor.dispose();
-    }
   };
 }
 

@@ -3,8 +3,9 @@
 import { describe, expect, it } from 'vitest';
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import { createEngine } from '@xmoe/core';
-import type { Comm } from '@xmoe/distributed';
+import { oneGroup, type Comm } from '@xmoe/distributed';
 import { createCommTeam } from '@xmoe/testing';
+import { createOptimizerShards } from '../../src/trainer/optimizer-shards.js';
 import { batchAt, tinyTrainer } from './tiny-run.js';
 import { trainTiny, type Trained, type TrainTinyOptions } from './train-tiny.js';
 
@@ -40,7 +41,7 @@ describe('deterministic', () => {
       const tensors = [await first.trainer.tensors(), await second.trainer.tensors()];
       return { before, tensors };
     }));
-    const whole = tinyTrainer({ sequences: 1 }).engine.memory().bytes;
+    const whole = tinyTrainer({ sequences: 1, reduction: 'deterministic' }).engine.memory().bytes;
     for (const { before, tensors: [first, second] } of trained) {
       expect(second).toEqual(first);
       expect(first!.optimizer.some(({ data }) => data.some((value) => value !== 0))).toBe(true);
@@ -113,6 +114,11 @@ describe('live buffers', () => {
     await expect(trainer.step([...batches, { ...batchAt(3, 1), inputs: [1] }], { collectRouting: false })).rejects.toThrow();
     expect(engine.memory().buffers).toBe(before);
   });
+});
+
+it('a parameter without axes has no shards', () => {
+  const [comm] = createCommTeam(2);
+  expect(() => createOptimizerShards([{ name: 'scale', shape: [], init: { kind: 'ones' }, decay: false }], oneGroup(comm!))).toThrow(/scale has no axis to cut/);
 });
 
 it('the gradients of several ranks do not meet on a device', () => {
