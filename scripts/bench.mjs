@@ -1,5 +1,5 @@
 // `pnpm bench`: installs and builds what is missing, then runs bench/main.ts, or the file of its name for `pnpm bench translation`,
-// `pnpm bench serve` and `pnpm bench scaling`.
+// `pnpm bench serve`, `pnpm bench scaling` and `pnpm bench memory`.
 // The measurements live there, not here.
 // The benchmark file is TypeScript, run through tsx; the packages it imports are the built ones that users get, because
 // a TypeScript loader wraps functions (to keep their names) and so would slow the very loops that are measured.
@@ -12,5 +12,5 @@ await installIfNeeded();
 await buildAll();
 // pnpm hands its own separator on.
 const given = process.argv[2] === '--' ? process.argv.slice(3) : process.argv.slice(2);
-const [file, args] = ['translation', 'serve', 'scaling'].includes(given[0]) ? [`${given[0]}.ts`, given.slice(1)] : ['main.ts', given];
+const [file, args] = ['translation', 'serve', 'scaling', 'memory'].includes(given[0]) ? [`${given[0]}.ts`, given.slice(1)] : ['main.ts', given];
 process.exitCode = await runTypeScript(`bench/${file}`, args, ['--expose-gc']);

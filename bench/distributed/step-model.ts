@@ -61,13 +61,13 @@ const meeting = (ranks: number, { latency }: Rates): number => 2 * Math.ceil(Mat
 const allToAll = (bytes: number, ranks: number, rates: Rates): number =>
   ranks === 1 ? 0 : meeting(ranks, rates) + 2 * (ranks - 1) * rates.latency + ((ranks - 1) / ranks) * (bytes / rates.network);
 
-/** A sum of `count` numbers over `ranks` in a fixed order: parts to their ranks, additions there, and parts to all. */
-function sumOver(count: number, ranks: number, rates: Rates): number {
+/** A sum of `count` numbers over `ranks` in a fixed order: parts to their ranks, additions there, and, unless each needs its own alone, parts to all. */
+function sumOver(count: number, { ranks, sharded }: Pick<Layout, 'ranks' | 'sharded'>, rates: Rates): number {
   if (ranks === 1) return 0;
   const calls = Math.ceil(count / BUCKET);
-  const gather = meeting(ranks, rates) + Math.ceil(Math.log2(ranks)) * rates.latency;
   const bytes = ((ranks - 1) / ranks) * FLOAT * count;
-  return calls * (meeting(ranks, rates) + 2 * (ranks - 1) * rates.latency + gather) + (2 * bytes) / rates.network + count / rates.additions;
+  const parts = calls * (meeting(ranks, rates) + 2 * (ranks - 1) * rates.latency) + bytes / rates.network + count / rates.additions;
+  return sharded ? parts : parts + calls * (meeting(ranks, rates) + Math.ceil(Math.log2(ranks)) * rates.latency) + bytes / rates.network;
 }
 
 /** @param vocabularySize of the tokenizer */
@@ -82,9 +82,9 @@ export function stepTime(config: LanguageConfig, vocabularySize: number, { ranks
   // On the host: one addition per micro-batch. Within a group each rank gets its part of every micro-batch's gradients, then the groups add up.
   const onHost = (perRank * (parts.dense + ownExperts)) / rates.additions;
   const ofDense = experts === 1
-    ? sumOver(parts.dense, ranks, rates)
-    : perRank * allToAll(FLOAT * parts.dense, experts, rates) + sumOver(parts.dense / experts, ranks / experts, rates) + allToAll(FLOAT * parts.dense, experts, rates);
-  const gradients = onHost + ofDense + sumOver(ownExperts, ranks / experts, rates);
+    ? sumOver(parts.dense, { ranks, sharded }, rates)
+    : perRank * allToAll(FLOAT * parts.dense, experts, rates) + sumOver(parts.dense / experts, { ranks: ranks / experts, sharded }, rates) + (sharded ? 0 : allToAll(FLOAT * parts.dense, experts, rates));
+  const gradients = onHost + ofDense + sumOver(ownExperts, { ranks: ranks / experts, sharded }, rates);
   const held = parts.dense + ownExperts;
   const [changed, gathered] = sharded ? [parts.dense / ranks + (ownExperts * experts) / ranks, allToAll(FLOAT * held, ranks, rates)] : [held, 0];
   const update = (changed * ADAMW) / rates.memory + gathered;

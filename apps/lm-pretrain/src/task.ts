@@ -7,7 +7,7 @@ import {
 } from '@xmoe/models';
 import { createBatchSampler, type TokenBatch } from '@xmoe/text';
 import { formatCompact, loadParameters } from '@xmoe/train';
-import { alignedFacts, memoryHere, memoryText, RUN_FILES, type Finished, type Task } from '@xmoe/program';
+import { alignedFacts, memoryFacts, RUN_FILES, type Finished, type Task } from '@xmoe/program';
 import { closingText } from './closing-text.js';
 import { checkResumable, configs, PROGRAM, type Config } from './config.js';
 import { openPrepared, prepareData, usableSplits } from './data.js';
@@ -20,7 +20,7 @@ import { readRecord } from './session.js';
 
 export const languageTask: Task<Config, LanguageData, LanguageTraining, TokenBatch> = {
   configuration: { program: PROGRAM, resolver: configs, readRecord, checkResumable, readInitial },
-  describe: { headline, title: reportTitle, dryRun, needs: (config) => languageMemoryNeeds(config, languageVocabulary(config)) },
+  describe: { headline, title: reportTitle, dryRun, needs: (config, ranks) => languageMemoryNeeds(config, languageVocabulary(config), ranks) },
   async prepare(config, { root, found, stream }) {
     const notify = (message: string): void => void stream.write(`${message}\n`);
     const data = found === undefined ? await prepareData(config, root, notify) : await openPrepared(found);
@@ -73,17 +73,16 @@ function dryRun(preset: string, config: Config): { text: string; document: objec
   const { train, model: shape } = config;
   const vocabularySize = languageVocabulary(config);
   const size = languageModelSize(config, vocabularySize);
-  const { needs, knobs } = languageMemoryNeeds(config, vocabularySize);
   const tokensPerStep = train.batchSize * train.accumulation * shape.contextLength;
   const tokens = tokensPerStep * train.steps;
   const text = `${preset}: ${headline(config)}\n${alignedFacts([
     ['parameters', `${formatCompact(size.parameters)} (${size.parameters})`],
     ['active per token', `${formatCompact(size.activeParameters)} at the budget, with the output projection`],
     ['FLOPs per token', `${formatCompact(size.flopsPerToken)} forward and backward`],
-    ['memory', `at least ${memoryText(needs)}${(train.expertParallel ?? 1) > 1 ? ' on each rank' : ''}; ${memoryHere(needs, knobs)}`],
+    ...memoryFacts(train, (ranks) => languageMemoryNeeds(config, vocabularySize, ranks)),
     ['steps', `${train.steps} of ${train.batchSize * train.accumulation} sequences of ${shape.contextLength} tokens, ${train.warmupSteps} of warm-up`],
     ['tokens', `${formatCompact(tokens)} (${formatCompact(tokensPerStep)} per step)`],
     ['FLOPs', formatCompact(size.flopsPerToken * tokens)],
   ])}\n`;
-  return { text, document: { ...size, memoryBytes: bytesOf(needs), steps: train.steps, tokensPerStep, tokens, flops: size.flopsPerToken * tokens } };
+  return { text, document: { ...size, memoryBytes: bytesOf(languageMemoryNeeds(config, vocabularySize).needs), steps: train.steps, tokensPerStep, tokens, flops: size.flopsPerToken * tokens } };
 }

@@ -9,7 +9,7 @@ import {
 import { createParallelSampler, type ParallelBatch } from '@xmoe/text';
 import { openParallelDataset } from '@xmoe/text/node';
 import { formatCompact, loadParameters } from '@xmoe/train';
-import { alignedFacts, memoryHere, memoryText, RUN_FILES, type Task } from '@xmoe/program';
+import { alignedFacts, memoryFacts, RUN_FILES, type Task } from '@xmoe/program';
 import { checkHeldOut, checkSplits } from './check-splits.js';
 import { closingText } from './closing-text.js';
 import { checkResumable, configs, PROGRAM, type Config } from './config.js';
@@ -27,9 +27,9 @@ export const translationTask: Task<Config, TranslationData, TranslationTraining,
     headline,
     title: (preset, { data }) => reportTitle(preset, `${data.sourceLanguage}-${data.targetLanguage}`),
     dryRun,
-    needs(config) {
+    needs(config, ranks) {
       checkHeldOut(config);
-      return translationMemoryNeeds(config, translationVocabulary(config) ?? 0);
+      return translationMemoryNeeds(config, translationVocabulary(config) ?? 0, ranks);
     },
   },
   async prepare(config, { root, found, stream }) {
@@ -90,7 +90,6 @@ function dryRun(preset: string, config: Config): { text: string; document: objec
   const vocabularySize = translationVocabulary(config);
   if (vocabularySize === null) throw new XMoEError('config', '--dry-run cannot know the vocabulary of a tokenizer file', { hint: 'use --set data.tokenizer.type=bpe with the vocabularySize of the file' });
   const size = translationModelSize(config, vocabularySize);
-  const { needs, knobs } = translationMemoryNeeds(config, vocabularySize);
   const flops = size.flopsPerPairToken(PAIR_LENGTH);
   const tokens = Math.max(train.updateTokens, train.batchTokens);
   const text = `${preset}: ${headline(config)}\n${alignedFacts([
@@ -98,11 +97,11 @@ function dryRun(preset: string, config: Config): { text: string; document: objec
     ['active per source token', `${formatCompact(size.activePerSource)} (${size.activePerSource}) at the budget`],
     ['active per target token', `${formatCompact(size.activePerTarget)} (${size.activePerTarget}), with the output projection`],
     ['FLOPs per pair of tokens', `${formatCompact(flops)} (${flops}) forward and backward, in sentences of ${PAIR_LENGTH} tokens`],
-    ['memory', `at least ${memoryText(needs)}${(train.expertParallel ?? 1) > 1 ? ' on each rank' : ''}; ${memoryHere(needs, knobs)}`],
+    ...memoryFacts(train, (ranks) => translationMemoryNeeds(config, vocabularySize, ranks)),
     ['steps', `${train.steps} of about ${formatCompact(tokens)} target tokens, in micro-batches of at most ${train.batchTokens}, ${train.warmupSteps} of warm-up`],
     ['tokens', formatCompact(tokens * train.steps)],
     ['FLOPs', formatCompact(flops * tokens * train.steps)],
   ])}\n`;
   const { parameters, activePerSource, activePerTarget } = size;
-  return { text, document: { parameters, activePerSource, activePerTarget, flopsPerPairToken: flops, memoryBytes: bytesOf(needs), steps: train.steps, tokensPerStep: tokens, tokens: tokens * train.steps, flops: flops * tokens * train.steps } };
+  return { text, document: { parameters, activePerSource, activePerTarget, flopsPerPairToken: flops, memoryBytes: bytesOf(translationMemoryNeeds(config, vocabularySize).needs), steps: train.steps, tokensPerStep: tokens, tokens: tokens * train.steps, flops: flops * tokens * train.steps } };
 }

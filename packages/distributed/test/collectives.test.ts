@@ -18,6 +18,7 @@ interface RankResult {
   groups: number[];
   refusals: string[];
   ordered: string;
+  parts: [boolean, boolean];
   first: { from: number };
   ticks: number;
 }
@@ -51,6 +52,7 @@ for (const family of MPIS) describe.skipIf(missing.includes(family))(family, () 
       expect(result.groups).toEqual([group.indexOf(rank), ...group, size]);
       expect(result.first).toEqual({ from: 0 });
       expect(result.ordered).toBe(await alone());
+      expect(result.parts).toEqual([true, true]);
     }
     expect(results[0]!.ticks).toBeGreaterThan(0);
     expect(results[0]!.refusals).toEqual([

@@ -54,7 +54,16 @@ export interface RanksOptions {
 /** Where the bundles of `test/ranks` lie: beside the package's koffi. Sources would be compiled by every rank. */
 const bundles = fileURLToPath(new URL('../node_modules/.cache/ranks/', import.meta.url));
 
-async function bundleOf(program: string): Promise<string> {
+const made = new Map<string, Promise<string>>();
+
+/** Once per program: tests run at the same time, and a rank that found a bundle just being written would find an empty program. */
+function bundleOf(program: string): Promise<string> {
+  const known = made.get(program) ?? makeBundle(program);
+  made.set(program, known);
+  return known;
+}
+
+async function makeBundle(program: string): Promise<string> {
   const file = join(bundles, `${program}-${process.pid}.mjs`);
   const source = fileURLToPath(new URL(`ranks/${program}.ts`, import.meta.url));
   await build({ entryPoints: [source], outfile: file, bundle: true, format: 'esm', platform: 'node', conditions: ['@xmoe/source'], logLevel: 'warning' });

@@ -9,7 +9,7 @@ export {
 } from './language/language-model.js';
 export { createLanguageModelTrainer } from './language/language-trainer.js';
 export { createTextGenerator, type GenerationEnd, type GenerationRequest, type TextGenerator, type TextGeneratorOptions } from './language/text-generator.js';
-export { bytesOf, type MemoryKnob, type MemoryNeeds } from './memory-needs.js';
+export { bytesOf, bytesOfModel, type MemoryKnob, type MemoryNeeds } from './memory-needs.js';
 export {
   openLanguageRun, openRun, openTranslationRun, type LanguageRun, type RunContents, type RunFiles, type TranslationRun,
 } from './run/open-run.js';

@@ -1,8 +1,10 @@
 // What training takes of memory, from sizes alone. What a machine has is not known here.
 
 export interface MemoryNeeds {
-  /** Values of the model. Training holds four float32 of each: the weight, its gradient and two moments. */
+  /** Values of the model, of one rank. Training holds four float32 of each: the weight, its gradient and two moments. */
   parameters: number;
+  /** How many of them have their moments here. Absent: all. */
+  moments?: number;
   /** Values that one micro-batch keeps for its backward pass, at least. */
   activations: number;
 }
@@ -14,6 +16,11 @@ export interface MemoryKnob {
   needsWith(value: number): MemoryNeeds;
 }
 
-export function bytesOf({ parameters, activations }: MemoryNeeds): number {
-  return 16 * parameters + 4 * activations;
+export function bytesOf({ activations, ...needs }: MemoryNeeds): number {
+  return bytesOfModel(needs) + 4 * activations;
+}
+
+/** Of weights, gradients and moments. */
+export function bytesOfModel({ parameters, moments = parameters }: Omit<MemoryNeeds, 'activations'>): number {
+  return 8 * parameters + 8 * moments;
 }

@@ -1,7 +1,7 @@
 // The sizes of the paper's models (Table 1 and section 4.1), and what is said of a model without running it.
 import { countParameters } from '@xmoe/core';
 import { describe, expect, it } from 'vitest';
-import { createLanguageModelFromConfig, languageModelSize, type LanguageConfig } from '@xmoe/models';
+import { bytesOf, createLanguageModelFromConfig, languageMemoryNeeds, languageModelSize, type LanguageConfig } from '@xmoe/models';
 import { languageConfigs as configs } from './configs.js';
 import { languageLayerHasExperts } from '../src/language/language-model.js';
 
@@ -53,6 +53,17 @@ describe('modelSize', () => {
       const config = await configs.resolve({ preset: 'tiny', ...flags });
       expect(languageModelSize(config, 300).parameters).toBe(countParameters(createLanguageModelFromConfig(config, 300).parameters));
     }
+  });
+
+  it('says what each rank holds: of spread experts its part, and the moments of its share of all', async () => {
+    const { config, size } = await sizeOf('556m-xmoe-64x512');
+    const needs = (train: Partial<LanguageConfig['train']>, ranks?: number) => languageMemoryNeeds({ ...config, train: { ...config.train, ...train } }, VOCABULARY, ranks).needs;
+    expect(bytesOf(needs({}, 8)) - 4 * needs({}).activations).toBe(size.trainingBytes);
+    expect(needs({ shardOptimizer: true }, 8)).toEqual({ ...needs({}), moments: Math.ceil(size.parameters / 8) });
+    const { width } = config.model;
+    const quarter = size.parameters - 6 * 48 * (2 * width * 512 + 512 + width);
+    expect(needs({ expertParallel: 4 })).toMatchObject({ parameters: quarter, moments: quarter });
+    expect(needs({ expertParallel: 4, shardOptimizer: true }, 8)).toMatchObject({ parameters: quarter, moments: Math.ceil(size.parameters / 8) });
   });
 
   it('puts experts in layers 2, 4, … unless told otherwise', async () => {

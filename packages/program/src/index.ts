@@ -8,7 +8,7 @@ export { cpuEngine } from './doctor.js';
 export { EXIT_CODES } from './exit-codes.js';
 export type { InitialChoice, InitialRecord, InitialWeights } from './initial-weights.js';
 export { inspectCommand, type Inspected, type InspectOptions } from './inspect-command.js';
-export { memoryHere, memoryText } from './memory-needs.js';
+export { memoryFacts } from './memory-needs.js';
 export { NamedOption } from './named-option.js';
 export { forRanks, onRanks, requireSameRun } from './on-ranks.js';
 export { openTrained, type Trained, type TrainedOptions, type TrainedParts } from './open-trained.js';

@@ -2,7 +2,7 @@
 // work is refused. What a device of its own holds is not known here.
 import { totalmem } from 'node:os';
 import { XMoEError, type Backend } from '@xmoe/core';
-import { bytesOf, type MemoryKnob, type MemoryNeeds } from '@xmoe/models';
+import { bytesOf, bytesOfModel, type MemoryKnob, type MemoryNeeds } from '@xmoe/models';
 import { formatCompact } from '@xmoe/train';
 
 /** Bytes of memory that this process may use at most: what the machine has, or what its container allows. */
@@ -35,8 +35,18 @@ export function memoryHere(needs: MemoryNeeds, knobs: readonly MemoryKnob[], ava
 
 /** `41.2GB (weights, gradients and moments 41.0GB, activations 200MB)` */
 export function memoryText(needs: MemoryNeeds): string {
-  const { parameters, activations } = needs;
-  return `${formatCompact(bytesOf(needs))}B (weights, gradients and moments ${formatCompact(16 * parameters)}B, activations from ${formatCompact(4 * activations)}B)`;
+  return `${formatCompact(bytesOf(needs))}B (weights, gradients and moments ${formatCompact(bytesOfModel(needs))}B, activations from ${formatCompact(4 * needs.activations)}B)`;
+}
+
+/** Rows of a dry run: the needs of one process, or of each rank of a group that holds the experts together; where moments are spread over ranks, those of more ranks too. */
+export function memoryFacts(train: { readonly expertParallel?: number; readonly shardOptimizer?: boolean }, needsOf: (ranks: number) => { needs: MemoryNeeds; knobs: readonly MemoryKnob[] }): (readonly [string, string])[] {
+  const { expertParallel: group = 1, shardOptimizer = false } = train;
+  const { needs, knobs } = needsOf(group);
+  const more = shardOptimizer ? [2, 4, 8, 64].map((groups) => `${formatCompact(bytesOf(needsOf(groups * group).needs))}B of ${groups * group}`) : [];
+  return [
+    ['memory', `at least ${memoryText(needs)}${group > 1 ? ' on each rank' : ''}; ${memoryHere(needs, knobs)}`],
+    ...(more.length > 0 ? [['on each rank', more.join(', ')] as const] : []),
+  ];
 }
 
 /** Each knob alone, halved until it fits. */

@@ -57,7 +57,7 @@ export async function openTraining<Config extends TaskConfig, Data extends TaskD
   const isFirst = comm.rank === 0;
   const open: (() => void)[] = []; // what is given back, the last first
   try {
-    const { needs, knobs } = task.describe.needs(config);
+    const { needs, knobs } = task.describe.needs(config, comm.size);
     if (resumed === undefined && isFirst) refuseExistingRun(out);
     const options = { precision: config.train.precision, debug: plan.debug, profile: plan.profile };
     const device = await openDeviceWithRoom(place.openBackend, plan.backend, options, needs);

@@ -81,8 +81,8 @@ export interface Task<Config extends TaskConfig, Data extends TaskData, Model ex
     title(preset: string, config: Config): string;
     /** What --dry-run prints, and the same for --json. */
     dryRun(preset: string, config: Config): { text: string; document: object };
-    /** Memory, and the settings that lower it. @throws XMoEError `config` for what could not be trained to an end */
-    needs(config: Config): { needs: MemoryNeeds; knobs: readonly MemoryKnob[] };
+    /** Memory of each of so many ranks, by default one, and the settings that lower it. @throws XMoEError `config` for what could not be trained to an end */
+    needs(config: Config, ranks?: number): { needs: MemoryNeeds; knobs: readonly MemoryKnob[] };
   };
   /** Opens the data of a run: those in `found`, which a run was trained on, or those of the configuration, made under `root` if need be. */
   prepare(config: Config, place: { root: string; found: string | undefined; stream: ProgressStream }): Promise<Data>;

@@ -1,7 +1,7 @@
 // What fits into a machine, and what is said of what does not.
 import { expect, it } from 'vitest';
 import { bytesOf, type MemoryKnob, type MemoryNeeds } from '@xmoe/models';
-import { memoryHere, refuseTooLarge } from '../src/memory-needs.js';
+import { memoryFacts, memoryHere, refuseTooLarge } from '../src/memory-needs.js';
 
 const needsOf = (width: number, layers: number): MemoryNeeds => ({ parameters: layers * width * width, activations: layers * width });
 const knobs = (width: number, layers: number): MemoryKnob[] => [
@@ -11,6 +11,18 @@ const knobs = (width: number, layers: number): MemoryKnob[] => [
 
 it('counts four float32 per parameter and one per activation', () => {
   expect(bytesOf({ parameters: 10, activations: 5 })).toBe(180);
+});
+
+it('counts two float32 per parameter and two per moment that is here', () => {
+  expect(bytesOf({ parameters: 10, moments: 2, activations: 5 })).toBe(116);
+});
+
+it('tells a dry run what each rank needs, of more ranks where moments are spread over them', () => {
+  const needs = (ranks: number) => ({ needs: { parameters: 1000, moments: 1000 / ranks, activations: 0 }, knobs: [] });
+  expect(memoryFacts({}, needs)).toEqual([['memory', expect.stringMatching(/^at least 16\.0kB \(.*\); this machine has/)]]);
+  expect(memoryFacts({ expertParallel: 2, shardOptimizer: true }, needs)).toEqual([
+    ['memory', expect.stringMatching(/^at least 12\.0kB \(.*\) on each rank; this machine has/)], ['on each rank', '10.0kB of 4, 9.00kB of 8, 8.50kB of 16, 8.06kB of 128'],
+  ]);
 });
 
 it('refuses what cannot fit with what would, each size alone', () => {

@@ -1,7 +1,7 @@
 // A rank that tries every collective and prints what came out, as one line of JSON. Started by a launcher; no test file of its own.
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { byFirst, fromFirst, gatherValues, reduceInOrder, requireSame, shareOf, sumByHalves } from '../../src/index.js';
+import { byFirst, fromFirst, gatherValues, reduceInOrder, reducePart, reducePartInOrder, requireSame, shareOf, sumByHalves } from '../../src/index.js';
 import { openComm } from '../../src/node.js';
 import { termOf } from './terms.js';
 
@@ -69,6 +69,20 @@ async function ordered(): Promise<string> {
   return createHash('sha256').update(sum).digest('hex');
 }
 
+/** Parts of sums, of ragged lengths and in pieces: whether this rank's are the bits of the whole sum, and the numbers that MPI adds. */
+async function parts(): Promise<[boolean, boolean]> {
+  const [terms, length] = [6, 1003];
+  const lengths = Array.from({ length: size }, (_, of) => (of === 0 ? 3 : of === 1 ? 1000 : 0));
+  const begin = rank === 1 ? 3 : 0;
+  const own = async (): Promise<Float32Array> => (await sumByHalves(shareOf(terms, size, rank), async (term) => termOf(term, length)))!;
+  const whole = await own();
+  await reduceInOrder(comm, whole, terms);
+  const inOrder = await reducePartInOrder(comm, await own(), lengths, terms, 300);
+  const fast = await reducePart(comm, Float32Array.from({ length }, (_, index) => index), lengths, 300);
+  const isSame = (part: Float32Array, value: (index: number) => number): boolean => part.length === lengths[rank] && part.every((of, index) => of === value(index));
+  return [isSame(inOrder, (index) => whole[begin + index]!), isSame(fast, (index) => size * (begin + index))];
+}
+
 /** While one rank is late, the others' timers run, and garbage is collected under what is in flight. */
 async function late(): Promise<number> {
   let ticks = 0;
@@ -83,7 +97,7 @@ async function late(): Promise<number> {
 }
 
 const result = {
-  description, localSize: launched?.localSize, ...(await collectives()), exchange: await exchange(), groups: await groups(), refusals: await refusals(), ordered: await ordered(),
+  description, localSize: launched?.localSize, ...(await collectives()), exchange: await exchange(), groups: await groups(), refusals: await refusals(), ordered: await ordered(), parts: await parts(),
   first: await fromFirst(comm, { from: rank }), ticks: await late(),
 };
 const all = await gatherValues(comm, result);

@@ -4,6 +4,7 @@ import { createMoeFeedForward, type ExpertRanks, type RoutingTrace } from '@xmoe
 import { createDenseFeedForward, createLanguageModel, type LanguageModel } from '@xmoe/nn';
 import type { MemoryKnob, MemoryNeeds } from '../memory-needs.js';
 import { activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings, parametersElsewhere } from '../sections/experts.js';
+import { valuesOfRank } from '../sections/training.js';
 import { createCountedFeedForward } from './counted-feed-forward.js';
 import type { LanguageConfig } from './language-config.js';
 
@@ -98,10 +99,10 @@ function heldElsewhere(config: LanguageConfig): number {
   return moe ? withExperts * parametersElsewhere(moe, width, train.expertParallel) : 0;
 }
 
-/** What training takes of memory at least, of one rank, and what it depends on. */
-export function languageMemoryNeeds(config: LanguageConfig, vocabularySize: number): { needs: MemoryNeeds; knobs: MemoryKnob[] } {
+/** What training takes of memory at least, of each of so many ranks, and what it depends on. */
+export function languageMemoryNeeds(config: LanguageConfig, vocabularySize: number, ranks = 1): { needs: MemoryNeeds; knobs: MemoryKnob[] } {
   const needsOf = (other: LanguageConfig): MemoryNeeds => ({
-    parameters: languageModelSize(other, vocabularySize).parameters - heldElsewhere(other),
+    ...valuesOfRank(other.train, { values: languageModelSize(other, vocabularySize).parameters, elsewhere: heldElsewhere(other), ranks }),
     activations: other.train.batchSize * other.model.contextLength * other.model.layers * keptPerRow(other.model.width, other.model.checkpointing),
   });
   const { model, moe, train } = config;

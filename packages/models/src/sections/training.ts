@@ -65,6 +65,12 @@ export function spreadProblems({ expertParallel = 1 }: Pick<TrainingKeys, 'exper
   return expertParallel <= experts ? [] : [{ problem: `train.expertParallel ${expertParallel} exceeds moe.experts ${experts}: some ranks would hold none`, hint: `${experts} or less` }];
 }
 
+/** Of a model of so many values, what each of `ranks` ranks holds and whose moments it keeps; `elsewhere`: values that it does not hold. */
+export function valuesOfRank({ expertParallel = 1, shardOptimizer = false }: Pick<TrainingKeys, 'expertParallel' | 'shardOptimizer'>, { values, elsewhere, ranks }: { values: number; elsewhere: number; ranks: number }): { parameters: number; moments: number } {
+  const parameters = values - elsewhere;
+  return { parameters, moments: shardOptimizer ? Math.ceil(values / Math.max(ranks, expertParallel)) : parameters };
+}
+
 /** The warm-up of a preset whose steps are changed: the same share of them. */
 export function scaledWarmup(preset: Pick<TrainingKeys, 'steps' | 'warmupSteps'>, steps: number): number {
   return Math.min(steps - 1, Math.round((preset.warmupSteps / preset.steps) * steps));

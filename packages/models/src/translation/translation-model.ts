@@ -4,6 +4,7 @@ import { createMoeFeedForward, type ExpertRanks, type RoutingTrace } from '@xmoe
 import { createDenseFeedForward, createEncoderDecoder, type EncoderDecoder } from '@xmoe/nn';
 import type { MemoryKnob, MemoryNeeds } from '../memory-needs.js';
 import { activeExpertWeights, denseParameters, droplessExperts, expertParameters, expertSettings, hasThreshold, parametersElsewhere } from '../sections/experts.js';
+import { valuesOfRank } from '../sections/training.js';
 import type { TranslationConfig } from './translation-config.js';
 
 export type XMoETranslator = EncoderDecoder<RoutingTrace>;
@@ -109,10 +110,10 @@ function heldElsewhere(config: TranslationConfig): number {
   return moe ? (layersOf('encoder', encoderLayers) + layersOf('decoder', decoderLayers)) * parametersElsewhere(moe, width, train.expertParallel) : 0;
 }
 
-/** What training takes of memory at least, of one rank, and what it depends on. Of activations the input of each layer alone is counted. */
-export function translationMemoryNeeds(config: TranslationConfig, vocabularySize: number): { needs: MemoryNeeds; knobs: MemoryKnob[] } {
+/** What training takes of memory at least, of each of so many ranks, and what it depends on. Of activations the input of each layer alone is counted. */
+export function translationMemoryNeeds(config: TranslationConfig, vocabularySize: number, ranks = 1): { needs: MemoryNeeds; knobs: MemoryKnob[] } {
   const needsOf = (other: TranslationConfig): MemoryNeeds => ({
-    parameters: countWeights(other, vocabularySize) - heldElsewhere(other),
+    ...valuesOfRank(other.train, { values: countWeights(other, vocabularySize), elsewhere: heldElsewhere(other), ranks }),
     activations: other.train.batchTokens * other.model.width * Math.max(other.model.encoderLayers, other.model.decoderLayers),
   });
   const { model, moe, train } = config;

@@ -30,6 +30,8 @@ describe('deterministic', () => {
     const options = { reduction: 'deterministic', experts: 3 } as const;
     const alone = await trainTiny(undefined, options);
     for (const size of [2, 4]) for (const rank of await onRanks(size, { ...options, shardOptimizer: true })) expect(rank).toEqual(alone);
+    const one = { ...options, microBatches: 1 }; // all but one rank have none, and change their shards
+    for (const rank of await onRanks(4, { ...one, shardOptimizer: true })) expect(rank).toEqual(await trainTiny(undefined, one));
   });
 
   it('a sharded optimiser keeps a part of the moments, takes them from the whole and gives the whole', async () => {
@@ -90,6 +92,16 @@ describe('fast', () => {
       expect(routing?.length).toEqual(alone.reports[step]!.routing?.length);
     }
   });
+});
+
+it('fast: with a sharded optimiser ranks agree with each other, and with whole ones but for rounding', async () => {
+  const [whole] = await onRanks(3, { reduction: 'fast' });
+  const ranks = await onRanks(3, { reduction: 'fast', shardOptimizer: true });
+  for (const rank of ranks) expect(rank).toEqual(ranks[0]);
+  for (const [step, { loss, gradientNorm }] of ranks[0]!.reports.entries()) {
+    expect(loss).toBeCloseTo(whole!.reports[step]!.loss, 5);
+    expect(gradientNorm).toBeCloseTo(whole!.reports[step]!.gradientNorm, 4);
+  }
 });
 
 describe('live buffers', () => {
