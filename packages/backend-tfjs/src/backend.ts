@@ -8,8 +8,9 @@ import { createWasmContext } from './kernels/wasm-context.js';
 import { createCopyMemory, createResidentMemory, type Memory } from './memory.js';
 import type { TfjsBuild } from './support.js';
 import { describeTensorflow } from './tensorflow/describe.js';
-import { tensorflowKernels } from './tensorflow/kernels.js';
+import { tensorflowKernels, type TensorflowKernels } from './tensorflow/kernels.js';
 import { PRODUCTS, type Products } from './tensorflow/ops.js';
+import type { ShowModel } from './tensorflow/recorder.js';
 import { assertTfjs, type TfStorage, type Tfjs } from './tfjs-module.js';
 import { openWasmHeap } from './wasm-heap.js';
 
@@ -33,6 +34,11 @@ export interface TfjsBackendOptions {
    * 3e-8 is lost. Default `float32`.
    */
   products?: Products;
+  /**
+   * On TensorFlow's own library on a CPU: shows a recorded step to TensorFlow, which takes a graph from a folder only. Without it steps are not recorded.
+   * Default: none here, a temporary folder in `createTfjsBackendFor`.
+   */
+  showModel?: ShowModel;
 }
 
 /** The Backend with its TensorFlow.js side, for interop. */
@@ -54,8 +60,9 @@ export function createTfjsBackend(tf: Tfjs, options: TfjsBackendOptions = {}): T
   const storage = findStorage(tf, backendName);
   const build = options.build ?? (backendName === 'tensorflow' ? 'node' : backendName);
   const store = createBoxStore(tf, storage);
-  const { kernels, memory, detail, library, release } = chooseKernels(tf, backendName, store, options);
+  const { kernels, memory, recording, detail, library, release } = chooseKernels(tf, backendName, store, options);
   const readNow = (operand: Operand): TensorData => {
+    recording?.refuse('a tensor is read by the host');
     const box = boxOf(operand);
     if (box.words) return box.words.slice();
     return store.storage.readSync(store.tensorOf(box).dataId).slice();
@@ -71,13 +78,18 @@ export function createTfjsBackend(tf: Tfjs, options: TfjsBackendOptions = {}): T
     kernels,
     allocate: store.allocate,
     free: store.free,
-    write: (operand, data) => writeBox(store, memory, operand, data),
+    write(operand, data) {
+      recording?.refuse('a tensor is written by the host');
+      writeBox(store, memory, operand, data);
+    },
     async read(operand) {
+      recording?.refuse('a tensor is read by the host');
       const box = boxOf(operand);
       if (box.words) return box.words.slice();
       return (await store.storage.read(store.tensorOf(box).dataId)).slice();
     },
     readSync: readNow,
+    ...(recording ? { record: recording.record } : {}),
     memory: () => ({ bytes: store.bytes() }),
     dispose() {
       if (store.disposeAll()) release();
@@ -129,13 +141,14 @@ interface Choice {
   readonly kernels: BackendKernels;
   /** Where contents can be written in place. */
   readonly memory?: Memory;
+  readonly recording?: TensorflowKernels['recording'];
   readonly detail: string;
   /** On what the last bits of results depend. */
   readonly library?: string;
   release(): void;
 }
 
-function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, { mode, waits, products = 'float32' }: TfjsBackendOptions): Choice {
+function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, { mode, waits, products = 'float32', showModel }: TfjsBackendOptions): Choice {
   const nothing = (): void => {};
   requireProducts(backendName, products);
   if (mode !== 'device' && backendName === 'wasm') {
@@ -163,9 +176,9 @@ function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, { mode, w
   const host = hostKernels(memory);
   if (backendName === 'tensorflow') {
     const { text, gpu } = describeTensorflow(tf);
-    const { kernels, dispose } = tensorflowKernels(tf, store, hostDispatch(memory), host, { waits: waits ?? gpu, products });
+    const { kernels, recording, dispose } = tensorflowKernels(tf, store, hostDispatch(memory), host, { waits: waits ?? gpu, products, showModel });
     const detail = products === 'float32' ? text : `${text}, products in ${products}`;
-    return { kernels, detail, library: detail, release: dispose };
+    return { kernels, recording, detail, library: detail, release: dispose };
   }
   return { kernels: nativeKernels(tf, backendName, store, host), detail: 'TensorFlow.js kernels', release: nothing };
 }

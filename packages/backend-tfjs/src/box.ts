@@ -30,10 +30,16 @@ export class Box implements BackendBuffer {
   rounded: { readonly id: number; release(): void } | null = null;
   /** What the host knows of a few numbers without reading them, NaN where it does not; null: nothing. On TensorFlow's own library. */
   known: Float32Array | null = null;
+  /** It holds 0, n, 2n, …, and would for any data; 0: something else. On TensorFlow's own library. */
+  spacing = 0;
   /** The tensor has been shared with the user: it is never written in place again. */
   exposed = false;
   /** Its buffer was freed: nobody may look inside. */
   freed = false;
+  /** Recordings that use it. */
+  retained = 0;
+  /** Its buffer was freed, but recordings still put something in it. */
+  released = false;
 
   constructor(dtype: DType, length: number) {
     this.dtype = dtype;
@@ -47,6 +53,7 @@ export class Box implements BackendBuffer {
     this.rounded?.release();
     this.rounded = null;
     this.known = null;
+    this.spacing = 0;
   }
 
   /** Lets go of what goes with the contents beside the tensor. */
@@ -56,6 +63,7 @@ export class Box implements BackendBuffer {
     this.rounded?.release();
     this.rounded = null;
     this.known = null;
+    this.spacing = 0;
   }
 }
 
@@ -84,6 +92,11 @@ export interface BoxStore {
   hold(tensor: TfTensor, dtype: DType): Box;
   /** Error `disposed` for a box that is freed already. */
   free(buffer: BackendBuffer): void;
+  /** For a recording: a box that is freed loses its contents as ever, but may be filled again until as many times `letGo`. */
+  retain(box: Box): void;
+  letGo(box: Box): void;
+  /** Disposes of the contents. */
+  empty(box: Box): void;
   /** Puts `tensor` into the box and disposes the one before it. */
   replace(box: Box, tensor: TfTensor): void;
   /** The box's tensor, made on first use (contents undefined). */
@@ -122,6 +135,15 @@ function createLiveBoxes() {
   const live = new Set<Box>();
   let bytes = 0;
   let closed = false;
+  const empty = (box: Box): void => {
+    box.tensor?.dispose();
+    box.tensor = null;
+    box.release();
+  };
+  const end = (box: Box): void => {
+    box.words = null;
+    box.freed = true;
+  };
   const free = (buffer: BackendBuffer): void => {
     if (!(buffer instanceof Box) || !live.delete(buffer)) {
       throw new XMoEError('disposed', 'a buffer was freed twice or belongs to another backend', {
@@ -130,11 +152,9 @@ function createLiveBoxes() {
       });
     }
     bytes -= buffer.length * bytesPerElement(buffer.dtype);
-    buffer.tensor?.dispose();
-    buffer.tensor = null;
-    buffer.release();
-    buffer.words = null;
-    buffer.freed = true;
+    empty(buffer);
+    buffer.released = true;
+    if (buffer.retained === 0) end(buffer);
   };
   return {
     requireOpen(): void {
@@ -146,6 +166,13 @@ function createLiveBoxes() {
       return box;
     },
     free,
+    empty,
+    retain: (box: Box): void => void box.retained++,
+    letGo(box: Box): void {
+      if (--box.retained > 0 || !box.released) return;
+      empty(box);
+      end(box);
+    },
     bytes: () => bytes,
     disposeAll(): boolean {
       if (closed) return false;
@@ -158,7 +185,7 @@ function createLiveBoxes() {
 
 export function createBoxStore(tf: Tfjs, storage: TfStorage): BoxStore {
   const engine = tf.engine();
-  const { requireOpen, admit, free, bytes, disposeAll } = createLiveBoxes();
+  const { requireOpen, admit, ...lives } = createLiveBoxes();
   // The wasm build allocates without filling when it is given no values; the cpu build needs an array.
   const allocatesBare = 'wasm' in storage;
   const allocator = allocatorOf(storage);
@@ -193,7 +220,7 @@ export function createBoxStore(tf: Tfjs, storage: TfStorage): BoxStore {
       box.tensor = engine.keep(tensor);
       return admit(box);
     },
-    free,
+    ...lives,
     replace,
     tensorOf,
     ownTensor(box, keepContents) {
@@ -204,7 +231,5 @@ export function createBoxStore(tf: Tfjs, storage: TfStorage): BoxStore {
     },
     make,
     requireRoom: (size) => void (allocator && requireRoom(allocator, size)),
-    bytes,
-    disposeAll,
   };
 }

@@ -3,16 +3,19 @@
 import { describe, expect, it } from 'vitest';
 import { createCpuBackend, createWasmBackend } from '@xmoe/backend-cpu';
 import { add, createEngine, createReplay, multiply, type Backend } from '@xmoe/core';
+import { createTfjsBackendFor } from '@xmoe/backend-tfjs/node';
 import { createRecordingBackend } from '@xmoe/testing';
+import { nativeTensorflow } from '../../backend-tfjs/test/native.js';
 import type { Experts } from './tiny-training.js';
 import { batchAt, createTinyTrainer } from './tiny-training.js';
 
+const { available, reason } = await nativeTensorflow();
 const experts: Experts = { router: { type: 'controlled-threshold', target: 3 }, dispatch: 'budget' };
 
 /** Reports of updates with `accumulation` micro-batches each; routing is collected every third step. */
-async function reportsOf(backend: Backend, accumulation: number, steps: number, afterStep?: (step: number, buffers: number) => void) {
+async function reportsOf(backend: Backend, accumulation: number, steps: number, afterStep?: (step: number, buffers: number) => void, model: Experts = experts) {
   const engine = createEngine(backend);
-  const trainer = createTinyTrainer(engine, experts);
+  const trainer = createTinyTrainer(engine, model);
   const reports = [];
   for (let step = 0; step < steps; step++) {
     const batches = Array.from({ length: accumulation }, (_, index) => batchAt(step * accumulation + index));
@@ -50,6 +53,34 @@ describe('a trainer on a backend that records', () => {
     expect(await reportsOf({ ...own, record }, 2, 10, () => bytes.push(own.memory().bytes))).toEqual(budget);
     expect(recorded).toBe(8); // two micro-batches, twice, with and without routing
     expect(new Set(bytes.slice(4)).size).toBe(1);
+  });
+});
+
+// TensorFlow runs a step as one graph then, and may put operations together: what it does with these leaves every bit.
+describe.skipIf(!available)(`a trainer on ${reason}`, () => {
+  const cases: { accumulation: number; model: Experts }[] = [
+    { accumulation: 1, model: experts },
+    { accumulation: 3, model: experts },
+    { accumulation: 2, model: { router: { type: 'topk', k: 2 }, dispatch: 'padded' } },
+    { accumulation: 1, model: null },
+  ];
+  it.each(cases)('computes the same to the bit from graphs: $accumulation micro-batches, $model', async ({ accumulation, model }) => {
+    const plain = await reportsOf({ ...(await createTfjsBackendFor('node')), record: undefined }, accumulation, 10, undefined, model);
+    const own = await createTfjsBackendFor('node');
+    const kinds: string[] = [];
+    const record: Backend['record'] = (fn) => {
+      const recording = own.record!(fn);
+      kinds.push('refused' in recording ? recording.refused : 'recorded');
+      return recording;
+    };
+    expect(await reportsOf({ ...own, record }, accumulation, 10, undefined, model)).toEqual(plain);
+    expect(kinds).toEqual(Array.from({ length: 4 * accumulation }, () => 'recorded')); // twice, with and without routing
+  });
+
+  it('runs steps in full where the host reads in them', async () => {
+    const model: Experts = { router: { type: 'topk', k: 2 }, dispatch: 'grouped' };
+    const plain = await reportsOf({ ...(await createTfjsBackendFor('node')), record: undefined }, 1, 5, undefined, model);
+    expect(await reportsOf(await createTfjsBackendFor('node'), 1, 5, undefined, model)).toEqual(plain);
   });
 });
 

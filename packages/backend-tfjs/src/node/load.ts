@@ -13,6 +13,7 @@ import { buildCommand, explainLinking, usableNativeBuild } from './native-librar
 import { silenceTensorflow, withoutRepeats } from './quiet.js';
 import { resolvePackage } from './resolve.js';
 import { shimNodeUtil } from './shim.js';
+import { showModel } from './show-model.js';
 
 export interface LoadTfjsOptions {
   /** `auto` takes the first that works of cuda, node, wasm, cpu. */
@@ -83,7 +84,7 @@ export async function loadTfjs({ build = 'auto', roots = [process.cwd()] }: Load
 export async function createTfjsBackendFor(build: 'auto' | TfjsBuild, { products, ...options }: OpenTfjsOptions = {}): Promise<TfjsBackend> {
   const loaded = await loadTfjs({ ...options, build });
   const asked = products ?? (BUILDS[loaded.build].native ? productsOf(process.env) : undefined);
-  const backend = createTfjsBackend(loaded.tf, { backendName: loaded.backendName, build: loaded.build, ...(asked ? { products: asked } : {}) });
+  const backend = createTfjsBackend(loaded.tf, { backendName: loaded.backendName, build: loaded.build, showModel, ...(asked ? { products: asked } : {}) });
   return build === 'auto' ? { ...backend, description: `${backend.description}; ${loaded.description}` } : backend;
 }
 

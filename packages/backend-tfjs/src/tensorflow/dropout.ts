@@ -7,12 +7,15 @@ import type { Id, Ops } from './ops.js';
 
 /** 1 / (1 − rate) where uniform(key, stream)[flat index] ≥ rate, else 0, in `shape`. Keys live on the host. */
 export function keptMask(ops: Ops, key: Operand, shape: readonly number[], rate: number, stream: number): Id {
-  const words = boxOf(key).words!;
-  const mask = new Float32Array(sizeOf(shape));
-  fillUniform([words[0]!, words[1]!], stream, mask);
-  const [limit, kept] = [Math.fround(rate), 1 / (1 - rate)];
-  for (let i = 0; i < mask.length; i++) mask[i] = mask[i]! >= limit ? kept : 0;
-  return ops.upload(mask, shape);
+  const make = (from: Operand): Float32Array => {
+    const words = boxOf(from).words!;
+    const mask = new Float32Array(sizeOf(shape));
+    fillUniform([words[0]!, words[1]!], stream, mask);
+    const [limit, kept] = [Math.fround(rate), 1 / (1 - rate)];
+    for (let i = 0; i < mask.length; i++) mask[i] = mask[i]! >= limit ? kept : 0;
+    return mask;
+  };
+  return ops.uploadEach(key, { shape, make });
 }
 
 export function dropoutKernel(ops: Ops, { multiplyNoNan }: Pieces): FusedKernels['dropout'] {

@@ -4,27 +4,18 @@ import { XMoEError, type DType, type Operand } from '@xmoe/core';
 import { sameShape } from '@xmoe/core/backend';
 import { boxOf, type BoxStore } from '../box.js';
 import type { TfDType, TfTensor, Tfjs } from '../tfjs-module.js';
+import { TYPES, type Attribute, type Id, type Made, type Result } from './graph.js';
+import type { GraphBinding, Watch } from './recorder.js';
 
-interface Attribute {
-  readonly name: string;
-  readonly type: number;
-  readonly value: unknown;
-}
+export type { Id };
 
 /** What the addon gives, as far as it is used here. */
-export interface Binding {
-  executeOp(name: string, attributes: readonly Attribute[], inputs: readonly number[], outputs: number): { id: number }[];
+export interface Binding extends GraphBinding {
+  executeOp(name: string, attributes: readonly Attribute[], inputs: readonly number[], outputs: number): Result[];
   createTensor(shape: readonly number[], dtype: number, values: Float32Array | Int32Array | Uint8Array): number;
   deleteTensor(id: number): void;
-  readonly TF_ATTR_TYPE: number;
-  readonly TF_ATTR_BOOL: number;
-  readonly TF_ATTR_INT: number;
-  readonly TF_ATTR_STRING: number;
-  readonly TF_ATTR_SHAPE: number;
 }
 
-/** TensorFlow's own numbers of types: the addon names only those of TensorFlow.js, and takes all. */
-const TYPES = { float32: 1, int32: 3, bool: 10, bfloat16: 14, float16: 19 } as const;
 type TfType = keyof typeof TYPES;
 
 /** What factors of products are rounded to; `float32` leaves them. */
@@ -38,12 +29,11 @@ interface NativeStorage {
   getInputTensorIds(tensors: readonly TfTensor[]): number[];
 }
 
-/** A tensor of TensorFlow by its number. Those that `Ops` gives out live until the end of `step`. */
-export type Id = number;
-
 type Attributes = Readonly<Record<string, boolean | number | string | readonly number[]>>;
 
+/** Operations by number. Those that it gives out live until the end of `step`. */
 export interface Ops {
+  readonly binding: Binding;
   /** The operand in its own shape; stays the box's. */
   id(operand: Operand): Id;
   /** What a product takes for `x`: itself, or rounded to `products`. */
@@ -60,6 +50,8 @@ export interface Ops {
   vector(values: readonly number[]): Id;
   /** A copy of `values`. */
   upload(values: Float32Array | Int32Array, shape: readonly number[]): Id;
+  /** What the host makes of `from`, anew in every replay of a recording. */
+  uploadEach(from: Operand, made: Made): Id;
   reshape(x: Id, shape: readonly number[]): Id;
   /** Makes `id`, which has the shape of `out`, its contents; each id once. */
   put(out: Operand, id: Id): void;
@@ -67,6 +59,8 @@ export interface Ops {
   wrap(id: Id, shape: readonly number[], dtype: DType): TfTensor;
   /** Takes `id` out of what the end of the step frees. */
   keep(id: Id): Id;
+  /** Puts `id`, which came from elsewhere, among what the end of the step frees. */
+  adopt(id: Id): Id;
   free(id: Id): void;
   /** Runs `body` and frees what it made. */
   step(body: () => void): void;
@@ -96,7 +90,7 @@ function createAttributes(binding: Binding) {
   };
 }
 
-function createConstants(binding: Binding) {
+function createConstants({ tensor, end }: ReturnType<typeof createUploads>) {
   const constants = new Map<string, Id>();
   const constant = (key: string, make: () => Id): Id => {
     const known = constants.get(key);
@@ -106,28 +100,50 @@ function createConstants(binding: Binding) {
     return id;
   };
   const freeConstants = (): void => {
-    for (const id of constants.values()) binding.deleteTensor(id);
+    for (const id of constants.values()) end(id);
     constants.clear();
   };
-  return { constants, constant, freeConstants };
+  return {
+    scalar: (value: number, type: 'float32' | 'int32' = 'float32') => constant(`${type} ${Object.is(value, -0) ? '-0' : value}`, () => tensor([], type, [value])),
+    vector: (values: readonly number[]) => constant(`[${values.join()}]`, () => tensor([values.length], 'int32', values)),
+    count: () => constants.size,
+    freeConstants,
+  };
 }
 
-function createRunner(binding: Binding, made: Set<Id>): Ops['runMany'] {
+/** Tensors of numbers of the host, and what ends any. */
+function createUploads(binding: Binding, watch: Watch | null) {
+  return {
+    /** With a copy of `values`. */
+    tensor(shape: readonly number[], type: 'int32' | 'float32', values: ArrayLike<number>): Id {
+      const id = binding.createTensor(shape, TYPES[type], copied(values, type));
+      watch?.fixed(id, type, shape);
+      return id;
+    },
+    end(id: Id): void {
+      binding.deleteTensor(id);
+      watch?.freed(id);
+    },
+  };
+}
+
+function createRunner(binding: Binding, made: Set<Id>, watch: Watch | null): Ops['runMany'] {
   const attributeOf = createAttributes(binding);
   return (name, attrs, inputs, outputs) => {
     const list: Attribute[] = [];
     for (const key in attrs) list.push(attributeOf(key, attrs[key]!));
-    let results: { id: number }[];
+    let results: Result[];
     try {
       results = binding.executeOp(name, list, inputs, outputs);
     } catch (cause) {
       throw failed(name, cause);
     }
+    watch?.ran(name, list, inputs, results);
     return results.map(({ id }) => (made.add(id), id));
   };
 }
 
-function createFactors(products: Products, opsOf: () => Ops): Pick<Ops, 'products' | 'factor' | 'factorOf'> {
+function createFactors(products: Products, isWatched: boolean, opsOf: () => Ops): Pick<Ops, 'products' | 'factor' | 'factorOf'> {
   const factor = (x: Id): Id => (products === 'float32' ? x : opsOf().run('Cast', { SrcT: 'float32', DstT: products, Truncate: false }, x));
   return {
     products,
@@ -136,7 +152,7 @@ function createFactors(products: Products, opsOf: () => Ops): Pick<Ops, 'product
       const { id, keep, free, reshape } = opsOf();
       const box = boxOf(operand);
       const { variable } = box;
-      if (products === 'float32' || variable === null) return factor(id(operand));
+      if (products === 'float32' || variable === null || isWatched) return factor(id(operand)); // a recording makes its own copies
       if (box.rounded === null) {
         const rounded = keep(factor(id({ buffer: operand.buffer, dtype: operand.dtype, shape: variable.shape })));
         box.rounded = { id: rounded, release: () => free(rounded) };
@@ -146,70 +162,89 @@ function createFactors(products: Products, opsOf: () => Ops): Pick<Ops, 'product
   };
 }
 
-export function createOps(tf: Tfjs, store: BoxStore, products: Products): Ops {
+function createWrap(tf: Tfjs, storage: NativeStorage, made: Set<Id>): Ops['wrap'] {
   const engine = tf.engine();
+  return (id, shape, dtype) => {
+    made.delete(id);
+    const dataId = {};
+    storage.tensorMap.set(dataId, { shape: [...shape], dtype: TYPES[dtype as TfDType], id, values: null, refCount: 1 });
+    return engine.keep(engine.makeTensorFromTensorInfo({ dataId, shape: [...shape], dtype: dtype as TfDType }, storage as never));
+  };
+}
+
+function createReader(store: BoxStore, storage: NativeStorage, watch: Watch | null, opsOf: () => Ops): Ops['id'] {
+  return (operand) => {
+    const { buffer, shape, dtype } = operand;
+    const box = boxOf(operand);
+    const held = store.tensorOf(box);
+    const [id] = storage.getInputTensorIds([held]) as [Id];
+    watch?.read(id, { buffer, shape: held.shape, dtype });
+    if (sameShape(held.shape, shape)) return id;
+    const shaped = opsOf().reshape(id, shape);
+    // The next one that asks will most likely want that shape too.
+    if (box.variable === null) {
+      const { known, spacing } = box; // of the contents, which are the same
+      store.replace(box, opsOf().wrap(shaped, shape, dtype));
+      Object.assign(box, { known, spacing });
+    }
+    return shaped;
+  };
+}
+
+/** `watch` is told what happens. */
+export function createOps(tf: Tfjs, store: BoxStore, products: Products, watch: Watch | null = null): Ops {
   const storage = store.storage as unknown as NativeStorage;
   const { binding } = storage;
   const made = new Set<Id>();
-  const { constant, freeConstants, constants } = createConstants(binding);
+  const uploads = createUploads(binding, watch);
+  const { tensor, end } = uploads;
+  const { scalar, vector, count, freeConstants } = createConstants(uploads);
 
-  const runMany = createRunner(binding, made);
+  const runMany = createRunner(binding, made, watch);
   const ops: Ops = {
-    id(operand) {
-      const box = boxOf(operand);
-      const held = store.tensorOf(box);
-      const [id] = storage.getInputTensorIds([held]) as [Id];
-      if (sameShape(held.shape, operand.shape)) return id;
-      const shaped = ops.reshape(id, operand.shape);
-      // The next one that asks will most likely want that shape too.
-      if (box.variable === null) holdAs(ops, operand, shaped);
-      return shaped;
-    },
-    ...createFactors(products, () => ops),
+    binding,
+    id: createReader(store, storage, watch, () => ops),
+    ...createFactors(products, watch !== null, () => ops),
     run: (name, attrs, ...inputs) => runMany(name, attrs, inputs, 1)[0]!,
     runMany,
-    scalar: (value, type = 'float32') => constant(`${type} ${Object.is(value, -0) ? '-0' : value}`, () => (
-      binding.createTensor([], TYPES[type], copied([value], type))
-    )),
-    vector: (values) => constant(`[${values.join()}]`, () => binding.createTensor([values.length], TYPES.int32, copied(values, 'int32'))),
+    scalar,
+    vector,
     upload(values, shape) {
-      const id = binding.createTensor(shape, values instanceof Int32Array ? TYPES.int32 : TYPES.float32, copied(values, values instanceof Int32Array ? 'int32' : 'float32'));
+      const id = tensor(shape, values instanceof Int32Array ? 'int32' : 'float32', values);
       made.add(id);
+      return id;
+    },
+    uploadEach(from, made) {
+      const id = ops.upload(made.make(from), made.shape);
+      watch?.fed(id, from, made);
       return id;
     },
     reshape: (x, shape) => ops.run('Reshape', {}, x, ops.vector(shape)),
     // What a box holds already is another's: its contents are shared, not its number.
-    put: (out, id) => store.replace(boxOf(out), ops.wrap(made.has(id) ? id : ops.run('Identity', { T: out.dtype }, id), out.shape, out.dtype)),
-    wrap(id, shape, dtype) {
-      made.delete(id);
-      const dataId = {};
-      storage.tensorMap.set(dataId, { shape: [...shape], dtype: TYPES[dtype as TfDType], id, values: null, refCount: 1 });
-      return engine.keep(engine.makeTensorFromTensorInfo({ dataId, shape: [...shape], dtype: dtype as TfDType }, storage as never));
+    put(out, id) {
+      const own = made.has(id) ? id : ops.run('Identity', { T: out.dtype }, id);
+      watch?.put(out, own);
+      store.replace(boxOf(out), ops.wrap(own, out.shape, out.dtype));
     },
+    wrap: createWrap(tf, storage, made),
     keep: (id) => (made.delete(id), id),
+    adopt: (id) => (made.add(id), id),
     free(id) {
       made.delete(id);
-      binding.deleteTensor(id);
+      end(id);
     },
     step(body) {
-      if (constants.size > MOST_CONSTANTS) freeConstants();
+      if (count() > MOST_CONSTANTS) freeConstants();
       try {
         body();
       } finally {
-        for (const id of made) binding.deleteTensor(id);
+        made.forEach(end);
         made.clear();
       }
     },
     dispose: freeConstants,
   };
   return ops;
-}
-
-/** The same contents in another shape: what the host knows of them stays so. */
-function holdAs(ops: Ops, operand: Operand, shaped: Id): void {
-  const { known } = boxOf(operand);
-  ops.put(operand, shaped);
-  boxOf(operand).known = known;
 }
 
 /**
