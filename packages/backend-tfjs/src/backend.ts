@@ -8,7 +8,7 @@ import { createWasmContext } from './kernels/wasm-context.js';
 import { createCopyMemory, createResidentMemory, type Memory } from './memory.js';
 import type { TfjsBuild } from './support.js';
 import { describeTensorflow } from './tensorflow/describe.js';
-import { tensorflowKernels, type TensorflowKernels } from './tensorflow/kernels.js';
+import { rememberingSpacing, tensorflowKernels, type TensorflowKernels } from './tensorflow/kernels.js';
 import { PRODUCTS, type Products } from './tensorflow/ops.js';
 import type { ShowModel } from './tensorflow/recorder.js';
 import { assertTfjs, type TfStorage, type Tfjs } from './tfjs-module.js';
@@ -176,7 +176,7 @@ function chooseKernels(tf: Tfjs, backendName: string, store: BoxStore, { mode, w
   const host = hostKernels(memory);
   if (backendName === 'tensorflow') {
     const { text, gpu } = describeTensorflow(tf);
-    const { kernels, recording, dispose } = tensorflowKernels(tf, store, hostDispatch(memory), host, { waits: waits ?? gpu, products, showModel });
+    const { kernels, recording, dispose } = tensorflowKernels(tf, store, rememberingSpacing(hostDispatch(memory)), host, { waits: waits ?? gpu, products, showModel });
     const detail = products === 'float32' ? text : `${text}, products in ${products}`;
     return { kernels, recording, detail, library: detail, release: dispose };
   }

@@ -38,7 +38,7 @@ type Table = Record<string, AnyKernel>;
 /** Kernels that stay the host's, or work on variables: a recording calls them between two parts of its graph. */
 const CALLED = ['dispatchClaims', 'thresholdSelect', 'adamStep'] as const;
 
-/** `dispatchClaims`, `host`: loops of the host. */
+/** `dispatchClaims`, `host`: loops of the host, the former with {@link rememberingSpacing}. */
 export function tensorflowKernels(
   tf: Tfjs, store: BoxStore, dispatchClaims: FusedKernels['dispatchClaims'], host: HostKernels, { waits, products = 'float32', showModel }: TensorflowOptions,
 ): TensorflowKernels {
@@ -48,7 +48,7 @@ export function tensorflowKernels(
   const bounds: Offsets = { read, batches: waits ? () => true : isSpaced };
   const { table: plain, dispose } = tableOf(store, ops, base, named(host), { bounds, readNow: waits ? null : read, hasRagged: !waits });
   // Small whole numbers, which the host has in its hands at once.
-  if (!waits) Object.assign(plain, { dispatchClaims: spacing(dispatchClaims), thresholdSelect: host.thresholdSelect });
+  if (!waits) Object.assign(plain, { dispatchClaims, thresholdSelect: host.thresholdSelect });
   if (waits || !showModel) return { kernels: plain as unknown as BackendKernels, recording: null, dispose };
 
   const recorder = new Recorder(ops.binding, store, showModel);
@@ -78,7 +78,7 @@ function recordedIota(ops: Ops, instead: AnyKernel): Pick<BackendKernels, 'iota'
 }
 
 /** Remembers that experts have equal parts where they do for any data: a recording may rely on it, and so a step in full does no other products. */
-const spacing = (dispatchClaims: FusedKernels['dispatchClaims']): FusedKernels['dispatchClaims'] => (inputs, outputs, attributes) => {
+export const rememberingSpacing = (dispatchClaims: FusedKernels['dispatchClaims']): FusedKernels['dispatchClaims'] => (inputs, outputs, attributes) => {
   dispatchClaims(inputs, outputs, attributes);
   const [experts, rows] = [outputs.load, outputs.rowClaim].map(({ shape }) => sizeOf(shape)) as [number, number];
   if (attributes.dispatch === 'padded' && experts > 0) boxOf(outputs.offsets).spacing = Math.floor(rows / experts);
