@@ -34,7 +34,7 @@ export function memoryHere(needs: MemoryNeeds, knobs: readonly MemoryKnob[], ava
 }
 
 /** `41.2GB (weights, gradients and moments 41.0GB, activations 200MB)` */
-export function memoryText(needs: MemoryNeeds): string {
+function memoryText(needs: MemoryNeeds): string {
   return `${formatCompact(bytesOf(needs))}B (weights, gradients and moments ${formatCompact(bytesOfModel(needs))}B, activations from ${formatCompact(4 * needs.activations)}B)`;
 }
 
