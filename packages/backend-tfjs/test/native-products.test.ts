@@ -37,7 +37,7 @@ const hyper = [0.01, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001, 0.5, 0.1, 0.001];
 
 /** `near`: what sums may differ from those of a wider accumulator; `far`: what rounding changes at least. In parts of the largest number. */
 const KINDS = [
-  { products: 'bfloat16', round: toBfloat16, near: 2 ** -8, far: 2 ** -10 },
+  { products: 'bfloat16', round: toBfloat16, near: 2 ** -7, far: 2 ** -10 },
   { products: 'float16', round: (value: number) => decodeFloat16(encodeFloat16(value)), near: 2 ** -8, far: 2 ** -14 },
 ];
 
@@ -74,7 +74,7 @@ describe.skipIf(!available).each(KINDS)(`$products on ${reason}`, ({ products, r
       return round(sum);
     });
     const off = distance(product(rounded, a, operand(rounded, [1, K, N], b)), wanted);
-    expect(off).toBeLessThan(near); // sums may fall on the other side of a half
+    expect(off).toBeLessThan(near); // sums may fall on the other side of a half, in orders that depend on the processor
     expect(distance(product(exact, a, operand(exact, [1, K, N], b)), wanted)).toBeGreaterThan(far);
     const small = (backend: TfjsBackend): number[] => {
       const out = operand(backend, [1, M, 64]);
