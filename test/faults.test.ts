@@ -14,7 +14,7 @@ import { races } from '../faults/races.js';
 import { putTable, tableOf, type SectionResults } from '../faults/record.js';
 import { sampleOf, type Section } from '../faults/result.js';
 import { signals } from '../faults/signals.js';
-import { soak } from '../faults/soak.js';
+import { growthOf, soak } from '../faults/soak.js';
 import { surroundings } from '../faults/surroundings.js';
 
 const path = temporaryFolder(afterAll);
@@ -47,6 +47,14 @@ describe('the command', () => {
     expect(sampleOf(items, 0.001)).toEqual([0, 99]);
     expect(sampleOf([7], 0.5)).toEqual([7]);
     expect(sampleOf([], 1)).toEqual([]);
+  });
+
+  it('tells what leaks from a heap that becomes larger once', () => {
+    const readings = (at: (index: number) => number): number[] => Array.from({ length: 100 }, (_, index) => at(index));
+    expect(growthOf(readings((index) => 100 + index / 10)).growth).toBeGreaterThan(0.07);
+    expect(growthOf(readings((index) => (index < 41 ? 100 : 140)))).toEqual({ growth: 0, jump: 0.4 });
+    expect(growthOf(readings((index) => (index < 41 ? 100 : 140) + index / 10)).growth).toBeGreaterThan(0.07);
+    expect(growthOf([100, 100, 140])).toEqual({ growth: 0, jump: 0.4 });
   });
 
   it('reads its flags and refuses others', () => {
