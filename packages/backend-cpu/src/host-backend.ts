@@ -25,6 +25,8 @@ export function createHostBackend({ name, description, library, kernels, pool: o
     return data instanceof Uint16Array ? decodeHalves(data) : data.slice();
   }
 
+  const hostView = (operand: Operand): Float32Array => elements(operand) as Float32Array;
+
   const noted = recorder?.noting(kernels) ?? kernels;
   const backend: Backend = {
     name,
@@ -32,7 +34,7 @@ export function createHostBackend({ name, description, library, kernels, pool: o
     library,
     capabilities: { float16: true, maxBufferBytes: 2 ** 31, skipsEmptyRows: 'all', ...(memoryBytes === undefined ? {} : { memoryBytes }) },
     kernels: { ...noted, ...expertsByParts(noted, () => backend) },
-    ...(recorder === undefined ? {} : { record: (fn: () => void) => recorder.record(fn) }),
+    ...(recorder === undefined ? {} : { record: (fn: () => void) => recorder.record(fn), between: (fn: () => void) => recorder.between(fn), hostView }),
     allocate: (dtype, length) => new CpuBuffer(pool.take(dtype, length), dtype),
     free(buffer) {
       if (!(buffer instanceof CpuBuffer) || buffer.data === undefined) {

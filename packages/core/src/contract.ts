@@ -337,6 +337,10 @@ export interface Backend {
   read(operand: Operand): Promise<TensorData>;
   /** As `read`, where the device can answer at once. Absent elsewhere. */
   readSync?(operand: Operand): TensorData;
+  /** The memory of a float32 operand itself, where it is the host's: what kernels write shows in it until the buffer is freed. */
+  hostView?(operand: Operand): Float32Array;
+  /** Calls `fn` now and, within a recording, again in each replay, at the same place between its kernels. `fn` itself calls none. There where `hostView` is. */
+  between?(fn: () => void): void;
   /**
    * Runs `fn` and keeps its kernel launches, where replaying them is cheaper than calling the kernels again. What `fn` reads
    * and does not make must stay alive; what it makes and keeps holds the results of each replay. `refused` says why not: the

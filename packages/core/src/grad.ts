@@ -15,6 +15,8 @@ export interface ValueAndGrad<P, A> {
   gradients: P;
 }
 
+type WhenWhole = (index: number, gradient: Tensor) => void;
+
 /** The loss alone, or the loss with anything else to hand out. */
 export type LossResult<A> = Tensor | { loss: Tensor; aux: A };
 
@@ -23,18 +25,20 @@ export type LossResult<A> = Tensor | { loss: Tensor; aux: A };
  * `options.seed` (float32 []) replaces the initial gradient 1, for loss scaling. `options.onto` holds gradients of other
  * batches, in the tree of the parameters: what is returned is the sum, and they are disposed one by one as it is made, or all
  * when something fails. Only these sums and the newest gradient live at once.
+ * `options.whenWhole` is called during the backward pass, as soon as the gradient of a parameter is whole, with its index in the order of
+ * `collectTensors(parameters)` and the gradient, which is not its to dispose: what is done with it goes on while the others are made.
  */
 export function valueAndGrad<P extends TensorTree, A = undefined>(
   engine: Engine,
   fn: (parameters: P) => LossResult<A>,
   parameters: P,
-  options: { seed?: Tensor; onto?: P } = {},
+  options: { seed?: Tensor; onto?: P; whenWhole?: WhenWhole } = {},
 ): ValueAndGrad<P, A> {
   const leaves = collectTensors(parameters);
   requireOptions('valueAndGrad', options);
   const earlier = options.onto ? collectTensors(options.onto) : [];
   try {
-    return differentiate(engine, fn, parameters, leaves, earlier, options.seed);
+    return differentiate(engine, fn, parameters, { leaves, earlier, initial: options.seed, whenWhole: options.whenWhole });
   } finally {
     for (const gradient of earlier) gradient.dispose();
   }
@@ -44,9 +48,7 @@ function differentiate<P extends TensorTree, A>(
   engine: Engine,
   fn: (parameters: P) => LossResult<A>,
   parameters: P,
-  leaves: readonly Tensor[],
-  earlier: readonly Tensor[],
-  initial: Tensor | undefined,
+  { leaves, earlier, initial, whenWhole }: { leaves: readonly Tensor[]; earlier: readonly Tensor[]; initial: Tensor | undefined; whenWhole: WhenWhole | undefined },
 ): ValueAndGrad<P, A> {
   const op = 'valueAndGrad';
   checkCall(engine, fn, op);
@@ -66,7 +68,7 @@ function differentiate<P extends TensorTree, A>(
       requireEngine(op, engine, [loss]);
       const gradients = engine.scope(() => {
         const seed = engine.alias(initial ?? engine.constant(1), loss.shape);
-        const found = tape.pullback([loss], [seed], leaves, earlier);
+        const found = tape.pullback([loss], [seed], leaves, earlier, whenWhole && ((index, gradient) => whenWhole(index, gradient ?? zerosLike(leaves[index]!))));
         const byId = new Map(leaves.map((leaf, index) => [leaf.id, found[index] ?? zerosLike(leaf)]));
         return mapTree(parameters, (leaf) => byId.get(leaf.id)!);
       });

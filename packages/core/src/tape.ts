@@ -46,6 +46,9 @@ interface Node {
   readonly addTo: Recording['addTo'];
 }
 
+/** In place of the number of a node. */
+const UNUSED = -1;
+
 export class Tape {
   readonly #engine: Engine;
   readonly #nodes: Node[] = [];
@@ -91,9 +94,12 @@ export class Tape {
   /**
    * Runs backward from `outputs` with `seeds` and returns the gradients of `wanted` (null: none flows there). Frees
    * each saved activation as soon as its node has run. The tape is empty afterwards. `earlier[i]` is a gradient of `wanted[i]`
-   * that the new one is added to; it is disposed, so that no more than one new gradient lives beside the sums.
+   * that the new one is added to; it is disposed, so that no more than one new gradient lives beside the sums. `whenWhole` gets the gradient of
+   * `wanted[index]`, still the tape's, as soon as nothing will be added to it; of those that nothing was made from (null: none flows there) at the end.
    */
-  pullback(outputs: readonly Tensor[], seeds: readonly Tensor[], wanted: readonly Tensor[], earlier: readonly Tensor[] = []): (Tensor | null)[] {
+  pullback(
+    outputs: readonly Tensor[], seeds: readonly Tensor[], wanted: readonly Tensor[], earlier: readonly Tensor[] = [], whenWhole?: (index: number, gradient: Tensor | null) => void,
+  ): (Tensor | null)[] {
     const engine = this.#engine;
     const gradients = new Map<number, Tensor>();
     const add = (id: number, gradient: Tensor): void => {
@@ -111,7 +117,13 @@ export class Tape {
       earlier.forEach((gradient, index) => gradients.set(wanted[index]!.id, gradient));
       engine.withTape(undefined, () => {
         outputs.forEach((output, index) => add(output.id, seeds[index]!));
-        for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) this.#step(node, gradients, add);
+        const wholeAt = whenWhole ? this.#firstUses(wanted) : null;
+        const tell = (at: number): void => wholeAt?.get(at)?.forEach((index) => whenWhole!(index, gradients.get(wanted[index]!.id) ?? null));
+        for (let node = this.#nodes.pop(); node; node = this.#nodes.pop()) {
+          this.#step(node, gradients, add);
+          tell(this.#nodes.length);
+        }
+        tell(UNUSED);
       });
       return wanted.map((tensor) => {
         const gradient = gradients.get(tensor.id);
@@ -121,6 +133,18 @@ export class Tape {
       for (const gradient of gradients.values()) gradient.dispose();
       this.clear();
     }
+  }
+
+  /** By the number of the first node that a tensor goes into, which of `wanted` these are. */
+  #firstUses(wanted: readonly Tensor[]): Map<number, number[]> {
+    const first = new Map(wanted.map(({ id }) => [id, UNUSED]));
+    for (let at = this.#nodes.length - 1; at >= 0; at--) {
+      const { inputs, needs } = this.#nodes[at]!;
+      inputs.forEach(({ id }, input) => needs[input] && first.has(id) && first.set(id, at));
+    }
+    const uses = new Map<number, number[]>();
+    wanted.forEach(({ id }, index) => uses.set(first.get(id)!, [...(uses.get(first.get(id)!) ?? []), index]));
+    return uses;
   }
 
   #step(node: Node, gradients: Map<number, Tensor>, add: (id: number, gradient: Tensor) => void): void {

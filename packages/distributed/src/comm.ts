@@ -49,8 +49,31 @@ export interface Comm {
   communicationSeconds?(): number;
   /** Runs what may take any time (one rank prepares data, the others wait for it) outside of the time-out. */
   unhurried<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** A way for transfers beside a computation, called by all ranks. Absent where there is none. */
+  background?(): Promise<BackgroundComm>;
   /** The end, called by all ranks: without it a launcher takes the end of a process for a failure. */
   close(): Promise<void>;
+}
+
+/** A transfer that has begun. */
+export interface Transfer {
+  /** Whether it is over. Asking is what moves it on. */
+  isDone(): boolean;
+}
+
+/** Transfers that begin when they are called for and wait for nobody. They do not meet with the collectives of a `Comm`. */
+export interface BackgroundComm {
+  readonly rank: number;
+  readonly size: number;
+  /**
+   * `sends[d]` goes to rank d, what rank s sends comes into `receives[s]`, which is as long. The arrays are not to be touched until it is done.
+   * @param tag 0 … 32767, by which ranks know the transfer among those that are under way
+   */
+  exchange(tag: number, sends: readonly Float32Array[], receives: readonly Float32Array[]): Transfer;
+  /** Waits, with the event loop, until `isDone`. */
+  finish(isDone: () => boolean): Promise<void>;
+  /** The same for a computation that cannot be left in its middle: the thread waits. */
+  finishNow(isDone: () => boolean): void;
 }
 
 /** MPI counts in C integers. */

@@ -178,8 +178,8 @@ function joined(pieces: readonly Float32Array[]): Float32Array {
   return out;
 }
 
-/** Neighbours first, as the halves of the tree lie: a power of two of them. */
-function sumParts(parts: readonly (Float32Array | null)[]): Float32Array | null {
+/** The sum of a power of two of parts, neighbours first, as the halves of the tree lie; null stands for a rank without terms. Parts are overwritten. */
+export function sumParts(parts: readonly (Float32Array | null)[]): Float32Array | null {
   if (parts.length === 1) return parts[0];
   const half = parts.length / 2;
   const [left, right] = [sumParts(parts.slice(0, half)), sumParts(parts.slice(half))];

@@ -19,6 +19,7 @@ interface RankResult {
   refusals: string[];
   ordered: string;
   parts: [boolean, boolean];
+  besides: boolean[];
   first: { from: number };
   ticks: number;
 }
@@ -53,6 +54,7 @@ for (const family of MPIS) describe.skipIf(missing.includes(family))(family, () 
       expect(result.first).toEqual({ from: 0 });
       expect(result.ordered).toBe(await alone());
       expect(result.parts).toEqual([true, true]);
+      expect(result.besides).toEqual([true, true, true, true, true]);
     }
     expect(results[0]!.ticks).toBeGreaterThan(0);
     expect(results[0]!.refusals).toEqual([

@@ -1,6 +1,6 @@
 // Ranks of a run as objects of one process, for tests of what is done with a Comm: no MPI, no processes. Collectives copy between arrays; a rank
 // that is at another call than the others fails all.
-import type { Comm, CommArray, ReduceOperation } from '@xmoe/distributed';
+import type { BackgroundComm, Comm, CommArray, ReduceOperation } from '@xmoe/distributed';
 
 type Call = { readonly name: string; readonly send?: CommArray; readonly receive?: CommArray; readonly sendCounts?: Int32Array; readonly detail?: number | ReduceOperation };
 
@@ -11,8 +11,13 @@ interface Meeting {
   end(error?: Error): void;
 }
 
+export interface CommTeamOptions {
+  /** Default true: ranks can send beside a computation. */
+  readonly background?: boolean;
+}
+
 /** `size` ranks; each is used by its own asynchronous function. */
-export function createCommTeam(size: number): Comm[] {
+export function createCommTeam(size: number, { background = true }: CommTeamOptions = {}): Comm[] {
   const meetings: Meeting[] = [];
   const meet = (rank: number, number: number, call: Call): Promise<void> => {
     const meeting = (meetings[number] ??= createMeeting(size));
@@ -25,7 +30,8 @@ export function createCommTeam(size: number): Comm[] {
     }
     return meeting.done;
   };
-  return Array.from({ length: size }, (_, rank) => createRank(rank, size, meet));
+  const between = background ? createBackgrounds(size) : null;
+  return Array.from({ length: size }, (_, rank) => createRank(rank, size, meet, between?.[rank]));
 }
 
 function createMeeting(size: number): Meeting {
@@ -36,7 +42,7 @@ function createMeeting(size: number): Meeting {
   return { calls: new Array<Call | undefined>(size).fill(undefined), done, end };
 }
 
-function createRank(rank: number, size: number, meet: (rank: number, number: number, call: Call) => Promise<void>): Comm {
+function createRank(rank: number, size: number, meet: (rank: number, number: number, call: Call) => Promise<void>, background: BackgroundComm | undefined): Comm {
   let number = 0;
   const call = (name: string, rest: Omit<Call, 'name'> = {}): Promise<void> => meet(rank, number++, { name, ...rest });
   return {
@@ -57,8 +63,42 @@ function createRank(rank: number, size: number, meet: (rank: number, number: num
     },
     note: () => undefined,
     unhurried: (work) => work(),
+    ...(background ? { background: async () => (await call('background'), background) } : {}),
     close: () => call('close'),
   };
+}
+
+/** Messages between arrays: an exchange is over when all ranks have begun it, and shows that only to the second question. */
+function createBackgrounds(size: number): BackgroundComm[] {
+  type Side = { readonly sends: readonly Float32Array[]; readonly receives: readonly Float32Array[]; questions: number };
+  const begun = new Map<number, (Side | undefined)[]>();
+  return Array.from({ length: size }, (_, rank) => ({
+    rank,
+    size,
+    exchange(tag, sends, receives) {
+      const sides = begun.get(tag) ?? new Array<Side | undefined>(size).fill(undefined);
+      if (sides[rank]) throw new Error(`rank ${rank} began exchange ${tag} twice`);
+      const own: Side = (sides[rank] = { sends, receives, questions: 0 });
+      begun.set(tag, sides);
+      if (sides.every((side) => side !== undefined)) {
+        begun.delete(tag);
+        const sent = sides.map((side) => side.sends.map((values) => values.slice()));
+        for (const [to, side] of sides.entries()) for (const [from, values] of side.receives.entries()) fill(values, sent[from]![to]!);
+      }
+      return { isDone: () => !begun.get(tag)?.includes(own) && ++own.questions > 1 };
+    },
+    async finish(isDone) {
+      while (!isDone()) await new Promise((resolve) => void setTimeout(resolve));
+    },
+    finishNow: () => {
+      throw new Error('a team has one thread, which cannot wait');
+    },
+  }));
+}
+
+function fill(into: Float32Array, values: Float32Array): void {
+  if (into.length !== values.length) throw new Error(`${values.length} numbers are sent, ${into.length} expected`);
+  into.set(values);
 }
 
 const COMBINE: Record<ReduceOperation, (a: number, b: number) => number> = { sum: (a, b) => a + b, max: Math.max, min: Math.min };

@@ -32,6 +32,8 @@ export function createRecordingBackend(backend: Backend): RecordingBackend {
   return {
     ...backend,
     readSync: undefined,
+    hostView: undefined,
+    between: undefined,
     calls,
     kernels,
     allocate(dtype, length) {

@@ -12,6 +12,8 @@ export interface Recorder {
   readonly pool: BufferPool;
   /** `kernels`, noted while a recording is under way. */
   noting(kernels: Kernels): Kernels;
+  /** As the contract has it. */
+  between(fn: () => void): void;
   /** What cannot be replayed happened: the recording is refused with this reason. */
   refuse(reason: string): void;
   /** As the contract has it. */
@@ -67,6 +69,11 @@ class CallRecorder implements Recorder {
     if (this.current === undefined || this.current.refused !== undefined) return;
     this.current.refused = reason;
     this.releaseIdle();
+  }
+
+  between(fn: () => void): void {
+    fn();
+    if (this.current?.refused === undefined) this.current?.calls.push({ kernel: fn, inputs: {}, outputs: {}, attributes: undefined });
   }
 
   noting(kernels: Kernels): Kernels {

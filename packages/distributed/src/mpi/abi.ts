@@ -42,6 +42,8 @@ const DECLARATIONS = {
   Allgather: 'const void *, int, H, void *, int, H, H',
   Alltoall: 'const void *, int, H, void *, int, H, H',
   Alltoallv: 'const void *, const int *, const int *, H, void *, const int *, const int *, H, H',
+  Isend: 'const void *, int, H, int, int, H, >',
+  Irecv: 'void *, int, H, int, int, H, >',
   Test: '<, _Out_ int *, void *',
   Abort: 'H, int',
   Error_string: 'int, void *, _Out_ int *',

@@ -1,29 +1,12 @@
 // Collectives over MPI. Each begins with a small reduction that all ranks wait for with their event loop alive, and which shows whether they are
 // at the same call; the transfer itself then waits for nobody.
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { XMoEError } from '@xmoe/core';
-import { checkExchange, checkLength, checkParts, checkRoot, type Comm, type CommArray, type ReduceOperation } from '../comm.js';
-import { textFrom, type Handle, type MpiAbi, type MpiKind, type Transfer } from './abi.js';
+import { checkExchange, checkLength, checkParts, checkRoot, type BackgroundComm, type Comm, type CommArray, type ReduceOperation } from '../comm.js';
+import type { Handle, MpiKind, Transfer } from './abi.js';
+import { createMpiBackground } from './background.js';
 import { areAlike, callSums, lengthsOf, pairsDiffer, type Call, type Exchange } from './call-sums.js';
-import type { Watchdog } from './watchdog.js';
-
-export const OPERATIONS = ['nothing', 'allReduce', 'reduceScatter', 'allGather', 'allToAllV', 'broadcast', 'barrier', 'split', 'close', 'allToAllVNow'] as const;
-type Operation = (typeof OPERATIONS)[number];
-
-/** What all communicators of a process share. */
-export interface MpiWorld {
-  readonly abi: MpiAbi;
-  readonly watchdog: Watchdog;
-  /** The end of the last collective of this process: one at a time, on whichever communicator, so that no two can wait for each other. */
-  last: Promise<unknown>;
-  /** Collectives that are called and not done. */
-  pending: number;
-  closed: boolean;
-  /** Works outside of the time-out that are going on. */
-  unhurried: number;
-  /** Milliseconds in collectives. */
-  spent: number;
-}
+import { checkCode, finishUntil, isDone, waitUntil, type Request } from './requests.js';
+import { OPERATIONS, type MpiWorld, type Operation } from './world.js';
 
 /** What all ranks of a call must have alike, beside its name and number. */
 type Details = readonly [kind: number, length: number, detail: number];
@@ -32,22 +15,8 @@ const NO_CALL: Details = [0, 0, 0];
 const KINDS: readonly MpiKind[] = ['Float32Array', 'Float64Array', 'Int32Array', 'Uint8Array'];
 const REDUCTIONS: readonly ReduceOperation[] = ['sum', 'max', 'min'];
 
-/** Milliseconds of asking at once, and of asking every turn of the event loop after a pause, before the questions are a millisecond apart. */
-const [AT_ONCE, EVERY_TURN] = [0.2, 3];
-const PAUSE = 0.05;
-const nobody = new Int32Array(new SharedArrayBuffer(4));
-
-/** Leaves the core to others: on a machine with more ranks than cores it is they who are waited for. */
-const pause = (): void => void Atomics.wait(nobody, 0, 0, PAUSE);
-
 /** Bytes of a transfer, mean over ranks, up to which MPICH is asked with pauses; more are moved by a call that keeps the core, and its speed. */
 const FEW = 2 ** 16;
-
-/** A call that is under way, and the arrays that it reads and writes: held until it is done. */
-interface Request {
-  readonly handle: [Handle | null];
-  values: readonly unknown[] | null;
-}
 
 export class MpiComm implements Comm {
   readonly rank: number;
@@ -127,9 +96,17 @@ export class MpiComm implements Comm {
 
   async split(color: number, key = this.rank): Promise<Comm> {
     if (!Number.isInteger(color) || color < 0) throw new XMoEError('value', `the color ${color} is no whole number from 0`, { op: 'split', hint: 'number the groups' });
+    return new MpiComm(this.#world, await this.#split(color, key));
+  }
+
+  async background(): Promise<BackgroundComm> {
+    return createMpiBackground(this.#world, await this.#split(0, this.rank), this);
+  }
+
+  async #split(color: number, key: number): Promise<Handle> {
     const out: [Handle | null] = [null];
     await this.#collective('split', NO_CALL, () => this.#check('Comm_split', this.#world.abi.call.Comm_split(this.#handle, color, key, out)));
-    return new MpiComm(this.#world, out[0]!);
+    return out[0]!;
   }
 
   abort(exitCode: number): void {
@@ -176,7 +153,8 @@ export class MpiComm implements Comm {
       try {
         const call: Call = [OPERATIONS.indexOf(operation), this.#calls++, ...details];
         const sums = callSums(call, this, exchange);
-        await this.#finish(this.#begin('Allreduce', this.#meeting(sums)));
+        const request = this.#begin('Allreduce', this.#meeting(sums));
+        await finishUntil(() => isDone(world.abi, request));
         this.#requireAlike(operation, call, sums, exchange);
         await transfer(lengthsOf(sums));
       } finally {
@@ -234,8 +212,7 @@ export class MpiComm implements Comm {
   }
 
   #waitFor(request: Request): void {
-    const began = performance.now();
-    while (!this.#isDone(request)) if (performance.now() - began > AT_ONCE) pause();
+    waitUntil(() => isDone(this.#world.abi, request));
   }
 
   #begin(name: Transfer, values: readonly unknown[]): Request {
@@ -245,26 +222,6 @@ export class MpiComm implements Comm {
     return { handle, values };
   }
 
-  #isDone(request: Request): boolean {
-    const { call, statusIgnore } = this.#world.abi;
-    const flag: [number] = [0];
-    this.#check('Test', call.Test(request.handle, flag, statusIgnore));
-    if (flag[0] === 0) return false;
-    request.values = null;
-    return true;
-  }
-
-  /** Polite waiting: the longer it takes, the less it asks. */
-  async #finish(request: Request): Promise<void> {
-    const began = performance.now();
-    while (!this.#isDone(request)) {
-      const waited = performance.now() - began;
-      if (waited < AT_ONCE) continue;
-      if (waited < EVERY_TURN) pause();
-      await (waited < EVERY_TURN ? nextTurn() : sleep(1));
-    }
-  }
-
   #number(name: string, write: (out: [number]) => number): number {
     const out: [number] = [0];
     this.#check(name, write(out));
@@ -272,9 +229,7 @@ export class MpiComm implements Comm {
   }
 
   #check(name: string, code: number): void {
-    if (code === 0) return;
-    const text = textFrom((buffer, length) => this.#world.abi.call.Error_string(code, buffer, length));
-    throw new XMoEError('io', `MPI_${name} failed: ${text.split('\n')[0]!}`, { op: 'mpi', hint: 'the messages of the launcher say more' });
+    checkCode(this.#world.abi, name, code);
   }
 }
 

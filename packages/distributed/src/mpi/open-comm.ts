@@ -6,8 +6,9 @@ import type { Comm } from '../comm.js';
 import { SoloComm } from '../solo-comm.js';
 import { findMpi, ignoresLauncher, MPI_VARIABLE, type FoundMpi } from './find-mpi.js';
 import { readLauncher, type Launched } from './launcher.js';
-import { MpiComm, OPERATIONS, type MpiWorld } from './mpi-comm.js';
+import { MpiComm } from './mpi-comm.js';
 import { createWatchdog } from './watchdog.js';
+import { OPERATIONS, type MpiWorld } from './world.js';
 
 export interface OpenCommOptions {
   /** A rank that others wait for so long, or that waits itself, ends the run. Default: `XMOE_COMM_TIMEOUT`, else 1800. */

@@ -1,7 +1,7 @@
 // A rank that tries every collective and prints what came out, as one line of JSON. Started by a launcher; no test file of its own.
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { byFirst, fromFirst, gatherValues, reduceInOrder, reducePart, reducePartInOrder, requireSame, shareOf, sumByHalves } from '../../src/index.js';
+import { byFirst, createBackgroundSums, fromFirst, gatherValues, reduceInOrder, reducePart, reducePartInOrder, requireSame, shareOf, sumByHalves } from '../../src/index.js';
 import { openComm } from '../../src/node.js';
 import { termOf } from './terms.js';
 
@@ -35,6 +35,26 @@ async function exchange(): Promise<number[]> {
   const receive = new Float32Array(receiveCounts.reduce((total, count) => total + count, 0));
   await comm.allToAllV(send, sendCounts, receive, receiveCounts);
   return [...receive];
+}
+
+/** Sums beside a computation, which here is collectives: of as many numbers as may be under way, and more. */
+async function besides(): Promise<boolean[]> {
+  const lengths = [3000, 7, 0, 250_000, 1000];
+  const partsOf = (length: number): number[] => Array.from({ length: size }, (_, part) => Math.floor(((part + 1) * length) / size) - Math.floor((part * length) / size));
+  const sums = createBackgroundSums(await comm.background!(), { most: 5000 });
+  const made: Float32Array[] = [];
+  for (const [index, length] of lengths.entries()) {
+    sums.begin(termOf(rank, length), partsOf(length), (sum) => (made[index] = sum));
+    if (index % 2 === rank % 2) await sleep(5);
+    await comm.allReduce(Float32Array.of(1), 'sum');
+    sums.poll();
+  }
+  await sums.finish();
+  return Promise.all(lengths.map(async (length, index) => {
+    const expected = termOf(rank, length);
+    await reduceInOrder(comm, expected, size);
+    return expected.length === length && expected.every((value, at) => value === made[index]![at]);
+  }));
 }
 
 async function groups(): Promise<number[]> {
@@ -97,7 +117,7 @@ async function late(): Promise<number> {
 }
 
 const result = {
-  description, localSize: launched?.localSize, ...(await collectives()), exchange: await exchange(), groups: await groups(), refusals: await refusals(), ordered: await ordered(), parts: await parts(),
+  description, localSize: launched?.localSize, ...(await collectives()), exchange: await exchange(), groups: await groups(), refusals: await refusals(), ordered: await ordered(), parts: await parts(), besides: await besides(),
   first: await fromFirst(comm, { from: rank }), ticks: await late(),
 };
 const all = await gatherValues(comm, result);

@@ -2,6 +2,7 @@
 // Those of other ranks are added by sums-over-ranks.ts.
 import { collectTensors, type Parameters, type Segment } from '@xmoe/core';
 import type { Span } from '@xmoe/distributed';
+import type { EarlySums } from './early-sums.js';
 import type { HandOver } from './hand-over.js';
 import { createHostSums } from './host-sums.js';
 import { roundsOf, spanOfGroup } from './micro-batch-share.js';
@@ -10,7 +11,7 @@ import type { ShardOrder } from './shard-order.js';
 import type { SharedUpdateOptions } from './shared-update.js';
 import type { StateSums } from './state-sums.js';
 import type { OwnSums } from './sums-over-ranks.js';
-import { createBackward, signatureOf, type Backward, type Carried, type UpdateRequest, type UpdateResult } from './update.js';
+import { createBackward, signatureOf, type Backward, type Carried, type TakeGradient, type UpdateRequest, type UpdateResult } from './update.js';
 
 type Parts<Trace> = UpdateResult<Trace>['parts'];
 
@@ -19,16 +20,16 @@ export interface OwnGradients<Host, Trace> extends Pick<Backward<Host, unknown, 
   signature(request: UpdateRequest<Host>): string;
   /**
    * What micro-batches leave goes into `parts`, the caller's to dispose also where this fails; what states move by into `states`. Called by all ranks.
-   * The sums are to be asked for in the same order each time.
+   * The sums are to be asked for in the same order each time. `early` takes them over ranks while the last backward pass goes on; then none are asked for.
    */
-  run(request: UpdateRequest<Host>, into: { parts: Parts<Trace>; states: StateSums }, segment: Segment): Promise<OwnSums>;
+  run(request: UpdateRequest<Host>, into: { parts: Parts<Trace>; states: StateSums; early: EarlySums | null }, segment: Segment): Promise<OwnSums>;
   /** Lets go of what an update holds. */
   drop(): void;
 }
 
 /** Micro-batches are segments. Where each rank has all experts. */
 export function createGradientsOnDevice<Host, Device, Trace>(options: SharedUpdateOptions<Host, Device, Trace>, handOver: HandOver): OwnGradients<Host, Trace> {
-  const { ranks, reduction } = options;
+  const { ranks, reduction, engine: { backend } } = options;
   const backward = createBackward(options);
   const spanOf = ({ batches }: UpdateRequest<Host>): Span => spanOfGroup(ranks.data, batches.length, reduction);
   const end = ({ gradients, sums }: Carried): Parameters | null => (handOver.take(gradients), sums);
@@ -38,10 +39,15 @@ export function createGradientsOnDevice<Host, Device, Trace>(options: SharedUpda
       const { begin, end: last } = spanOf(request);
       return signatureOf(options, request, request.batches.slice(begin, last));
     },
-    async run(request, { parts, states }, segment) {
+    async run(request, { parts, states, early }, segment) {
       const span = spanOf(request);
       if (span.begin === span.end) return { dense: async ({ length }) => new Float32Array(length) };
-      await states.add(runMicroBatches(segment, backward, { request, span, byHalves: reduction !== 'fast', parts, end }));
+      early?.begin();
+      const whole: TakeGradient | undefined = early ? (name, gradient) => {
+        const values = backend.hostView!(gradient);
+        backend.between!(() => early.take(name, values));
+      } : undefined;
+      await states.add(runMicroBatches(segment, backward, { request, span, byHalves: reduction !== 'fast', parts, whole, end: whole ? ({ sums }) => sums : end }));
       return { dense: async (of) => of.read(handOver.give(of, segment)) };
     },
     drop: handOver.drop,

@@ -1,13 +1,15 @@
 // One optimiser update whose micro-batches are shared out among the ranks of a run: each makes the gradients of its own, all get the sums of what
 // they change, and each changes its weights in the same way. The update of one process is update.ts; what ranks are is
 // @xmoe/distributed, who has which micro-batch is micro-batch-share.ts, and how gradients become one is sums-over-ranks.ts.
-import { collectTensors, createReplay, type Parameters, type Segment, type Tensor } from '@xmoe/core';
+import { collectTensors, createReplay, isTrained, type Parameters, type Segment, type Tensor } from '@xmoe/core';
 import type { RankGroups } from '@xmoe/distributed';
+import { createEarlySums, type EarlySums } from './early-sums.js';
 import { createHandOver, createStagedHandOver } from './hand-over.js';
 import { orderOfRanks } from './micro-batch-share.js';
 import type { OptimizerShards } from './optimizer-shards.js';
 import { createGradientsInRounds, createGradientsOnDevice } from './own-gradients.js';
 import type { Reduction } from './reduction.js';
+import type { Piece } from './shard-order.js';
 import { createStateSums } from './state-sums.js';
 import { createSumsOverRanks } from './sums-over-ranks.js';
 import { finishUpdate, type Update, type UpdateOptions, type UpdateRequest, type UpdateResult } from './update.js';
@@ -31,6 +33,7 @@ export function createSharedUpdate<Host, Device, Trace>(options: SharedUpdateOpt
     : createGradientsOnDevice(options, isSharded ? createStagedHandOver(engine, overRanks.chunks) : createHandOver(summed));
   const states = createStateSums(engine, ranks.world);
   const step = createStep(options, summed);
+  const early = isOnDevice ? createEarly(options, summed) : null;
   const replay = createReplay(engine);
   const shapes = new Set<string>();
 
@@ -38,8 +41,10 @@ export function createSharedUpdate<Host, Device, Trace>(options: SharedUpdateOpt
   const compute = async (request: UpdateRequest<Host>, segment: Segment, parts: UpdateResult<Trace>['parts']): Promise<Tensor> => {
     const { batches } = request;
     states.begin();
-    const sums = await own.run(request, { parts, states }, segment);
-    const norm = await overRanks.finish(batches.length, sums, (name, values) => summed[name]!.write(values));
+    const beside = (await early?.open(batches.length)) ?? null;
+    const sums = await own.run(request, { parts, states, early: beside }, segment);
+    await beside?.finish();
+    const norm = await (beside ? overRanks.normOf(early!.pieces()) : overRanks.finish(batches.length, sums, (name, values) => summed[name]!.write(values)));
     const moved = (options.states ?? []).length > 0 ? await states.overRanks() : null;
     const { applied, changed } = step.run(segment, norm, moved);
     await shards.gather(parameters, changed);
@@ -69,6 +74,22 @@ export function createSharedUpdate<Host, Device, Trace>(options: SharedUpdateOpt
       for (const part of [replay, own, states, step]) part.dispose();
       for (const tensor of Object.values(summed)) tensor.dispose();
     },
+  };
+}
+
+/** Sums over ranks that begin within the backward pass, where the device's memory is the host's, ranks can send beside a computation, and each has a micro-batch. */
+function createEarly<Host, Device, Trace>({ engine: { backend }, specs, ranks: { world }, isSharded, shards }: SharedUpdateOptions<Host, Device, Trace>, summed: Record<string, Tensor>) {
+  let early: EarlySums | undefined;
+  const view = (name: string): Float32Array => backend.hostView!(summed[name]!);
+  return {
+    /** For an update of so many micro-batches. Called by all ranks. */
+    async open(count: number): Promise<EarlySums | null> {
+      if (world.size === 1 || count < world.size || !world.background || !backend.hostView || !backend.between) return null;
+      return (early ??= createEarlySums({
+        specs: specs.filter(isTrained), comm: await world.background(), isSharded, write: (name, values) => view(name).set(values),
+      }));
+    },
+    pieces: (): Piece[] => shards.specs.map(({ name, part }) => ({ name, values: view(name), first: part?.begin ?? 0 })),
   };
 }
 

@@ -32,6 +32,8 @@ export interface SumsOverRanks {
    * ranks. Returns the norm of all gradients, or null where the device makes it.
    */
   finish(count: number, own: OwnSums, write: (name: string, values: Float32Array) => void): Promise<number | null>;
+  /** The norm of sums that are where they go. */
+  normOf(sums: Iterable<Piece>): Promise<number | null>;
 }
 
 async function reduceFast(comm: Comm, values: Float32Array): Promise<void> {
@@ -68,18 +70,19 @@ export function createSumsOverRanks(specs: readonly ParameterSpec[], ranks: Rank
     }
   }
 
+  const normOf = async (sums: AsyncIterable<Piece> | Iterable<Piece>, write?: (name: string, values: Float32Array) => void): Promise<number | null> => {
+    const norm = isNormed ? createGradientNorm(trained) : null;
+    for await (const { name, values, first } of sums) {
+      norm?.add(name, values, first);
+      write?.(name, values);
+    }
+    return norm && (isSharded ? norm.result(world, () => true) : norm.result(experts, ({ part }) => part !== undefined));
+  };
   return {
     chunks,
     order: byMember,
-    async finish(count, own, write) {
-      if (!isNormed && world.size === 1) return null; // they are on the device already
-      const norm = isNormed ? createGradientNorm(trained) : null;
-      for await (const { name, values, first } of sumsOf(count, own)) {
-        norm?.add(name, values, first);
-        write(name, values);
-      }
-      return norm && (isSharded ? norm.result(world, () => true) : norm.result(experts, ({ part }) => part !== undefined));
-    },
+    finish: async (count, own, write) => (!isNormed && world.size === 1 ? null : normOf(sumsOf(count, own), write)), // else they are on the device already
+    normOf,
   };
 }
 

@@ -112,10 +112,15 @@ export interface Backward<Host, Device, Trace> {
   prepare(request: Pick<UpdateRequest<Host>, 'targets' | 'lossScale'>): void;
   /** Puts micro-batch `index` of the whole update on the device, and its random key. */
   upload(request: Pick<UpdateRequest<Host>, 'batches' | 'step'>, index: number): Device;
-  /** What an uploaded micro-batch leaves, its gradients and what states move by added to `before`, whose gradients are taken over. In a scope. */
-  run(device: Device, request: Pick<UpdateRequest<Host>, 'batches' | 'collectRouting'>, before?: Partial<Carried>): { part: UpdateResult<Trace>['parts'][number]; carried: Carried };
+  /**
+   * What an uploaded micro-batch leaves, its gradients and what states move by added to `before`, whose gradients are taken over. In a scope. `whole` gets each
+   * gradient as soon as it is made, which is not its to dispose.
+   */
+  run(device: Device, request: Pick<UpdateRequest<Host>, 'batches' | 'collectRouting'>, before?: Partial<Carried>, whole?: TakeGradient): { part: UpdateResult<Trace>['parts'][number]; carried: Carried };
   dispose(): void;
 }
+
+export type TakeGradient = (name: string, gradient: Tensor) => void;
 
 /** What goes from one micro-batch to the next. */
 export interface Carried {
@@ -129,6 +134,7 @@ export function createBackward<Host, Device, Trace>(options: UpdateOptions<Host,
   const baseKey: RandomKey = foldIn(randomKey(options.seed), 'step');
   const named = (wanted: readonly ParameterSpec[]) => Object.fromEntries(wanted.map(({ name }) => [name, parameter(parameters, name)]));
   const trained = named(specs.filter(hasOwnGradient));
+  const names = Object.keys(trained);
   const others = named(specs.filter((spec) => !hasOwnGradient(spec)));
   // Rewritten for each update or micro-batch, never replaced: a recorded step stays valid.
   const key = engine.key([0, 0]).keep();
@@ -143,7 +149,7 @@ export function createBackward<Host, Device, Trace>(options: UpdateOptions<Host,
       key.write(foldIn(foldIn(baseKey, step), index));
       return options.upload(batches[index]!);
     },
-    run(device, { batches, collectRouting }, before) {
+    run(device, { batches, collectRouting }, before, whole) {
       const context: ForwardContext = {
         training: true, key, computeDType: options.computeDType, tokenIds: null, mask: null, collect: collectRouting ? 'statistics' : 'nothing',
         ...(options.takeGradient ? { takeGradient: options.takeGradient } : {}),
@@ -152,7 +158,11 @@ export function createBackward<Host, Device, Trace>(options: UpdateOptions<Host,
         const { loss, ...aux } = options.loss({ ...others, ...weights }, device, context, { normalizer, auxScale: 1 / batches.length });
         return { loss, aux };
       };
-      const { loss, aux: { sums: own, ...rest }, gradients } = valueAndGrad(engine, lossOf, trained, { seed: lossSeed, ...(before?.gradients ? { onto: before.gradients } : {}) });
+      const { loss, aux: { sums: own, ...rest }, gradients } = valueAndGrad(engine, lossOf, trained, {
+        seed: lossSeed,
+        ...(before?.gradients ? { onto: before.gradients } : {}),
+        ...(whole ? { whenWhole: (index: number, gradient: Tensor) => whole(names[index]!, gradient) } : {}),
+      });
       const sums = addSums(before?.sums, own);
       for (const tensor of collectTensors(before?.sums)) tensor.dispose();
       return { part: { loss, ...rest }, carried: { gradients, sums } };

@@ -2,27 +2,56 @@
 // ranks are objects of this process; recordings themselves are tested with core and with the engine.
 import { createWasmBackend } from '@xmoe/backend-cpu';
 import { createEngine, type Backend } from '@xmoe/core';
+import type { Comm } from '@xmoe/distributed';
 import { createCommTeam } from '@xmoe/testing';
 import { describe, expect, it } from 'vitest';
 import { batchAt, tinyTrainer } from './tiny-run.js';
 import { trainTiny, type Trained, type TrainTinyOptions } from './train-tiny.js';
 
-/** A compiled engine, and how many segments it has repeated. */
-async function recordingBackend(): Promise<{ backend: Backend; replayed: () => number }> {
+/** A compiled engine, how many segments it has repeated, and whether it is at one. */
+async function recordingBackend(): Promise<{ backend: Backend; replayed: () => number; isReplaying: () => boolean }> {
   const own = await createWasmBackend({ threads: 1 });
-  let replayed = 0;
+  let [replayed, isReplaying] = [0, false];
   const record: Backend['record'] = (fn) => {
     const recording = own.record!(fn);
-    return 'refused' in recording ? recording : { ...recording, replay: () => (replayed++, recording.replay()) };
+    if ('refused' in recording) return recording;
+    const replay = (): void => {
+      replayed++;
+      isReplaying = true;
+      recording.replay();
+      isReplaying = false;
+    };
+    return { ...recording, replay };
   };
-  return { backend: { ...own, record }, replayed: () => replayed };
+  return { backend: { ...own, record }, replayed: () => replayed, isReplaying: () => isReplaying };
+}
+
+interface Recorded {
+  trained: Trained[];
+  replayed: number[];
+  /** Transfers that each rank began within a segment that was repeated. */
+  early: number[];
 }
 
 /** What each of `size` ranks ends with, and what it repeated. */
-async function recorded(size: number, options: TrainTinyOptions): Promise<{ trained: Trained[]; replayed: number[] }> {
-  const team = await Promise.all(createCommTeam(size).map(async (comm) => ({ comm, ...(await recordingBackend()) })));
-  const trained = await Promise.all(team.map(({ comm, backend }) => trainTiny(size === 1 ? undefined : comm, { ...options, engine: createEngine(backend) })));
-  return { trained, replayed: team.map(({ replayed }) => replayed()) };
+async function recorded(size: number, options: TrainTinyOptions, background = true): Promise<Recorded> {
+  const team = await Promise.all(createCommTeam(size, { background }).map(async (comm) => ({ ...countEarly(comm), ...(await recordingBackend()) })));
+  const trained = await Promise.all(team.map(({ of, backend, isReplaying }) => trainTiny(size === 1 ? undefined : of(isReplaying), { ...options, engine: createEngine(backend) })));
+  return { trained, replayed: team.map(({ replayed }) => replayed()), early: team.map(({ early }) => early()) };
+}
+
+function countEarly(comm: Comm): { of: (isEarly: () => boolean) => Comm; early: () => number } {
+  let count = 0;
+  const of = (isEarly: () => boolean): Comm => ({
+    ...comm,
+    ...(comm.background ? {
+      background: async () => {
+        const own = await comm.background!();
+        return { ...own, exchange: (...exchange) => ((count += isEarly() ? 1 : 0), own.exchange(...exchange)) };
+      },
+    } : {}),
+  });
+  return { of, early: () => count };
 }
 
 async function inFull(size: number, options: TrainTinyOptions): Promise<Trained[]> {
@@ -35,15 +64,17 @@ const STEPS = 8;
 const REPEATED = 4;
 const router: TrainTinyOptions['router'] = { type: 'controlled-threshold', target: 2, proportional: 0.2, integral: 0.1 };
 
-describe.each([false, true])('deterministic, sharded optimiser: %s', (shardOptimizer) => {
+describe.each([[false, true], [true, true], [false, false], [true, false]])('deterministic, sharded optimiser: %s, sums beside the backward pass: %s', (shardOptimizer, background) => {
   it('has the bits of one process in full on 1, 2 and 4 ranks, states of layers too, with micro-batches that do not come out even', async () => {
     const options = { steps: STEPS, microBatches: 5, reduction: 'deterministic', router, shardOptimizer } as const;
     const [alone] = await inFull(1, options);
     expect(Object.entries(alone!.weights).some(([name, values]) => name.endsWith('.threshold') && values[0] !== 0)).toBe(true);
     for (const [size, own] of [[1, [5]], [2, [3, 2]], [4, [2, 1, 1, 1]]] as const) {
-      const { trained, replayed } = await recorded(size, options);
+      const { trained, replayed, early } = await recorded(size, options, background);
       for (const rank of trained) expect(rank).toEqual(alone);
-      const handedOver = shardOptimizer && size > 1 ? 1 : 0; // a segment per chunk of gradients: this model is one
+      // Where sums begin when all gradients are there, a segment per chunk of them hands them over: this model is one.
+      const handedOver = shardOptimizer && size > 1 && !background ? 1 : 0;
+      expect(early).toEqual(own.map(() => expect.toSatisfy((count: number) => count > 0 === (background && size > 1))));
       expect(replayed).toEqual(own.map((count) => REPEATED * (count + handedOver + 1)));
     }
   });

@@ -1,0 +1,83 @@
+// Sums over ranks that are made while something else is computed: array after array, each rank adding one part of every array. What the arrays are is the
+// caller's to say; sums that are waited for are reduce-in-order.ts.
+import type { BackgroundComm, Transfer } from './comm.js';
+import { addTo, sumParts } from './reduce-in-order.js';
+
+export interface BackgroundSums {
+  /**
+   * Begins the sum of `values` over all ranks, of which part r, of `lengths[r]` numbers, is added by rank r; all ranks begin the same sums in the same order. It
+   * takes over `values`, and hands the sum to `done` when it is there: of all parts, or where `isWhole` is false of this rank's. Waits where too much is under way.
+   */
+  begin(values: Float32Array, lengths: readonly number[], done: (sum: Float32Array) => void): void;
+  /** Moves on what is under way. */
+  poll(): void;
+  /** Waits until all that has begun is done. */
+  finish(): Promise<void>;
+}
+
+export interface BackgroundSumsOptions {
+  /** Default true: every rank gets all parts. */
+  readonly isWhole?: boolean;
+  /** Numbers that may be under way before `begin` waits: they take twice their memory. Default 2²⁴. */
+  readonly most?: number;
+}
+
+/** Tags of the two exchanges of a sum. */
+const TAGS = 2 ** 15;
+
+/**
+ * The numbers of a power of two of ranks are added in the order of `reduceInOrder`, neighbours first, and have its bits where each rank's are the sum by halves of
+ * its terms; those of other numbers of ranks one after another.
+ */
+export function createBackgroundSums(comm: BackgroundComm, { isWhole = true, most = 2 ** 24 }: BackgroundSumsOptions = {}): BackgroundSums {
+  const { rank, size } = comm;
+  const isTree = Number.isInteger(Math.log2(size));
+  /** What is under way, in its order. */
+  let open: Generator<Transfer, void>[] = [];
+  const waiting = new Map<Generator<Transfer, void>, { transfer: Transfer; length: number }>();
+  let [tag, underWay] = [0, 0];
+
+  function* sum(values: Float32Array, lengths: readonly number[], done: (sum: Float32Array) => void): Generator<Transfer, void> {
+    const own = tag;
+    tag = (tag + 2) % TAGS;
+    const parts = cut(values, lengths);
+    const received = parts.map((part, from) => (from === rank ? part : new Float32Array(lengths[rank]!)));
+    yield comm.exchange(own, parts, received);
+    const added = isTree ? sumParts(received)! : received.reduce(addTo);
+    if (!isWhole) return done(added);
+    parts[rank]!.set(added);
+    yield comm.exchange(own + 1, parts.map(() => parts[rank]!), parts);
+    done(values);
+  }
+
+  /** Goes on with a sum whose transfer is over. */
+  const advance = (one: Generator<Transfer, void>, length: number): void => {
+    const { value, done } = one.next();
+    if (!done) return void waiting.set(one, { transfer: value, length });
+    waiting.delete(one);
+    open = open.filter((other) => other !== one);
+    underWay -= length;
+  };
+  const poll = (): void => {
+    for (const one of open) {
+      const { transfer, length } = waiting.get(one)!;
+      if (transfer.isDone()) advance(one, length);
+    }
+  };
+  return {
+    begin(values, lengths, done) {
+      if (underWay > 0 && underWay + values.length > most) comm.finishNow(() => (poll(), underWay === 0 || underWay + values.length <= most));
+      const one = sum(values, lengths, done);
+      underWay += values.length;
+      open.push(one);
+      advance(one, values.length);
+    },
+    poll,
+    finish: () => comm.finish(() => (poll(), open.length === 0)),
+  };
+}
+
+function cut(values: Float32Array, lengths: readonly number[]): Float32Array[] {
+  let at = 0;
+  return lengths.map((length) => values.subarray(at, (at += length)));
+}

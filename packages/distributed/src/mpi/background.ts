@@ -1,0 +1,57 @@
+// Transfers beside a computation over MPI: messages from rank to rank on a communicator of their own, so that they never meet with the calls of a Comm. MPI
+// moves them on when it is asked about them.
+import { checkLength, type BackgroundComm } from '../comm.js';
+import type { Handle } from './abi.js';
+import { checkCode, finishUntil, isDone, waitUntil, type Request } from './requests.js';
+import { OPERATIONS, type MpiWorld } from './world.js';
+
+/** @param handle of a communicator that nobody else uses, on which this process has this place */
+export function createMpiBackground(world: MpiWorld, handle: Handle, { rank, size }: { readonly rank: number; readonly size: number }): BackgroundComm {
+  const { abi } = world;
+  const kind = abi.kinds.Float32Array;
+  const begin = (name: 'Isend' | 'Irecv', values: Float32Array, other: number, tag: number): Request => {
+    checkLength('exchange', values);
+    const request: Request = { handle: [null], values: [values] };
+    checkCode(abi, name, abi.call[name](values, values.length, kind, other, tag, handle, request.handle));
+    return request;
+  };
+  /** Seconds of waiting are communication; those of asking in between are not counted. */
+  const wait = (): (() => void) => {
+    const began = performance.now();
+    const hurried = world.unhurried === 0;
+    if (hurried) world.watchdog.enter('waits', OPERATIONS.indexOf('exchange'));
+    return () => {
+      world.spent += performance.now() - began;
+      if (hurried) world.watchdog.enter('computes');
+    };
+  };
+  return {
+    rank,
+    size,
+    exchange(tag, sends, receives) {
+      const others = Array.from({ length: size - 1 }, (_, index) => (rank + 1 + index) % size);
+      // Who waits for a message before it comes, gets it without a copy in between.
+      let open = [...others.map((from) => begin('Irecv', receives[from]!, from, tag)), ...others.map((to) => begin('Isend', sends[to]!, to, tag))];
+      if (receives[rank] !== sends[rank]) receives[rank]!.set(sends[rank]!);
+      return { isDone: () => (open = open.filter((request) => !isDone(abi, request))).length === 0 };
+    },
+    async finish(done) {
+      if (done()) return;
+      const end = wait();
+      try {
+        await finishUntil(done);
+      } finally {
+        end();
+      }
+    },
+    finishNow(done) {
+      if (done()) return;
+      const end = wait();
+      try {
+        waitUntil(done);
+      } finally {
+        end();
+      }
+    },
+  };
+}
