@@ -1,5 +1,5 @@
 // What the benchmark of ranks counts and models, and what it says without an MPI. Its run under one takes longer than CI has for it.
-import { SoloComm, groupRanks, reduceInOrder } from '@xmoe/distributed';
+import { SoloComm, createBackgroundSums, groupRanks, reduceInOrder } from '@xmoe/distributed';
 import { loadLanguagePreset } from '@xmoe/models/presets';
 import { createCommTeam } from '@xmoe/testing';
 import { describe, expect, it, vi } from 'vitest';
@@ -12,7 +12,7 @@ describe('a counted Comm', () => {
     const length = 10;
     const logs = await Promise.all(createCommTeam(2).map(async (comm) => {
       const log = createCallLog();
-      const { world } = countedGroups(await groupRanks(comm, 1), log);
+      const { world } = countedGroups(await groupRanks(comm, 1), log, false);
       const values = new Float32Array(length).fill(comm.rank + 1);
       await reduceInOrder(world, values, 2);
       expect([...values]).toEqual(new Array(length).fill(3));
@@ -25,10 +25,24 @@ describe('a counted Comm', () => {
     expect(logs).toEqual([[...sum, ['parameters', 0], ['figures', 4]], [...sum, ['parameters', 40], ['figures', 4]]]);
   });
 
+  it('counts what goes beside a computation as one call, and leaves it out where it is told to', async () => {
+    const logs = await Promise.all(createCommTeam(2).map(async (comm) => {
+      const log = createCallLog();
+      const { world } = countedGroups(await groupRanks(comm, 1), log, true);
+      const sums = createBackgroundSums(await world.background!());
+      for (const length of [10, 6]) sums.begin(new Float32Array(length).fill(1), [length / 2, length / 2], (sum) => expect([...sum]).toEqual(new Array(length).fill(2)));
+      await sums.finish();
+      return log.calls.map(({ kind, bytes }) => [kind, bytes]);
+    }));
+    expect(logs).toEqual([[['gradients', 64]], [['gradients', 64]]]);
+    const [comm] = createCommTeam(2);
+    expect(countedGroups({ world: comm!, data: comm!, experts: new SoloComm() }, createCallLog(), false).world.background).toBeUndefined();
+  });
+
   it('tells claims, which go to experts, from results, which come back', () => {
     const log = createCallLog();
     const world = new SoloComm();
-    const { experts } = countedGroups({ world, data: world, experts: { ...world, size: 2, rank: 0, allToAllVNow: () => undefined } as never }, log);
+    const { experts } = countedGroups({ world, data: world, experts: { ...world, size: 2, rank: 0, allToAllVNow: () => undefined } as never }, log, true);
     const rows = (): void => experts.allToAllVNow(new Float32Array(5), Int32Array.of(2, 3), new Float32Array(5), Int32Array.of(2, 3));
     experts.allToAllVNow(new Int32Array(4), Int32Array.of(2, 2), new Int32Array(4), Int32Array.of(2, 2));
     for (let pass = 0; pass < 2; pass++) for (let way = 0; way < 2; way++) rows();
@@ -56,9 +70,19 @@ describe('the model of a step', () => {
     expect(timeOf({ ranks: 2, experts: 2 }, { network: 1 }).claims).toBeCloseTo(0.5 * (4 * tokens * choices * width * 4 + 8 * 4), 3);
   });
 
+  it('hides the bytes of gradients as long as the last backward pass goes on, where every rank has all', () => {
+    const alone = timeOf({}).compute;
+    const slow = timeOf({ ranks: 4, perRank: 2 }, { network: 1 });
+    expect(slow.hidden).toBeCloseTo((2 / 3) * alone, 9);
+    expect(slow.total).toBeCloseTo(2 * alone + slow.gradients - slow.hidden, 6);
+    const fast = timeOf({ ranks: 4 }, { network: 1e12 });
+    expect(fast.hidden).toBe(fast.gradients);
+    expect(timeOf({ ranks: 4, experts: 2 }, { network: 1 }).hidden).toBe(0);
+  });
+
   it('takes a message to every rank for a sum: that is what ends scaling', () => {
     const latency = 1e-3;
-    expect(timeOf({ ranks: 4096 }, { latency }).gradients - timeOf({ ranks: 2048 }, { latency }).gradients).toBeCloseTo(2 * 2 * 2048 * latency, 1); // of experts and of the rest, counts and numbers each
+    expect(timeOf({ ranks: 4096 }, { latency }).gradients - timeOf({ ranks: 2048 }, { latency }).gradients).toBeCloseTo(2 * 2048 * latency, 1); // there and back
     expect(timeOf({ ranks: 4096, experts: 64 }, { latency }).gradients).toBeLessThan(timeOf({ ranks: 4096 }, { latency }).gradients / 5);
   });
 });

@@ -1,5 +1,5 @@
 // A Comm that counts what goes through another one: bytes by kind, calls, and how long each took on this rank. It changes nothing.
-import type { Comm, CommArray, RankGroups } from '@xmoe/distributed';
+import type { BackgroundComm, Comm, CommArray, RankGroups } from '@xmoe/distributed';
 
 /** What travels in a step. */
 export const KINDS = ['gradients', 'parameters', 'claims', 'results', 'counts', 'figures'] as const;
@@ -31,7 +31,33 @@ export function createCallLog(): CallLog {
  */
 const kindOf = (values: CommArray, kind: Kind): Kind => (values instanceof Float32Array ? kind : 'figures');
 
-function counted(comm: Comm, log: CallLog): Comm {
+/** What goes beside a computation is one call, as long as it is waited for in the end. */
+function countedBackground(comm: BackgroundComm, log: CallLog): BackgroundComm {
+  const { rank, size } = comm;
+  let [bytes, waited] = [0, 0];
+  return {
+    rank,
+    size,
+    exchange(tag, sends, receives) {
+      for (const [to, values] of sends.entries()) bytes += to === rank ? 0 : values.byteLength;
+      return comm.exchange(tag, sends, receives);
+    },
+    async finish(isDone) {
+      const started = performance.now();
+      await comm.finish(isDone);
+      log.calls.push({ kind: 'gradients', bytes, milliseconds: waited + performance.now() - started });
+      [bytes, waited] = [0, 0];
+    },
+    finishNow(isDone) {
+      const started = performance.now();
+      comm.finishNow(isDone);
+      waited += performance.now() - started;
+    },
+  };
+}
+
+/** @param beside whether anything may travel beside a computation */
+function counted(comm: Comm, log: CallLog, beside: boolean): Comm {
   const { size, rank } = comm;
   const time = async (kind: Kind, bytes: number, done: Promise<void>): Promise<void> => {
     const started = performance.now();
@@ -61,12 +87,13 @@ function counted(comm: Comm, log: CallLog): Comm {
     abort: (code) => comm.abort(code),
     note: (place) => comm.note(place),
     unhurried: (work) => comm.unhurried(work),
+    ...(beside && comm.background ? { background: async () => countedBackground(await comm.background!(), log) } : {}),
     close: () => comm.close(),
   };
 }
 
-/** The groups with all that goes through them counted. */
-export function countedGroups({ world, experts, data }: RankGroups, log: CallLog): RankGroups {
-  const own = counted(world, log);
-  return { world: own, experts: experts.size === 1 ? experts : counted(experts, log), data: data === world ? own : counted(data, log) };
+/** The groups with all that goes through them counted. @param beside whether anything may travel beside a computation */
+export function countedGroups({ world, experts, data }: RankGroups, log: CallLog, beside: boolean): RankGroups {
+  const own = counted(world, log, beside);
+  return { world: own, experts: experts.size === 1 ? experts : counted(experts, log, beside), data: data === world ? own : counted(data, log, beside) };
 }

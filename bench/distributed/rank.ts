@@ -16,7 +16,8 @@ export interface RankJob {
   readonly preset: string;
   /** Of all layouts. */
   readonly set: readonly string[];
-  readonly layouts: readonly { readonly name: string; readonly set: readonly string[] }[];
+  /** `atTheEnd`: sums over ranks begin when all gradients are there. */
+  readonly layouts: readonly { readonly name: string; readonly set: readonly string[]; readonly atTheEnd?: boolean }[];
   /** float32 numbers of the collectives that are measured alone. */
   readonly lengths: readonly number[];
 }
@@ -34,7 +35,7 @@ export interface RankAnswer {
   readonly bytes: Readonly<Record<Kind, number>>;
   readonly calls: number;
   readonly transfer: number;
-  /** Of `transfer`, that of gradients: all that communication beside the backward pass could hide. */
+  /** Of `transfer`, that of gradients which is not beside the backward pass. */
   readonly gradients: number;
   readonly waiting: number;
 }
@@ -48,7 +49,7 @@ interface Work {
 async function stepsOf(comm: Comm, engine: Engine, { preset, set }: RankJob, layout: RankJob['layouts'][number]): Promise<Work> {
   const config = loadLanguagePreset(preset, { set: [...set, ...layout.set, 'train.schedule=constant'] });
   const log = createCallLog();
-  const ranks = countedGroups(await groupRanks(comm, config.train.expertParallel ?? 1), log);
+  const ranks = countedGroups(await groupRanks(comm, config.train.expertParallel ?? 1), log, !layout.atTheEnd);
   const model = createLanguageModelFromConfig(config, vocabularyOf(config), { experts: ranks.experts });
   const trainer = createLanguageModelTrainer(engine, config, model, initializeParameters(engine, model.parameters, randomKey(config.train.seed)), ranks);
   const batches = Array.from({ length: config.train.accumulation }, (_, index) => zipfBatch(config, index));

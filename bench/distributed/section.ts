@@ -23,10 +23,15 @@ const LINK = '1gbit';
 /** float32 numbers: of a message that costs what a call costs, and of one that costs what its bytes do. */
 const [SHORT, LONG] = [2, 2 ** 22];
 
+const SHARDED = ['train.reduction=deterministic', 'train.shardOptimizer=true'];
+/** Of a layout whose sums begin within the backward pass, beside the same without. */
+const AT_THE_END = ', sums at the end';
 const LAYOUTS: RankJob['layouts'] = [
-  { name: 'data parallel, fast', set: ['train.reduction=fast'] },
-  { name: 'data parallel, deterministic', set: ['train.reduction=deterministic'] },
-  { name: 'sharded optimiser', set: ['train.reduction=deterministic', 'train.shardOptimizer=true'] },
+  ...[
+    { name: 'data parallel, fast', set: ['train.reduction=fast'] },
+    { name: 'data parallel, deterministic', set: ['train.reduction=deterministic'] },
+    { name: 'sharded optimiser', set: SHARDED },
+  ].flatMap((layout) => [layout, { ...layout, name: layout.name + AT_THE_END, atTheEnd: true }]),
   { name: 'expert parallel', set: ['train.reduction=deterministic', `train.expertParallel=${RANKS}`] },
 ];
 const ALONE: RankJob['layouts'] = [{ name: 'device', set: ['train.reduction=device'] }, { name: 'deterministic', set: ['train.reduction=deterministic'] }];
@@ -98,7 +103,7 @@ function contestantOf({ workers }: Pick<Place, 'workers'>, measured: Measured): 
 const COLUMNS: Table['columns'] = [
   { key: 'where', label: 'where' }, { key: 'layout', label: 'layout' }, { key: 'minMs', label: 'min ms/step', digits: 1 }, { key: 'medianMs', label: 'median ms/step', digits: 1 },
   { key: 'ofOne', label: '× one process (min)' }, { key: 'ofFast', label: 'time of fast (min)' }, { key: 'transferShare', label: 'transfers %', digits: 1 }, { key: 'waitingShare', label: 'waiting %', digits: 1 },
-  { key: 'gradientShare', label: 'gradients %', digits: 1 },
+  { key: 'gradientShare', label: 'gradients %', digits: 1 }, { key: 'hiddenShare', label: 'hidden %', digits: 0 },
   { key: 'calls', label: 'calls/step', digits: 0 },
 ];
 const BYTE_COLUMNS: Table['columns'] = [{ key: 'layout', label: 'layout' }, ...KINDS.map((kind) => ({ key: kind, label: `${kind} kB`, digits: 1 }))];
@@ -108,16 +113,19 @@ function stepTable(preset: string, measured: readonly Measured[], timings: reado
     const timing = timings[index]!;
     const fast = measured.findIndex((other) => other.where === where && other.name === LAYOUTS[0]!.name);
     const share = (milliseconds: number): number => (100 * milliseconds) / best!.milliseconds;
+    const atTheEnd = measured.find((other) => other.where === where && other.name === name + AT_THE_END);
     return {
       where, layout: name, minMs: timing.min, medianMs: timing.median, ofOne: ratioOf(timings[0]!, timing).min,
       ...(fast === -1 ? {} : { ofFast: ratioOf(timing, timings[fast]!).min, transferShare: share(best!.transfer), waitingShare: share(best!.waiting), gradientShare: share(best!.gradients), calls: best!.calls }),
+      ...(atTheEnd ? { hiddenShare: 100 * (1 - best!.gradients / atTheEnd.best!.gradients) } : {}),
     };
   });
   return {
     id: `distributed-step-${preset}`,
     title: `Steps on two ranks: ${preset}`,
     note: `Updates of ${MICRO_BATCHES} micro-batches of the preset ${preset}. One process has ${RANKS} threads, each of ${RANKS} ranks one. "× one process" is the time of the first row / that of the row: `
-      + 'the aim is ≥ 0.95 in shared memory. Transfers: the share of the quickest step in which nobody was waited for; waiting: the rest of the time in collectives, for the slower rank. Gradients: those of the transfers; none is hidden behind the backward pass, and no more than these could be. '
+      + 'the aim is ≥ 0.95 in shared memory. Transfers: the share of the quickest step in which nobody was waited for; waiting: the rest of the time in collectives, for the slower rank. Gradients: those of the transfers. Sums begin within the backward pass unless "at the end"; '
+      + 'hidden: how much less of the transfers of gradients is waited for than there. '
       + absent.map((reason) => ` Not measured: ${reason}.`).join(''),
     columns: COLUMNS,
     rows,

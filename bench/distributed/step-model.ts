@@ -32,6 +32,8 @@ export interface StepTime {
   readonly claims: number;
   /** Sums of gradients, in a fixed order. */
   readonly gradients: number;
+  /** Of `gradients`, the bytes that travel beside the backward pass of the last micro-batch. */
+  readonly hidden: number;
   /** AdamW, and parameters to all where the optimiser is over ranks. */
   readonly update: number;
   readonly total: number;
@@ -40,6 +42,10 @@ export interface StepTime {
 const FLOAT = 4;
 /** Numbers that one call exchanges, as in reduce-in-order.ts. */
 const BUCKET = 2 ** 22;
+/** Numbers of a rank's part of a sum that begins within the backward pass, as in early-sums.ts. */
+const EARLY_PART = 2 ** 17;
+/** The backward pass's share of computing. */
+const BACKWARD = 2 / 3;
 /** Bytes of each parameter that AdamW reads and writes: gradient, weight and two moments are read, three written. */
 const ADAMW = 7 * FLOAT;
 /** Transfers of rows of an expert layer and micro-batch: there and back, in two passes; and one of counts. */
@@ -70,6 +76,16 @@ function sumOver(count: number, { ranks, sharded }: Pick<Layout, 'ranks' | 'shar
   return sharded ? parts : parts + calls * (meeting(ranks, rates) + Math.ceil(Math.log2(ranks)) * rates.latency) + bytes / rates.network;
 }
 
+/** The same within the backward pass, where every rank has all: no meetings, and the time of its bytes is known by itself. */
+function earlySum(count: number, { ranks, sharded }: Pick<Layout, 'ranks' | 'sharded'>, rates: Rates): { bytes: number; rest: number } {
+  if (ranks === 1) return { bytes: 0, rest: 0 };
+  const [exchanges, calls] = [sharded ? 1 : 2, Math.ceil(count / Math.min(BUCKET, EARLY_PART * ranks))];
+  return {
+    bytes: (exchanges * ((ranks - 1) / ranks) * FLOAT * count) / rates.network,
+    rest: exchanges * calls * (ranks - 1) * rates.latency + count / rates.additions,
+  };
+}
+
 /** @param vocabularySize of the tokenizer */
 export function stepTime(config: LanguageConfig, vocabularySize: number, { ranks, experts, perRank, sharded }: Layout, rates: Rates): StepTime {
   const { model, moe, train } = config;
@@ -81,12 +97,13 @@ export function stepTime(config: LanguageConfig, vocabularySize: number, { ranks
   const claims = experts === 1 ? 0 : perRank * parts.layers * (TRANSFERS * allToAll(rows, experts, rates) + allToAll(FLOAT * (moe?.experts ?? 0), experts, rates));
   // On the host: one addition per micro-batch. Within a group each rank gets its part of every micro-batch's gradients, then the groups add up.
   const onHost = (perRank * (parts.dense + ownExperts)) / rates.additions;
-  const ofDense = experts === 1
-    ? sumOver(parts.dense, { ranks, sharded }, rates)
-    : perRank * allToAll(FLOAT * parts.dense, experts, rates) + sumOver(parts.dense / experts, { ranks: ranks / experts, sharded }, rates) + (sharded ? 0 : allToAll(FLOAT * parts.dense, experts, rates));
-  const gradients = onHost + ofDense + sumOver(ownExperts, { ranks: ranks / experts, sharded }, rates);
+  const early = experts === 1 ? earlySum(parts.dense + parts.experts, { ranks, sharded }, rates) : { bytes: 0, rest: 0 };
+  const spread = experts === 1 ? 0 : perRank * allToAll(FLOAT * parts.dense, experts, rates) + sumOver(parts.dense / experts, { ranks: ranks / experts, sharded }, rates) + (sharded ? 0 : allToAll(FLOAT * parts.dense, experts, rates))
+      + sumOver(ownExperts, { ranks: ranks / experts, sharded }, rates);
+  const gradients = onHost + early.bytes + early.rest + spread;
+  const hidden = Math.min(early.bytes, (BACKWARD * compute) / perRank);
   const held = parts.dense + ownExperts;
   const [changed, gathered] = sharded ? [parts.dense / ranks + (ownExperts * experts) / ranks, allToAll(FLOAT * held, ranks, rates)] : [held, 0];
   const update = (changed * ADAMW) / rates.memory + gathered;
-  return { compute, claims, gradients, update, total: compute + claims + gradients + update };
+  return { compute, claims, gradients, hidden, update, total: compute + claims + gradients - hidden + update };
 }

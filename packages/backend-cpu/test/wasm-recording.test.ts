@@ -71,6 +71,33 @@ describe('a recording', () => {
     for (const { buffer } of [x, ...outside]) backend.free(buffer);
   });
 
+  it('lets the host look between two of its calls each time, also into what is freed after', () => {
+    const x = make(1);
+    const seen: number[] = [];
+    const recording = backend.record!(() => {
+      const [first, second] = [make(), make()];
+      add(x, x, first);
+      const view = backend.hostView!(first);
+      backend.between!(() => seen.push(view[SIZE - 1]!));
+      add(first, first, second);
+      backend.free(first.buffer);
+      const reused = make();
+      add(second, second, reused);
+      for (const { buffer } of [second, reused]) backend.free(buffer);
+    }) as CommandRecording;
+    backend.write(x, new Float32Array(SIZE).fill(5));
+    recording.replay();
+    expect(seen).toEqual([2, 10]);
+    const view = backend.hostView!(x);
+    view.fill(7);
+    expect(isAll(x, 7)).toBe(true);
+    backend.between!(() => seen.push(view[0]!)); // outside of a recording: at once
+    recording.replay();
+    expect(seen).toEqual([2, 10, 7, 14]);
+    recording.dispose();
+    backend.free(x.buffer);
+  });
+
   it('is refused where the host takes part, and memory is free again', () => {
     const x = make(1);
     expect(backend.record!(() => backend.write(x, new Float32Array(SIZE)))).toEqual({ refused: 'a tensor is written by the host' });

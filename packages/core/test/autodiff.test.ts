@@ -2,7 +2,7 @@
 // against central differences in @xmoe/testing.
 import { createCpuBackend } from '@xmoe/backend-cpu';
 import {
-  add, createEngine, customGradient, exp, grad, matmul, mean, multiply, reshape, sin, slice, square, sum, tanh, topK, valueAndGrad, vjp,
+  add, checkpoint, createEngine, customGradient, exp, grad, matmul, mean, multiply, reshape, sin, slice, square, sum, tanh, topK, valueAndGrad, vjp,
   type Engine, type Tensor,
 } from '@xmoe/core';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -36,6 +36,38 @@ describe('valueAndGrad', () => {
     const { gradients } = valueAndGrad(engine, ({ a, b }) => sum(add(multiply(a, b), add(a, square(a)))), { a: w, b: w });
     expect(values(gradients.a)).toEqual([13]); // w² + w + w²
     expect(gradients.b).toBe(gradients.a);
+  });
+
+  it('tells of each gradient as soon as it is whole, that of a parameter used early and late at the end', () => {
+    const [tied, first, last, unused] = [engine.tensor([2]), engine.tensor([3]), engine.tensor([5]), engine.tensor([7])];
+    const told: [number, number[], number][] = [];
+    let backward = 0;
+    const counted = (x: Tensor): Tensor => customGradient('counted', [x], () => ({ outputs: multiply(x, 1), saved: [] }), ([dy]) => {
+      backward++;
+      return [dy!];
+    });
+    const fn = (w: Record<string, Tensor>): Tensor => {
+      const inner = counted(multiply(w.tied!, w.first!));
+      return sum(add(counted(multiply(inner, w.last!)), multiply(inner, w.tied!)));
+    };
+    const parameters = { tied: tied!, first: first!, last: last!, unused: unused! };
+    const onto = { tied: engine.tensor([100]), first: engine.tensor([0]), last: engine.tensor([0]), unused: engine.tensor([1]) };
+    const { gradients } = valueAndGrad(engine, fn, parameters, { onto, whenWhole: (index, gradient) => told.push([index, values(gradient), backward]) });
+    // tied²·first + tied·first·last
+    expect(told).toEqual([[2, [6], 1], [0, [127], 2], [1, [14], 2], [3, [1], 2]]);
+    expect(Object.values(gradients).map(values)).toEqual([[127], [14], [6], [1]]);
+    const alone: number[][] = [];
+    valueAndGrad(engine, ({ x }: { x: Tensor; y: Tensor }) => sum(x), { x: first!, y: unused! }, { whenWhole: (index, gradient) => alone.push([index, ...values(gradient)]) });
+    expect(alone).toEqual([[0, 1], [1, 0]]);
+  });
+
+  it('tells of what a checkpoint closes over when the checkpoint is done', () => {
+    const [x, w] = [engine.tensor([2]), engine.tensor([3])];
+    const told: number[] = [];
+    const loss = (p: { x: Tensor; w: Tensor }): Tensor => sum(multiply(checkpoint(engine, (y: Tensor) => multiply(multiply(y, p.w), p.w), [p.x]), p.w));
+    const { gradients } = valueAndGrad(engine, loss, { x: x!, w: w! }, { whenWhole: (index, gradient) => told.push(index, ...values(gradient)) });
+    expect(told).toEqual([0, 27, 1, 54]);
+    expect(values(gradients.w)).toEqual([54]);
   });
 
   it('scales the gradients, not the loss, by the seed', () => {

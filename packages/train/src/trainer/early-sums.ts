@@ -1,13 +1,13 @@
 // Sums of gradients over ranks that begin while the backward pass goes on: as soon as neighbours among the parameters have theirs, these travel beside the
 // rest of it. For devices whose memory is the host's. What is summed when all gradients are there is sums-over-ranks.ts.
 import type { ParameterSpec } from '@xmoe/core';
-import { createBackgroundSums, type BackgroundComm } from '@xmoe/distributed';
+import { BUCKET, createBackgroundSums, type BackgroundComm } from '@xmoe/distributed';
 import { cutFlat, type FlatTensors } from './flat-tensors.js';
 import { equalParts } from './host-sums.js';
 import { createShardOrder } from './shard-order.js';
 
-/** Numbers of parameters that travel together, 4 MB: the last ones, with which no pass is left, are few. */
-const EARLY_BUCKET = 2 ** 20;
+/** Numbers of a rank's part of what travels together, 512 kB: beside them a message costs little, and what is left when the pass ends is little. */
+const PART = 2 ** 17;
 
 export interface EarlySums {
   /** A new update: each rank will give a gradient of every parameter, the sum over its own micro-batches. */
@@ -37,7 +37,7 @@ interface Bucket {
 
 export function createEarlySums({ specs, comm, isSharded, write }: EarlySumsOptions): EarlySums {
   const sums = createBackgroundSums(comm, { isWhole: !isSharded });
-  const buckets = cutFlat(specs.toReversed(), EARLY_BUCKET).map((flat): Bucket => ({ flat, values: new Map(), whole: new Float32Array(), missing: 0 }));
+  const buckets = cutFlat(specs.toReversed(), Math.min(BUCKET, PART * comm.size)).map((flat): Bucket => ({ flat, values: new Map(), whole: new Float32Array(), missing: 0 }));
   const bucketOf = new Map(buckets.flatMap((bucket) => bucket.flat.specs.map(({ name }) => [name, bucket])));
   let next = 0;
 
