@@ -49,6 +49,16 @@ describe('a recording', () => {
     for (const { buffer } of [x, triple]) backend.free(buffer);
   });
 
+  it('keeps what it freed from work outside, the only one too', () => {
+    const x = make(1);
+    const { recording, triple } = recordTriple(x);
+    const outside = Array.from({ length: 20 }, () => make(-1));
+    recording.replay();
+    expect(outside.every((operand) => isAll(operand, -1))).toBe(true);
+    recording.dispose();
+    for (const { buffer } of [x, triple, ...outside]) backend.free(buffer);
+  });
+
   it('keeps what it freed from work outside, and gives it to the next recording', () => {
     const x = make(1);
     const first = recordTriple(x);

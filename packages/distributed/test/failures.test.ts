@@ -30,6 +30,8 @@ for (const family of MPIS) describe.skipIf(missing.includes(family))(family, { c
     ['hang', /^error: rank 1 has not come to a collective for \d s; its last was collective 10 \(allReduce\) at step 10\. The run ends/m],
     ['spin', /^error: rank 1 has not come to a collective for \d s; its last was collective 10 \(allReduce\) at step 10\. The run ends/m],
     ['stop', /^error: rank 0 has waited \d s in collective 11 \(allReduce\) at step 10: another rank did not come\. The run ends/m],
+    ['beside', /^error: rank 0 has waited \d s in collective 12 \(exchange\) at step 10: another rank did not come\. The run ends/m],
+    ['besideNow', /^error: rank 0 has waited \d s in collective 12 \(exchange\) at step 10: another rank did not come\. The run ends/m],
   ])('a rank that does not come (%s) ends the run after the time-out', { timeout: 150_000 }, async (way, message) => {
     const { stdout, stderr, code } = await runRanks(family, 'failing', { ranks: 2, args: [way], env: { XMOE_COMM_TIMEOUT: '2' }, seconds: 60 });
     expect(stderr).toMatch(message);

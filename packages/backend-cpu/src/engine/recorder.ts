@@ -90,11 +90,12 @@ class CallRecorder implements Recorder {
     this.current = recording;
     try {
       fn();
+      // Counted before anything idle is released: what was freed inside is its own from now on.
+      return recording.refused === undefined ? this.replayOf(recording.calls) : { refused: recording.refused };
     } finally {
       this.current = undefined;
       this.releaseIdle();
     }
-    return recording.refused === undefined ? this.replayOf(recording.calls) : { refused: recording.refused };
   }
 
   private replayOf(calls: readonly Call[]): CommandRecording {
