@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { browserEntries, imports, manifests, specifiers, TABLE, uses } from '../scripts/checks/boundaries.mjs';
+import { links } from '../scripts/checks/links.mjs';
 import { references } from '../scripts/checks/references.mjs';
 import { firstComments, names, noDrawers, noLeftovers, sizes } from '../scripts/checks/style.mjs';
 
@@ -42,6 +43,25 @@ describe('style', () => {
     expect(noLeftovers(file('a.ts', `// A.\n// ${'TO'}DO later\n`))).toEqual(['a.ts:2: finish it or open an issue']);
     expect(noLeftovers(file('a.ts', `${'<'.repeat(7)} mine\n`))).toHaveLength(1);
   });
+});
+
+describe('links', () => {
+  const page = (text: string) => links([{ path: 'docs/a.md', text }, { path: 'docs/faq.md', text: '# Why `a.b`, and *how*?\n```\n# no heading\n```\n## Twice\n## Twice\n' }]);
+
+  it.each([
+    ['a page that is not there', '[x](nowhere.md)'],
+    ['a page named from the root', '[x](docs/glossary.md)'],
+    ['a heading that is not there', '[x](faq.md#no-heading)'],
+    ['a heading of its own that is not there', '# Here\n[x](#there)'],
+    ['one beside a good one', '[x](glossary.md) [y](nowhere.md)'],
+  ])('refuse %s', (_, text) => expect(page(text)).toHaveLength(1));
+
+  it.each([
+    ['the web', '[x](https://example.org/a.md#b)'],
+    ['a file, a folder, the root', '[x](glossary.md) [y](decisions/) [z](../README.md)'],
+    ['a heading', '[x](faq.md#why-ab-and-how) [y](faq.md#twice-1)'],
+    ['what stands for itself', 'as `[x](nowhere.md)`\n```md\n[x](nowhere.md)\n```\n'],
+  ])('allow %s', (_, text) => expect(page(text)).toEqual([]));
 });
 
 describe('references', () => {

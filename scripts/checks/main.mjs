@@ -3,6 +3,7 @@ import { builtinModules } from 'node:module';
 import { root } from '../lib/repository.mjs';
 import * as boundaries from './boundaries.mjs';
 import { repositoryFiles } from './files.mjs';
+import { links } from './links.mjs';
 import { references } from './references.mjs';
 import * as style from './style.mjs';
 
@@ -11,6 +12,7 @@ const builtins = new Set(builtinModules);
 const problems = [
   ...Object.values(style).flatMap((check) => check(files)),
   ...references(files),
+  ...links(files),
   ...boundaries.imports(files, builtins),
   ...boundaries.browserEntries(files, builtins),
   ...boundaries.manifests(files),
