@@ -151,7 +151,10 @@ export async function reducePart(comm: Comm, values: Float32Array, lengths: read
   });
 }
 
-const beginsOf = (lengths: ArrayLike<number>): number[] => Array.from({ length: lengths.length }, (_, part) => Array.from(lengths).slice(0, part).reduce((sum, length) => sum + length, 0));
+function beginsOf(lengths: ArrayLike<number>): number[] {
+  let at = 0;
+  return Array.from(lengths, (length) => (at += length) - length);
+}
 
 /** `sum` of pieces of all parts, about `bucket` numbers at once. */
 async function partByBuckets(

@@ -58,15 +58,17 @@ describe('a trainer on a backend that records', () => {
 
 // TensorFlow runs a step as one graph then, and may put operations together: what it does with these leaves every bit.
 describe.skipIf(!available)(`a trainer on ${reason}`, () => {
-  const cases: { accumulation: number; model: Experts }[] = [
+  const cases: { accumulation: number; model: Experts; products?: 'bfloat16' }[] = [
     { accumulation: 1, model: experts },
     { accumulation: 3, model: experts },
     { accumulation: 2, model: { router: { type: 'topk', k: 2 }, dispatch: 'padded' } },
     { accumulation: 1, model: null },
+    { accumulation: 2, model: experts, products: 'bfloat16' },
   ];
-  it.each(cases)('computes the same to the bit from graphs: $accumulation micro-batches, $model', async ({ accumulation, model }) => {
-    const plain = await reportsOf({ ...(await createTfjsBackendFor('node')), record: undefined }, accumulation, 10, undefined, model);
-    const own = await createTfjsBackendFor('node');
+  it.each(cases)('computes the same to the bit from graphs: $accumulation micro-batches, $model, products in $products', async ({ accumulation, model, products }) => {
+    const open = () => createTfjsBackendFor('node', products ? { products } : {});
+    const plain = await reportsOf({ ...(await open()), record: undefined }, accumulation, 10, undefined, model);
+    const own = await open();
     const kinds: string[] = [];
     const record: Backend['record'] = (fn) => {
       const recording = own.record!(fn);

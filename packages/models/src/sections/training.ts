@@ -20,8 +20,8 @@ export const trainingShape = {
   clipNorm: floatFromZero.default(1),
   precision: z.enum(['float32', 'float16']).default('float32'),
   /**
-   * How the gradients of micro-batches become one: `device` in one process; `deterministic` with the same bits on 1, 2, 4, 8 … ranks; `fast` by
-   * MPI's own reduction. Absent: `device` in a run that no launcher started, else `deterministic`.
+   * How the gradients of micro-batches become one: `device` in one process; `deterministic` with the same bits on 1, 2, 4, 8 … ranks; `fast` each to
+   * the sum of those before, with bits that depend on that number. Absent: `device` in a run that no launcher started, else `deterministic`.
    */
   reduction: z.enum(['device', 'deterministic', 'fast']).optional(),
   /** Ranks over which the experts of every layer are spread; the others hold copies of them in groups of as many. Absent: 1, each rank has all experts. */
