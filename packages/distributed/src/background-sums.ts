@@ -1,5 +1,6 @@
 // Sums over ranks that are made while something else is computed: array after array, each rank adding one part of every array. What the arrays are is the
 // caller's to say; sums that are waited for are reduce-in-order.ts.
+import { createBlocks, type Blocks } from './blocks.js';
 import type { BackgroundComm, Transfer } from './comm.js';
 import { addTo, sumParts } from './reduce-in-order.js';
 
@@ -18,8 +19,10 @@ export interface BackgroundSums {
 export interface BackgroundSumsOptions {
   /** Default true: every rank gets all parts. */
   readonly isWhole?: boolean;
-  /** Numbers that may be under way before `begin` waits: they take twice their memory. Default 2²⁴. */
+  /** Numbers that may be under way before `begin` waits: they take twice their memory. Default 2²³. */
   readonly most?: number;
+  /** Where numbers of other ranks go. Default: arrays of their own. */
+  readonly blocks?: Blocks;
 }
 
 /** Tags of the two exchanges of a sum. */
@@ -29,7 +32,7 @@ const TAGS = 2 ** 15;
  * The numbers of a power of two of ranks are added in the order of `reduceInOrder`, neighbours first, and have its bits where each rank's are the sum by halves of
  * its terms; those of other numbers of ranks one after another.
  */
-export function createBackgroundSums(comm: BackgroundComm, { isWhole = true, most = 2 ** 24 }: BackgroundSumsOptions = {}): BackgroundSums {
+export function createBackgroundSums(comm: BackgroundComm, { isWhole = true, most = 2 ** 23, blocks = createBlocks(0) }: BackgroundSumsOptions = {}): BackgroundSums {
   const { rank, size } = comm;
   const isTree = Number.isInteger(Math.log2(size));
   /** What is under way, in its order. */
@@ -41,11 +44,14 @@ export function createBackgroundSums(comm: BackgroundComm, { isWhole = true, mos
     const own = tag;
     tag = (tag + 2) % TAGS;
     const parts = cut(values, lengths);
-    const received = parts.map((part, from) => (from === rank ? part : new Float32Array(lengths[rank]!)));
+    const length = lengths[rank]!;
+    const others = blocks.take(length * size);
+    const received = parts.map((part, from) => (from === rank ? part : others.subarray(from * length, (from + 1) * length)));
     yield comm.exchange(own, parts, received);
     const added = isTree ? sumParts(received)! : received.reduce(addTo);
-    if (!isWhole) return done(added);
-    parts[rank]!.set(added);
+    if (added !== parts[rank]) parts[rank]!.set(added);
+    blocks.give(others);
+    if (!isWhole) return done(parts[rank]!);
     yield comm.exchange(own + 1, parts.map(() => parts[rank]!), parts);
     done(values);
   }

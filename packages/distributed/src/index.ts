@@ -1,5 +1,6 @@
 // The public surface of @xmoe/distributed: what processes can do with each other, and a run of one. MPI is @xmoe/distributed/node.
 export { createBackgroundSums, type BackgroundSums, type BackgroundSumsOptions } from './background-sums.js';
+export { createBlocks, type Blocks } from './blocks.js';
 export type { BackgroundComm, Comm, CommArray, ReduceOperation, Transfer } from './comm.js';
 export { anyNow, byFirst, fromFirst, gatherValues, requireSame } from './gather.js';
 export { groupRanks, oneGroup, type RankGroups } from './rank-groups.js';

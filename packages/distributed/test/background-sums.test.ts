@@ -2,7 +2,7 @@
 // over MPI they are in collectives.test.ts.
 import { createCommTeam } from '@xmoe/testing';
 import { describe, expect, it } from 'vitest';
-import { createBackgroundSums, reduceInOrder, type BackgroundComm } from '../src/index.js';
+import { createBackgroundSums, createBlocks, reduceInOrder, type BackgroundComm } from '../src/index.js';
 import { termOf } from './ranks/terms.js';
 
 const LENGTHS = [1003, 1, 0, 64, 5, 700];
@@ -11,18 +11,37 @@ const partsOf = (length: number, size: number): number[] => Array.from({ length:
 const ofRank = (rank: number, length: number): Float32Array => termOf(rank, length);
 
 /** What rank by rank comes of sums of all LENGTHS, the computation between two of them being `between`. */
-async function summed(size: number, isWhole: boolean, most?: number): Promise<Float32Array[][]> {
+async function summed(size: number, isWhole: boolean): Promise<Float32Array[][]> {
   return Promise.all(createCommTeam(size).map(async (comm) => {
-    const sums = createBackgroundSums(await comm.background!(), { isWhole, ...(most === undefined ? {} : { most }) });
+    const blocks = createBlocks(800); // some are longer
+    const sums = createBackgroundSums(await comm.background!(), { isWhole, blocks });
     const made: Float32Array[] = [];
-    for (const [index, length] of LENGTHS.entries()) {
-      sums.begin(ofRank(comm.rank, length), partsOf(length, size), (sum) => (made[index] = sum.slice()));
-      if (index % 2 === comm.rank % 2) sums.poll(); // ranks are not at the same place
+    for (let time = 0; time < 2; time++) { // with what the first time left in the blocks
+      for (const [index, length] of LENGTHS.entries()) {
+        const values = blocks.take(length);
+        values.set(ofRank(comm.rank, length));
+        sums.begin(values, partsOf(length, size), (sum) => {
+          made[index] = sum.slice();
+          blocks.give(values);
+        });
+        if (index % 2 === comm.rank % 2) sums.poll(); // ranks are not at the same place
+      }
+      await sums.finish();
     }
-    await sums.finish();
     return made;
   }));
 }
+
+it('blocks are used again, each by one at a time; longer arrays are not kept', () => {
+  const blocks = createBlocks(10);
+  const [first, second] = [blocks.take(10), blocks.take(3)];
+  expect(first.buffer).not.toBe(second.buffer);
+  blocks.give(second);
+  expect([blocks.take(7), blocks.take(7)].map(({ buffer, length }) => [buffer === second.buffer, length])).toEqual([[true, 7], [false, 7]]);
+  const long = blocks.take(11);
+  blocks.give(long);
+  expect(blocks.take(11).buffer).not.toBe(long.buffer);
+});
 
 async function inOrder(size: number, length: number): Promise<Float32Array> {
   const [first] = await Promise.all(createCommTeam(size).map(async (comm) => {

@@ -1,7 +1,7 @@
 // Sums of gradients over ranks that begin while the backward pass goes on: as soon as neighbours among the parameters have theirs, these travel beside the
 // rest of it. For devices whose memory is the host's. What is summed when all gradients are there is sums-over-ranks.ts.
 import type { ParameterSpec } from '@xmoe/core';
-import { BUCKET, createBackgroundSums, type BackgroundComm } from '@xmoe/distributed';
+import { BUCKET, createBackgroundSums, createBlocks, type BackgroundComm } from '@xmoe/distributed';
 import { cutFlat, type FlatTensors } from './flat-tensors.js';
 import { equalParts } from './host-sums.js';
 import { createShardOrder } from './shard-order.js';
@@ -36,8 +36,10 @@ interface Bucket {
 }
 
 export function createEarlySums({ specs, comm, isSharded, write }: EarlySumsOptions): EarlySums {
-  const sums = createBackgroundSums(comm, { isWhole: !isSharded });
-  const buckets = cutFlat(specs.toReversed(), Math.min(BUCKET, PART * comm.size)).map((flat): Bucket => ({ flat, values: new Map(), whole: new Float32Array(), missing: 0 }));
+  const most = Math.min(BUCKET, PART * comm.size);
+  const blocks = createBlocks(most + comm.size); // parts of one length, the last of them rounded up
+  const sums = createBackgroundSums(comm, { isWhole: !isSharded, blocks });
+  const buckets = cutFlat(specs.toReversed(), most).map((flat): Bucket => ({ flat, values: new Map(), whole: new Float32Array(), missing: 0 }));
   const bucketOf = new Map(buckets.flatMap((bucket) => bucket.flat.specs.map(({ name }) => [name, bucket])));
   let next = 0;
 
@@ -45,10 +47,14 @@ export function createEarlySums({ specs, comm, isSharded, write }: EarlySumsOpti
     for (const [name, values] of pieces) write(name, values);
   };
   const send = ({ flat, whole }: Bucket): void => {
+    const end = (pieces: Parameters<typeof writeAll>[0]): void => {
+      writeAll(pieces);
+      blocks.give(whole);
+    };
     if (isSharded) {
       const order = createShardOrder(flat.specs, comm.size);
-      sums.begin(order.pack(whole), order.lengths, (own) => writeAll(order.cut(comm.rank, own).map(({ name, values }) => [name, values])));
-    } else sums.begin(whole, equalParts(flat.length, comm.size), (sum) => writeAll(flat.cut(sum)));
+      sums.begin(order.pack(whole), order.lengths, (own) => end(order.cut(comm.rank, own).map(({ name, values }) => [name, values])));
+    } else sums.begin(whole, equalParts(flat.length, comm.size), (sum) => end(flat.cut(sum)));
   };
   return {
     begin() {
@@ -58,7 +64,7 @@ export function createEarlySums({ specs, comm, isSharded, write }: EarlySumsOpti
     take(name, values) {
       const bucket = bucketOf.get(name)!;
       if (bucket.missing === bucket.flat.specs.length) {
-        bucket.whole = new Float32Array(bucket.flat.length);
+        bucket.whole = blocks.take(bucket.flat.length);
         bucket.values = new Map(bucket.flat.cut(bucket.whole));
       }
       bucket.values.get(name)!.set(values);
