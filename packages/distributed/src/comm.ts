@@ -122,3 +122,17 @@ export function checkExchange<A extends CommArray>(op: string, { send, sendCount
   if (kindOf(send) !== kindOf(receive)) refuse(op, `${kindOf(send)} and ${kindOf(receive)} do not go together`, 'use one kind of array');
   return [displacementsOf(op, 'send', send, sendCounts, size), displacementsOf(op, 'receive', receive, receiveCounts, size)];
 }
+
+/** Of `BackgroundComm.exchange`: tags of every MPI. */
+const TAGS = 2 ** 15;
+
+/** @throws XMoEError `value` for a tag that there is not, arrays that are not one for each rank, and what a rank keeps in another length than it has */
+export function checkBackground(tag: number, sends: readonly Float32Array[], receives: readonly Float32Array[], { rank, size }: Pick<BackgroundComm, 'rank' | 'size'>): void {
+  const op = 'exchange';
+  if (!Number.isInteger(tag) || tag < 0 || tag >= TAGS) refuse(op, `there is no tag ${tag}`, `number them from 0 to ${TAGS - 1}`);
+  for (const [what, arrays] of [['send', sends], ['receive', receives]] as const) {
+    if (arrays.length !== size || !arrays.every((values) => values instanceof Float32Array)) refuse(op, `${arrays.length} arrays to ${what} for ${size} ranks`, 'pass a Float32Array for each rank');
+    for (const values of arrays) checkLength(op, values);
+  }
+  if (sends[rank]!.length !== receives[rank]!.length) refuse(op, `rank ${rank} sends ${sends[rank]!.length} numbers to itself, and expects ${receives[rank]!.length}`, 'make both as long');
+}

@@ -20,6 +20,7 @@ interface RankResult {
   ordered: string;
   parts: [boolean, boolean];
   besides: boolean[];
+  besideRefusals: string[];
   first: { from: number };
   ticks: number;
 }
@@ -55,6 +56,10 @@ for (const family of MPIS) describe.skipIf(missing.includes(family))(family, () 
       expect(result.ordered).toBe(await alone());
       expect(result.parts).toEqual([true, true]);
       expect(result.besides).toEqual([true, true, true, true, true]);
+      expect(result.besideRefusals).toEqual([
+        'exchange: there is no tag 32768', `exchange: ${size - 1} arrays to send for ${size} ranks`, `exchange: ${size} arrays to receive for ${size} ranks`,
+        `exchange: rank ${rank} sends 1 numbers to itself, and expects 2`,
+      ]);
     }
     expect(results[0]!.ticks).toBeGreaterThan(0);
     expect(results[0]!.refusals).toEqual([

@@ -1,6 +1,6 @@
 // Transfers beside a computation over MPI: messages from rank to rank on a communicator of their own, so that they never meet with the calls of a Comm. MPI
 // moves them on when it is asked about them.
-import { checkLength, type BackgroundComm } from '../comm.js';
+import { checkBackground, type BackgroundComm } from '../comm.js';
 import type { Handle } from './abi.js';
 import { checkCode, finishUntil, isDone, waitUntil, type Request } from './requests.js';
 import { OPERATIONS, type MpiWorld } from './world.js';
@@ -10,7 +10,6 @@ export function createMpiBackground(world: MpiWorld, handle: Handle, { rank, siz
   const { abi } = world;
   const kind = abi.kinds.Float32Array;
   const begin = (name: 'Isend' | 'Irecv', values: Float32Array, other: number, tag: number): Request => {
-    checkLength('exchange', values);
     const request: Request = { handle: [null], values: [values] };
     checkCode(abi, name, abi.call[name](values, values.length, kind, other, tag, handle, request.handle));
     return request;
@@ -29,6 +28,7 @@ export function createMpiBackground(world: MpiWorld, handle: Handle, { rank, siz
     rank,
     size,
     exchange(tag, sends, receives) {
+      checkBackground(tag, sends, receives, { rank, size });
       const others = Array.from({ length: size - 1 }, (_, index) => (rank + 1 + index) % size);
       // Who waits for a message before it comes, gets it without a copy in between.
       let open = [...others.map((from) => begin('Irecv', receives[from]!, from, tag)), ...others.map((to) => begin('Isend', sends[to]!, to, tag))];

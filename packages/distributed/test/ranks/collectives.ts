@@ -57,6 +57,18 @@ async function besides(): Promise<boolean[]> {
   }));
 }
 
+async function besideRefusals(): Promise<string[]> {
+  const background = await comm.background!();
+  const arrays = (lengths: readonly number[]): Float32Array[] => lengths.map((length) => new Float32Array(length));
+  const one = arrays(new Array<number>(size).fill(1));
+  return Promise.all([
+    messageOf(async () => background.exchange(2 ** 15, one, one)),
+    messageOf(async () => background.exchange(0, one.slice(1), one)),
+    messageOf(async () => background.exchange(0, one, [...one.slice(1), new Int32Array(1) as never])),
+    messageOf(async () => background.exchange(0, one, arrays(new Array<number>(size).fill(2)))),
+  ]);
+}
+
 async function groups(): Promise<number[]> {
   const half = await comm.split(rank % 2, -rank);
   const ranks = new Int32Array(half.size);
@@ -117,7 +129,7 @@ async function late(): Promise<number> {
 }
 
 const result = {
-  description, localSize: launched?.localSize, ...(await collectives()), exchange: await exchange(), groups: await groups(), refusals: await refusals(), ordered: await ordered(), parts: await parts(), besides: await besides(),
+  description, localSize: launched?.localSize, ...(await collectives()), exchange: await exchange(), groups: await groups(), refusals: await refusals(), ordered: await ordered(), parts: await parts(), besides: await besides(), besideRefusals: await besideRefusals(),
   first: await fromFirst(comm, { from: rank }), ticks: await late(),
 };
 const all = await gatherValues(comm, result);
