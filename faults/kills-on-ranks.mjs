@@ -24,7 +24,7 @@ const WORDS = 'the a of to in king queen house war peace people state good great
 writeFileSync(join(folder, 'corpus.jsonl'), Array.from({ length: 60 }, () => `${JSON.stringify({ text: Array.from({ length: 60 }, () => oneOf(WORDS)).join(' ') })}\n`).join(''));
 
 const flags = [
-  '--backend', 'cpu:plain', '--preset', 'tiny', '--set', 'data.tokenizer.vocabularySize=280', '--validation-fraction', '0.1', '--test-fraction', '0.1', '--context-length', '16', '--width', '16',
+  '--backend', 'cpu:wasm', '--preset', 'tiny', '--set', 'data.tokenizer.vocabularySize=280', '--validation-fraction', '0.1', '--test-fraction', '0.1', '--context-length', '16', '--width', '16',
   '--heads', '2', '--hidden', '32', '--experts', '4', '--set', 'moe.expertHidden=16', '--dropout', '0.1', '--batch-size', '2', '--accumulation', '4', '--warmup-steps', '1', '--eval-every', '10',
   '--eval-windows', '2', '--test-windows', '2', '--checkpoint-every', '2', '--max-steps', String(STEPS), '--set', 'train.reduction=deterministic', '--data', join(folder, 'corpus.jsonl'), '--data-root', join(folder, 'data'),
 ];
@@ -82,7 +82,7 @@ for (let session = 0; session < 3 * KILLS + 3; session++) {
   const layout = ['--set', `train.expertParallel=${spread}`, '--set', `train.shardOptimizer=${random(2) === 1}`];
   const begun = readdirSync(folder).includes('disturbed') && readdirSync(disturbed).includes('config.json');
   const from = begun ? stepOf(disturbed) : 0;
-  const args = begun ? ['train', '--resume', '--out', disturbed, '--backend', 'cpu:plain', ...layout] : ['train', ...flags, ...layout, '--out', disturbed];
+  const args = begun ? ['train', '--resume', '--out', disturbed, '--backend', 'cpu:wasm', ...layout] : ['train', ...flags, ...layout, '--out', disturbed];
   const run = start(['launch', '-n', String(ranks), '--', ...args]);
   let isOver = false;
   void run.ended.then(() => (isOver = true));
