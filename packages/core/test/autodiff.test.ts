@@ -68,6 +68,11 @@ describe('valueAndGrad', () => {
     const { gradients } = valueAndGrad(engine, loss, { x: x!, w: w! }, { whenWhole: (index, gradient) => told.push(index, ...values(gradient)) });
     expect(told).toEqual([0, 27, 1, 54]);
     expect(values(gradients.w)).toEqual([54]);
+    // In two checkpoints: once, after the first of them.
+    const shared: number[] = [];
+    const half = (y: Tensor, p: { w: Tensor }): Tensor => checkpoint(engine, (z: Tensor) => multiply(z, p.w), [y]);
+    valueAndGrad(engine, (p: { x: Tensor; w: Tensor }) => sum(half(half(p.x, p), p)), { x: x!, w: w! }, { whenWhole: (index, gradient) => shared.push(index, ...values(gradient)) });
+    expect(shared).toEqual([0, 9, 1, 12]);
   });
 
   it('scales the gradients, not the loss, by the seed', () => {
