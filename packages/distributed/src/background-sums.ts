@@ -21,7 +21,7 @@ export interface BackgroundSumsOptions {
   readonly isWhole?: boolean;
   /** Numbers that may be under way before `begin` waits: they take twice their memory. Default 2²³. */
   readonly most?: number;
-  /** Where numbers of other ranks go. Default: arrays of their own. */
+  /** Where numbers of other ranks go. Default: its own. */
   readonly blocks?: Blocks;
 }
 
@@ -32,7 +32,7 @@ const TAGS = 2 ** 15;
  * The numbers of a power of two of ranks are added in the order of `reduceInOrder`, neighbours first, and have its bits where each rank's are the sum by halves of
  * its terms; those of other numbers of ranks one after another.
  */
-export function createBackgroundSums(comm: BackgroundComm, { isWhole = true, most = 2 ** 23, blocks = createBlocks(0) }: BackgroundSumsOptions = {}): BackgroundSums {
+export function createBackgroundSums(comm: BackgroundComm, { isWhole = true, most = 2 ** 23, blocks = createBlocks(1) }: BackgroundSumsOptions = {}): BackgroundSums {
   const { rank, size } = comm;
   const isTree = Number.isInteger(Math.log2(size));
   /** What is under way, in its order. */

@@ -7,14 +7,18 @@ export interface Blocks {
   give(values: Float32Array): void;
 }
 
-/** Of up to `most` numbers each; longer arrays are not kept. */
-export function createBlocks(most: number): Blocks {
-  const free: ArrayBuffer[] = [];
-  const bytes = most * Float32Array.BYTES_PER_ELEMENT;
+/** Arrays of up to `size` numbers are parts of blocks of that size; longer ones are used again for their own length. */
+export function createBlocks(size: number): Blocks {
+  const free = new Map<number, ArrayBuffer[]>();
   return {
-    take: (length) => (length > most ? new Float32Array(length) : new Float32Array(free.pop() ?? new ArrayBuffer(bytes), 0, length)),
+    take(length) {
+      const bytes = Math.max(size, length) * Float32Array.BYTES_PER_ELEMENT;
+      return new Float32Array(free.get(bytes)?.pop() ?? new ArrayBuffer(bytes), 0, length);
+    },
     give({ buffer }) {
-      if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes) free.push(buffer);
+      const same = free.get(buffer.byteLength);
+      if (same) same.push(buffer as ArrayBuffer);
+      else free.set(buffer.byteLength, [buffer as ArrayBuffer]);
     },
   };
 }

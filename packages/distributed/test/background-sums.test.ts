@@ -32,7 +32,7 @@ async function summed(size: number, isWhole: boolean): Promise<Float32Array[][]>
   }));
 }
 
-it('blocks are used again, each by one at a time; longer arrays are not kept', () => {
+it('blocks are used again, each by one at a time; longer arrays for their length alone', () => {
   const blocks = createBlocks(10);
   const [first, second] = [blocks.take(10), blocks.take(3)];
   expect(first.buffer).not.toBe(second.buffer);
@@ -40,6 +40,8 @@ it('blocks are used again, each by one at a time; longer arrays are not kept', (
   expect([blocks.take(7), blocks.take(7)].map(({ buffer, length }) => [buffer === second.buffer, length])).toEqual([[true, 7], [false, 7]]);
   const long = blocks.take(11);
   blocks.give(long);
+  expect(blocks.take(12).buffer).not.toBe(long.buffer);
+  expect(blocks.take(11).buffer).toBe(long.buffer);
   expect(blocks.take(11).buffer).not.toBe(long.buffer);
 });
 

@@ -47,14 +47,20 @@ export function createEarlySums({ specs, comm, isSharded, write }: EarlySumsOpti
     for (const [name, values] of pieces) write(name, values);
   };
   const send = ({ flat, whole }: Bucket): void => {
-    const end = (pieces: Parameters<typeof writeAll>[0]): void => {
-      writeAll(pieces);
-      blocks.give(whole);
-    };
-    if (isSharded) {
-      const order = createShardOrder(flat.specs, comm.size);
-      sums.begin(order.pack(whole), order.lengths, (own) => end(order.cut(comm.rank, own).map(({ name, values }) => [name, values])));
-    } else sums.begin(whole, equalParts(flat.length, comm.size), (sum) => end(flat.cut(sum)));
+    if (!isSharded) {
+      sums.begin(whole, equalParts(flat.length, comm.size), (sum) => {
+        writeAll(flat.cut(sum));
+        blocks.give(whole);
+      });
+      return;
+    }
+    const order = createShardOrder(flat.specs, comm.size);
+    const packed = order.pack(whole, blocks.take(flat.length));
+    blocks.give(whole);
+    sums.begin(packed, order.lengths, (own) => {
+      writeAll(order.cut(comm.rank, own).map(({ name, values }) => [name, values]));
+      blocks.give(packed);
+    });
   };
   return {
     begin() {

@@ -28,8 +28,8 @@ export interface Piece {
 export interface ShardOrder {
   /** Numbers of each of the ranks, in their order. */
   readonly lengths: readonly number[];
-  /** From tensors that lie one behind the other. */
-  pack(values: Float32Array): Float32Array;
+  /** From tensors that lie one behind the other, into a new array or one of as many numbers. */
+  pack(values: Float32Array, into?: Float32Array): Float32Array;
   /** The other way round. */
   unpack(values: Float32Array): Float32Array;
   /** The shards of one rank, as views. */
@@ -53,10 +53,9 @@ export function createShardOrder(specs: readonly ParameterSpec[], size: number, 
   };
   return {
     lengths: ranks.map((rank) => shardsOf(rank).reduce((sum, { count, perEntry }) => sum + count * perEntry, 0)),
-    pack(values) {
-      const out = new Float32Array(values.length);
-      forEach((from, to, length) => out.set(values.subarray(from, from + length), to));
-      return out;
+    pack(values, into = new Float32Array(values.length)) {
+      forEach((from, to, length) => into.set(values.subarray(from, from + length), to));
+      return into;
     },
     unpack(values) {
       const out = new Float32Array(values.length);
