@@ -23,14 +23,13 @@ const LINK = '1gbit';
 /** float32 numbers: of a message that costs what a call costs, and of one that costs what its bytes do. */
 const [SHORT, LONG] = [2, 2 ** 22];
 
-const SHARDED = ['train.reduction=deterministic', 'train.shardOptimizer=true'];
 /** Of a layout whose sums begin within the backward pass, beside the same without. */
 const AT_THE_END = ', sums at the end';
 const LAYOUTS: RankJob['layouts'] = [
   ...[
     { name: 'data parallel, fast', set: ['train.reduction=fast'] },
     { name: 'data parallel, deterministic', set: ['train.reduction=deterministic'] },
-    { name: 'sharded optimiser', set: SHARDED },
+    { name: 'sharded optimiser', set: ['train.reduction=deterministic', 'train.shardOptimizer=true'] },
   ].flatMap((layout) => [layout, { ...layout, name: layout.name + AT_THE_END, atTheEnd: true }]),
   { name: 'expert parallel', set: ['train.reduction=deterministic', `train.expertParallel=${RANKS}`] },
 ];

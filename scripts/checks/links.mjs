@@ -9,15 +9,21 @@ import { problemsByLine } from './files.mjs';
 const LINK = /\]\(([^()\s]+)\)/g;
 const FENCE = /^\s*(?:```|~~~)/;
 
+/** The text with empty lines in place of its blocks of code. */
+function proseOf(text) {
+  let isCode = false;
+  return text.split('\n').map((line) => {
+    const isFence = FENCE.test(line);
+    if (isFence) isCode = !isCode;
+    return isCode || isFence ? '' : line;
+  }).join('\n');
+}
+
 /** As GitHub makes them: letters, digits, - and _ in lower case, spaces as -, a number behind those that there are already. */
 function headingsOf(text) {
   const slugs = new Set();
   const seen = new Map();
-  let isCode = false;
-  for (const line of text.split('\n')) {
-    if (FENCE.test(line)) isCode = !isCode;
-    const heading = isCode ? undefined : /^#{1,6}\s+(.*)$/.exec(line)?.[1];
-    if (heading === undefined) continue;
+  for (const [, heading] of text.matchAll(/^#{1,6}\s+(.*)$/gm)) {
     const slug = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1').trim().toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, '').replaceAll(/\s/g, '-');
     const count = seen.get(slug) ?? 0;
     seen.set(slug, count + 1);
@@ -29,25 +35,20 @@ function headingsOf(text) {
 
 /** @param {TextFile[]} files */
 export function links(files) {
-  const pages = new Map(files.filter(({ path }) => path.endsWith('.md')).map((file) => [file.path, file]));
+  const pages = new Map(files.filter(({ path }) => path.endsWith('.md')).map(({ path, text }) => [path, { path, text: proseOf(text) }]));
   const headings = new Map();
   const headingsIn = (path) => {
     if (!headings.has(path)) headings.set(path, headingsOf(pages.get(path).text));
     return headings.get(path);
   };
-  return [...pages.values()].flatMap((file) => {
-    let isCode = false;
-    return problemsByLine(file, (line) => {
-      if (FENCE.test(line)) isCode = !isCode;
-      if (isCode) return undefined;
-      for (const [, target] of line.replaceAll(/`[^`]*`/g, '').matchAll(LINK)) {
-        if (/^[a-z]+:/i.test(target)) continue;
-        const [name, anchor] = target.split('#');
-        const path = name === '' ? file.path : posix.normalize(posix.join(dirname(file.path), decodeURIComponent(name))).replace(/\/$/, '');
-        if (!pages.has(path) && !existsSync(join(root, path))) return `a link to ${path}, which is not there`;
-        if (anchor !== undefined && pages.has(path) && !headingsIn(path).has(decodeURIComponent(anchor))) return `a link to the heading #${anchor}, which ${path} does not have`;
-      }
-      return undefined;
-    });
-  });
+  return [...pages.values()].flatMap((file) => problemsByLine(file, (line) => {
+    for (const [, target] of line.replaceAll(/`[^`]*`/g, '').matchAll(LINK)) {
+      if (/^[a-z]+:/i.test(target)) continue;
+      const [name, anchor] = target.split('#');
+      const path = name === '' ? file.path : posix.normalize(posix.join(dirname(file.path), decodeURIComponent(name))).replace(/\/$/, '');
+      if (!pages.has(path) && !existsSync(join(root, path))) return `a link to ${path}, which is not there`;
+      if (anchor !== undefined && pages.has(path) && !headingsIn(path).has(decodeURIComponent(anchor))) return `a link to the heading #${anchor}, which ${path} does not have`;
+    }
+    return undefined;
+  }));
 }

@@ -1,7 +1,7 @@
 // Sums over ranks that are made while something else is computed: array after array, each rank adding one part of every array. What the arrays are is the
 // caller's to say; sums that are waited for are reduce-in-order.ts.
 import { createBlocks, type Blocks } from './blocks.js';
-import type { BackgroundComm, Transfer } from './comm.js';
+import { TAGS, type BackgroundComm, type Transfer } from './comm.js';
 import { addTo, sumParts } from './reduce-in-order.js';
 
 export interface BackgroundSums {
@@ -25,9 +25,6 @@ export interface BackgroundSumsOptions {
   readonly blocks?: Blocks;
 }
 
-/** Tags of the two exchanges of a sum. */
-const TAGS = 2 ** 15;
-
 /**
  * The numbers of a power of two of ranks are added in the order of `reduceInOrder`, neighbours first, and have its bits where each rank's are the sum by halves of
  * its terms; those of other numbers of ranks one after another.
@@ -35,13 +32,12 @@ const TAGS = 2 ** 15;
 export function createBackgroundSums(comm: BackgroundComm, { isWhole = true, most = 2 ** 23, blocks = createBlocks(1) }: BackgroundSumsOptions = {}): BackgroundSums {
   const { rank, size } = comm;
   const isTree = Number.isInteger(Math.log2(size));
-  /** What is under way, in its order. */
-  let open: Generator<Transfer, void>[] = [];
+  /** What is under way, in its order, and what each waits for. */
   const waiting = new Map<Generator<Transfer, void>, { transfer: Transfer; length: number }>();
   let [tag, underWay] = [0, 0];
 
   function* sum(values: Float32Array, lengths: readonly number[], done: (sum: Float32Array) => void): Generator<Transfer, void> {
-    const own = tag;
+    const own = tag; // and the next one: a sum is two exchanges
     tag = (tag + 2) % TAGS;
     const parts = cut(values, lengths);
     const length = lengths[rank]!;
@@ -61,25 +57,19 @@ export function createBackgroundSums(comm: BackgroundComm, { isWhole = true, mos
     const { value, done } = one.next();
     if (!done) return void waiting.set(one, { transfer: value, length });
     waiting.delete(one);
-    open = open.filter((other) => other !== one);
     underWay -= length;
   };
   const poll = (): void => {
-    for (const one of open) {
-      const { transfer, length } = waiting.get(one)!;
-      if (transfer.isDone()) advance(one, length);
-    }
+    for (const [one, { transfer, length }] of waiting) if (transfer.isDone()) advance(one, length);
   };
   return {
     begin(values, lengths, done) {
       if (underWay > 0 && underWay + values.length > most) comm.finishNow(() => (poll(), underWay === 0 || underWay + values.length <= most));
-      const one = sum(values, lengths, done);
       underWay += values.length;
-      open.push(one);
-      advance(one, values.length);
+      advance(sum(values, lengths, done), values.length);
     },
     poll,
-    finish: () => comm.finish(() => (poll(), open.length === 0)),
+    finish: () => comm.finish(() => (poll(), waiting.size === 0)),
   };
 }
 

@@ -123,8 +123,8 @@ export function checkExchange<A extends CommArray>(op: string, { send, sendCount
   return [displacementsOf(op, 'send', send, sendCounts, size), displacementsOf(op, 'receive', receive, receiveCounts, size)];
 }
 
-/** Of `BackgroundComm.exchange`: tags of every MPI. */
-const TAGS = 2 ** 15;
+/** Of `BackgroundComm.exchange`: as many as every MPI has. */
+export const TAGS = 2 ** 15;
 
 /** @throws XMoEError `value` for a tag that there is not, arrays that are not one for each rank, and what a rank keeps in another length than it has */
 export function checkBackground(tag: number, sends: readonly Float32Array[], receives: readonly Float32Array[], { rank, size }: Pick<BackgroundComm, 'rank' | 'size'>): void {

@@ -4,7 +4,7 @@ import type { ParameterSpec } from '@xmoe/core';
 import { BUCKET, createBackgroundSums, createBlocks, type BackgroundComm } from '@xmoe/distributed';
 import { cutFlat, type FlatTensors } from './flat-tensors.js';
 import { equalParts } from './host-sums.js';
-import { createShardOrder } from './shard-order.js';
+import { createShardOrder, type ShardOrder } from './shard-order.js';
 
 /** Numbers of a rank's part of what travels together, 512 kB: beside them a message costs little, and what is left when the pass ends is little. */
 const PART = 2 ** 17;
@@ -29,6 +29,8 @@ export interface EarlySumsOptions {
 
 interface Bucket {
   readonly flat: FlatTensors;
+  /** Where each rank gets its shards alone. */
+  readonly order: ShardOrder | null;
   /** Where gradients go until all of the bucket are there. */
   values: Map<string, Float32Array>;
   whole: Float32Array;
@@ -39,22 +41,23 @@ export function createEarlySums({ specs, comm, isSharded, write }: EarlySumsOpti
   const most = Math.min(BUCKET, PART * comm.size);
   const blocks = createBlocks(most + comm.size); // parts of one length, the last of them rounded up
   const sums = createBackgroundSums(comm, { isWhole: !isSharded, blocks });
-  const buckets = cutFlat(specs.toReversed(), most).map((flat): Bucket => ({ flat, values: new Map(), whole: new Float32Array(), missing: 0 }));
+  const buckets = cutFlat(specs.toReversed(), most).map((flat): Bucket => (
+    { flat, order: isSharded ? createShardOrder(flat.specs, comm.size) : null, values: new Map(), whole: new Float32Array(), missing: 0 }
+  ));
   const bucketOf = new Map(buckets.flatMap((bucket) => bucket.flat.specs.map(({ name }) => [name, bucket])));
   let next = 0;
 
   const writeAll = (pieces: readonly (readonly [name: string, values: Float32Array])[]): void => {
     for (const [name, values] of pieces) write(name, values);
   };
-  const send = ({ flat, whole }: Bucket): void => {
-    if (!isSharded) {
+  const send = ({ flat, order, whole }: Bucket): void => {
+    if (order === null) {
       sums.begin(whole, equalParts(flat.length, comm.size), (sum) => {
         writeAll(flat.cut(sum));
         blocks.give(whole);
       });
       return;
     }
-    const order = createShardOrder(flat.specs, comm.size);
     const packed = order.pack(whole, blocks.take(flat.length));
     blocks.give(whole);
     sums.begin(packed, order.lengths, (own) => {
