@@ -12,6 +12,7 @@ import { fuzz } from './fuzz.js';
 import { helpText, parseOptions, type FaultsOptions } from './options.js';
 import { builtPrograms } from './processes.js';
 import { races } from './races.js';
+import { ranks } from './ranks.js';
 import { putTable, readRecord, tableOf, type SectionResults } from './record.js';
 import type { FaultResult, Section } from './result.js';
 import { signals } from './signals.js';
@@ -28,6 +29,7 @@ const SECTIONS = {
   races: { about: 'several processes in one run directory (F16 to F18)', run: races },
   signals: { about: 'signals and lost readers at random moments (F4)', run: signals },
   surroundings: { about: 'other clocks, zones, rights; places without room for a run; order of syncs (F10, F15, F44)', run: surroundings },
+  ranks: { about: 'two and three ranks, launched again and again, garbage collected under what travels (F39); wants an MPI', run: ranks },
   soak: { about: 'a long run: memory and files stay flat (F43)', run: soak },
 } satisfies Record<string, { about: string; run: Section }>;
 type Name = keyof typeof SECTIONS;

@@ -66,7 +66,8 @@ export interface BackgroundComm {
   readonly rank: number;
   readonly size: number;
   /**
-   * `sends[d]` goes to rank d, what rank s sends comes into `receives[s]`, which is as long. The arrays are not to be touched until it is done.
+   * `sends[d]` goes to rank d, what rank s sends comes into `receives[s]`, which is as long. The arrays are not to be touched until it is done, and are held
+   * until `isDone` has said so, whoever lets go of the transfer.
    * @param tag 0 … 32767, by which ranks know the transfer among those that are under way
    */
   exchange(tag: number, sends: readonly Float32Array[], receives: readonly Float32Array[]): Transfer;

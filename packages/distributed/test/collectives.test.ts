@@ -33,7 +33,7 @@ const alone = async (): Promise<string> => {
 const missing = missingMpis();
 
 for (const family of MPIS) describe.skipIf(missing.includes(family))(family, () => {
-  it.each([2, 4])('S9: %i ranks; what comes out, what is refused', async (size) => {
+  it.each([2, 4])('S9, F36: %i ranks; what comes out, what is refused', async (size) => {
     const { stdout, stderr, code } = await runRanks(family, 'collectives', { ranks: size });
     expect([code, stderr]).toEqual([0, '']);
     const results = JSON.parse(stdout) as RankResult[];

@@ -16,7 +16,7 @@ async function expectNoneLeft(stdout: string): Promise<void> {
 
 // They wait more than they compute.
 for (const family of MPIS) describe.skipIf(missing.includes(family))(family, { concurrent: true }, () => {
-  it.each(['kill', 'throw', 'abort'])('a rank that ends by %s ends the others', async (way) => {
+  it.each(['kill', 'throw', 'abort'])('F32: a rank that ends by %s ends the others', async (way) => {
     const { stdout, stderr, code } = await runRanks(family, 'failing', { ranks: 2, args: [way], seconds: 20 });
     expect(code).not.toBe(0);
     expect(code).not.toBe(128); // not by the limit of this test
@@ -32,11 +32,18 @@ for (const family of MPIS) describe.skipIf(missing.includes(family))(family, { c
     ['stop', /^error: rank 0 has waited \d s in collective 11 \(allReduce\) at step 10: another rank did not come\. The run ends/m],
     ['beside', /^error: rank 0 has waited \d s in collective 12 \(exchange\) at step 10: another rank did not come\. The run ends/m],
     ['besideNow', /^error: rank 0 has waited \d s in collective 12 \(exchange\) at step 10: another rank did not come\. The run ends/m],
-  ])('a rank that does not come (%s) ends the run after the time-out', { timeout: 150_000 }, async (way, message) => {
+  ])('F35: a rank that does not come (%s) ends the run after the time-out', { timeout: 150_000 }, async (way, message) => {
     const { stdout, stderr, code } = await runRanks(family, 'failing', { ranks: 2, args: [way], env: { XMOE_COMM_TIMEOUT: '2' }, seconds: 60 });
     expect(stderr).toMatch(message);
     expect(code).not.toBe(0);
     expect(code).not.toBe(128);
+    await expectNoneLeft(stdout);
+  });
+
+  it.each([['pause', ''], ['pauseBeside', '0,1'], ['pauseBesideNow', '0,1']])('F35: a rank that comes back before the time-out (%s) goes on with the others, with the sums of one that was never away', async (way, received) => {
+    const { stdout, stderr, code } = await runRanks(family, 'failing', { ranks: 2, args: [way], env: { XMOE_COMM_TIMEOUT: '30' } });
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout.match(/^rank . is done.*$/gm)?.sort()).toEqual([0, 1].map((rank) => `rank ${rank} is done, 400, ${received}`));
     await expectNoneLeft(stdout);
   });
 
@@ -50,7 +57,7 @@ for (const family of MPIS) describe.skipIf(missing.includes(family))(family, { c
 const OTHER = { 'Open MPI': 'libmpich.so.12', MPICH: 'libmpi.so.40' } as const;
 
 describe.skipIf(missing.length > 0)('what does not belong together', () => {
-  it.each(MPIS)('the library of another MPI than the launcher, %s, is refused on each rank', async (family) => {
+  it.each(MPIS)('F37: the library of another MPI than the launcher, %s, is refused on each rank', async (family) => {
     const { stderr, code } = await runRanks(family, 'failing', { ranks: 2, args: ['none'], env: { XMOE_MPI: OTHER[family] } });
     expect(stderr.match(new RegExp(`no MPI library was found for a launcher of ${family}: ${OTHER[family]}: it is (Open MPI|MPICH)[^\\n]*, the launcher is of ${family}`, 'g'))).not.toBeNull();
     expect(code).not.toBe(0);
@@ -58,13 +65,13 @@ describe.skipIf(missing.length > 0)('what does not belong together', () => {
 });
 
 describe('variables of a launcher that is not there', () => {
-  it.skipIf(missing.includes('Open MPI'))('processes that do not find each other are refused: each would be the only one', async () => {
+  it.skipIf(missing.includes('Open MPI'))('F37: processes that do not find each other are refused: each would be the only one', async () => {
     const { stderr, code } = await runAlone('failing', { env: { OMPI_COMM_WORLD_SIZE: '4', OMPI_COMM_WORLD_RANK: '2' } });
     expect(stderr).toContain('mpi: this is process 2 of 4 for mpirun of Open MPI, but rank 0 of 1 for libmpi.so.40 (Open MPI v');
     expect(code).toBe(1);
   });
 
-  it('a library that is none is named with what was tried', async () => {
+  it('F37: a library that is none is named with what was tried', async () => {
     const { stderr } = await runAlone('failing', { env: { PMI_SIZE: '2', PMI_RANK: '0', XMOE_MPI: '/nowhere/libmpi.so' } });
     expect(stderr).toMatch(/no MPI library was found for a launcher of MPICH: \/nowhere\/libmpi\.so: it does not load: /);
   });

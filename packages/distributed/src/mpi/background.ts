@@ -2,18 +2,14 @@
 // moves them on when it is asked about them.
 import { checkBackground, type BackgroundComm } from '../comm.js';
 import type { Handle } from './abi.js';
-import { checkCode, finishUntil, isDone, waitUntil, type Request } from './requests.js';
+import { begin, finishUntil, isDone, waitUntil, type Request } from './requests.js';
 import { OPERATIONS, type MpiWorld } from './world.js';
 
 /** @param handle of a communicator that nobody else uses, on which this process has this place */
 export function createMpiBackground(world: MpiWorld, handle: Handle, { rank, size }: { readonly rank: number; readonly size: number }): BackgroundComm {
   const { abi } = world;
   const kind = abi.kinds.Float32Array;
-  const begin = (name: 'Isend' | 'Irecv', values: Float32Array, other: number, tag: number): Request => {
-    const request: Request = { handle: [null], values: [values] };
-    checkCode(abi, name, abi.call[name](values, values.length, kind, other, tag, handle, request.handle));
-    return request;
-  };
+  const message = (name: 'Isend' | 'Irecv', values: Float32Array, other: number, tag: number): Request => begin(abi, name, [values, values.length, kind, other, tag, handle]);
   /** Seconds of waiting are communication; those of asking in between are not counted. */
   const wait = (): (() => void) => {
     const began = performance.now();
@@ -31,7 +27,7 @@ export function createMpiBackground(world: MpiWorld, handle: Handle, { rank, siz
       checkBackground(tag, sends, receives, { rank, size });
       const others = Array.from({ length: size - 1 }, (_, index) => (rank + 1 + index) % size);
       // Who waits for a message before it comes, gets it without a copy in between.
-      let open = [...others.map((from) => begin('Irecv', receives[from]!, from, tag)), ...others.map((to) => begin('Isend', sends[to]!, to, tag))];
+      let open = [...others.map((from) => message('Irecv', receives[from]!, from, tag)), ...others.map((to) => message('Isend', sends[to]!, to, tag))];
       if (receives[rank] !== sends[rank]) receives[rank]!.set(sends[rank]!);
       return { isDone: () => (open = open.filter((request) => !isDone(abi, request))).length === 0 };
     },

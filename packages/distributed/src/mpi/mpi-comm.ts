@@ -5,7 +5,7 @@ import { checkExchange, checkLength, checkParts, checkRoot, type BackgroundComm,
 import type { Handle, MpiKind, Transfer } from './abi.js';
 import { createMpiBackground } from './background.js';
 import { areAlike, callSums, lengthsOf, pairsDiffer, type Call, type Exchange } from './call-sums.js';
-import { checkCode, finishUntil, isDone, waitUntil, type Request } from './requests.js';
+import { begin, checkCode, finishUntil, isDone, waitUntil, type Request } from './requests.js';
 import { OPERATIONS, type MpiWorld, type Operation } from './world.js';
 
 /** What all ranks of a call must have alike, beside its name and number. */
@@ -216,10 +216,7 @@ export class MpiComm implements Comm {
   }
 
   #begin(name: Transfer, values: readonly unknown[]): Request {
-    const handle: [Handle | null] = [null];
-    const call = `I${name.toLowerCase() as Lowercase<Transfer>}` as const;
-    this.#check(call, this.#world.abi.call[call](...values, this.#handle, handle));
-    return { handle, values };
+    return begin(this.#world.abi, `I${name.toLowerCase() as Lowercase<Transfer>}`, [...values, this.#handle]);
   }
 
   #number(name: string, write: (out: [number]) => number): number {

@@ -1,12 +1,25 @@
 // Calls of MPI that do not wait, and how one waits for them: politely, since on a machine with more ranks than cores it is the others who are waited for.
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { XMoEError } from '@xmoe/core';
-import { textFrom, type Handle, type MpiAbi } from './abi.js';
+import { textFrom, type Handle, type MpiAbi, type MpiFunction } from './abi.js';
 
-/** A call that is under way, and the arrays that it reads and writes: held until it is done. */
+/** A call that is under way, with the arrays that it reads and writes. */
 export interface Request {
   readonly handle: [Handle | null];
-  values: readonly unknown[] | null;
+  readonly values: readonly unknown[];
+}
+
+/** Held until they are done, whoever has let go of them: MPI still reads and writes their arrays. */
+const underWay = new Set<Request>();
+
+type Begins = Exclude<Extract<MpiFunction, `I${string}`>, `Init${string}`>;
+
+/** Calls a function of MPI that does not wait; `values` are all its arguments but the last, where it writes its request. */
+export function begin(abi: MpiAbi, name: Begins, values: readonly unknown[]): Request {
+  const request: Request = { handle: [null], values };
+  checkCode(abi, name, abi.call[name](...values, request.handle));
+  underWay.add(request);
+  return request;
 }
 
 /** Milliseconds of asking at once, and of asking every turn of the event loop after a pause, before the questions are a millisecond apart. */
@@ -25,11 +38,11 @@ export function checkCode({ call }: MpiAbi, name: string, code: number): void {
 }
 
 export function isDone(abi: MpiAbi, request: Request): boolean {
-  if (request.values === null) return true;
+  if (!underWay.has(request)) return true;
   const flag: [number] = [0];
   checkCode(abi, 'Test', abi.call.Test(request.handle, flag, abi.statusIgnore));
   if (flag[0] === 0) return false;
-  request.values = null;
+  underWay.delete(request);
   return true;
 }
 

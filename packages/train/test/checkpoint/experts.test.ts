@@ -53,7 +53,7 @@ describe('a checkpoint with experts', () => {
     ['missing', 'parameters', [tensor('h.1.moe.experts.w1', [0, 1, 2]), parameters[1]!, other], 'expert 3 of h.1.moe (w1) is missing: there are 3 of 4'],
     ['one too many', 'optimizer', [tensor('m.h.1.moe.experts.w1', [4, 5, 6, 7, 7])], 'expert 4 of h.1.moe (m.w1) was not saved: there are 5, and 4 were'],
     ['in a tensor that is gone', 'parameters', [parameters[0]!, other], 'expert 0 of h.1.moe (b1) is missing: there are 0 of 4'],
-  ])('names one that is %s', async (_, group, tensors, message) => {
+  ])('F34: names one that is %s', async (_, group, tensors, message) => {
     const path = await save();
     await rewrite(path, group, tensors);
     await expect(store().load(path)).rejects.toMatchObject({ code: 'checkpoint', message: expect.stringContaining(message) });

@@ -70,7 +70,7 @@ it('another rank is given no whole tensor, and the first one at a time', async (
   expect(most).toBe(1);
 });
 
-describe('names the layer and the expert', () => {
+describe('F34: names the layer and the expert', () => {
   it.each<[string, number[], string]>([['that no rank has', [2], '0 ranks hold expert 3 of h.1.moe (w1)'], ['that two have', [1, 2, 3], '2 ranks hold expert 1 of h.1.moe (w1)']])('%s', async (_, own, message) => {
     const { ends, left } = await saveOn(2, (comm) => spread(comm, comm.rank === 1 ? own : undefined));
     for (const text of messages(ends)) expect(text).toContain(message);
