@@ -1,7 +1,8 @@
 // Both programs on several ranks under mpirun: the same bits as in one process, also after a rank was killed and the run went on with other ranks
 // under another MPI; signals to the launcher; what is refused.
 import { createRequire } from 'node:module';
-import { readFileSync, readdirSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { fingerprint, lastStep, temporaryFolder } from '@xmoe/testing/programs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -85,6 +86,23 @@ describe.skipIf(missing.length > 0)('xmoe-lm', () => {
     const refused = await onRanks('Open MPI', 2, ['sample', reference, ...backend]).ended;
     expect(refused.stderr).toMatch(/^rank [01]: error: sample is not for several ranks: each of 2 would do the same\n {2}start it by itself; ranks share out start, train, eval$/m);
     expect([refused.code, refused.stdout]).toEqual([2, '']);
+  });
+
+  it('F37: ranks of which one runs other code are refused', async () => {
+    const src = fileURLToPath(new URL('../apps/lm-pretrain/src/', import.meta.url));
+    const other = join(src, '../node_modules/.cache', `other-code-${process.pid}`);
+    cpSync(src, join(other, 'src'), { recursive: true });
+    cpSync(join(src, '../package.json'), join(other, 'package.json'));
+    try {
+      appendFileSync(join(other, 'src/config.ts'), '// of another version\n');
+      const args = train(path('mixed'));
+      const [here, there] = [program('lm-pretrain'), [...program('lm-pretrain').slice(0, -1), join(other, 'src/cli.ts')]];
+      const { code, stderr } = await startRanks('MPICH', 1, [...here, ...args, ':', '-n', '1', ...there, ...args]).ended;
+      expect(stderr).toMatch(/^rank [01]: error: ranks differ in the code of xmoe: [0-9a-f]{16} on rank 0, [0-9a-f]{16} on rank 1\n {2}start the same program, with the same options, on all hosts$/m);
+      expect(code).toBe(2);
+    } finally {
+      rmSync(other, { recursive: true });
+    }
   });
 
   it('what all ranks refuse is said by each, with its number', async () => {

@@ -40,6 +40,15 @@ for (const family of MPIS) describe.skipIf(missing.includes(family))(family, { c
     await expectNoneLeft(stdout);
   });
 
+  it('F32: a rank that ends before it has begun with MPI ends the others', async () => {
+    const { stdout, stderr, code } = await runRanks(family, 'failing', { ranks: 2, args: ['absent'], env: { XMOE_COMM_TIMEOUT: '3' }, seconds: 60 });
+    expect(code).not.toBe(0);
+    expect(code).not.toBe(128);
+    // The launcher of Open MPI sees it itself.
+    expect(stderr).toMatch(family === 'MPICH' ? /^error: rank 0 has waited 3 s for MPI to start: another rank did not come\. The run ends; what that rank wrote may say why$/m : /exit code/i);
+    await expectNoneLeft(stdout);
+  });
+
   it.each([['pause', ''], ['pauseBeside', '0,1'], ['pauseBesideNow', '0,1']])('F35: a rank that comes back before the time-out (%s) goes on with the others, with the sums of one that was never away', async (way, received) => {
     const { stdout, stderr, code } = await runRanks(family, 'failing', { ranks: 2, args: [way], env: { XMOE_COMM_TIMEOUT: '30' } });
     expect([code, stderr]).toEqual([0, '']);

@@ -1,14 +1,11 @@
 // The ranks that a launcher (mpirun, srun) made of a training command: what they share of a host, what must be the same on all, and which of them
 // speaks. What ranks do with each other is @xmoe/distributed.
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { XMoEError } from '@xmoe/core';
 import { fromFirst, requireSame, type Comm } from '@xmoe/distributed';
 import { ignoresLauncher, openComm, readLauncher, type OpenedComm } from '@xmoe/distributed/node';
 import type { ProgressStream } from '@xmoe/train/node';
+import { codeHash } from './code-hash.js';
 import type { TrainingPlan } from './plan-training.js';
 import type { TaskConfig } from './task.js';
 
@@ -52,7 +49,7 @@ export async function planOnRanks<Config extends TaskConfig>(plan: TrainingPlan<
 /** Refuses ranks of which one would compute something else. @throws XMoEError `config` that names the first and what differs */
 export async function requireSameRanks(comm: Comm, facts: Readonly<Record<string, string>>): Promise<void> {
   if (comm.size === 1) return;
-  await requireSame(comm, { 'the version of Node': process.version, 'the code of xmoe': codeHash(), ...facts }, 'start the same program, with the same options, on all hosts');
+  await requireSame(comm, { 'the version of Node': process.version, 'the code of xmoe': codeHash(process.argv[1]!), ...facts }, 'start the same program, with the same options, on all hosts');
 }
 
 /** @throws XMoEError `config` where ranks would have nothing to do in every update */
@@ -61,17 +58,4 @@ export function requireWork({ size }: Comm, accumulation: unknown): void {
   throw new XMoEError('config', `an update of ${accumulation} micro-${accumulation === 1 ? 'batch' : 'batches'} leaves some of ${size} ranks without work`, {
     hint: `--set train.accumulation=${size}, or a multiple of it; a smaller train.batchSize keeps the update as large`,
   });
-}
-
-const PACKAGES = ['core', 'distributed', 'files', 'models', 'moe', 'nn', 'program', 'routers', 'text', 'train'];
-const CODE = /\.(js|mjs|ts|json)$/;
-
-/** Of the files of our packages, as this process loads them, and of the program. */
-function codeHash(): string {
-  const hash = createHash('sha256');
-  const folders = [dirname(process.argv[1] ?? '.'), ...PACKAGES.map((name) => dirname(fileURLToPath(import.meta.resolve(`@xmoe/${name}`))))];
-  for (const folder of folders) {
-    for (const file of (readdirSync(folder, { recursive: true }) as string[]).filter((name) => CODE.test(name)).sort()) hash.update(`${file}\n`).update(readFileSync(join(folder, file)));
-  }
-  return hash.digest('hex').slice(0, 16);
 }

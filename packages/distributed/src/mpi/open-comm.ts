@@ -43,15 +43,17 @@ export function openComm({ timeoutSeconds }: OpenCommOptions = {}): OpenedComm {
   const flag: [number] = [0];
   abi.call.Initialized(flag);
   if (flag[0] !== 0) throw new XMoEError('backend', 'MPI was initialised before in this process', { op: 'mpi', hint: 'open one Comm per process' });
+  const watchdog = createWatchdog({
+    rank: launched.rank, timeoutSeconds: timeout, operations: OPERATIONS,
+    abort: { caller: mpi.caller.file, library: mpi.library, declaration: abi.abortDeclaration, world: abi.world },
+  });
+  watchdog.enter('starts');
   const provided: [number] = [0];
   const code = abi.call.Init_thread(null, null, THREAD_MULTIPLE, provided);
   if (code !== 0 || provided[0] !== THREAD_MULTIPLE) {
     throw new XMoEError('backend', `${abi.version} does not start (code ${code}, threads ${provided[0]} of ${THREAD_MULTIPLE})`, { op: 'mpi', hint: 'use a build of it for several threads' });
   }
-  const watchdog = createWatchdog({
-    rank: launched.rank, timeoutSeconds: timeout, operations: OPERATIONS,
-    abort: { caller: mpi.caller.file, library: mpi.library, declaration: abi.abortDeclaration, world: abi.world },
-  });
+  watchdog.enter('computes');
   const world: MpiWorld = { abi, watchdog, last: Promise.resolve(), pending: 0, closed: false, unhurried: 0, spent: 0 };
   const comm = new MpiComm(world, abi.world);
   checkLaunched(comm, launched, mpi);

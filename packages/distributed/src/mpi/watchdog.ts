@@ -5,8 +5,11 @@ import { Worker } from 'node:worker_threads';
 /** Exit code of a run that was ended for not moving. */
 export const STUCK_EXIT_CODE = 70;
 
-const STATES = { computes: 0, waits: 1, unhurried: 2 } as const;
+const STATES = { computes: 0, waits: 1, unhurried: 2, starts: 3 } as const;
 export type WatchState = keyof typeof STATES;
+
+/** Seconds that MPI has for its start, at most: there all ranks have only to be there. MPICH does not tell of one that ended before it had begun with MPI. */
+const START_SECONDS = 300;
 
 /** Words of the heartbeat. */
 const [STATE, SINCE, OPERATION, COUNT, PLACE_LENGTH] = [0, 1, 2, 3, 4];
@@ -70,14 +73,17 @@ const state = new Int32Array(memory, 0, words);
 const timer = setInterval(() => {
   const seconds = Math.floor((Date.now() - began) / 1000) - Atomics.load(state, ${SINCE});
   const now = Atomics.load(state, ${STATE});
-  if (now === ${STATES.unhurried} || seconds < timeoutSeconds + (now === ${STATES.waits} ? 2 : 0)) return;
+  const patience = now === ${STATES.starts} ? Math.min(timeoutSeconds, ${START_SECONDS}) : timeoutSeconds + (now === ${STATES.waits} ? 2 : 0);
+  if (now === ${STATES.unhurried} || seconds < patience) return;
   clearInterval(timer);
   const place = Buffer.from(new Uint8Array(memory, words * 4, Atomics.load(state, ${PLACE_LENGTH}))).toString();
   const where = 'collective ' + Atomics.load(state, ${COUNT}) + ' (' + operations[Atomics.load(state, ${OPERATION})] + ')' + (place === '' ? '' : ' at ' + place);
-  writeSync(2, 'error: rank ' + rank + (now === ${STATES.waits}
-    ? ' has waited ' + seconds + ' s in ' + where + ': another rank did not come'
-    : ' has not come to a collective for ' + seconds + ' s; its last was ' + where) + '. The run ends; go on with --resume\\n');
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), 5000);
-  setTimeout(() => require(abort.caller).load(abort.library, { global: true }).func(abort.declaration)(abort.world, exitCode), 100);
+  const what = now === ${STATES.starts} ? ' has waited ' + seconds + ' s for MPI to start: another rank did not come. The run ends; what that rank wrote may say why'
+    : (now === ${STATES.waits} ? ' has waited ' + seconds + ' s in ' + where + ': another rank did not come'
+      : ' has not come to a collective for ' + seconds + ' s; its last was ' + where) + '. The run ends; go on with --resume';
+  writeSync(2, 'error: rank ' + rank + what + '\\n');
+  // Before its start there is nothing to abort.
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), now === ${STATES.starts} ? 100 : 5000);
+  if (now !== ${STATES.starts}) setTimeout(() => require(abort.caller).load(abort.library, { global: true }).func(abort.declaration)(abort.world, exitCode), 100);
 }, 250);
 `;

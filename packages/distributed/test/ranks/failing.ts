@@ -2,11 +2,12 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { byFirst, type BackgroundComm } from '../../src/index.js';
-import { openComm } from '../../src/node.js';
+import { openComm, readLauncher } from '../../src/node.js';
 
 const [way] = process.argv.slice(2);
-const { comm } = openComm();
 process.stdout.write(`pid ${process.pid}\n`);
+if (way === 'absent' && readLauncher(process.env)?.rank === 1) process.exit(3);
+const { comm } = openComm();
 
 const WAYS: Readonly<Record<string, () => unknown>> = {
   kill: () => process.kill(process.pid, 'SIGKILL'),
