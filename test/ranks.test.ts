@@ -1,32 +1,25 @@
 // Both programs on several ranks under mpirun: the same bits as in one process, also after a rank was killed and the run went on with other ranks
 // under another MPI; signals to the launcher; what is refused.
-import { createRequire } from 'node:module';
 import { appendFileSync, cpSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { dirname, join, relative } from 'node:path';
 import { fingerprint, lastStep, temporaryFolder } from '@xmoe/testing/programs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { EXPERTS, metricsOf, mustRun, SMALL, startProcess, waitUntil, writeCorpus } from '../apps/lm-pretrain/test/support.js';
+import { metricsOf, mustRun, startProcess, waitUntil } from '../apps/lm-pretrain/test/support.js';
 import * as nmt from '../apps/nmt/test/support.js';
 import { missingMpis, mpiEnvironment, startRanks, type Launcher } from '../packages/distributed/test/mpi-support.js';
+import { backend, program, smallTraining } from './ranks-support.js';
 
 const missing = missingMpis();
 Object.assign(process.env, mpiEnvironment()); // for launchers that the programs find
 const path = temporaryFolder(afterAll);
 const STEPS = 12;
 
-const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-const program = (app: string): string[] => [process.execPath, '--conditions=@xmoe/source', '--import', loader, fileURLToPath(new URL(`../apps/${app}/src/cli.ts`, import.meta.url))];
-const backend = ['--backend', 'cpu:plain'];
 const deterministic = ['--set', 'train.reduction=deterministic'];
 
 const spread = ['--set', 'train.expertParallel=2'];
 const sharded = ['--set', 'train.shardOptimizer=true'];
 
-const corpus = writeCorpus(path('corpus.jsonl'));
-const train = (out: string, ...more: string[]): string[] => [
-  'train', ...SMALL, ...EXPERTS, ...backend, '--accumulation', '4', '--data', corpus, '--data-root', path('data'), '--max-steps', String(STEPS), '--eval-every', '5', '--checkpoint-every', '4', '--out', out, ...more,
-];
+const train = smallTraining(path, STEPS);
 const onRanks = (family: 'Open MPI' | 'MPICH', ranks: number, args: readonly string[], app = 'lm-pretrain'): Launcher => startRanks(family, ranks, [...program(app), ...args]);
 
 /** Process ids of the ranks of a launcher, which are its descendants. */
@@ -89,15 +82,16 @@ describe.skipIf(missing.length > 0)('xmoe-lm', () => {
   });
 
   it('F37: ranks of which one runs other code are refused', async () => {
-    const src = fileURLToPath(new URL('../apps/lm-pretrain/src/', import.meta.url));
-    const other = join(src, '../node_modules/.cache', `other-code-${process.pid}`);
-    cpSync(src, join(other, 'src'), { recursive: true });
-    cpSync(join(src, '../package.json'), join(other, 'package.json'));
+    const [here, cli] = [program('lm-pretrain').slice(0, -1), program('lm-pretrain').at(-1)!];
+    const app = join(dirname(cli), '..');
+    const other = join(app, 'node_modules/.cache', `other-code-${process.pid}`);
+    const otherCli = join(other, relative(app, cli));
+    cpSync(dirname(cli), dirname(otherCli), { recursive: true });
+    cpSync(join(app, 'package.json'), join(other, 'package.json'));
     try {
-      appendFileSync(join(other, 'src/config.ts'), '// of another version\n');
+      appendFileSync(otherCli, '// of another version\n');
       const args = train(path('mixed'));
-      const [here, there] = [program('lm-pretrain'), [...program('lm-pretrain').slice(0, -1), join(other, 'src/cli.ts')]];
-      const { code, stderr } = await startRanks('MPICH', 1, [...here, ...args, ':', '-n', '1', ...there, ...args]).ended;
+      const { code, stderr } = await startRanks('MPICH', 1, [...here, cli, ...args, ':', '-n', '1', ...here, otherCli, ...args]).ended;
       expect(stderr).toMatch(/^rank [01]: error: ranks differ in the code of xmoe: [0-9a-f]{16} on rank 0, [0-9a-f]{16} on rank 1\n {2}start the same program, with the same options, on all hosts$/m);
       expect(code).toBe(2);
     } finally {

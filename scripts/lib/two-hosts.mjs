@@ -10,11 +10,21 @@ const NETWORK = '10.77.0';
 const INTERFACE = 'link0';
 
 /** Where ip and tc are, for users whose PATH has them not. */
-const SEARCH = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`;
+const searchPath = () => `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`;
 
 function run(command, args) {
-  const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8', env: { ...process.env, PATH: SEARCH } });
+  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8', env: { ...process.env, PATH: searchPath() } });
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${error ? error.message : stderr.trim() || `ended with ${status}`}`);
+  return stdout.trim();
+}
+
+/** Until the interface says of itself that it is up, which is a moment after it was set up: UCX does not use it before. */
+function waitUntilUp(inside) {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let tries = 0; inside('cat', `/sys/class/net/${INTERFACE}/operstate`) !== 'up'; tries++) {
+    if (tries === 100) throw new Error(`${INTERFACE} does not come up`);
+    Atomics.wait(pause, 0, 0, 50);
+  }
 }
 
 /** What a launcher calls in place of ssh: `agent [options] HOST COMMAND…` runs the command on the second host, whatever the host is called. */
@@ -42,8 +52,8 @@ function removeStale() {
 
 /**
  * @param rate of the link as tc writes it, e.g. 1gbit; null: as fast as the machine copies
- * @returns {{ hosts: string[], command(line: string[]): string[], env: Record<string, string>, close(): void } | { absent: string }} the addresses of both hosts; the line that runs
- * another one on the first; what launchers must know, beside the environment; or the reason why there are none here
+ * @returns {{ hosts: string[], command(line: string[]): string[], env: Record<string, string>, setCable(isIn: boolean): void, close(): void } | { absent: string }} the addresses of both
+ * hosts; the line that runs another one on the first; what launchers must know, beside the environment; the cable of the second, which is in; or the reason why there are none here
  */
 export function openTwoHosts(rate = '1gbit') {
   if (process.platform !== 'linux') return { absent: 'two hosts on one machine are network namespaces, which only Linux has' };
@@ -57,12 +67,14 @@ export function openTwoHosts(rate = '1gbit') {
   try {
     for (const namespace of [first, second]) run('ip', ['netns', 'add', namespace]);
     run('ip', ['link', 'add', INTERFACE, 'netns', first, 'type', 'veth', 'peer', 'name', INTERFACE, 'netns', second]);
+    const insideOf = (namespace) => (...args) => run('ip', ['netns', 'exec', namespace, ...args]);
     for (const [index, namespace] of [first, second].entries()) {
-      const inside = (...args) => run('ip', ['netns', 'exec', namespace, ...args]);
+      const inside = insideOf(namespace);
       inside('ip', 'addr', 'add', `${NETWORK}.${index + 1}/24`, 'dev', INTERFACE);
       for (const device of ['lo', INTERFACE]) inside('ip', 'link', 'set', device, 'up');
       if (rate !== null) inside('tc', 'qdisc', 'add', 'dev', INTERFACE, 'root', 'tbf', 'rate', rate, 'burst', '256kb', 'latency', '50ms');
     }
+    for (const namespace of [first, second]) waitUntilUp(insideOf(namespace));
   } catch (error) {
     close();
     return { absent: `network namespaces with a shaped link are not permitted here (${error.message})` };
@@ -73,10 +85,11 @@ export function openTwoHosts(rate = '1gbit') {
     hosts: [`${NETWORK}.1`, `${NETWORK}.2`],
     command: (line) => ['ip', 'netns', 'exec', first, 'unshare', '--uts', 'sh', '-c', `hostname ${first}; exec "$@"`, 'sh', ...line],
     env: {
-      PATH: SEARCH,
+      PATH: searchPath(),
       OMPI_MCA_plm_rsh_agent: agent, OMPI_MCA_oob_tcp_if_include: `${NETWORK}.0/24`, OMPI_MCA_btl_tcp_if_include: `${NETWORK}.0/24`, OMPI_MCA_btl: 'tcp,self,vader',
-      HYDRA_LAUNCHER: 'ssh', HYDRA_LAUNCHER_EXEC: agent, HYDRA_IFACE: INTERFACE, UCX_NET_DEVICES: INTERFACE, UCX_TLS: 'tcp,self,sysv,posix',
+      HYDRA_LAUNCHER: 'ssh', HYDRA_LAUNCHER_EXEC: agent, HYDRA_IFACE: INTERFACE, UCX_NET_DEVICES: INTERFACE, UCX_TLS: 'tcp,self',
     },
+    setCable: (isIn) => run('ip', ['netns', 'exec', second, 'ip', 'link', 'set', INTERFACE, isIn ? 'up' : 'down']),
     close,
   };
 }

@@ -51,8 +51,11 @@ export interface Comm {
   unhurried<Result>(work: () => Promise<Result>): Promise<Result>;
   /** A way for transfers beside a computation, called by all ranks. Absent where there is none. */
   background?(): Promise<BackgroundComm>;
-  /** The end, called by all ranks: without it a launcher takes the end of a process for a failure. */
-  close(): Promise<void>;
+  /**
+   * The end, called by all ranks: without it a launcher takes the end of a process for a failure. The process may end within it, with this exit code, where the
+   * library does not come to its end.
+   */
+  close(exitCode?: number): Promise<void>;
 }
 
 /** A transfer that has begun. */

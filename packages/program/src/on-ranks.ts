@@ -30,7 +30,7 @@ export function requireForRanks(command: Command): void {
 export async function onRanks(terminal: Terminal, work: (terminal: Terminal, comm: Comm) => Promise<void>): Promise<void> {
   const { comm } = openRanks();
   await work(comm.rank === 0 ? terminal : mute(terminal), comm);
-  await comm.close();
+  await comm.close(terminal.exitCode);
 }
 
 function mute(terminal: Terminal): Terminal {

@@ -3,6 +3,7 @@ import type { XMoEError } from '@xmoe/core';
 import { anyNow, type Comm } from '@xmoe/distributed';
 import type { Command } from 'commander';
 import type { BackendOpener } from './device.js';
+import { exitCodeOf } from './exit-codes.js';
 import { openTraining, type TrainingPlace, type TrainingRun } from './open-training.js';
 import { noResult, planTraining, unfinishedText, type TrainingPlan, type TrainOptions } from './plan-training.js';
 import { openRanks, planOnRanks, SILENT } from './ranks.js';
@@ -35,7 +36,7 @@ export async function trainCommand<Config extends TaskConfig, Data extends TaskD
   terminal.exitCode = ended.exitCode;
   if (comm.rank === 0) terminal.result(ended.document, ended.text); // before others may end: with a code of their own they end this one
   else terminal.resultElsewhere();
-  await comm.close();
+  await comm.close(ended.problem ? exitCodeOf(ended.problem) : ended.exitCode);
   if (ended.problem) throw ended.problem;
 }
 

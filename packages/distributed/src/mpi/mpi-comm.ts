@@ -133,12 +133,13 @@ export class MpiComm implements Comm {
     }
   }
 
-  async close(): Promise<void> {
+  async close(exitCode = 0): Promise<void> {
     if (this.#world.closed) return;
     await this.#collective('close', NO_CALL, () => {
       this.#world.closed = true;
-      this.#world.watchdog.stop();
+      this.#world.watchdog.end(exitCode);
       this.#check('Finalize', this.#world.abi.call.Finalize());
+      this.#world.watchdog.stop();
     });
   }
 

@@ -44,7 +44,7 @@ export function openComm({ timeoutSeconds }: OpenCommOptions = {}): OpenedComm {
   abi.call.Initialized(flag);
   if (flag[0] !== 0) throw new XMoEError('backend', 'MPI was initialised before in this process', { op: 'mpi', hint: 'open one Comm per process' });
   const watchdog = createWatchdog({
-    rank: launched.rank, timeoutSeconds: timeout, operations: OPERATIONS,
+    rank: launched.rank, family: abi.family, timeoutSeconds: timeout, operations: OPERATIONS,
     abort: { caller: mpi.caller.file, library: mpi.library, declaration: abi.abortDeclaration, world: abi.world },
   });
   watchdog.enter('starts');

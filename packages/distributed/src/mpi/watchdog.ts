@@ -1,23 +1,37 @@
 // Ends a run that no longer moves: a thread beside the event loop, which may itself be what hangs. It reads what this rank last did, names
 // rank, operation and place, and aborts the run. Decides nothing else.
 import { Worker } from 'node:worker_threads';
+import type { MpiFamily } from './launcher.js';
 
 /** Exit code of a run that was ended for not moving. */
 export const STUCK_EXIT_CODE = 70;
 
-const STATES = { computes: 0, waits: 1, unhurried: 2, starts: 3 } as const;
+const STATES = { computes: 0, waits: 1, unhurried: 2, starts: 3, ends: 4 } as const;
 export type WatchState = keyof typeof STATES;
 
-/** Seconds that MPI has for its start, at most: there all ranks have only to be there. MPICH does not tell of one that ended before it had begun with MPI. */
-const START_SECONDS = 300;
+/** Seconds that MPI has for its start and its end, at most: there all ranks have only to be there. MPICH does not tell of one that ended before it had begun with MPI. */
+const MPI_SECONDS = 300;
+
+/**
+ * Those that MPICH has for its end where this rank computes in it, and where it waits. Before 4.2, with UCX over TCP, ranks on two hosts often stay in it for ever: one
+ * asks for an answer, the other waits for its launcher (pmodels/mpich#6596). The launcher takes the end of the first for the end of the run; that of the other would break it.
+ */
+const MPICH_END_SECONDS = { computes: 5, waits: 15 } as const;
+
+/** Seconds in which the launcher and its helpers must end after an abort. They wait for each other: one whose other host does not answer waits for ever. */
+const LAUNCHER_SECONDS = 10;
+
+/** What starts ranks on a host for one run, as the system calls it. srun is none: what it starts belongs to the batch system, which ends it. */
+const LAUNCHERS = /^(mpirun|mpiexec|orted|prted|hydra_pmi_proxy)/;
 
 /** Words of the heartbeat. */
-const [STATE, SINCE, OPERATION, COUNT, PLACE_LENGTH] = [0, 1, 2, 3, 4];
-const WORDS = 5;
+const [STATE, SINCE, OPERATION, COUNT, PLACE_LENGTH, EXIT_CODE] = [0, 1, 2, 3, 4, 5];
+const WORDS = 6;
 const PLACE_BYTES = 120;
 
 export interface WatchdogOptions {
   readonly rank: number;
+  readonly family: MpiFamily;
   readonly timeoutSeconds: number;
   /** For messages. */
   readonly operations: readonly string[];
@@ -30,6 +44,8 @@ export interface Watchdog {
   enter(state: WatchState, operation?: number): void;
   /** What is being done, for the message. */
   note(place: string): void;
+  /** All is done, and MPI comes to its end; where it does not, the process ends with this code. */
+  end(exitCode: number): void;
   stop(): void;
 }
 
@@ -43,14 +59,19 @@ export function createWatchdog(options: WatchdogOptions): Watchdog {
     workerData: { ...options, memory, began, exitCode: STUCK_EXIT_CODE, words: WORDS },
   });
   worker.unref();
+  const enter: Watchdog['enter'] = (state, operation) => {
+    Atomics.store(words, SINCE, Math.floor((Date.now() - began) / 1000));
+    if (operation !== undefined) {
+      Atomics.store(words, OPERATION, operation);
+      Atomics.add(words, COUNT, 1);
+    }
+    Atomics.store(words, STATE, STATES[state]);
+  };
   return {
-    enter(state, operation) {
-      Atomics.store(words, SINCE, Math.floor((Date.now() - began) / 1000));
-      if (operation !== undefined) {
-        Atomics.store(words, OPERATION, operation);
-        Atomics.add(words, COUNT, 1);
-      }
-      Atomics.store(words, STATE, STATES[state]);
+    enter,
+    end(exitCode) {
+      Atomics.store(words, EXIT_CODE, exitCode);
+      enter('ends');
     },
     note(text) {
       const { written } = new TextEncoder().encodeInto(text, new Uint8Array(PLACE_BYTES));
@@ -67,23 +88,47 @@ export function createWatchdog(options: WatchdogOptions): Watchdog {
  */
 const WATCH = `
 const { workerData } = require('node:worker_threads');
-const { writeSync } = require('node:fs');
-const { memory, began, rank, timeoutSeconds, operations, abort, exitCode, words } = workerData;
+const { spawn } = require('node:child_process');
+const { readFileSync, writeSync } = require('node:fs');
+const { memory, began, rank, family, timeoutSeconds, operations, abort, exitCode, words } = workerData;
 const state = new Int32Array(memory, 0, words);
+const nameOf = (pid) => readFileSync('/proc/' + pid + '/comm', 'latin1').trim();
+const parentOf = (pid) => Number(/\\) \\S (\\d+)/.exec(readFileSync('/proc/' + pid + '/stat', 'latin1'))[1]);
+function endLauncherSoon() {
+  try {
+    let pid = process.ppid;
+    while (pid > 1 && !${LAUNCHERS}.test(nameOf(pid))) pid = parentOf(pid);
+    if (pid <= 1) return;
+    const end = 'setTimeout(() => { if (require("node:fs").readFileSync("/proc/' + pid + '/comm", "latin1").trim() === "' + nameOf(pid) + '") process.kill(' + pid + ', "SIGKILL"); }, ${LAUNCHER_SECONDS * 1000})';
+    spawn(process.execPath, ['-e', end], { detached: true, stdio: 'ignore' }).unref();
+  } catch {
+    // No Linux, or nothing may be started here: who started the launcher sees that it goes on.
+  }
+}
+let busy = 0;
 const timer = setInterval(() => {
   const seconds = Math.floor((Date.now() - began) / 1000) - Atomics.load(state, ${SINCE});
   const now = Atomics.load(state, ${STATE});
-  const patience = now === ${STATES.starts} ? Math.min(timeoutSeconds, ${START_SECONDS}) : timeoutSeconds + (now === ${STATES.waits} ? 2 : 0);
+  const isOutside = now === ${STATES.starts} || now === ${STATES.ends};
+  const isMpichEnd = now === ${STATES.ends} && family === 'MPICH';
+  const { user, system } = process.cpuUsage();
+  const isBusy = user + system - busy > 50e3;
+  busy = user + system;
+  const patience = isMpichEnd ? (isBusy ? ${MPICH_END_SECONDS.computes} : ${MPICH_END_SECONDS.waits}) : isOutside ? Math.min(timeoutSeconds, ${MPI_SECONDS}) : timeoutSeconds + (now === ${STATES.waits} ? 2 : 0);
   if (now === ${STATES.unhurried} || seconds < patience) return;
   clearInterval(timer);
+  // That of the process, not of this thread: from the C library, which MPI has loaded.
+  if (isMpichEnd) require(abort.caller).load(abort.library, { global: true }).func('void _exit(int)')(Atomics.load(state, ${EXIT_CODE}));
   const place = Buffer.from(new Uint8Array(memory, words * 4, Atomics.load(state, ${PLACE_LENGTH}))).toString();
   const where = 'collective ' + Atomics.load(state, ${COUNT}) + ' (' + operations[Atomics.load(state, ${OPERATION})] + ')' + (place === '' ? '' : ' at ' + place);
   const what = now === ${STATES.starts} ? ' has waited ' + seconds + ' s for MPI to start: another rank did not come. The run ends; what that rank wrote may say why'
+    : now === ${STATES.ends} ? ' has waited ' + seconds + ' s for MPI to end. All is done and saved; the processes are ended'
     : (now === ${STATES.waits} ? ' has waited ' + seconds + ' s in ' + where + ': another rank did not come'
       : ' has not come to a collective for ' + seconds + ' s; its last was ' + where) + '. The run ends; go on with --resume';
   writeSync(2, 'error: rank ' + rank + what + '\\n');
-  // Before its start there is nothing to abort.
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), now === ${STATES.starts} ? 100 : 5000);
-  if (now !== ${STATES.starts}) setTimeout(() => require(abort.caller).load(abort.library, { global: true }).func(abort.declaration)(abort.world, exitCode), 100);
+  endLauncherSoon();
+  // Outside of its start and its end there is nothing to abort.
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), isOutside ? 100 : 5000);
+  if (!isOutside) setTimeout(() => require(abort.caller).load(abort.library, { global: true }).func(abort.declaration)(abort.world, exitCode), 100);
 }, 250);
 `;
