@@ -3,11 +3,13 @@ import { createHash, type Hash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { packageRoot } from './package-root.js';
 
 const OURS = '@xmoe/';
 const CODE = /\.(js|mjs|ts|json|wasm)$/;
+/** Of a user's script that lies beside them. */
+const OTHERS = /(^|[\\/])node_modules[\\/]/;
 const BUILT = 'dist';
 
 interface Manifest {
@@ -18,8 +20,8 @@ interface Manifest {
   readonly devDependencies?: Readonly<Record<string, string>>;
 }
 
-/** @param executable the file that the process was started with: `process.argv[1]` */
-export function codeHash(executable: string): string {
+/** @param executable the file that the process was started with (`process.argv[1]`), if any: a program, or a script of a user, which may be in no package */
+export function codeHash(executable: string | undefined): string {
   const hash = createHash('sha256');
   const done = new Set<string>();
   const add = (entry: string): void => {
@@ -38,8 +40,20 @@ export function codeHash(executable: string): string {
       if (found !== null) add(found);
     }
   };
-  add(realpathSync(executable));
+  if (executable !== undefined) {
+    if (isInPackage(executable)) add(realpathSync(executable));
+    else hash.update(readFileSync(executable));
+  }
+  add(fileURLToPath(import.meta.url));
   return hash.digest('hex').slice(0, 16);
+}
+
+function isInPackage(file: string): boolean {
+  try {
+    return packageRoot(pathToFileURL(realpathSync(file)).href) !== '';
+  } catch {
+    return false;
+  }
 }
 
 function resolved(require: NodeJS.Require, name: string): string | null {
@@ -51,5 +65,5 @@ function resolved(require: NodeJS.Require, name: string): string | null {
 }
 
 function addFolder(hash: Hash, folder: string): void {
-  for (const file of (readdirSync(folder, { recursive: true }) as string[]).filter((name) => CODE.test(name)).sort()) hash.update(`${file}\n`).update(readFileSync(join(folder, file)));
+  for (const file of (readdirSync(folder, { recursive: true }) as string[]).filter((name) => CODE.test(name) && !OTHERS.test(name)).sort()) hash.update(`${file}\n`).update(readFileSync(join(folder, file)));
 }

@@ -49,7 +49,7 @@ export async function planOnRanks<Config extends TaskConfig>(plan: TrainingPlan<
 /** Refuses ranks of which one would compute something else. @throws XMoEError `config` that names the first and what differs */
 export async function requireSameRanks(comm: Comm, facts: Readonly<Record<string, string>>): Promise<void> {
   if (comm.size === 1) return;
-  await requireSame(comm, { 'the version of Node': process.version, 'the code of xmoe': codeHash(process.argv[1]!), ...facts }, 'start the same program, with the same options, on all hosts');
+  await requireSame(comm, { 'the version of Node': process.version, 'the code of xmoe': codeHash(process.argv[1]), ...facts }, 'start the same program, with the same options, on all hosts');
 }
 
 /** @throws XMoEError `config` where ranks would have nothing to do in every update */

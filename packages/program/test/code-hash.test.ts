@@ -50,7 +50,16 @@ it.each(['program/dist/cli.js', 'node_modules/@xmoe/first/dist/index.js', 'node_
   expect(codeHash(cli)).not.toBe(before);
 });
 
-it.each(['program/src/cli.ts', 'node_modules/@xmoe/first/README.md', 'node_modules/@xmoe/kernels/dist/index.js.map', 'node_modules/commander/dist/index.js'])('does not change with %s', (path) => {
+it('is that of the script, where it is in no package, and of ours', () => {
+  put('alone.mjs', 'one');
+  const one = codeHash(join(folder, 'alone.mjs'));
+  put('other.mjs', 'beside it');
+  expect(codeHash(join(folder, 'alone.mjs'))).toBe(one);
+  put('alone.mjs', 'two');
+  expect(new Set([one, codeHash(join(folder, 'alone.mjs')), codeHash(undefined)]).size).toBe(3);
+});
+
+it.each(['program/dist/node_modules/other/index.js', 'program/src/cli.ts', 'node_modules/@xmoe/first/README.md', 'node_modules/@xmoe/kernels/dist/index.js.map', 'node_modules/commander/dist/index.js'])('does not change with %s', (path) => {
   const cli = install();
   const before = codeHash(cli);
   put(path, 'another');
