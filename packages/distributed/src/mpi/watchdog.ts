@@ -9,8 +9,11 @@ export const STUCK_EXIT_CODE = 70;
 const STATES = { computes: 0, waits: 1, unhurried: 2, starts: 3, ends: 4 } as const;
 export type WatchState = keyof typeof STATES;
 
-/** Seconds that MPI has for its start and its end, at most: there all ranks have only to be there. MPICH does not tell of one that ended before it had begun with MPI. */
-const MPI_SECONDS = 300;
+/**
+ * Seconds that MPI has for its start and its end: at most, and beyond the time-out where that is less. There all ranks have only to be there. MPICH does not tell of one
+ * that ended before it had begun with MPI.
+ */
+const MPI_SECONDS = { most: 300, beyond: 15 } as const;
 
 /**
  * Those that MPICH has for its end where this rank computes in it, and where it waits. Before 4.2, with UCX over TCP, ranks on two hosts often stay in it for ever: one
@@ -114,7 +117,7 @@ const timer = setInterval(() => {
   const { user, system } = process.cpuUsage();
   const isBusy = user + system - busy > 50e3;
   busy = user + system;
-  const patience = isMpichEnd ? (isBusy ? ${MPICH_END_SECONDS.computes} : ${MPICH_END_SECONDS.waits}) : isOutside ? Math.min(timeoutSeconds, ${MPI_SECONDS}) : timeoutSeconds + (now === ${STATES.waits} ? 2 : 0);
+  const patience = isMpichEnd ? (isBusy ? ${MPICH_END_SECONDS.computes} : ${MPICH_END_SECONDS.waits}) : isOutside ? Math.min(timeoutSeconds + ${MPI_SECONDS.beyond}, ${MPI_SECONDS.most}) : timeoutSeconds + (now === ${STATES.waits} ? 2 : 0);
   if (now === ${STATES.unhurried} || seconds < patience) return;
   clearInterval(timer);
   // That of the process, not of this thread: from the C library, which MPI has loaded.
