@@ -38,7 +38,7 @@ describe('the sources', () => {
   it('S6: start no process by a shell', () => {
     expect(filesWith(/\bexec(?:Sync)?\s*\(\s*['"`]|\bshell\s*:|\bexecSync\b/)).toEqual([]);
     const starting = filesWith(/child_process/).filter((path) => !path.startsWith('packages/testing/'));
-    // Each hands arguments over as a list. They ask another Node what may end a process, one builds an addon, one starts runs of an experiment, one the ranks of a run when a user says so, and one what ends them with it.
+    // Each hands arguments over as a list. They ask another Node what may end a process, one builds an addon, one starts runs of an experiment, one the ranks of a run when a user says so, and two what ends them.
     expect(starting).toEqual([
       'packages/backend-cpu/src/engine/child.ts',
       'packages/backend-cpu/src/engine/platform.ts',
@@ -47,6 +47,7 @@ describe('the sources', () => {
       'packages/backend-webgpu/src/device/probe-adapter.ts',
       'packages/distributed/src/launch/guard.ts',
       'packages/distributed/src/launch/run-launcher.ts',
+      'packages/distributed/src/mpi/watchdog.ts',
       'packages/program/src/experiments/child-program.ts',
     ]);
   });
