@@ -1,13 +1,11 @@
 // A run on two hosts: the bits of one process, a cable that is pulled and comes back, and one that does not. The hosts are network namespaces of this machine with a
 // link of 1 Gbit/s; skipped, with the reason, where those or the MPIs are not there.
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fingerprint, lastStep, temporaryFolder } from '@xmoe/testing/programs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { mustRun } from '../apps/lm-pretrain/test/support.js';
-import { missingMpis, mpiEnvironment } from '../packages/distributed/test/mpi-support.js';
+import { missingMpis, mpiEnvironment, startLauncher, type Launcher } from '../packages/distributed/test/mpi-support.js';
 import { openTwoHosts } from '../scripts/lib/two-hosts.mjs';
 import { program, smallTraining } from './ranks-support.js';
 
@@ -21,24 +19,15 @@ const path = temporaryFolder(afterAll);
 const STEPS = 60;
 const train = smallTraining(path, STEPS);
 
-interface Launched {
-  readonly child: ChildProcess;
-  readonly ended: Promise<{ readonly code: number | null; readonly messages: string }>;
-}
-
 describe.skipIf('absent' in hosts)('two hosts', () => {
   const two = hosts as Exclude<typeof hosts, { absent: string }>;
   const reference = path('reference');
   beforeAll(() => mustRun(...train(reference, '--set', 'train.reduction=deterministic')), 120_000);
 
   /** One rank on each; experts are spread over both. */
-  function launch(mpi: string, out: string, timeoutSeconds: number): Launched {
+  function launch(mpi: string, out: string, timeoutSeconds: number): Launcher {
     const command = [...program('lm-pretrain'), 'launch', '-n', '2', '--hosts', two.hosts.map((host) => `${host}:1`).join(','), '--mpi', mpi, '--', ...train(out, '--set', 'train.expertParallel=2')];
-    const [file, ...args] = two.command(command);
-    const child = spawn(file!, args, { env: { ...process.env, ...two.env, XMOE_COMM_TIMEOUT: String(timeoutSeconds), XMOE_THREADS: '1' }, stdio: ['ignore', 'ignore', 'pipe'] });
-    let messages = '';
-    child.stderr.on('data', (data: Buffer) => (messages += data.toString()));
-    return { child, ended: once(child, 'close').then(([code]) => ({ code: code as number | null, messages })) };
+    return startLauncher(two.command(command), { ...two.env, XMOE_COMM_TIMEOUT: String(timeoutSeconds), XMOE_THREADS: '1' });
   }
 
   /** Processes of a run, on both hosts. */
@@ -52,9 +41,9 @@ describe.skipIf('absent' in hosts)('two hosts', () => {
 
   const stepsIn = (out: string): number => (existsSync(out) ? lastStep(out) : 0);
 
-  async function pullCable({ child, ended }: Launched, out: string): Promise<void> {
+  async function pullCable({ child, ended }: Launcher, out: string): Promise<void> {
     while (stepsIn(out) < 2) {
-      if (child.exitCode !== null) throw new Error(`it ended too early:\n${(await ended).messages}`);
+      if (child.exitCode !== null) throw new Error(`it ended too early:\n${(await ended).stderr}`);
       await sleep(2);
     }
     two.setCable(false);
@@ -62,8 +51,8 @@ describe.skipIf('absent' in hosts)('two hosts', () => {
 
   it.each(['openmpi', 'mpich'])('F40, %s: a run on two hosts has the bits of one process', async (mpi) => {
     const out = path(`two-${mpi}`);
-    const { code, messages } = await launch(mpi, out, 60).ended;
-    expect(code, messages).toBe(0);
+    const { code, stderr } = await launch(mpi, out, 60).ended;
+    expect(code, stderr).toBe(0);
     expect(fingerprint(out)).toEqual(fingerprint(reference));
   });
 
@@ -76,9 +65,9 @@ describe.skipIf('absent' in hosts)('two hosts', () => {
     await sleep(2000);
     const after = stepsIn(out);
     two.setCable(true);
-    const { code, messages } = await run.ended;
+    const { code, stderr } = await run.ended;
     expect([before < STEPS, after], 'the cable was pulled within the run').toEqual([true, before]);
-    expect(code, messages).toBe(0);
+    expect(code, stderr).toBe(0);
     expect(fingerprint(out)).toEqual(fingerprint(reference));
   });
 
@@ -87,8 +76,8 @@ describe.skipIf('absent' in hosts)('two hosts', () => {
     const run = launch(mpi, out, 15);
     await pullCable(run, out);
     try {
-      const { code, messages } = await run.ended;
-      expect(messages).toMatch(/^error: rank [01] has waited \d+ s in collective \d+ \(\w+\) at step \d+: another rank did not come\. The run ends; go on with --resume$/m);
+      const { code, stderr } = await run.ended;
+      expect(stderr).toMatch(/^error: rank [01] has waited \d+ s in collective \d+ \(\w+\) at step \d+: another rank did not come\. The run ends; go on with --resume$/m);
       expect(code).not.toBe(0);
       await vi.waitFor(() => expect(processesOf(out)).toEqual([]), { timeout: 20_000, interval: 200 });
     } finally {

@@ -90,7 +90,12 @@ export interface Launcher {
 /** Starts `command` as ranks, for tests that do something meanwhile. @param input of the first */
 export function startRanks(family: MpiFamily, ranks: number, command: readonly string[], env: NodeJS.ProcessEnv = {}, input = ''): Launcher {
   const { name, flags } = COMMANDS[family];
-  const child = spawn(name, [...flags, '-n', String(ranks), ...command], { env: { ...mpiEnvironment(), ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+  return startLauncher([name, ...flags, '-n', String(ranks), ...command], env, input);
+}
+
+/** The same by a command line that starts ranks itself. */
+export function startLauncher([file, ...args]: readonly string[], env: NodeJS.ProcessEnv = {}, input = ''): Launcher {
+  const child = spawn(file!, args, { env: { ...mpiEnvironment(), ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => undefined).end(input); // a launcher that refuses reads nothing
   const texts = { stdout: '', stderr: '' };
   child.stdout.on('data', (data: Buffer) => (texts.stdout += data.toString()));
