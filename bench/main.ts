@@ -1,5 +1,7 @@
 // The entry of `pnpm bench`: flags, sections in order, tables out. What is measured is in the file of each section.
-import { writeFile } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { XMoEError } from '@xmoe/core';
 import { runTool } from '@xmoe/testing/programs';
 import { benchBalance, benchTargets } from './balance.js';
 import { openDevices, openPeerDevices, type Devices } from './devices.js';
@@ -83,9 +85,22 @@ async function openWebGpuAndPeers({ quick }: BenchOptions): Promise<Measured> {
   };
 }
 
+/** Known before anything is measured: whether its file can be written. What is in it stays until there is something new. */
+async function prepareFile(flag: string, path: string | null): Promise<void> {
+  if (path === null) return;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await (await open(path, 'a')).close();
+  } catch (cause) {
+    throw new XMoEError('config', `${flag} ${path} cannot be written: ${(cause as Error).message}`, { op: 'bench', hint: 'name a file', cause });
+  }
+}
+
 async function main(options: BenchOptions): Promise<void> {
-  const open = options.peers === 'webgpu' ? openWebGpuAndPeers : options.peers === 'cpu' ? openCpuAndPeers : openBackends;
-  const measured = await open(options);
+  await prepareFile('--json', options.json);
+  await prepareFile('--markdown', options.markdown);
+  const openAll = options.peers === 'webgpu' ? openWebGpuAndPeers : options.peers === 'cpu' ? openCpuAndPeers : openBackends;
+  const measured = await openAll(options);
   try {
     await report(measured, options);
   } finally {
@@ -109,9 +124,10 @@ async function report({ devices, peers, absent, measure }: Measured, options: Be
     const found = await measure(section, rounds);
     tables.push(...found);
     found.forEach((table) => print(toMarkdown(table)));
+    // After each section, so that what is measured is kept whatever becomes of the next.
+    if (options.json) await writeFile(options.json, `${JSON.stringify({ environment, repeat: options.repeat, tables }, null, 2)}\n`);
+    if (options.markdown) await writeFile(options.markdown, texts.join('\n'));
   }
-  if (options.json) await writeFile(options.json, `${JSON.stringify({ environment, repeat: options.repeat, tables }, null, 2)}\n`);
-  if (options.markdown) await writeFile(options.markdown, texts.join('\n'));
 }
 
 await runTool(async () => {

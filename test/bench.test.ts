@@ -39,6 +39,13 @@ it('measures what is asked for by name alone', () => {
   ]);
 }, 120_000);
 
+it('says that a file cannot be written before it measures', () => {
+  const { status, stdout, stderr } = bench('--quick', '--backend', 'cpu', '--json', root);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  expect(stderr).toMatch(/--json .* cannot be written: EISDIR/);
+  expect(stderr).not.toContain('measuring');
+}, 60_000);
+
 describe('a quick run', () => {
   let folder = '';
   let run: ReturnType<typeof bench>;
@@ -46,9 +53,9 @@ describe('a quick run', () => {
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'xmoe-bench-'));
-    run = bench('--quick', '--backend', 'cpu,tfjs:wasm', '--json', join(folder, 'bench.json'), '--markdown', join(folder, 'bench.md'));
+    run = bench('--quick', '--backend', 'cpu,tfjs:wasm', '--json', join(folder, 'new', 'bench.json'), '--markdown', join(folder, 'bench.md'));
     expect(run.status, run.stderr).toBe(0);
-    results = JSON.parse(readFileSync(join(folder, 'bench.json'), 'utf8')) as typeof results;
+    results = JSON.parse(readFileSync(join(folder, 'new', 'bench.json'), 'utf8')) as typeof results;
   }, 120_000);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

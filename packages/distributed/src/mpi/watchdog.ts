@@ -108,30 +108,43 @@ function endLauncherSoon() {
     // No Linux, or nothing may be started here: who started the launcher sees that it goes on.
   }
 }
-let busy = 0;
-const timer = setInterval(() => {
-  const seconds = Math.floor((Date.now() - began) / 1000) - Atomics.load(state, ${SINCE});
-  const now = Atomics.load(state, ${STATE});
-  const isOutside = now === ${STATES.starts} || now === ${STATES.ends};
-  const isMpichEnd = now === ${STATES.ends} && family === 'MPICH';
-  const { user, system } = process.cpuUsage();
-  const isBusy = user + system - busy > 50e3;
-  busy = user + system;
-  const patience = isMpichEnd ? (isBusy ? ${MPICH_END_SECONDS.computes} : ${MPICH_END_SECONDS.waits}) : isOutside ? Math.min(timeoutSeconds + ${MPI_SECONDS.beyond}, ${MPI_SECONDS.most}) : timeoutSeconds + (now === ${STATES.waits} ? 2 : 0);
-  if (now === ${STATES.unhurried} || seconds < patience) return;
-  clearInterval(timer);
-  // That of the process, not of this thread: from the C library, which MPI has loaded.
-  if (isMpichEnd) require(abort.caller).load(abort.library, { global: true }).func('void _exit(int)')(Atomics.load(state, ${EXIT_CODE}));
-  const place = Buffer.from(new Uint8Array(memory, words * 4, Atomics.load(state, ${PLACE_LENGTH}))).toString();
-  const where = 'collective ' + Atomics.load(state, ${COUNT}) + ' (' + operations[Atomics.load(state, ${OPERATION})] + ')' + (place === '' ? '' : ' at ' + place);
-  const what = now === ${STATES.starts} ? ' has waited ' + seconds + ' s for MPI to start: another rank did not come. The run ends; what that rank wrote may say why'
-    : now === ${STATES.ends} ? ' has waited ' + seconds + ' s for MPI to end. All is done and saved; the processes are ended'
-    : (now === ${STATES.waits} ? ' has waited ' + seconds + ' s in ' + where + ': another rank did not come'
-      : ' has not come to a collective for ' + seconds + ' s; its last was ' + where) + '. The run ends; go on with --resume';
-  writeSync(2, 'error: rank ' + rank + what + '\\n');
+const inC = (declaration) => require(abort.caller).load(abort.library, { global: true }).func(declaration);
+const kill = () => process.kill(process.pid, 'SIGKILL');
+function killSoon() {
   endLauncherSoon();
-  // Outside of its start and its end there is nothing to abort.
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), isOutside ? 100 : 5000);
-  if (!isOutside) setTimeout(() => require(abort.caller).load(abort.library, { global: true }).func(abort.declaration)(abort.world, exitCode), 100);
+  setTimeout(kill, 100);
+}
+function abortSoon() {
+  endLauncherSoon();
+  setTimeout(kill, 5000);
+  setTimeout(() => inC(abort.declaration)(abort.world, exitCode), 100);
+}
+// The end of the process, not of this thread: from the C library, which MPI has loaded.
+const leave = () => inC('void _exit(int)')(Atomics.load(state, ${EXIT_CODE}));
+function last() {
+  const place = Buffer.from(new Uint8Array(memory, words * 4, Atomics.load(state, ${PLACE_LENGTH}))).toString();
+  return 'collective ' + Atomics.load(state, ${COUNT}) + ' (' + operations[Atomics.load(state, ${OPERATION})] + ')' + (place === '' ? '' : ' at ' + place);
+}
+const goOn = '. The run ends; go on with --resume';
+const mpiSeconds = Math.min(timeoutSeconds + ${MPI_SECONDS.beyond}, ${MPI_SECONDS.most});
+// By state: seconds that it may take, what is said then, and what is done. Outside of its start and its end there is nothing of MPI to abort.
+const rules = {
+  ${STATES.computes}: { seconds: () => timeoutSeconds, says: (waited) => ' has not come to a collective for ' + waited + ' s; its last was ' + last() + goOn, end: abortSoon },
+  ${STATES.waits}: { seconds: () => timeoutSeconds + 2, says: (waited) => ' has waited ' + waited + ' s in ' + last() + ': another rank did not come' + goOn, end: abortSoon },
+  ${STATES.starts}: { seconds: () => mpiSeconds, says: (waited) => ' has waited ' + waited + ' s for MPI to start: another rank did not come. The run ends; what that rank wrote may say why', end: killSoon },
+  ${STATES.ends}: family === 'MPICH' ? { seconds: (isBusy) => (isBusy ? ${MPICH_END_SECONDS.computes} : ${MPICH_END_SECONDS.waits}), end: leave }
+    : { seconds: () => mpiSeconds, says: (waited) => ' has waited ' + waited + ' s for MPI to end. All is done and saved; the processes are ended', end: killSoon },
+};
+let used = 0;
+const timer = setInterval(() => {
+  const waited = Math.floor((Date.now() - began) / 1000) - Atomics.load(state, ${SINCE});
+  const { user, system } = process.cpuUsage();
+  const isBusy = user + system - used > 50e3;
+  used = user + system;
+  const rule = rules[Atomics.load(state, ${STATE})];
+  if (!rule || waited < rule.seconds(isBusy)) return;
+  clearInterval(timer);
+  if (rule.says) writeSync(2, 'error: rank ' + rank + rule.says(waited) + '\\n');
+  rule.end();
 }, 250);
 `;
