@@ -3,7 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Minutes each. At the end of a run such a file would keep one worker alone; in a fresh clone vitest knows no times. */
 const LONGEST = [
-  'test/faults.test.ts', 'testing/test/webgpu-engine.test.ts', 'test/bench.test.ts', 'test/browser.test.ts', 'backend-webgpu/test/conformance-attention.test.ts',
+  'test/faults.test.ts', 'test/two-hosts.test.ts', 'testing/test/webgpu-engine.test.ts', 'test/bench.test.ts', 'test/browser.test.ts', 'backend-webgpu/test/conformance-attention.test.ts',
   'testing/test/offsets.test.ts', 'testing/test/native-tensorflow.test.ts', 'test/ranks.test.ts', 'test/pages.test.ts',
 ];
 

@@ -16,7 +16,7 @@ if ('absent' in hosts) process.stdout.write(`two hosts not tested: ${hosts.absen
 afterAll(() => ('absent' in hosts ? undefined : hosts.close()));
 
 const path = temporaryFolder(afterAll);
-const STEPS = 60;
+const STEPS = 24;
 const train = smallTraining(path, STEPS);
 
 describe.skipIf('absent' in hosts)('two hosts', () => {

@@ -10,22 +10,30 @@ import { runConformance } from '@xmoe/testing';
 /** Larger cases take seconds; the paths of the kernels are all in the others. WebGPU compiles every kernel and reads far more slowly. */
 const LIMITS = { 'cpu:wasm': { maxElements: 20_000 }, webgpu: { maxElements: 500, variants: 'native' } };
 
+/** Of the cases of each primitive, which are run: every so many. On WebGPU Node runs all, with the same kernels; a software GPU compiles for minutes. */
+const EVERY = { 'cpu:wasm': 1, webgpu: 4 };
+
 /** The CPU engine, or WebGPU with `backend: 'webgpu'`. */
 const open = ({ backend, ...options }) => (backend === 'webgpu' ? createWebGpuBackend(options) : createWasmBackend(options));
 
-/** Runs the conformance cases that the backend has the dtypes for. Returns how many, and what is wrong. */
+/** Runs conformance cases that the backend has the dtypes for. Returns how many, and what is wrong. */
 export async function conformance(options) {
   const backend = await open(options);
+  const every = EVERY[backend.name];
   const tests = [];
   let group = '';
+  let inGroup = 0;
   const framework = {
     describe(name, body) {
       const outer = group;
       group = `${group}${name} > `;
+      inGroup = 0;
       body();
       group = outer;
     },
-    it: (name, body) => tests.push([`${group}${name}`, body]),
+    it(name, body) {
+      if (inGroup++ % every === 0) tests.push([`${group}${name}`, body]);
+    },
     expect: (actual) => ({
       toEqual(expected) {
         if (JSON.stringify(actual) !== JSON.stringify(expected)) throw new Error(JSON.stringify(actual));
