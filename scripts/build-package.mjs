@@ -56,16 +56,6 @@ function requireDeclarations(manifest) {
   }
 }
 
-/** Other packages are read as they were built, not their sources again, and nothing is checked: that is the type-check's. */
-async function buildDeclarations(manifest, folder) {
-  // Loaded late: it is most of what a build without declarations would wait for.
-  const { build: bundle } = await import('tsup');
-  await bundle({
-    entry: librariesOf(manifest), outDir: folder, format: ['esm'], dts: { only: true, compilerOptions: { customConditions: [], noCheck: true } },
-    config: false, silent: true, skipNodeModulesBundle: true, noExternal: takenIn(manifest), external: [/^node:/],
-  });
-}
-
 function removeOthers(folder, kept, belongs) {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath ?? entry.path, entry.name);
@@ -82,6 +72,8 @@ const declared = Object.keys(librariesOf(manifest)).map((name) => `${name}.d.ts`
 if (types && !manifest.private && declared.length > 0) {
   requireDeclarations(manifest);
   removeOthers(out, [], (name) => name.endsWith('.d.ts'));
-  await buildDeclarations(manifest, out);
+  // Loaded late: it is most of what a build without declarations would wait for.
+  const { bundleDeclarations } = await import('./lib/bundle-declarations.mjs');
+  await bundleDeclarations(librariesOf(manifest), out, takenIn(manifest));
   for (const name of declared) if (!readdirSync(out).includes(name)) throw new Error(`${name} was not made`);
 }

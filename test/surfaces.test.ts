@@ -2,7 +2,7 @@
 // goes is a change for users. Whether it does what it should is tested in its package.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import ts from 'typescript';
+import ts from '@typescript/typescript6';
 import { expect, it } from 'vitest';
 import { publicPackages, root } from '../scripts/lib/repository.mjs';
 

@@ -2,7 +2,7 @@
 // counts: what they import is checked with the repository's own settings.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import ts from 'typescript';
+import ts from '@typescript/typescript6';
 
 /** What is wrong in each of `files`, by file; a name that nothing uses may be there. */
 export function typeErrors(root: string, files: readonly string[]): { file: string; error: string }[] {

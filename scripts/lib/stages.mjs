@@ -14,6 +14,8 @@ export const LANES = [
   [
     { name: 'types', about: 'type-check', ...node(bin('typescript', 'bin', 'tsc'), '--noEmit', '-p', 'tsconfig.json') },
     { name: 'nodes', about: 're-vectorised kernels under Node 24 and 26', ...node(join(root, 'scripts', 'stages', 'other-nodes.mjs')) },
+    { name: 'unused', about: 'unused exports and dependencies', ...node(bin('knip', 'bin', 'knip.js'), '--no-progress', '--no-config-hints') },
+    { name: 'repository', about: 'repository checks', ...node(join(root, 'scripts', 'checks', 'main.mjs')) },
   ],
   [
     { name: 'build', about: 'build', ...node(bin('turbo', 'bin', 'turbo'), 'run', 'build', '--output-logs=errors-only') },
@@ -21,8 +23,6 @@ export const LANES = [
     { name: 'declarations', about: 'declarations', ...node(join(root, 'scripts', 'stages', 'declarations.mjs')) },
     { name: 'size', about: 'size budget', ...node(bin('size-limit', 'bin.js')) },
     { name: 'lint', about: 'lint', ...node(bin('oxlint', 'bin', 'oxlint'), '--deny-warnings', '--report-unused-disable-directives') },
-    { name: 'unused', about: 'unused exports and dependencies', ...node(bin('knip', 'bin', 'knip.js'), '--no-progress', '--no-config-hints') },
-    { name: 'repository', about: 'repository checks', ...node(join(root, 'scripts', 'checks', 'main.mjs')) },
   ],
 ];
 

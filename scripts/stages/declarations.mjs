@@ -2,7 +2,7 @@
 // What declarations of other people's packages get wrong is not counted.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import ts from 'typescript';
+import ts from '@typescript/typescript6';
 import { publicPackages, root } from '../lib/repository.mjs';
 
 const folder = join(root, '.xmoe', 'declarations');
