@@ -1,4 +1,4 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Minutes each. At the end of a run such a file would keep one worker alone; in a fresh clone vitest knows no times. */
@@ -17,13 +17,23 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/**
+ * Packages whose tests load no library of the machine and leave nothing behind: their files share processes, each of which would else load the same modules
+ * again. What replaces modules is alone.
+ */
+const SHARING = 'core|routers|moe|nn|text|files|metrics|train|models|program|kernels-host';
+const ALONE = ['packages/train/test/trainer/flush-order.test.ts', 'apps/lm-pretrain/test/doctor.test.ts'];
+
 export default defineConfig({
   resolve: { conditions: ['@xmoe/source'] },
   ssr: { resolve: { conditions: ['@xmoe/source'] } },
   test: {
     // Sources are tested without a build, but the CPU engine has a part to compile.
     globalSetup: ['packages/backend-cpu/scripts/vitest-setup.mjs'],
-    include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+    projects: [
+      { extends: true, test: { name: 'sharing', isolate: false, include: [`packages/@(${SHARING})/test/**/*.test.ts`, 'apps/*/test/**/*.test.ts'], exclude: [...configDefaults.exclude, ...ALONE] } },
+      { extends: true, test: { name: 'alone', include: [`packages/!(${SHARING})/test/**/*.test.ts`, 'test/**/*.test.ts', ...ALONE] } },
+    ],
     // Whatever a machine has installed, `cpu` is the compiled engine here. Tests of cpu:native look for a library themselves.
     env: { XMOE_BLAS: 'none', XMOE_TEST_BLAS: process.env.XMOE_BLAS ?? '' },
     // A software GPU compiles every kernel of a model first: seconds on a quiet machine, minutes on a busy one.
