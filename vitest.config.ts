@@ -1,5 +1,10 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+const root = fileURLToPath(new URL('.', import.meta.url));
 
 /** Minutes each. At the end of a run such a file would keep one worker alone; in a fresh clone vitest knows no times. */
 const LONGEST = [
@@ -17,12 +22,19 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/**
- * Packages whose tests load no library of the machine and leave nothing behind: their files share processes, each of which would else load the same modules
- * again. What replaces modules is alone.
- */
+/** Packages whose tests load no library of the machine and leave nothing behind: their files share processes, each of which would else load the same modules again. */
 const SHARING = 'core|routers|moe|nn|text|files|metrics|train|models|program|kernels-host';
-const ALONE = ['packages/train/test/trainer/flush-order.test.ts', 'apps/lm-pretrain/test/doctor.test.ts'];
+
+/** Files of tests that replace modules. */
+const REPLACING = ['packages', 'apps'].flatMap((folder) => filesIn(folder)).filter((file) => /\/test\/.*\.test\.ts$/.test(file) && readFileSync(join(root, file), 'utf8').includes('vi.mock('));
+
+/** Of all packages in a folder, without what is installed there. */
+function filesIn(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    return entry.isFile() ? [path] : entry.isDirectory() && entry.name !== 'node_modules' && entry.name !== 'dist' ? filesIn(path) : [];
+  });
+}
 
 export default defineConfig({
   resolve: { conditions: ['@xmoe/source'] },
@@ -31,8 +43,8 @@ export default defineConfig({
     // Sources are tested without a build, but the CPU engine has a part to compile.
     globalSetup: ['packages/backend-cpu/scripts/vitest-setup.mjs'],
     projects: [
-      { extends: true, test: { name: 'sharing', isolate: false, include: [`packages/@(${SHARING})/test/**/*.test.ts`, 'apps/*/test/**/*.test.ts'], exclude: [...configDefaults.exclude, ...ALONE] } },
-      { extends: true, test: { name: 'alone', include: [`packages/!(${SHARING})/test/**/*.test.ts`, 'test/**/*.test.ts', ...ALONE] } },
+      { extends: true, test: { name: 'sharing', isolate: false, include: [`packages/@(${SHARING})/test/**/*.test.ts`, 'apps/*/test/**/*.test.ts'], exclude: [...configDefaults.exclude, ...REPLACING] } },
+      { extends: true, test: { name: 'alone', include: [`packages/!(${SHARING})/test/**/*.test.ts`, 'test/**/*.test.ts', ...REPLACING] } },
     ],
     // Whatever a machine has installed, `cpu` is the compiled engine here. Tests of cpu:native look for a library themselves.
     env: { XMOE_BLAS: 'none', XMOE_TEST_BLAS: process.env.XMOE_BLAS ?? '' },
