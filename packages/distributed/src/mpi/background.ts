@@ -3,23 +3,13 @@
 import { checkBackground, type BackgroundComm } from '../comm.js';
 import type { Handle } from './abi.js';
 import { begin, finishUntil, isDone, waitUntil, type Request } from './requests.js';
-import { OPERATIONS, type MpiWorld } from './world.js';
+import { startWaiting, type MpiWorld } from './world.js';
 
 /** @param handle of a communicator that nobody else uses, on which this process has this place */
 export function createMpiBackground(world: MpiWorld, handle: Handle, { rank, size }: { readonly rank: number; readonly size: number }): BackgroundComm {
   const { abi } = world;
   const kind = abi.kinds.Float32Array;
   const message = (name: 'Isend' | 'Irecv', values: Float32Array, other: number, tag: number): Request => begin(abi, name, [values, values.length, kind, other, tag, handle]);
-  /** Seconds of waiting are communication; those of asking in between are not counted. */
-  const wait = (): (() => void) => {
-    const began = performance.now();
-    const hurried = world.unhurried === 0;
-    if (hurried) world.watchdog.enter('waits', OPERATIONS.indexOf('exchange'));
-    return () => {
-      world.spent += performance.now() - began;
-      if (hurried) world.watchdog.enter('computes');
-    };
-  };
   return {
     rank,
     size,
@@ -33,20 +23,20 @@ export function createMpiBackground(world: MpiWorld, handle: Handle, { rank, siz
     },
     async finish(done) {
       if (done()) return;
-      const end = wait();
+      const endWaiting = startWaiting(world, 'exchange');
       try {
         await finishUntil(done);
       } finally {
-        end();
+        endWaiting();
       }
     },
     finishNow(done) {
       if (done()) return;
-      const end = wait();
+      const endWaiting = startWaiting(world, 'exchange');
       try {
         waitUntil(done);
       } finally {
-        end();
+        endWaiting();
       }
     },
   };

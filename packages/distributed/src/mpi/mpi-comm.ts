@@ -6,7 +6,7 @@ import type { Handle, MpiKind, Transfer } from './abi.js';
 import { createMpiBackground } from './background.js';
 import { areAlike, callSums, lengthsOf, pairsDiffer, type Call, type Exchange } from './call-sums.js';
 import { begin, checkCode, finishUntil, isDone, waitUntil, type Request } from './requests.js';
-import { OPERATIONS, type MpiWorld, type Operation } from './world.js';
+import { OPERATIONS, startWaiting, type MpiWorld, type Operation } from './world.js';
 
 /** What all ranks of a call must have alike, beside its name and number. */
 type Details = readonly [kind: number, length: number, detail: number];
@@ -68,19 +68,20 @@ export class MpiComm implements Comm {
   allToAllVNow<A extends CommArray>(send: A, sendCounts: Int32Array, receive: A, receiveCounts: Int32Array): void {
     const op = 'allToAllVNow';
     const [sendFrom, receiveFrom] = checkExchange(op, { send, sendCounts, receive, receiveCounts }, this.size);
-    const { abi: { kinds }, pending, closed, watchdog, unhurried } = this.#world;
+    const { abi: { kinds }, pending, closed } = this.#world;
     if (closed || pending > 0) throw new XMoEError('value', closed ? 'the run has ended' : 'another collective of this process is under way', { op, hint: 'await it first' });
     const kind = kinds[nameOf(send)];
-    if (unhurried === 0) watchdog.enter('waits', OPERATIONS.indexOf(op));
-    const began = performance.now();
-    const exchange = { sendCounts, receiveCounts, length: send.length };
-    const call: Call = [OPERATIONS.indexOf(op), this.#calls++, kindOf(send), 0, 0];
-    const sums = callSums(call, this, exchange);
-    this.#waitFor(this.#begin('Allreduce', this.#meeting(sums)));
-    this.#requireAlike(op, call, sums, exchange);
-    this.#transfer('Alltoallv', [send, sendCounts, sendFrom, kind, receive, receiveCounts, receiveFrom, kind], meanBytes(lengthsOf(sums), send, this.size));
-    this.#world.spent += performance.now() - began;
-    if (unhurried === 0) watchdog.enter('computes');
+    const endWaiting = startWaiting(this.#world, op);
+    try {
+      const exchange = { sendCounts, receiveCounts, length: send.length };
+      const call: Call = [OPERATIONS.indexOf(op), this.#calls++, kindOf(send), 0, 0];
+      const sums = callSums(call, this, exchange);
+      this.#waitFor(this.#begin('Allreduce', this.#meeting(sums)));
+      this.#requireAlike(op, call, sums, exchange);
+      this.#transfer('Alltoallv', [send, sendCounts, sendFrom, kind, receive, receiveCounts, receiveFrom, kind], meanBytes(lengthsOf(sums), send, this.size));
+    } finally {
+      endWaiting();
+    }
   }
 
   async broadcast(values: CommArray, root: number): Promise<void> {
@@ -148,9 +149,7 @@ export class MpiComm implements Comm {
     const world = this.#world;
     const run = async (): Promise<void> => {
       if (world.closed) throw new XMoEError('disposed', `${operation} after the end of the run`, { op: operation, hint: 'call close last' });
-      const hurried = world.unhurried === 0;
-      const began = performance.now();
-      if (hurried) world.watchdog.enter('waits', OPERATIONS.indexOf(operation));
+      const endWaiting = startWaiting(world, operation);
       try {
         const call: Call = [OPERATIONS.indexOf(operation), this.#calls++, ...details];
         const sums = callSums(call, this, exchange);
@@ -159,8 +158,7 @@ export class MpiComm implements Comm {
         this.#requireAlike(operation, call, sums, exchange);
         await transfer(lengthsOf(sums));
       } finally {
-        world.spent += performance.now() - began;
-        if (hurried && !world.closed) world.watchdog.enter('computes');
+        endWaiting();
       }
     };
     world.pending++;

@@ -19,3 +19,14 @@ export interface MpiWorld {
   /** Milliseconds in collectives. */
   spent: number;
 }
+
+/** From now on this process waits for others, in time and in communication, until the function is called that this returns. */
+export function startWaiting(world: MpiWorld, operation: Operation): () => void {
+  const hurried = world.unhurried === 0;
+  const began = performance.now();
+  if (hurried) world.watchdog.enter('waits', OPERATIONS.indexOf(operation));
+  return () => {
+    world.spent += performance.now() - began;
+    if (hurried && !world.closed) world.watchdog.enter('computes');
+  };
+}
