@@ -22,11 +22,11 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** Packages whose tests load no library of the machine and leave nothing behind: their files share processes, each of which would else load the same modules again. */
+/** Packages whose tests load no library of the machine, start no programs and leave nothing behind: their files share processes, each of which would else load the same modules again. */
 const SHARING = 'core|routers|moe|nn|text|files|metrics|train|models|program|kernels-host';
 
 /** Files of tests that replace modules. */
-const REPLACING = ['packages', 'apps'].flatMap((folder) => filesIn(folder)).filter((file) => /\/test\/.*\.test\.ts$/.test(file) && readFileSync(join(root, file), 'utf8').includes('vi.mock('));
+const REPLACING = filesIn('packages').filter((file) => /\/test\/.*\.test\.ts$/.test(file) && readFileSync(join(root, file), 'utf8').includes('vi.mock('));
 
 /** Of all packages in a folder, without what is installed there. */
 function filesIn(folder: string): string[] {
@@ -43,8 +43,8 @@ export default defineConfig({
     // Sources are tested without a build, but the CPU engine has a part to compile.
     globalSetup: ['packages/backend-cpu/scripts/vitest-setup.mjs'],
     projects: [
-      { extends: true, test: { name: 'sharing', isolate: false, include: [`packages/@(${SHARING})/test/**/*.test.ts`, 'apps/*/test/**/*.test.ts'], exclude: [...configDefaults.exclude, ...REPLACING] } },
-      { extends: true, test: { name: 'alone', include: [`packages/!(${SHARING})/test/**/*.test.ts`, 'test/**/*.test.ts', ...REPLACING] } },
+      { extends: true, test: { name: 'sharing', isolate: false, include: [`packages/@(${SHARING})/test/**/*.test.ts`], exclude: [...configDefaults.exclude, ...REPLACING] } },
+      { extends: true, test: { name: 'alone', include: [`packages/!(${SHARING})/test/**/*.test.ts`, 'apps/*/test/**/*.test.ts', 'test/**/*.test.ts', ...REPLACING] } },
     ],
     // Whatever a machine has installed, `cpu` is the compiled engine here. Tests of cpu:native look for a library themselves.
     env: { XMOE_BLAS: 'none', XMOE_TEST_BLAS: process.env.XMOE_BLAS ?? '' },
