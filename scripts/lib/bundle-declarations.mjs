@@ -2,7 +2,7 @@
 // built, not their sources again, and nothing is checked: that is the type-check's.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { rollup } from 'rollup';
 import { dts } from 'rollup-plugin-dts';
 import { capture } from './child.mjs';
@@ -42,7 +42,7 @@ function otherPackages(folder, taken) {
   return {
     name: 'other-packages',
     resolveId(name) {
-      if (/^[./]/.test(name)) return null;
+      if (name.startsWith('.') || isAbsolute(name)) return null;
       if (!taken.includes(name)) return { id: name, external: true };
       return declarationOf(folder, sourceOf(name));
     },
