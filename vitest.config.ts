@@ -1,8 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { repositoryFiles } from './scripts/checks/files.mjs';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
 
@@ -26,15 +25,7 @@ class LongestFirst extends BaseSequencer {
 const SHARING = 'core|routers|moe|nn|text|files|metrics|train|models|program|kernels-host';
 
 /** Files of tests that replace modules. */
-const REPLACING = filesIn('packages').filter((file) => /\/test\/.*\.test\.ts$/.test(file) && readFileSync(join(root, file), 'utf8').includes('vi.mock('));
-
-/** Of all packages in a folder, without what is installed there. */
-function filesIn(folder: string): string[] {
-  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = `${folder}/${entry.name}`;
-    return entry.isFile() ? [path] : entry.isDirectory() && entry.name !== 'node_modules' && entry.name !== 'dist' ? filesIn(path) : [];
-  });
-}
+const REPLACING = repositoryFiles(root).filter(({ path, text }) => /^packages\/.*\.test\.ts$/.test(path) && text.includes('vi.mock(')).map(({ path }) => path);
 
 export default defineConfig({
   resolve: { conditions: ['@xmoe/source'] },
