@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { processesBelow } from '../scripts/lib/processes.mjs';
 import { buildApp, installIfNeeded } from '../scripts/lib/progress.mjs';
 import { root } from '../scripts/lib/repository.mjs';
 
@@ -37,18 +38,7 @@ const start = (args) => {
 };
 
 /** The ranks below a process: those that train. */
-function ranksBelow(pid) {
-  const all = new Map(readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
-    try {
-      const parent = Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${name}/stat`, 'latin1'))[1]);
-      return [[Number(name), { parent, line: readFileSync(`/proc/${name}/cmdline`, 'latin1') }]];
-    } catch {
-      return []; // ended meanwhile
-    }
-  }));
-  const isBelow = (at) => at === pid || (all.has(at) && isBelow(all.get(at).parent));
-  return [...all].filter(([at, { line }]) => at !== pid && line.startsWith(process.execPath) && line.includes('\0train\0') && !line.includes('\0launch\0') && isBelow(at)).map(([at]) => at);
-}
+const ranksBelow = (pid) => [...processesBelow(pid)].filter(([, { line }]) => line.startsWith(process.execPath) && line.includes('\0train\0') && !line.includes('\0launch\0')).map(([at]) => at);
 
 function stepOf(out) {
   try {

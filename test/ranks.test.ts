@@ -1,12 +1,13 @@
 // Both programs on several ranks under mpirun: the same bits as in one process, also after a rank was killed and the run went on with other ranks
 // under another MPI; signals to the launcher; what is refused.
-import { appendFileSync, cpSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fingerprint, lastStep, temporaryFolder } from '@xmoe/testing/programs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { metricsOf, mustRun, startProcess, waitUntil } from '../apps/lm-pretrain/test/support.js';
 import * as nmt from '../apps/nmt/test/support.js';
 import { missingMpis, mpiEnvironment, startRanks, type Launcher } from '../packages/distributed/test/mpi-support.js';
+import { processesBelow } from '../scripts/lib/processes.mjs';
 import { backend, program, smallTraining } from './ranks-support.js';
 
 const missing = missingMpis();
@@ -22,19 +23,8 @@ const sharded = ['--set', 'train.shardOptimizer=true'];
 const train = smallTraining(path, STEPS);
 const onRanks = (family: 'Open MPI' | 'MPICH', ranks: number, args: readonly string[], app = 'lm-pretrain'): Launcher => startRanks(family, ranks, [...program(app), ...args]);
 
-/** Process ids of the ranks of a launcher, which are its descendants. */
-function ranksOf({ child }: Launcher): number[] {
-  const parents = new Map(readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid): [number, { parent: number; isNode: boolean }][] => {
-    try {
-      const parent = Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))![1]);
-      return [[Number(pid), { parent, isNode: readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith(process.execPath) }]];
-    } catch {
-      return []; // ended meanwhile
-    }
-  }));
-  const isBelow = (pid: number): boolean => pid === child.pid || (parents.has(pid) && isBelow(parents.get(pid)!.parent));
-  return [...parents.keys()].filter((pid) => parents.get(pid)!.isNode && isBelow(pid));
-}
+/** Process ids of the ranks of a launcher. */
+const ranksOf = ({ child }: Launcher): number[] => [...processesBelow(child.pid!)].filter(([, { line }]) => line.startsWith(process.execPath)).map(([pid]) => pid);
 
 describe.skipIf(missing.length > 0)('xmoe-lm', () => {
   const reference = path('reference');

@@ -1,11 +1,12 @@
 // A run on two hosts: the bits of one process, a cable that is pulled and comes back, and one that does not. The hosts are network namespaces of this machine with a
 // link of 1 Gbit/s; skipped, with the reason, where those or the MPIs are not there.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fingerprint, lastStep, temporaryFolder } from '@xmoe/testing/programs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { mustRun } from '../apps/lm-pretrain/test/support.js';
 import { missingMpis, mpiEnvironment, startLauncher, type Launcher } from '../packages/distributed/test/mpi-support.js';
+import { runningProcesses } from '../scripts/lib/processes.mjs';
 import { openTwoHosts } from '../scripts/lib/two-hosts.mjs';
 import { program, smallTraining } from './ranks-support.js';
 
@@ -31,13 +32,7 @@ describe.skipIf('absent' in hosts)('two hosts', () => {
   }
 
   /** Processes of a run, on both hosts. */
-  const processesOf = (out: string): string[] => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(out);
-    } catch {
-      return false; // ended meanwhile
-    }
-  });
+  const processesOf = (out: string): number[] => [...runningProcesses()].filter(([, { line }]) => line.includes(out)).map(([pid]) => pid);
 
   const stepsIn = (out: string): number => (existsSync(out) ? lastStep(out) : 0);
 

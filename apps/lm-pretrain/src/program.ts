@@ -1,8 +1,8 @@
 // The command line of xmoe-lm: options and help. What the commands do is in commands/.
 import { BACKEND_NAMES, defaultBackend, openBackend } from '@xmoe/backends';
 import {
-  addLookupCommands, addTrainingCommands, backendOption, countFromOne, countList, countOrAll, cpuEngine, finiteNumber, forRanks, inspectCommand, numberList, locateVersion, NamedOption, newProgram,
-  onRanks, runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
+  addLookupCommands, addTrainingCommands, backendOption, checkpointOption, countFromOne, countList, countOrAll, cpuEngine, finiteNumber, forRanks, inspectCommand, numberList, locateVersion, NamedOption,
+  newProgram, onRanks, runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
 import { addCompareCommand, addReproduceCommand, addSweepCommand } from '@xmoe/program/experiments';
 import { addServeCommand } from '@xmoe/program/serve';
@@ -22,6 +22,7 @@ import { languageTask } from './task.js';
 import { addWeightsCommands } from './weights-commands.js';
 
 const backend = backendOption(BACKEND_NAMES, defaultBackend());
+const checkpoint = checkpointOption();
 const configOptions = { preset: 'tiny', dataHelp: 'text, JSON lines or Parquet files, or directories of them, instead of the preset’s text' };
 
 /** From docs/experiments/start.md. */
@@ -49,7 +50,7 @@ function createProgram(terminal: Terminal): Command {
     .command('sample <run>')
     .description('continue a prompt')
     .option(...backend)
-    .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'best')
+    .option(...checkpoint)
     .option('--prompt <text>', 'text to continue', 'The ')
     .option('--max-tokens <count>', 'tokens to add', wholeNumber, 120)
     .option('--temperature <value>', '0 takes the likeliest token', finiteNumber, 0.8)
@@ -61,7 +62,7 @@ function createProgram(terminal: Terminal): Command {
     .command('inspect <run>')
     .description('how many experts each token of a text takes, by layer')
     .option(...backend)
-    .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'best')
+    .option(...checkpoint)
     .option('--text <text>', 'text to route (default: the beginning of the test split)')
     .option('--html <file>', 'where the page goes (default: RUN/inspect.html)')
     .action((run, options) => inspectCommand(terminal, run, options, { open: openRun, route: inspectText }));
@@ -76,7 +77,7 @@ function addEvaluationCommands(program: Command, terminal: Terminal): void {
   forRanks(program.command('eval <run>'))
     .description('perplexity of a run with the training capacity and without dropping')
     .option(...backend)
-    .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'best')
+    .option(...checkpoint)
     .addOption(new NamedOption('--split <name>', 'train, validation or test', splitNames, 'test'))
     .option('--threshold <t>', 'another threshold than in training', finiteNumber)
     .option('--capacity-factor <gamma>', 'another capacity factor than in training', finiteNumber)
@@ -92,7 +93,7 @@ function addEvaluationCommands(program: Command, terminal: Terminal): void {
       description: 'runs at a grid of thresholds, experts per token and capacities; one table, one chart',
       shared: ['threshold', 'capacity-factor'],
       options: (command) => command
-        .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'latest')
+        .option(...checkpointOption('latest'))
         .addOption(new NamedOption('--split <name>', 'train, validation or test', splitNames, 'test'))
         .option('--threshold <list>', 'choose experts by these thresholds, e.g. 0.5,0.7,0.9', numberList)
         .option('--top-k <list>', 'choose so many experts for each token, e.g. 1,2,4', countList)

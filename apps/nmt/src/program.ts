@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { BACKEND_NAMES, defaultBackend, openBackend } from '@xmoe/backends';
 import { tokenizerNames } from '@xmoe/metrics';
 import {
-  addLookupCommands, addTrainingCommands, backendOption, countFromOne, cpuEngine, finiteNumber, forRanks, inspectCommand, locateVersion, moreFlagsText, NamedOption, newProgram,
+  addLookupCommands, addTrainingCommands, backendOption, checkpointOption, countFromOne, cpuEngine, finiteNumber, forRanks, inspectCommand, locateVersion, moreFlagsText, NamedOption, newProgram,
   onRanks, runCommandLine, wholeNumber, withConfigOptions, type CommandLineStreams, type Terminal,
 } from '@xmoe/program';
 import { addCompareCommand, addReproduceCommand, addSweepCommand } from '@xmoe/program/experiments';
@@ -25,7 +25,7 @@ const configOptions = {
   preset: 'tiny',
   dataHelp: 'parallel text instead of the language packs: TSV, JSON lines, Parquet or TMX, or SOURCE::TARGET for two line-aligned files; also gzipped or zstd',
 };
-const checkpoint = ['--checkpoint <which>', 'best, latest, average, a name like step-00000500, or a path', 'best'] as const;
+const checkpoint = checkpointOption('best', ['average']);
 const FLAG_EXAMPLES = '--source ru --max-steps 30 --learning-rate 1e-3 --threshold 0.8 --vocabulary-size 4000';
 
 /** Options that say how to decode: the run's own settings where they are left out. */

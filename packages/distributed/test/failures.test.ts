@@ -1,11 +1,9 @@
 // A rank that ends, hangs or does not belong to the others ends the run soon, with a message that says who and where, and leaves no process behind.
-import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
+import { isRunning } from './is-running.js';
 import { missingMpis, MPIS, runAlone, runRanks } from './mpi-support.js';
 
 const missing = missingMpis();
-
-const isRunning = (pid: string): boolean => existsSync(`/proc/${pid}/stat`) && !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
 
 /** MPICH's launcher may end a moment before the processes that it killed. */
 async function expectNoneLeft(stdout: string): Promise<void> {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { findLauncher, launchLine, runLauncher, type LaunchRequest } from '../src/node.js';
+import { isRunning } from './is-running.js';
 
 const request: LaunchRequest = { ranks: 4, command: ['node', 'cli.js', 'train'], cores: 8, isRoot: false, env: { XMOE_THREADS: '2', TERM: 'xterm' } };
 const openMpi = { family: 'Open MPI', file: 'mpirun' } as const;
@@ -73,18 +74,9 @@ describe('launchers on the PATH', () => {
     const parent = spawn(process.execPath, ['--import', createRequire(import.meta.url).resolve('tsx'), '--input-type=module', '--eval', program], { stdio: 'inherit' });
     await vi.waitUntil(() => existsSync(pid), { timeout: 60_000 });
     const launcher = Number(readFileSync(pid, 'utf8'));
-    expect(isAlive(launcher)).toBe(true);
+    expect(isRunning(launcher)).toBe(true);
     parent.kill('SIGKILL');
-    await vi.waitUntil(() => !isAlive(launcher), { timeout: 50_000 });
+    await vi.waitUntil(() => !isRunning(launcher), { timeout: 50_000 });
     if (ending !== '') expect(existsSync(heard)).toBe(true);
   });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    // One that has ended and waits for its parent is not: the launcher has none that waits.
-    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
-}

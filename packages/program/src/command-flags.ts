@@ -81,6 +81,10 @@ export function withTrainOptions(command: Command, backendOption: readonly [stri
 /** --backend, for `command.option(...backendOption(names, fallback))`. */
 export const backendOption = (names: readonly string[], fallback: string) => ['--backend <name>', `one of ${names.join(', ')}`, fallback] as const;
 
+/** --checkpoint of what opens a run, as {@link backendOption}; `more`: what the program can open beside best and latest. */
+export const checkpointOption = (fallback: 'best' | 'latest' = 'best', more: readonly string[] = []) =>
+  ['--checkpoint <which>', `${['best', 'latest', ...more].join(', ')}, a name like step-00000500, or a path`, fallback] as const;
+
 /** The configuration that the options, on top of `base` or the preset, the flags unknown to commander, and `flags` ask for. */
 export function configOf<Config>(resolver: ConfigResolver<Config>, options: ConfigOptions, command: Command, { base, configure, flags: more = {} }: Pick<ConfigFlags<Config>, 'base' | 'configure' | 'flags'> = {}): Promise<Config> {
   const { preset, router, data, set } = options;

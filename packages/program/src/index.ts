@@ -1,7 +1,7 @@
 // What programs that train share: command lines, configurations, run directories, text for the terminal. The entry
 // @xmoe/program; reports and the start of a process are entries of their own.
 export {
-  backendOption, configOf, countFromOne, countList, countOrAll, finiteNumber, numberList, wholeNumber, withConfigOptions, type ConfigOptions,
+  backendOption, checkpointOption, configOf, countFromOne, countList, countOrAll, finiteNumber, numberList, wholeNumber, withConfigOptions, type ConfigOptions,
 } from './command-flags.js';
 export type { BackendOpener, Device } from './device.js';
 export { cpuEngine } from './doctor.js';

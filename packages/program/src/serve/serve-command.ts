@@ -6,7 +6,7 @@ import { basename, resolve } from 'node:path';
 import { XMoEError } from '@xmoe/core';
 import { createStopSignal, type CheckpointChoice } from '@xmoe/train/node';
 import type { Command } from 'commander';
-import { type backendOption, countFromOne, finiteNumber, wholeNumber } from '../command-flags.js';
+import { type backendOption, checkpointOption, countFromOne, finiteNumber, wholeNumber } from '../command-flags.js';
 import type { Terminal } from '../terminal.js';
 import { checkAccessRules } from './access.js';
 import type { Handler } from './call.js';
@@ -48,7 +48,7 @@ export type OpenService = (directory: string, options: ServeOptions & Checkpoint
 export function addServeCommand(program: Command, terminal: Terminal, backend: ReturnType<typeof backendOption>, open: OpenService): Command {
   return program.command('serve <run>').description('a page to try a run, and an API as OpenAI’s clients speak it, on this machine')
     .option(...backend)
-    .option('--checkpoint <which>', 'best, latest, a name like step-00000500, or a path', 'best')
+    .option(...checkpointOption())
     .option('--port <port>', '0 takes one that is free', wholeNumber, 8080)
     .option('--host <address>', 'address to listen on; others than this machine’s need a token', '127.0.0.1')
     .option('--token <text>', 'asked for as Authorization: Bearer; others see it in ps (default: XMOE_SERVE_TOKEN)')
