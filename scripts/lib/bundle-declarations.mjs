@@ -17,14 +17,21 @@ function sourceOf(name) {
   return join(directory, entry['@xmoe/source'] ?? entry);
 }
 
-/** Writes a declaration for each source that `sources` reach in their packages, at its place in the repository below `folder`. */
-async function compile(sources, folder) {
+/**
+ * Writes a declaration for each source that `sources` reach in their packages and in those of `taken`, at its place in the repository below `folder`.
+ * What is taken in is found by `paths`: the compiler writes nothing for what it finds in node_modules, and whether it then
+ * forgets that for files that are sources too depends on the order in which its threads come to them.
+ */
+async function compile(sources, taken, folder) {
   // Here, so that types are found from the package.
   const settings = join(process.cwd(), 'node_modules', '.cache', `declarations-${process.pid}.json`);
   mkdirSync(dirname(settings), { recursive: true });
   writeFileSync(settings, JSON.stringify({
     extends: join(root, 'tsconfig.base.json'), files: sources,
-    compilerOptions: { noEmit: false, emitDeclarationOnly: true, declaration: true, noCheck: true, customConditions: [], rootDir: root, outDir: folder },
+    compilerOptions: {
+      noEmit: false, emitDeclarationOnly: true, declaration: true, noCheck: true, customConditions: [], rootDir: root, outDir: folder,
+      paths: Object.fromEntries(taken.map((name) => [name, [sourceOf(name)]])),
+    },
   }));
   try {
     const { code, output } = await capture(process.execPath, [COMPILER, '-p', settings]);
@@ -57,7 +64,7 @@ export async function bundleDeclarations(entries, out, taken) {
   const folder = mkdtempSync(join(tmpdir(), 'xmoe-declarations-'));
   try {
     const sources = Object.entries(entries).map(([name, source]) => [name, resolve(source)]);
-    await compile([...sources.map(([, source]) => source), ...taken.map(sourceOf)], folder);
+    await compile(sources.map(([, source]) => source), taken, folder);
     const input = Object.fromEntries(sources.map(([name, source]) => [name, declarationOf(folder, source)]));
     const bundle = await rollup({ input, plugins: [otherPackages(folder, taken), dts()] });
     await bundle.write({ dir: out, format: 'es', entryFileNames: '[name].d.ts', chunkFileNames: ({ name }) => `${name.replace(/\.d$/, '')}-[hash].d.ts` });
