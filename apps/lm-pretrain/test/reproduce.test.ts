@@ -1,7 +1,9 @@
 // reproduce as a user types it: a plan whose runs are children of the command, killed in the middle and gone on with; and its report.
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { readLanguageConfig } from '@xmoe/models';
+import type { Experiment } from '@xmoe/program/experiments';
 import { describe, expect, it } from 'vitest';
 import { languageSuite } from '../src/experiments/language-suite.js';
 import { SCALES } from '../src/experiments/scales.js';
@@ -29,6 +31,20 @@ describe('the experiments', () => {
     });
     const wiki = languageSuite.experiments('paper', {}).find(({ name }) => name === 'table1')!.groups[1]!.rows[0]!.arm.config as { train: object };
     expect(wiki.train).toMatchObject({ steps: 4000, warmupSteps: 400 });
+  });
+
+  it('balance asks both corpora, at the FLOPs of the dense layer, and shares what routers has made of the first', () => {
+    const all = languageSuite.experiments('small', {});
+    const named = (name: string): Experiment => all.find((one) => one.name === name)!;
+    const [first, second, ...more] = named('balance').groups;
+    expect([first!.title, second!.title, more]).toEqual(['width 96, State of the Union', 'width 96, Brown', []]);
+    const costs = first!.rows.map(({ arm }) => languageSuite.flopsOf(arm.config));
+    for (const cost of costs) expect(cost / costs[0]!).toBeLessThan(1.1);
+    const made = named('routers').groups[0]!.rows;
+    const shared = first!.rows.filter(({ arm }) => made.some((row) => isDeepStrictEqual(row.arm.config, arm.config)));
+    expect(first!.rows.filter((row) => !shared.includes(row)).map(({ label }) => label)).toEqual([
+      'top-k, not balanced', 'top-k of sigmoids, not balanced', 'top-k, balanced by a bias by signs',
+    ]);
   });
 
   it('set data and steps where they are given', () => {

@@ -5,6 +5,7 @@ import { languageLayerHasExperts, languageModelSize, languageVocabulary, readLan
 import type { JsonObject } from '@xmoe/files';
 import { figuresThere, numberAt, type ExperimentSuite, type Figures, type FigureColumn, type Quality, type RecordedRun, type ScaleChange } from '@xmoe/program/experiments';
 import { PROGRAM } from '../config.js';
+import { balance } from './balance.js';
 import { confounds } from './confounds.js';
 import { fine } from './fine.js';
 import { figure1, figure4, figure5, figure7 } from './figures.js';
@@ -50,12 +51,12 @@ function scaleOf(name: string): Scale {
 export const languageSuite: ExperimentSuite = {
   program: PROGRAM,
   scales: SCALES.map(({ name }) => name),
-  names: ['table1', 'table2', 'split', 'figure1', 'figure4', 'figure5', 'figure7', 'figure8', 'confounds', 'routers', 'fine'],
+  names: ['table1', 'table2', 'split', 'figure1', 'figure4', 'figure5', 'figure7', 'figure8', 'confounds', 'routers', 'balance', 'fine'],
   experiments(name, change) {
     const scale = scaleOf(name);
     const settings = settingsOf(scale, change);
     const [first] = settings;
-    return [table1(settings), table2(firstSize(settings)), split(first), figure1(first), figure4(first), figure5(first), figure7(first), figure8(scale.backend !== 'cpu'), confounds(first), routers(scale.fewer ? [first] : firstSize(settings)), fine(first)];
+    return [table1(settings), table2(firstSize(settings)), split(first), figure1(first), figure4(first), figure5(first), figure7(first), figure8(scale.backend !== 'cpu'), confounds(first), routers(scale.fewer ? [first] : firstSize(settings)), balance(firstSize(settings)), fine(first)];
   },
   backendOf: (name) => scaleOf(name).backend,
   quality: QUALITY,
