@@ -57,7 +57,7 @@ function missingText(work: Work): string[] {
   });
   return [
     ...(missing.length > 0 ? [`This report is not whole: ${missing.length} of ${plan.length} runs are missing (${byExperiment.join(', ')}). What rests on them says so.`] : []),
-    ...(away > 0 ? [`${away} of ${plan.length} runs were made elsewhere: their figures are known, their weights are not here.`] : []),
+    ...(away > 0 ? [`${away} of ${plan.length} runs were made elsewhere: their figures are known, their weights are not here, and their seconds may be another machine’s: what rests on times compares machines too.`] : []),
     ...(seeds.length < 3 ? [`${seeds.length === 1 ? 'One seed says' : 'Two seeds say'} little: give --seeds 3 or more before a difference is believed.`] : []),
     ...failures,
   ];
