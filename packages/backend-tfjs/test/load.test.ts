@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { isXMoEError, type XMoEError } from '@xmoe/core';
 import { createTfjsBackendFor, loadTfjs, shimNodeUtil } from '@xmoe/backend-tfjs/node';
 import { libraryStamp } from '../src/native/tensorflow.js';
+import { keepBits } from '../src/node/keep-bits.js';
 import { withoutRepeats } from '../src/node/quiet.js';
 
 // A build that it names would be found before the packages that are made here.
@@ -187,4 +188,15 @@ describe('the shim for Node 23 and later', () => {
     expect(sample['isArray']).toBe(own);
     expect((sample['isNullOrUndefined'] as (value: unknown) => boolean)(0)).toBe(false);
   });
+});
+
+it.each([
+  [undefined, {}, '0'],
+  ['float32', {}, '0'],
+  ['bfloat16', {}, undefined],
+  [undefined, { TF_ENABLE_ONEDNN_OPTS: '1' }, '1'],
+])('TensorFlow leaves oneDNN out unless products are rounded or the user has chosen: products %s, %o', (products, env, expected) => {
+  const told: NodeJS.ProcessEnv = { ...env };
+  keepBits(told, products);
+  expect(told['TF_ENABLE_ONEDNN_OPTS']).toBe(expected);
 });

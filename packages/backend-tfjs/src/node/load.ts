@@ -9,6 +9,7 @@ import type { TfjsBuild } from '../support.js';
 import { describeTensorflow } from '../tensorflow/describe.js';
 import { PRODUCTS } from '../tensorflow/ops.js';
 import type { Tfjs } from '../tfjs-module.js';
+import { keepBits } from './keep-bits.js';
 import { buildCommand, explainLinking, usableNativeBuild } from './native-library.js';
 import { silenceTensorflow, withoutRepeats } from './quiet.js';
 import { resolvePackage } from './resolve.js';
@@ -20,12 +21,11 @@ export interface LoadTfjsOptions {
   build?: 'auto' | TfjsBuild;
   /** Directories whose packages come first. Default: the current directory. */
   roots?: readonly string[];
-}
-
-export interface OpenTfjsOptions extends Omit<LoadTfjsOptions, 'build'> {
-  /** See {@link TfjsBackendOptions.products}. Default: what the environment variable XMOE_TFJS_PRODUCTS says, for builds on TensorFlow's own library. */
+  /** See {@link TfjsBackendOptions.products}; what TensorFlow is told when it is loaded depends on it. Default: what the environment variable XMOE_TFJS_PRODUCTS says, for builds on TensorFlow's own library. */
   readonly products?: TfjsBackendOptions['products'];
 }
+
+export type OpenTfjsOptions = Omit<LoadTfjsOptions, 'build'>;
 
 export interface LoadedTfjs {
   readonly tf: Tfjs;
@@ -50,6 +50,8 @@ const BUILDS: Record<TfjsBuild, BuildInfo> = {
   cpu: { package: '@tensorflow/tfjs-backend-cpu', backendName: 'cpu' },
 };
 
+const PRODUCTS_VARIABLE = 'XMOE_TFJS_PRODUCTS';
+
 const ORDER: readonly TfjsBuild[] = ['cuda', 'node', 'wasm', 'cpu'];
 
 /**
@@ -57,17 +59,17 @@ const ORDER: readonly TfjsBuild[] = ['cuda', 'node', 'wasm', 'cpu'];
  * A native build is the one that xmoe-tfjs-native made, from `roots` upwards, or else the installed package.
  * @throws XMoEError `backend` naming the package, what is wrong and the command to run.
  */
-export async function loadTfjs({ build = 'auto', roots = [process.cwd()] }: LoadTfjsOptions = {}): Promise<LoadedTfjs> {
+export async function loadTfjs({ build = 'auto', roots = [process.cwd()], products }: LoadTfjsOptions = {}): Promise<LoadedTfjs> {
   if (build !== 'auto') {
     if (!(build in BUILDS)) {
       throw new XMoEError('backend', `there is no TensorFlow.js build '${String(build)}'`, { op: 'loadTfjs', hint: `choose auto, ${ORDER.join(', ')}` });
     }
-    return loadBuild(build, roots);
+    return loadBuild(build, roots, products);
   }
   const reasons: string[] = [];
   for (const candidate of ORDER) {
     try {
-      const loaded = await loadBuild(candidate, roots);
+      const loaded = await loadBuild(candidate, roots, products);
       return { ...loaded, description: [loaded.description, ...reasons].join('; ') };
     } catch (error) {
       if (!isXMoEError(error)) throw error;
@@ -81,23 +83,23 @@ export async function loadTfjs({ build = 'auto', roots = [process.cwd()] }: Load
 }
 
 /** {@link loadTfjs}, then {@link createTfjsBackend}. The description says what was chosen and why. */
-export async function createTfjsBackendFor(build: 'auto' | TfjsBuild, { products, ...options }: OpenTfjsOptions = {}): Promise<TfjsBackend> {
+export async function createTfjsBackendFor(build: 'auto' | TfjsBuild, options: OpenTfjsOptions = {}): Promise<TfjsBackend> {
   const loaded = await loadTfjs({ ...options, build });
-  const asked = products ?? (BUILDS[loaded.build].native ? productsOf(process.env) : undefined);
+  const asked = options.products ?? (BUILDS[loaded.build].native ? productsOf(process.env) : undefined);
   const backend = createTfjsBackend(loaded.tf, { backendName: loaded.backendName, build: loaded.build, showModel, ...(asked ? { products: asked } : {}) });
   return build === 'auto' ? { ...backend, description: `${backend.description}; ${loaded.description}` } : backend;
 }
 
 /** @throws XMoEError `config` for another value */
 function productsOf(env: NodeJS.ProcessEnv): TfjsBackendOptions['products'] {
-  const asked = env['XMOE_TFJS_PRODUCTS'];
+  const asked = env[PRODUCTS_VARIABLE];
   if (!asked) return undefined;
   const known = PRODUCTS.find((products) => products === asked);
   if (known) return known;
-  throw new XMoEError('config', `XMOE_TFJS_PRODUCTS is ${JSON.stringify(asked)}`, { op: 'loadTfjs', hint: PRODUCTS.join(', ') });
+  throw new XMoEError('config', `${PRODUCTS_VARIABLE} is ${JSON.stringify(asked)}`, { op: 'loadTfjs', hint: PRODUCTS.join(', ') });
 }
 
-async function loadBuild(build: TfjsBuild, roots: readonly string[]): Promise<LoadedTfjs> {
+async function loadBuild(build: TfjsBuild, roots: readonly string[], products: LoadTfjsOptions['products']): Promise<LoadedTfjs> {
   const { package: name, backendName, native } = BUILDS[build];
   const made = native ? usableNativeBuild(native, roots) : null;
   const found = resolvePackage(name, made ? [made.root] : roots);
@@ -112,6 +114,7 @@ async function loadBuild(build: TfjsBuild, roots: readonly string[]): Promise<Lo
     if (native) {
       shimNodeUtil(createRequire(import.meta.url)('node:util') as Record<string, unknown>);
       silenceTensorflow(process.env);
+      keepBits(process.env, products ?? process.env[PRODUCTS_VARIABLE]);
     }
     const main: unknown = withoutRepeats(() => found.require(found.path));
     // The plain builds register themselves with the tfjs-core that they see; tfjs-node is a whole tf by itself.
