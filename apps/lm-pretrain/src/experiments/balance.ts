@@ -2,44 +2,32 @@
 // how many experts a token takes, beside the best of them. At the FLOPs of the dense layer, nothing dropped, on every corpus of the first size.
 import type { Claim, Experiment, Row, RowGroup } from '@xmoe/program/experiments';
 import { denseArm, expertArm, type ExpertFacts, type Setting } from './settings.js';
-import { LEAK_FREE } from './table1.js';
+import { LEAK_FREE, LEAK_FREE_COLUMNS } from './table1.js';
 
 /** Experts of a quarter of the dense layer, four for each token. */
 const FINER = 4;
 
-type Balanced = Pick<ExpertFacts, 'router' | 'more'>;
+type Balanced = Pick<ExpertFacts, 'router' | 'more'> & Pick<Row, 'label'>;
 const NO_LOSS = { balanceCoefficient: 0 };
 
 /** Routers with biases and expert thresholds divide weights by their sum unless told otherwise; top-k and controlled thresholds where told. */
 const ARMS = {
-  usual: { router: { type: 'topk', k: FINER } },
-  loss: { router: { type: 'topk', k: FINER, renormalize: true } },
-  nothing: { router: { type: 'topk', k: FINER, renormalize: true }, more: NO_LOSS },
-  sigmoids: { router: { type: 'sign-bias', k: FINER, rate: 0 } },
-  signsOfSoftmax: { router: { type: 'sign-bias', k: FINER, scores: 'softmax' } },
-  signs: { router: { type: 'sign-bias', k: FINER } },
-  quantiles: { router: { type: 'quantile', k: FINER } },
-  cutoffs: { router: { type: 'expert-threshold', k: FINER, renormalize: true }, more: NO_LOSS },
-  controlled: { router: { type: 'controlled-threshold', target: FINER, renormalize: true } },
+  usual: { label: 'top-k, balanced by a loss', router: { type: 'topk', k: FINER } },
+  loss: { label: 'top-k, balanced by a loss, weights divided by their sum', router: { type: 'topk', k: FINER, renormalize: true } },
+  nothing: { label: 'top-k, not balanced', router: { type: 'topk', k: FINER, renormalize: true }, more: NO_LOSS },
+  sigmoids: { label: 'top-k of sigmoids, not balanced', router: { type: 'sign-bias', k: FINER, rate: 0 } },
+  signsOfSoftmax: { label: 'top-k, balanced by a bias by signs', router: { type: 'sign-bias', k: FINER, scores: 'softmax' } },
+  signs: { label: 'top-k of sigmoids, balanced by a bias by signs', router: { type: 'sign-bias', k: FINER } },
+  quantiles: { label: 'top-k of sigmoids, balanced by a bias by quantiles', router: { type: 'quantile', k: FINER } },
+  cutoffs: { label: 'expert threshold, of sigmoids', router: { type: 'expert-threshold', k: FINER, renormalize: true }, more: NO_LOSS },
+  controlled: { label: 'controlled threshold, balanced by a loss', router: { type: 'controlled-threshold', target: FINER, renormalize: true } },
 } satisfies Record<string, Balanced>;
 
 type Name = keyof typeof ARMS;
 
-const LABELS: Readonly<Record<Name, string>> = {
-  usual: 'top-k, balanced by a loss',
-  loss: 'top-k, balanced by a loss, weights divided by their sum',
-  nothing: 'top-k, not balanced',
-  sigmoids: 'top-k of sigmoids, not balanced',
-  signsOfSoftmax: 'top-k, balanced by a bias by signs',
-  signs: 'top-k of sigmoids, balanced by a bias by signs',
-  quantiles: 'top-k of sigmoids, balanced by a bias by quantiles',
-  cutoffs: 'expert threshold, of sigmoids',
-  controlled: 'controlled threshold, balanced by a loss',
-};
-
 function groupOf(setting: Setting): { group: RowGroup; claims: Claim[] } {
-  const row = (name: Name): Row => ({ label: LABELS[name], arm: expertArm(setting, { finer: FINER, dispatch: 'grouped', ...ARMS[name] }), point: LEAK_FREE });
-  const rows = Object.fromEntries((Object.keys(ARMS) as Name[]).map((name) => [name, row(name)])) as Record<Name, Row>;
+  const row = ({ label, ...facts }: Balanced): Row => ({ label, arm: expertArm(setting, { finer: FINER, dispatch: 'grouped', ...facts }), point: LEAK_FREE });
+  const rows = Object.fromEntries(Object.entries(ARMS).map(([name, arm]) => [name, row(arm)])) as Record<Name, Row>;
   const better = (text: string, one: Name, than: Name): Claim => ({ text: `${text} (${setting.title})`, row: rows[one], than: rows[than], expect: 'better' });
   return {
     group: {
@@ -67,6 +55,6 @@ export function balance(settings: readonly Setting[]): Experiment {
     question: 'What is top-k with a bias worth beside top-k with a balance loss at the same FLOPs, nothing dropped: is it the bias, the sigmoids or the weights divided by their sum?',
     groups: groups.map(({ group }) => group),
     claims: groups.flatMap(({ claims }) => claims),
-    columns: ['perplexity', 'wantedTraining', 'executedTraining', 'wantedEvaluation', 'executedEvaluation', 'loadEvaluation', 'processorSeconds', 'trainingSeconds'],
+    columns: LEAK_FREE_COLUMNS,
   };
 }

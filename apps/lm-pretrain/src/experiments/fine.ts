@@ -1,7 +1,7 @@
 // Experts down to a single hidden unit: what the finest of them are worth at the same FLOPs of experts. What they cost in time is in the benchmarks.
 import type { Claim, Experiment, Row } from '@xmoe/program/experiments';
 import { expertArm, type Setting } from './settings.js';
-import { LEAK_FREE } from './table1.js';
+import { LEAK_FREE, LEAK_FREE_COLUMNS } from './table1.js';
 
 /** Experts of the finest arm at most: beyond it the gate is most of the work. */
 const MOST_FINER = 512;
@@ -22,6 +22,6 @@ export function fine(setting: Setting): Experiment {
     question: 'The paper calls experts of a single hidden unit unfeasible, in time. Are they worth it: is finer better down to the end, at equal FLOPs of experts, with nothing dropped? The gate, which is not counted, grows with the number of experts.',
     groups: [{ title: setting.title, rows, baseline: coarse }],
     claims: [claim('Experts 8 times finer are better than those of the dense layer’s size', usual, coarse), claim('Still finer ones are better than those', small, usual), claim('And the finest are the best', single, small)],
-    columns: ['perplexity', 'wantedTraining', 'executedTraining', 'wantedEvaluation', 'executedEvaluation', 'loadEvaluation', 'processorSeconds', 'trainingSeconds'],
+    columns: LEAK_FREE_COLUMNS,
   };
 }

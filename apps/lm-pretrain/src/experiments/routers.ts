@@ -5,7 +5,7 @@ import type { Claim, Experiment, Row, RowGroup } from '@xmoe/program/experiments
 import type { EvaluationPoint } from '../evaluation-points.js';
 import { speedUps } from './effective-speed-up.js';
 import { denseArm, expertArm, type ExpertFacts, type Setting } from './settings.js';
-import { LEAK_FREE } from './table1.js';
+import { LEAK_FREE, LEAK_FREE_COLUMNS } from './table1.js';
 
 /** Experts of a quarter of the dense layer: as many per token as the dense layer costs. */
 const FINER = 4;
@@ -124,6 +124,6 @@ export function routers(settings: readonly Setting[]): Experiment {
     groups: groups.map(({ group }) => group),
     claims: groups.flatMap(({ claims }) => claims),
     derived: speedUps(groups.map(({ speed }) => speed)),
-    columns: ['perplexity', 'wantedTraining', 'executedTraining', 'wantedEvaluation', 'executedEvaluation', 'loadEvaluation', 'processorSeconds', 'trainingSeconds'],
+    columns: LEAK_FREE_COLUMNS,
   };
 }
